@@ -1,2 +1,58 @@
-//! Not written yet.
-fn main() {}
+//! `containerd-shim-mica-v2`: runs RTOS firmware as containers.
+//!
+//! containerd starts it once per pod (`start`), which leaves a ttrpc server behind, and once more to clean up
+//! after a server that died (`delete`).
+
+mod args;
+mod bundle;
+mod console;
+mod container;
+mod containers;
+mod context;
+mod create;
+mod delete;
+mod error;
+mod events;
+mod exit;
+mod info;
+mod logger;
+mod mica;
+mod mount;
+mod reply;
+mod server;
+mod service;
+mod start;
+mod state;
+mod state_dir;
+mod stdio;
+mod tty;
+
+use std::process::ExitCode;
+
+use args::{Action, Args};
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let text = error::describe(&error);
+            log::error!("{text}");
+            eprintln!("containerd-shim-mica-v2: {text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the version and the usage are what was asked for")]
+fn run() -> error::Result<()> {
+    let args = Args::parse(std::env::args_os().skip(1))?;
+    match args.action {
+        Action::Serve => server::run(&args)?,
+        Action::Start => start::run(&args)?,
+        Action::Delete => delete::run(&args)?,
+        Action::Info => info::run()?,
+        Action::Version => println!("containerd-shim-mica-v2 {} ({})", env!("CARGO_PKG_VERSION"), info::NAME),
+        Action::Help => print!("{}", args::USAGE),
+    }
+    Ok(())
+}

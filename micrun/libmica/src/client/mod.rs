@@ -1,0 +1,188 @@
+//! The async client: one connection per command, each with its own time bound.
+
+mod exchange;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::command::Command;
+use crate::create::CreateMessage;
+use crate::ext::{ClientList, ExitReport, Stats, Version};
+use crate::status::ClientStatus;
+use crate::{Error, Result, names};
+
+/// How long a command may take, connection and reply included. `wait` has no bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Bound of `start`, which boots the firmware.
+    pub start: Duration,
+    /// Bound of every other command.
+    pub other: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { start: Duration::from_secs(30), other: Duration::from_secs(5) }
+    }
+}
+
+/// A client of the mica daemon whose sockets are in one directory.
+#[derive(Debug, Clone)]
+pub struct Client {
+    dir: PathBuf,
+    timeouts: Timeouts,
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self::new(names::RUNTIME_DIR)
+    }
+}
+
+impl Client {
+    /// A client of the daemon at `dir` (`/run/mica` is the usual one). Nothing is opened.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into(), timeouts: Timeouts::default() }
+    }
+
+    /// The same with other time bounds.
+    #[must_use]
+    pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// The directory of the daemon's sockets.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Creates a client. [`Error::AlreadyExists`] if the name is taken.
+    pub async fn create(&self, message: &CreateMessage) -> Result<()> {
+        let bytes = message.encode()?;
+        let socket = names::create_socket(&self.dir)?;
+        let reply = exchange::exchange(&socket, "create", &bytes, Some(self.timeouts.other)).await;
+        match reply {
+            Err(Error::Failed { text, .. }) if text.ends_with(" is already created") => {
+                Err(Error::AlreadyExists { name: message.name.clone() })
+            }
+            other => other.map(drop),
+        }
+    }
+
+    /// Boots the client's firmware.
+    pub async fn start(&self, name: &str) -> Result<()> {
+        self.control(name, &Command::Start).await.map(drop)
+    }
+
+    /// Stops the client's firmware.
+    pub async fn stop(&self, name: &str) -> Result<()> {
+        self.control(name, &Command::Stop).await.map(drop)
+    }
+
+    /// Stops the client and removes it.
+    pub async fn remove(&self, name: &str) -> Result<()> {
+        self.control(name, &Command::Remove).await.map(drop)
+    }
+
+    /// The client's status line, taken apart.
+    pub async fn status(&self, name: &str) -> Result<ClientStatus> {
+        let text = self.status_text(name).await?;
+        ClientStatus::parse_for(name, &text).ok_or_else(|| {
+            let problem = format!("not a status line of {name:?}: {text:?}");
+            Error::MalformedReply { command: "status".to_owned(), problem }
+        })
+    }
+
+    /// The client's status line as the daemon wrote it.
+    pub async fn status_text(&self, name: &str) -> Result<String> {
+        self.control(name, &Command::Status).await
+    }
+
+    /// Changes a resource of the client.
+    pub async fn set(&self, name: &str, key: &str, value: &str) -> Result<()> {
+        let command = Command::Set { key: key.to_owned(), value: value.to_owned() };
+        self.control(name, &command).await.map(drop)
+    }
+
+    /// The command line that debugs the client with gdb.
+    pub async fn gdb(&self, name: &str) -> Result<String> {
+        self.control(name, &Command::Gdb).await
+    }
+
+    /// Extension: freezes the client.
+    pub async fn pause(&self, name: &str) -> Result<()> {
+        self.control(name, &Command::Pause).await.map(drop)
+    }
+
+    /// Extension: lets a frozen client go on.
+    pub async fn resume(&self, name: &str) -> Result<()> {
+        self.control(name, &Command::Resume).await.map(drop)
+    }
+
+    /// Extension: what the client has used.
+    pub async fn stats(&self, name: &str) -> Result<Stats> {
+        parse_json("stats", &self.control(name, &Command::Stats).await?)
+    }
+
+    /// Extension: how the client's current run ended, as soon as it has. Never times out.
+    pub async fn wait(&self, name: &str) -> Result<ExitReport> {
+        parse_json("wait", &self.control(name, &Command::Wait).await?)
+    }
+
+    /// Extension: what daemon this is. [`Error::Unsupported`] by upstream's.
+    pub async fn version(&self) -> Result<Version> {
+        parse_json("version", &self.daemon(&Command::Version).await?)
+    }
+
+    /// Extension: all clients. [`Error::Unsupported`] by upstream's daemon.
+    pub async fn list(&self) -> Result<ClientList> {
+        parse_json("list", &self.daemon(&Command::List).await?)
+    }
+
+    async fn control(&self, name: &str, command: &Command) -> Result<String> {
+        let socket = names::control_socket(&self.dir, name)?;
+        let bound = match command {
+            Command::Start => Some(self.timeouts.start),
+            Command::Wait => None,
+            _ => Some(self.timeouts.other),
+        };
+        let reply = exchange::exchange(&socket, &command.to_string(), &command.encode()?, bound).await;
+        match reply {
+            // The daemon's own socket tells a missing client from a missing daemon.
+            Err(Error::DaemonNotRunning { .. }) if !socket.exists() && self.daemon_is_there() => {
+                Err(Error::ClientNotFound { name: name.to_owned() })
+            }
+            Err(Error::Failed { command, text }) if text.starts_with("Invalid command") => {
+                Err(Error::Unsupported { command })
+            }
+            other => other,
+        }
+    }
+
+    async fn daemon(&self, command: &Command) -> Result<String> {
+        let socket = names::create_socket(&self.dir)?;
+        let name = command.to_string();
+        let reply = exchange::exchange(&socket, &name, &command.encode()?, Some(self.timeouts.other)).await;
+        match reply {
+            // Upstream takes the word for a create message whose firmware path is empty.
+            Err(Error::Failed { command, text })
+                if text.starts_with("Invalid command") || text.trim_end() == "No such file:" =>
+            {
+                Err(Error::Unsupported { command })
+            }
+            other => other,
+        }
+    }
+
+    fn daemon_is_there(&self) -> bool {
+        names::create_socket(&self.dir).is_ok_and(|socket| socket.exists())
+    }
+}
+
+fn parse_json<T: serde::de::DeserializeOwned>(command: &str, text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|e| Error::MalformedReply {
+        command: command.to_owned(),
+        problem: format!("not the expected JSON: {e}"),
+    })
+}

@@ -1,0 +1,111 @@
+//! Control commands: texts of at most 32 bytes, one per connection.
+
+use std::fmt;
+
+use crate::{Error, Result};
+
+/// Longest control message in bytes (upstream's `CTRL_MSG_SIZE`).
+pub const MAX_LEN: usize = 32;
+
+/// A command for one client, or ([`Command::List`], [`Command::Version`]) for the daemon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Boot the firmware.
+    Start,
+    /// Stop it.
+    Stop,
+    /// Stop it and forget the client.
+    Remove,
+    /// Ask for the status line.
+    Status,
+    /// Change a resource of the client.
+    Set {
+        /// Upstream's keys: `CPU`, `VCPU`, `CPUWeight`, `CPUCapacity`, `Memory`, `MaxMemory`, `MaxVCPU`.
+        key: String,
+        /// The new value.
+        value: String,
+    },
+    /// Ask for the gdb command line.
+    Gdb,
+    /// Extension: what daemon this is.
+    Version,
+    /// Extension: all clients.
+    List,
+    /// Extension: freeze the firmware.
+    Pause,
+    /// Extension: let it go on.
+    Resume,
+    /// Extension: what it has used.
+    Stats,
+    /// Extension: answer when the current run has ended.
+    Wait,
+}
+
+impl Command {
+    /// The bytes that go over the wire.
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        if let Self::Set { key, value } = self {
+            let bad = |s: &str| s.is_empty() || s.bytes().any(|b| !b.is_ascii_graphic());
+            if bad(key) || bad(value) {
+                return Err(Error::InvalidSet);
+            }
+        }
+        let text = self.to_string();
+        if text.len() > MAX_LEN {
+            let actual = text.len();
+            return Err(Error::CommandTooLong { command: text, actual, limit: MAX_LEN });
+        }
+        Ok(text.into_bytes())
+    }
+
+    /// Reads a received command. As upstream does, it ends at the first NUL, and whatever begins with
+    /// `set` is a set. The errors' texts are those that upstream's daemon answers.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        let bytes = bytes.split(|&b| b == 0).next().unwrap_or_default();
+        let unknown = || Error::UnknownCommand(String::from_utf8_lossy(bytes).into_owned());
+        if bytes.len() > MAX_LEN {
+            return Err(unknown());
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| unknown())?;
+        Ok(match text {
+            "start" => Self::Start,
+            "stop" => Self::Stop,
+            "rm" => Self::Remove,
+            "status" => Self::Status,
+            "gdb" => Self::Gdb,
+            "version" => Self::Version,
+            "list" => Self::List,
+            "pause" => Self::Pause,
+            "resume" => Self::Resume,
+            "stats" => Self::Stats,
+            "wait" => Self::Wait,
+            set if set.starts_with("set") => Self::decode_set(set)?,
+            _ => return Err(unknown()),
+        })
+    }
+
+    fn decode_set(text: &str) -> Result<Self> {
+        let tokens: Vec<&str> = text.split(' ').filter(|t| !t.is_empty()).collect();
+        let [_, key, value] = tokens[..] else { return Err(Error::InvalidSet) };
+        Ok(Self::Set { key: key.to_owned(), value: value.to_owned() })
+    }
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Remove => "rm",
+            Self::Status => "status",
+            Self::Set { key, value } => return write!(f, "set {key} {value}"),
+            Self::Gdb => "gdb",
+            Self::Version => "version",
+            Self::List => "list",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Stats => "stats",
+            Self::Wait => "wait",
+        })
+    }
+}

@@ -1,0 +1,110 @@
+//! The JSON documents that our daemon's extension commands answer before `MICA-SUCCESS`.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::status::ClientState;
+
+/// Version of these documents.
+pub const PROTOCOL: u32 = 1;
+/// The commands that upstream's daemon does not have.
+pub const EXTENSIONS: [&str; 6] = ["version", "list", "pause", "resume", "stats", "wait"];
+
+/// Answer to `version`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// Name of the daemon.
+    pub daemon: String,
+    /// Its version.
+    pub version: String,
+    /// [`PROTOCOL`].
+    pub protocol: u32,
+    /// The pedestals it can use.
+    pub pedestals: Vec<String>,
+    /// The extension commands it knows.
+    pub extensions: Vec<String>,
+}
+
+/// Answer to `list`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ClientList {
+    /// All clients, by name.
+    pub clients: Vec<ClientEntry>,
+}
+
+/// One client of a [`ClientList`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientEntry {
+    /// Full name.
+    pub name: String,
+    /// State.
+    pub state: ClientState,
+    /// Pedestal.
+    pub pedestal: String,
+    /// CPUs as given at creation; may be empty.
+    pub cpu: String,
+    /// Host process that runs the firmware, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// Console, while there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tty: Option<PathBuf>,
+    /// How the last run ended, if it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<ExitReport>,
+}
+
+/// Answer to `stats`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stats {
+    /// State.
+    pub state: ClientState,
+    /// Host process that runs the firmware; 0 if none does.
+    pub pid: u32,
+    /// CPU time of that process in microseconds.
+    pub cpu_usec: u64,
+    /// Resident memory of that process in bytes.
+    pub memory_bytes: u64,
+    /// Time since the firmware's start in microseconds; 0 if it does not run.
+    pub uptime_usec: u64,
+    /// How the last run ended, if it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<ExitReport>,
+}
+
+/// How a run ended: answer to `wait`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExitReport {
+    /// Exit status, 0 to 255.
+    pub status: u8,
+    /// Why it ended.
+    pub reason: ExitReason,
+    /// A sentence for people.
+    pub detail: String,
+    /// When: RFC 3339, UTC, with nanoseconds.
+    pub exited_at: String,
+}
+
+/// Why a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExitReason {
+    /// The firmware powered the machine off; the status is its own, or 0 without an exit record.
+    Exited,
+    /// The firmware's exception handler ran; the status is 128 + a signal-like number.
+    Fault,
+    /// The firmware asked for a reset; status 1.
+    Reset,
+    /// The machine reported a panic.
+    Panicked,
+    /// A `stop` or `rm` ended it; status 0.
+    Stopped,
+    /// A signal that the daemon did not send killed its process; status 128 + signal.
+    Killed,
+    /// Its process ended with an error; status 1, the detail is its last words.
+    Failed,
+    /// A reason that a newer daemon knows.
+    #[serde(other)]
+    Unknown,
+}

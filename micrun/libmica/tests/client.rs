@@ -1,0 +1,118 @@
+//! The async client against sockets that play a daemon.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use libmica::{Client, ClientState, CreateMessage, Error, Timeouts, create};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixListener;
+
+/// Serves one connection on `file`: reads a request, sends `chunks`, closes; gives the request.
+fn serve(dir: &Path, file: &str, chunks: Vec<&'static str>) -> tokio::task::JoinHandle<Vec<u8>> {
+    let listener = UnixListener::bind(dir.join(file)).unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = vec![0; 4096];
+        let n = stream.read(&mut request).await.unwrap();
+        request.truncate(n);
+        for chunk in chunks {
+            stream.write_all(chunk.as_bytes()).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        request
+    })
+}
+
+fn setup() -> (tempfile::TempDir, Client) {
+    let dir = tempfile::tempdir().unwrap();
+    let client = Client::new(dir.path());
+    (dir, client)
+}
+
+#[tokio::test]
+async fn create_sends_one_whole_message() {
+    let (dir, client) = setup();
+    let daemon = serve(dir.path(), "mica-create.socket", vec!["MICA-SUCCESS"]);
+    let message = CreateMessage { name: "c".into(), path: "/f".into(), ..CreateMessage::default() };
+    client.create(&message).await.unwrap();
+    let request = daemon.await.unwrap();
+    assert_eq!(request.len(), create::SIZE);
+    assert_eq!(CreateMessage::from_slice(&request).unwrap(), message);
+}
+
+#[tokio::test]
+async fn a_taken_name_is_told_apart() {
+    let (dir, client) = setup();
+    let _daemon = serve(dir.path(), "mica-create.socket", vec!["c is already ", "createdMICA-", "FAILED"]);
+    let message = CreateMessage { name: "c".into(), ..CreateMessage::default() };
+    assert!(matches!(client.create(&message).await, Err(Error::AlreadyExists { name }) if name == "c"));
+}
+
+#[tokio::test]
+async fn the_daemons_words_come_through() {
+    let (dir, client) = setup();
+    let _daemon = serve(dir.path(), "mica-create.socket", vec!["No such file: /fMICA-FAILED"]);
+    let message = CreateMessage { name: "c".into(), path: "/f".into(), ..CreateMessage::default() };
+    let error = client.create(&message).await.unwrap_err();
+    assert!(matches!(&error, Error::Failed { text, .. } if text == "No such file: /f"), "{error}");
+}
+
+#[tokio::test]
+async fn status_is_parsed() {
+    let (dir, client) = setup();
+    let line = "c                             3                   Running             rpmsg-tty(/dev/ttyRPMSG0) MICA-SUCCESS";
+    let daemon = serve(dir.path(), "c.socket", vec![line]);
+    let status = client.status("c").await.unwrap();
+    assert_eq!((status.cpu.as_str(), status.state), ("3", ClientState::Running));
+    assert_eq!(status.services[0].device, Some(PathBuf::from("/dev/ttyRPMSG0")));
+    assert_eq!(daemon.await.unwrap(), b"status");
+}
+
+#[tokio::test]
+async fn no_daemon_no_client_and_a_stale_socket_are_three_things() {
+    let (dir, client) = setup();
+    assert!(matches!(client.stop("c").await, Err(Error::DaemonNotRunning { .. })));
+    let nowhere = Client::new(dir.path().join("missing"));
+    assert!(matches!(nowhere.list().await, Err(Error::DaemonNotRunning { .. })));
+    drop(std::os::unix::net::UnixListener::bind(dir.path().join("stale.socket")).unwrap());
+    assert!(matches!(client.stop("stale").await, Err(Error::DaemonNotRunning { .. })));
+    let _daemon = UnixListener::bind(dir.path().join("mica-create.socket")).unwrap();
+    assert!(matches!(client.stop("c").await, Err(Error::ClientNotFound { name }) if name == "c"));
+}
+
+#[tokio::test]
+async fn upstreams_daemon_has_no_extensions() {
+    let (dir, client) = setup();
+    let _control = serve(dir.path(), "c.socket", vec!["Invalid command: pauseMICA-FAILED"]);
+    assert!(matches!(client.pause("c").await, Err(Error::Unsupported { command }) if command == "pause"));
+    let _create = serve(dir.path(), "mica-create.socket", vec!["No such file: MICA-FAILED"]);
+    assert!(matches!(client.version().await, Err(Error::Unsupported { .. })));
+}
+
+#[tokio::test]
+async fn a_silent_daemon_times_out() {
+    let (dir, client) = setup();
+    let _listener = UnixListener::bind(dir.path().join("c.socket")).unwrap();
+    let short = Duration::from_millis(20);
+    let client = client.with_timeouts(Timeouts { start: short, other: short });
+    assert!(matches!(client.start("c").await, Err(Error::Timeout { after, .. }) if after == short));
+    assert!(matches!(client.stop("c").await, Err(Error::Timeout { .. })));
+}
+
+#[tokio::test]
+async fn replies_that_make_no_sense() {
+    let (dir, client) = setup();
+    let _a = serve(dir.path(), "a.socket", vec!["half a reply MICA-SUCC"]);
+    assert!(matches!(client.stop("a").await, Err(Error::MalformedReply { .. })));
+    let _b = serve(dir.path(), "b.socket", vec!["{\"no\":1}MICA-SUCCESS"]);
+    assert!(matches!(client.stats("b").await, Err(Error::MalformedReply { .. })));
+    let _c = serve(dir.path(), "c.socket", vec!["no columnsMICA-SUCCESS"]);
+    assert!(matches!(client.status("c").await, Err(Error::MalformedReply { .. })));
+}
+
+#[tokio::test]
+async fn a_directory_too_deep_for_a_socket_is_an_error() {
+    let client = Client::new("/".to_owned() + &"d".repeat(60));
+    assert!(matches!(client.stop(&"n".repeat(65)).await, Err(Error::SocketPathTooLong { limit: 107, .. })));
+}

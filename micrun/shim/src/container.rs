@@ -1,0 +1,219 @@
+//! An RTOS container: its state, its console and its end.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use containerd_shim_protos::events::task::{TaskDelete, TaskExit, TaskStart};
+use containerd_shim_protos::protobuf::well_known_types::timestamp::Timestamp;
+use nix::libc::{SIGINT, SIGKILL, SIGTERM};
+use tokio::net::unix::pipe::Sender;
+use tokio::sync::watch;
+
+use crate::context::Context;
+use crate::error::{Error, Result, describe};
+use crate::events::Event;
+use crate::exit;
+use crate::state::{Exit, State};
+use crate::state_dir::StateDir;
+use crate::stdio::{Paths, Streams};
+use crate::tty::Tty;
+use crate::console;
+
+/// An RTOS container. Its id is also the client's name at the daemon.
+#[derive(Debug)]
+pub struct Container {
+    /// containerd's id.
+    pub id: String,
+    /// The OCI bundle.
+    pub bundle: PathBuf,
+    /// Its streams, as Create named them.
+    pub paths: Paths,
+    /// What containerd takes for its process. No host process is the RTOS on every pedestal, so it is the
+    /// shim's own, from Create to Delete.
+    pub pid: u32,
+    dir: StateDir,
+    inner: Mutex<Inner>,
+    exited: watch::Sender<Option<Exit>>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    state: State,
+    /// The first signal that made the shim stop the RTOS.
+    signal: Option<u32>,
+    /// Open streams, until the console takes them.
+    streams: Option<Streams>,
+    keep_stdin: Option<Sender>,
+    tty: Option<Arc<Tty>>,
+}
+
+impl Container {
+    /// A container whose client the daemon knows and whose streams are open.
+    pub fn new(id: String, bundle: PathBuf, paths: Paths, dir: StateDir, mut streams: Streams) -> Self {
+        let keep_stdin = streams.keep_stdin.take();
+        let streams = Some(streams);
+        Self {
+            id,
+            bundle,
+            paths,
+            pid: std::process::id(),
+            dir,
+            inner: Mutex::new(Inner { state: State::Created, signal: None, streams, keep_stdin, tty: None }),
+            exited: watch::Sender::new(None),
+        }
+    }
+
+    /// Where it stands.
+    pub fn state(&self) -> State {
+        self.lock().state.clone()
+    }
+
+    /// Boots the RTOS.
+    pub async fn start(self: &Arc<Self>, context: &Arc<Context>) -> Result<()> {
+        self.lock().state.starting(&self.id)?;
+        let result = context.mica.start(&self.id).await;
+        self.lock().state.started(result.is_ok());
+        result?;
+        log::info!("started {}", self.id);
+        let mut event = TaskStart::new();
+        event.container_id.clone_from(&self.id);
+        event.pid = self.pid;
+        context.events.publish(Event::Start(event));
+        tokio::spawn(Arc::clone(self).supervise(Arc::clone(context)));
+        Ok(())
+    }
+
+    /// TERM, KILL and INT stop the RTOS, which knows no signals; any other is accepted and has no effect.
+    pub async fn kill(&self, context: &Context, signal: u32) -> Result<()> {
+        let stops = [SIGTERM, SIGKILL, SIGINT].iter().any(|s| s.unsigned_abs() == signal);
+        let state = self.state();
+        match state {
+            State::Stopped(_) | State::Deleting(_) => return Err(Error::Finished(self.id.clone())),
+            _ if !stops => {
+                log::info!("signal {signal} for {} has no meaning to an RTOS; ignored", self.id);
+                return Ok(());
+            }
+            State::Created => {
+                self.finish(context, exit::signalled(signal));
+                return Ok(());
+            }
+            State::Starting | State::Running => {}
+        }
+        self.lock().signal.get_or_insert(signal);
+        log::info!("signal {signal} stops {}", self.id);
+        match context.mica.stop(&self.id).await {
+            // It ended by itself meanwhile.
+            Ok(()) | Err(libmica::Error::ClientNotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Waits for the end.
+    pub async fn wait(&self) -> Exit {
+        let mut exited = self.exited.subscribe();
+        loop {
+            if let Some(exit) = exited.borrow_and_update().clone() {
+                return exit;
+            }
+            // Cannot fail: `self` holds the sender.
+            let _ = exited.changed().await;
+        }
+    }
+
+    /// Takes the client and the files away. A task that never ran is ended first.
+    pub async fn delete(&self, context: &Context) -> Result<Exit> {
+        if self.state() == State::Created {
+            self.finish(context, exit::signalled(SIGKILL.unsigned_abs()));
+        }
+        let exit = {
+            let mut inner = self.lock();
+            inner.state.deleting(&self.id)?;
+            inner.tty = None;
+            inner.state.exit().cloned()
+        };
+        let exit = exit.unwrap_or_else(|| exit::signalled(SIGKILL.unsigned_abs()));
+        if let Err(error) = context.mica.remove(&self.id).await {
+            log::warn!("the daemon did not remove {}: {}", self.id, describe(&error));
+        }
+        if let Err(error) = self.dir.remove() {
+            log::warn!("{}", describe(&error));
+        }
+        let mut event = TaskDelete::new();
+        event.container_id.clone_from(&self.id);
+        event.pid = self.pid;
+        event.exit_status = exit.status;
+        event.exited_at = Some(Timestamp::from(exit.at)).into();
+        context.events.publish(Event::Delete(event));
+        log::info!("deleted {}", self.id);
+        Ok(exit)
+    }
+
+    /// Lets stdin end when its writers have gone.
+    pub fn close_stdin(&self) {
+        self.lock().keep_stdin = None;
+    }
+
+    /// Tells the console its size.
+    pub fn resize(&self, columns: u32, rows: u32) {
+        let tty = self.lock().tty.clone();
+        let size = (u16::try_from(columns).unwrap_or(u16::MAX), u16::try_from(rows).unwrap_or(u16::MAX));
+        if let Some(tty) = tty
+            && let Err(error) = tty.resize(size.0, size.1)
+        {
+            log::debug!("{}: cannot resize the console: {error}", self.id);
+        }
+    }
+
+    /// From start to end: carries the console's bytes, learns the exit, reports it after the last byte.
+    async fn supervise(self: Arc<Self>, context: Arc<Context>) {
+        let (end, ended) = watch::channel(false);
+        let console = tokio::spawn(Arc::clone(&self).carry_console(Arc::clone(&context), ended));
+        let report = exit::wait(&*context.mica, &self.id).await;
+        let signal = self.lock().signal;
+        let exit = report.exit(signal);
+        log::info!("{} ended with status {}: {}", self.id, exit.status, report.detail);
+        // Cannot fail but for a console that has ended already.
+        let _ = end.send(true);
+        if let Err(error) = console.await {
+            log::error!("the console of {} died: {error}", self.id);
+        }
+        self.finish(&context, exit);
+    }
+
+    async fn carry_console(self: Arc<Self>, context: Arc<Context>, ended: watch::Receiver<bool>) {
+        // The streams live here: they close, and the client sees the end, when this is over.
+        let Some(mut streams) = self.lock().streams.take() else { return };
+        let Some(tty) = console::open(&*context.mica, &self.id, &ended).await else { return };
+        let tty = Arc::new(tty);
+        self.lock().tty = Some(Arc::clone(&tty));
+        let input = streams.stdin.take().map(|stdin| tokio::spawn(console::copy_in(Arc::clone(&tty), stdin)));
+        console::copy_out(tty, streams.stdout.take(), ended).await;
+        if let Some(input) = input {
+            input.abort();
+        }
+    }
+
+    /// Makes the end known, once.
+    fn finish(&self, context: &Context, exit: Exit) {
+        {
+            let mut inner = self.lock();
+            inner.streams = None;
+            inner.keep_stdin = None;
+            if !inner.state.stopped(exit.clone()) {
+                return;
+            }
+        }
+        let mut event = TaskExit::new();
+        event.container_id.clone_from(&self.id);
+        event.id.clone_from(&self.id);
+        event.pid = self.pid;
+        event.exit_status = exit.status;
+        event.exited_at = Some(Timestamp::from(exit.at)).into();
+        context.events.publish(Event::Exit(event));
+        self.exited.send_replace(Some(exit));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

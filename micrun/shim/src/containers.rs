@@ -1,0 +1,67 @@
+//! The table of a shim's containers.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::container::Container;
+use crate::error::{Error, Result};
+
+/// Containers by id. `None` is an id whose Create is under way.
+#[derive(Debug, Default)]
+pub struct Containers(Mutex<BTreeMap<String, Option<Arc<Container>>>>);
+
+impl Containers {
+    /// A created container.
+    pub fn find(&self, id: &str) -> Result<Arc<Container>> {
+        self.lock().get(id).cloned().flatten().ok_or_else(|| Error::NotFound(id.to_owned()))
+    }
+
+    /// Takes an id before Create does its work, so that a second Create for it fails at once.
+    pub fn reserve(self: &Arc<Self>, id: &str) -> Result<Slot> {
+        match self.lock().entry(id.to_owned()) {
+            Entry::Occupied(_) => Err(Error::AlreadyExists(id.to_owned())),
+            Entry::Vacant(entry) => {
+                entry.insert(None);
+                Ok(Slot { table: Arc::clone(self), id: id.to_owned() })
+            }
+        }
+    }
+
+    /// Forgets a container.
+    pub fn remove(&self, id: &str) {
+        self.lock().remove(id);
+    }
+
+    /// Whether no container is here or being made.
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Option<Arc<Container>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A reserved id; it is free again when this is dropped unfilled.
+#[derive(Debug)]
+pub struct Slot {
+    table: Arc<Containers>,
+    id: String,
+}
+
+impl Slot {
+    /// Puts the container in its place.
+    pub fn fill(self, container: Arc<Container>) {
+        self.table.lock().insert(self.id.clone(), Some(container));
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut table = self.table.lock();
+        if matches!(table.get(&self.id), Some(None)) {
+            table.remove(&self.id);
+        }
+    }
+}

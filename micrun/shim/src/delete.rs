@@ -1,0 +1,64 @@
+//! `delete`: cleans up after a shim that is gone. Anything may be missing already.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::SystemTime;
+
+use containerd_shim_protos::api::DeleteResponse;
+use containerd_shim_protos::protobuf::Message;
+use containerd_shim_protos::protobuf::well_known_types::timestamp::Timestamp;
+use nix::libc::SIGKILL;
+
+use crate::args::Args;
+use crate::bundle::Spec;
+use crate::error::{Error, Result, describe};
+use crate::mica::Mica;
+use crate::state_dir::StateDir;
+use crate::{exit, logger, mount};
+
+/// Runs the action and prints a `DeleteResponse`.
+pub fn run(args: &Args) -> Result<()> {
+    let bundle = match &args.bundle {
+        dir if dir.as_os_str().is_empty() => std::env::current_dir().map_err(Error::io("find", "."))?,
+        dir => dir.clone(),
+    };
+    if let Ok(log) = logger::open(&bundle) {
+        logger::install(log, &args.namespace, &args.id, args.debug);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::io("start", "the async runtime"))?;
+    let pid = runtime.block_on(clean(args, &bundle, &libmica::Client::default()));
+
+    let exit = exit::signalled(SIGKILL.unsigned_abs());
+    let mut response = DeleteResponse::new();
+    response.pid = pid;
+    response.exit_status = exit.status;
+    response.exited_at = Some(Timestamp::from(SystemTime::now())).into();
+    let bytes =
+        response.write_to_bytes().map_err(|e| Error::Invalid(format!("cannot encode the response: {e}")))?;
+    std::io::stdout().write_all(&bytes).map_err(Error::io("write", "stdout"))
+}
+
+/// Removes what the container left and returns its shim's process id, or 0. What cannot be removed is logged:
+/// containerd would only ask again.
+async fn clean(args: &Args, bundle: &Path, mica: &dyn Mica) -> u32 {
+    let spec = Spec::read(bundle).unwrap_or_default();
+    mount::unmount(&spec.rootfs(bundle));
+    let dir = StateDir::of(&args.id);
+    let Some(owner) = dir.owner() else { return 0 };
+    if owner.namespace != args.namespace {
+        log::info!("{} belongs to namespace {}; nothing to clean", args.id, owner.namespace);
+        return 0;
+    }
+    match mica.remove(&args.id).await {
+        Ok(()) | Err(libmica::Error::ClientNotFound { .. }) => {}
+        Err(error) => log::warn!("the daemon did not remove {}: {}", args.id, describe(&error)),
+    }
+    if let Err(error) = dir.remove() {
+        log::warn!("{}", describe(&error));
+    }
+    log::info!("cleaned up after {}", args.id);
+    owner.pid
+}

@@ -1,0 +1,188 @@
+//! Everything that can go wrong in the shim, and the one place that chooses the RPC code for it.
+
+use std::io;
+use std::path::PathBuf;
+
+use containerd_shim_protos::ttrpc::{self, Code};
+
+/// An error of the shim.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The command line or the bootstrap parameters make no sense.
+    #[error("{0}; this program is started by containerd, see `containerd-shim-mica-v2 -help`")]
+    Usage(String),
+
+    /// No container with this id lives in this shim.
+    #[error("container not found: this shim holds no container `{0}`")]
+    NotFound(String),
+
+    /// The RTOS is one process; there is no other to address.
+    #[error("container `{id}` has no process `{exec_id}`: {EXEC}")]
+    NoSuchExec {
+        /// The container.
+        id: String,
+        /// The process asked for.
+        exec_id: String,
+    },
+
+    /// Create for an id that is already there.
+    #[error("container `{0}` already exists in this shim; delete it first")]
+    AlreadyExists(String),
+
+    /// The container's state does not allow the request.
+    #[error("container `{id}` is {state}, so it cannot be {verb}")]
+    State {
+        /// The container.
+        id: String,
+        /// The state it is in.
+        state: &'static str,
+        /// What was asked, as a participle: `started`, `deleted`.
+        verb: &'static str,
+    },
+
+    /// Kill for a container that has already ended. containerd maps `NotFound` to "process already finished".
+    #[error("container `{0}` has already finished")]
+    Finished(String),
+
+    /// The client's id or request breaks a limit or a rule.
+    #[error("{0}")]
+    Invalid(String),
+
+    /// The image or its annotations are no firmware that can run.
+    #[error(transparent)]
+    Firmware(#[from] micrun_firmware::Error),
+
+    /// The mica daemon refused, failed or is not there.
+    #[error(transparent)]
+    Mica(#[from] libmica::Error),
+
+    /// A standard stream cannot be had.
+    #[error("the container's {stream} `{path}` cannot be opened; containerd must hand over a FIFO")]
+    Stdio {
+        /// `stdin`, `stdout` or `stderr`.
+        stream: &'static str,
+        /// The path that containerd gave.
+        path: String,
+        /// What the system said.
+        source: io::Error,
+    },
+
+    /// A stdio URI of a kind that the shim does not speak.
+    #[error("the {stream} URI `{uri}` is not supported: only FIFO paths are")]
+    StdioScheme {
+        /// `stdin`, `stdout` or `stderr`.
+        stream: &'static str,
+        /// The URI that containerd gave.
+        uri: String,
+    },
+
+    /// A system call on a path failed.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was being done, as an infinitive: `read`, `create`.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+
+    /// A JSON file of the bundle or of our own state cannot be read.
+    #[error("`{}` is not valid", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Where it is wrong.
+        source: serde_json::Error,
+    },
+
+    /// A root file system mount failed.
+    #[error("cannot mount the root file system ({kind}) on `{}`", target.display())]
+    Mount {
+        /// File system type.
+        kind: String,
+        /// Mount point.
+        target: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+
+    /// The request is one that this kind of container cannot serve.
+    #[error("{0}")]
+    Unimplemented(&'static str),
+
+    /// The ttrpc transport failed.
+    #[error("ttrpc: {0}")]
+    Ttrpc(#[from] ttrpc::Error),
+
+    /// A background task of the shim died; always a defect of the shim.
+    #[error("an internal task of the shim ended early: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// Why exec is refused; upstream's wording, which scripts look for.
+pub const EXEC: &str = "micrun does not support exec task, task are immutable inside client os";
+
+impl Error {
+    /// Shorthand for [`Error::Io`], to be used with `map_err`.
+    pub fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
+    }
+
+    fn code(&self) -> Code {
+        match self {
+            Self::NotFound(_) | Self::NoSuchExec { .. } | Self::Finished(_) => Code::NOT_FOUND,
+            Self::AlreadyExists(_) => Code::ALREADY_EXISTS,
+            Self::State { .. } => Code::FAILED_PRECONDITION,
+            Self::Usage(_) | Self::Invalid(_) | Self::Firmware(_) => Code::INVALID_ARGUMENT,
+            Self::Unimplemented(_) | Self::StdioScheme { .. } => Code::UNIMPLEMENTED,
+            Self::Mica(error) => mica_code(error),
+            Self::Io { .. }
+            | Self::Stdio { .. }
+            | Self::Json { .. }
+            | Self::Mount { .. }
+            | Self::Ttrpc(_)
+            | Self::Task(_) => Code::INTERNAL,
+        }
+    }
+}
+
+impl From<Error> for ttrpc::Error {
+    fn from(error: Error) -> Self {
+        if let Error::Ttrpc(inner) = error {
+            return inner;
+        }
+        Self::RpcStatus(ttrpc::get_status(error.code(), describe(&error)))
+    }
+}
+
+/// The message with those of its causes: over the wire and in the log there is only one line.
+pub fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// The daemon's refusals as RPC codes. What it says in words stays `FailedPrecondition`: it is alive and well
+/// and will say the same again.
+fn mica_code(error: &libmica::Error) -> Code {
+    use libmica::Error as E;
+    match error {
+        E::DaemonNotRunning { .. } | E::Io { .. } => Code::UNAVAILABLE,
+        E::ClientNotFound { .. } => Code::NOT_FOUND,
+        E::AlreadyExists { .. } => Code::ALREADY_EXISTS,
+        E::Timeout { .. } => Code::DEADLINE_EXCEEDED,
+        E::Unsupported { .. } => Code::UNIMPLEMENTED,
+        E::Failed { .. } => Code::FAILED_PRECONDITION,
+        E::MalformedReply { .. } => Code::INTERNAL,
+        _ => Code::INVALID_ARGUMENT,
+    }
+}
+
+/// Result of the shim's operations.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

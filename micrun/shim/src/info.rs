@@ -1,0 +1,23 @@
+//! `-info`: what runtime this is. containerd 2.2 and later ask before every Create until it has worked once,
+//! so it touches nothing.
+
+use std::io::Write;
+
+use containerd_shim_protos::protobuf::Message;
+use containerd_shim_protos::types::introspection::{RuntimeInfo, RuntimeVersion};
+
+use crate::error::{Error, Result};
+
+/// The runtime's name in containerd's configuration.
+pub const NAME: &str = "io.containerd.mica.v2";
+
+/// Prints a `RuntimeInfo`.
+pub fn run() -> Result<()> {
+    let mut version = RuntimeVersion::new();
+    env!("CARGO_PKG_VERSION").clone_into(&mut version.version);
+    let mut info = RuntimeInfo::new();
+    NAME.clone_into(&mut info.name);
+    info.version = Some(version).into();
+    let bytes = info.write_to_bytes().map_err(|e| Error::Invalid(format!("cannot encode the info: {e}")))?;
+    std::io::stdout().write_all(&bytes).map_err(Error::io("write", "stdout"))
+}

@@ -1,0 +1,50 @@
+//! What the shim needs of a mica daemon, as a trait, so that tests can bring about what a healthy daemon never
+//! does.
+
+use async_trait::async_trait;
+use libmica::ext::ExitReport;
+use libmica::{Client, ClientStatus, CreateMessage, Error};
+
+/// A mica daemon.
+#[async_trait]
+pub trait Mica: Send + Sync {
+    /// Makes a client known to the daemon.
+    async fn create(&self, message: &CreateMessage) -> Result<(), Error>;
+    /// Boots it.
+    async fn start(&self, name: &str) -> Result<(), Error>;
+    /// Ends it.
+    async fn stop(&self, name: &str) -> Result<(), Error>;
+    /// Ends it, if need be, and forgets it.
+    async fn remove(&self, name: &str) -> Result<(), Error>;
+    /// Asks for its state and its console.
+    async fn status(&self, name: &str) -> Result<ClientStatus, Error>;
+    /// Waits for its end.
+    async fn wait(&self, name: &str) -> Result<ExitReport, Error>;
+}
+
+#[async_trait]
+impl Mica for Client {
+    async fn create(&self, message: &CreateMessage) -> Result<(), Error> {
+        self.create(message).await
+    }
+
+    async fn start(&self, name: &str) -> Result<(), Error> {
+        self.start(name).await
+    }
+
+    async fn stop(&self, name: &str) -> Result<(), Error> {
+        self.stop(name).await
+    }
+
+    async fn remove(&self, name: &str) -> Result<(), Error> {
+        self.remove(name).await
+    }
+
+    async fn status(&self, name: &str) -> Result<ClientStatus, Error> {
+        self.status(name).await
+    }
+
+    async fn wait(&self, name: &str) -> Result<ExitReport, Error> {
+        self.wait(name).await
+    }
+}

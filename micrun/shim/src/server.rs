@@ -1,0 +1,102 @@
+//! The long-lived part: a ttrpc server for the containers of one pod.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use containerd_shim_protos::shim_async::create_task;
+use containerd_shim_protos::ttrpc::r#async::Server;
+use containerd_shim_protos::ttrpc::r#async::transport::Listener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+
+use crate::args::Args;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::events::{Containerd, Queue};
+use crate::logger;
+use crate::service::TaskService;
+use crate::start::TTRPC_ADDRESS;
+
+/// Task v3 is v2 under another package name (containerd 2.0), so one dispatch table serves both.
+const TASK_V3: &str = "containerd.task.v3.Task";
+const TASK_V2: &str = "containerd.task.v2.Task";
+/// Longest that the process stays to deliver its last events.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Serves until containerd sends Shutdown.
+pub fn run(args: &Args) -> Result<()> {
+    let bundle = std::env::current_dir().map_err(Error::io("find", "."))?;
+    if let Ok(log) = logger::open(&bundle) {
+        logger::install(log, &args.namespace, &args.id, args.debug);
+    }
+    let listener = take_listener()?;
+    let socket = listener.local_addr().ok().and_then(|a| a.as_pathname().map(PathBuf::from));
+    // Away from the terminal and the process group of whoever ran containerd. It fails for a group leader,
+    // which is away already.
+    let _ = nix::unistd::setsid();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::io("start", "the async runtime"))?;
+    log::info!("serving, version {}, pid {}", env!("CARGO_PKG_VERSION"), std::process::id());
+    let result = runtime.block_on(serve(args, listener));
+    if let Some(socket) = socket {
+        let _ = std::fs::remove_file(socket);
+    }
+    log::info!("the shim ends");
+    result
+}
+
+/// The listening socket comes as stdin; `/dev/null` takes its place.
+fn take_listener() -> Result<UnixListener> {
+    let stdin = std::io::stdin();
+    let listener = stdin.as_fd().try_clone_to_owned().map_err(Error::io("take", "the listening socket"))?;
+    let listener = UnixListener::from(listener);
+    if listener.local_addr().is_err() {
+        return Err(Error::Usage("stdin is no listening socket".into()));
+    }
+    let null = File::open("/dev/null").map_err(Error::io("open", "/dev/null"))?;
+    nix::unistd::dup2_stdin(&null).map_err(|e| Error::io("replace", "stdin")(e.into()))?;
+    listener.set_nonblocking(true).map_err(Error::io("set up", "the listening socket"))?;
+    Ok(listener)
+}
+
+async fn serve(args: &Args, listener: UnixListener) -> Result<()> {
+    let events = Queue::new(&args.namespace);
+    if let Ok(address) = std::env::var(TTRPC_ADDRESS) {
+        let events = Arc::clone(&events);
+        tokio::spawn(async move { events.run(Containerd::new(&address)).await });
+    } else {
+        log::warn!("{TTRPC_ADDRESS} is not set: nobody learns of this shim's events");
+    }
+    let mica = Arc::new(libmica::Client::default());
+    let context = Arc::new(Context { namespace: args.namespace.clone(), mica, events: events.clone() });
+    let shutdown = Arc::new(Notify::new());
+    let service = TaskService::new(context, Arc::clone(&shutdown));
+
+    let mut services = create_task(service.clone());
+    if let Some(service) = create_task(service).remove(TASK_V3) {
+        services.insert(TASK_V2.to_owned(), service);
+    }
+    let listener =
+        tokio::net::UnixListener::from_std(listener).map_err(Error::io("use", "the listening socket"))?;
+    let mut server = Server::new().register_service(services).add_listener(Listener::from(listener));
+    server.start().await?;
+    // A service manager that stops "everything" must not take running firmware with it; Shutdown ends the shim.
+    let mut term = signal(SignalKind::terminate()).map_err(Error::io("handle", "SIGTERM"))?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::io("handle", "SIGINT"))?;
+    loop {
+        tokio::select! {
+            () = shutdown.notified() => break,
+            _ = term.recv() => log::warn!("SIGTERM ignored: containerd ends this shim by Shutdown"),
+            _ = interrupt.recv() => log::warn!("SIGINT ignored: containerd ends this shim by Shutdown"),
+        }
+    }
+    events.flush(FAREWELL).await;
+    server.shutdown().await?;
+    Ok(())
+}

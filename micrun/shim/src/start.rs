@@ -1,0 +1,98 @@
+//! `start`: brings up the server of a container's pod, or finds it, and answers its address.
+
+use std::fs::File;
+use std::io::{IsTerminal, Read, Write, stdin, stdout};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use sha2::{Digest, Sha256};
+
+use crate::args::Args;
+use crate::bundle::Spec;
+use crate::error::{Error, Result};
+use crate::logger;
+use crate::reply::Caller;
+
+/// Where containerd's own shims have their sockets.
+const SOCKET_DIR: &str = "/run/containerd/s";
+/// Longest stdin that is read: `BootstrapParams` with its extensions are a few kilobytes.
+const STDIN_LIMIT: u64 = 4 << 20;
+/// Environment variable with containerd's ttrpc address.
+pub const TTRPC_ADDRESS: &str = "TTRPC_ADDRESS";
+/// Files that containerd and operators look for in the bundle.
+const ADDRESS_FILE: &str = "address";
+const PID_FILE: &str = "shim.pid";
+
+/// Runs the action; the bundle is the working directory.
+pub fn run(args: &Args) -> Result<()> {
+    let caller = Caller::recognize(&read_stdin()?);
+    let bundle = std::env::current_dir().map_err(Error::io("find", "."))?;
+    let address = address(args, &caller, &bundle)?;
+    let socket = Path::new(address.strip_prefix("unix://").unwrap_or(&address));
+    if UnixStream::connect(socket).is_err() {
+        spawn(args, &caller, &bundle, socket)?;
+    }
+    std::fs::write(ADDRESS_FILE, &address).map_err(Error::io("write", ADDRESS_FILE))?;
+    stdout().write_all(&caller.reply(&address)?).map_err(Error::io("write", "stdout"))
+}
+
+fn read_stdin() -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if !stdin().is_terminal() {
+        stdin().take(STDIN_LIMIT).read_to_end(&mut bytes).map_err(Error::io("read", "stdin"))?;
+    }
+    Ok(bytes)
+}
+
+/// One server per pod: the group's id, not the container's, names the socket.
+fn address(args: &Args, caller: &Caller, bundle: &Path) -> Result<String> {
+    let spec = Spec::read(bundle)?;
+    let group = spec.group().unwrap_or(&args.id);
+    let dir = match caller {
+        Caller::Bootstrap(params) if params.has_socket_dir() => params.socket_dir(),
+        _ => SOCKET_DIR,
+    };
+    let name = hex::encode(Sha256::digest(format!("{}/{}/{group}", args.address, args.namespace)));
+    Ok(format!("unix://{dir}/{name}"))
+}
+
+/// Starts the server, detached, with its listening socket as stdin: a connection made from now on waits there.
+fn spawn(args: &Args, caller: &Caller, bundle: &Path, socket: &Path) -> Result<()> {
+    let listener = listen(socket)?;
+    let program = PathBuf::from("/proc/self/exe");
+    let mut command = Command::new(&program);
+    command
+        .args(["-namespace", &args.namespace, "-id", &args.id, "-address", &args.address])
+        .args(["-publish-binary", &args.publish_binary])
+        .args(args.debug.then_some("-debug"))
+        .stdin(OwnedFd::from(listener))
+        .stdout(Stdio::null())
+        .stderr(logger::open(bundle).map_or_else(|_| Stdio::null(), Stdio::from));
+    if let Caller::Bootstrap(params) = caller
+        && !params.containerd_ttrpc_address.is_empty()
+    {
+        command.env(TTRPC_ADDRESS, &params.containerd_ttrpc_address);
+    }
+    let child = command.spawn().map_err(Error::io("start", &program))?;
+    let mut file = File::create(PID_FILE).map_err(Error::io("write", PID_FILE))?;
+    write!(file, "{}", child.id()).map_err(Error::io("write", PID_FILE))
+}
+
+fn listen(socket: &Path) -> Result<UnixListener> {
+    if let Some(dir) = socket.parent() {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o711)
+            .create(dir)
+            .map_err(Error::io("create", dir))?;
+    }
+    // Nobody answered on it, so it is what a killed shim has left.
+    let _ = std::fs::remove_file(socket);
+    let listener = UnixListener::bind(socket).map_err(Error::io("listen on", socket))?;
+    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600))
+        .map_err(Error::io("restrict", socket))?;
+    Ok(listener)
+}

@@ -1,0 +1,104 @@
+//! The life of a task as one enum. A move that is not listed here is an error.
+
+use std::time::SystemTime;
+
+use containerd_shim_protos::api::Status;
+
+use crate::error::{Error, Result};
+
+/// How and when a task ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// Exit status as a shell would show it: 0-255, 128+signal after a signal.
+    pub status: u32,
+    /// When it ended.
+    pub at: SystemTime,
+}
+
+/// Where a task stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// The client is known to the daemon; nothing runs.
+    Created,
+    /// `start` has been sent to the daemon and not been answered.
+    Starting,
+    /// The RTOS runs.
+    Running,
+    /// The RTOS has ended and its output has been delivered.
+    Stopped(Exit),
+    /// The client and its files are being removed.
+    Deleting(Option<Exit>),
+}
+
+impl State {
+    /// The name used in messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Stopped(_) => "stopped",
+            Self::Deleting(_) => "being deleted",
+        }
+    }
+
+    /// The status as the Task API reports it.
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Created | Self::Starting => Status::CREATED,
+            Self::Running => Status::RUNNING,
+            Self::Stopped(_) | Self::Deleting(_) => Status::STOPPED,
+        }
+    }
+
+    /// The exit, once there is one.
+    pub fn exit(&self) -> Option<&Exit> {
+        match self {
+            Self::Stopped(exit) => Some(exit),
+            Self::Deleting(exit) => exit.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Created -> Starting.
+    pub fn starting(&mut self, id: &str) -> Result<()> {
+        match self {
+            Self::Created => *self = Self::Starting,
+            _ => return Err(self.refuse(id, "started")),
+        }
+        Ok(())
+    }
+
+    /// Starting -> Running, or back to Created when the daemon could not start it.
+    pub fn started(&mut self, ok: bool) {
+        if matches!(self, Self::Starting) {
+            *self = if ok { Self::Running } else { Self::Created };
+        }
+    }
+
+    /// Created, Starting or Running -> Stopped. False when the task had already ended.
+    #[must_use]
+    pub fn stopped(&mut self, exit: Exit) -> bool {
+        match self {
+            Self::Created | Self::Starting | Self::Running => {
+                *self = Self::Stopped(exit);
+                true
+            }
+            Self::Stopped(_) | Self::Deleting(_) => false,
+        }
+    }
+
+    /// Created or Stopped -> Deleting.
+    pub fn deleting(&mut self, id: &str) -> Result<()> {
+        match self {
+            Self::Created => *self = Self::Deleting(None),
+            Self::Stopped(exit) => *self = Self::Deleting(Some(exit.clone())),
+            _ => return Err(self.refuse(id, "deleted")),
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, id: &str, verb: &'static str) -> Error {
+        Error::State { id: id.to_owned(), state: self.name(), verb }
+    }
+}

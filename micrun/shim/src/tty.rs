@@ -1,0 +1,70 @@
+//! The terminal that stands for the RTOS console.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use nix::libc;
+use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
+use tokio::io::unix::AsyncFd;
+
+/// An open console.
+#[derive(Debug)]
+pub struct Tty(AsyncFd<File>);
+
+impl Tty {
+    /// Opens the device and makes it byte-transparent: no echo, no line editing, no translation.
+    pub fn open(device: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+            .open(device)?;
+        let mut settings = tcgetattr(&file)?;
+        cfmakeraw(&mut settings);
+        tcsetattr(&file, SetArg::TCSANOW, &settings)?;
+        Ok(Self(AsyncFd::new(file)?))
+    }
+
+    /// Waits for output of the RTOS. 0 means that the device is gone.
+    pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let mut ready = self.0.readable().await?;
+            if let Ok(result) = ready.try_io(|file| file.get_ref().read(buffer)) {
+                return result;
+            }
+        }
+    }
+
+    /// Reads what is there already. `WouldBlock` when that is nothing: the kernel then has pushed everything
+    /// that was written to the other side (`n_tty_read` flushes the port's buffers first).
+    pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.get_ref().read(buffer)
+    }
+
+    /// Writes all of `bytes` to the RTOS, waiting while it does not read.
+    pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let mut ready = self.0.writable().await?;
+            if let Ok(result) = ready.try_io(|file| file.get_ref().write(bytes)) {
+                bytes = &bytes[result?..];
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets the size that the terminal reports; whether a firmware can ask for it is its own matter.
+    pub fn resize(&self, columns: u16, rows: u16) -> io::Result<()> {
+        let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        set_window_size(self.0.get_ref().as_raw_fd(), size)
+    }
+}
+
+#[expect(unsafe_code, reason = "neither std nor nix wraps TIOCSWINSZ")]
+fn set_window_size(fd: RawFd, size: libc::winsize) -> io::Result<()> {
+    // SAFETY: the ioctl reads one `winsize` through a pointer that is valid for the call.
+    let result = unsafe { libc::ioctl(fd, libc::TIOCSWINSZ, &raw const size) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
