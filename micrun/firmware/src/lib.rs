@@ -1,1 +1,32 @@
-//! Firmware images.
+//! What a firmware image is, for the shim that runs one, the builder that packs one and the daemon
+//! that boots one: the layout of its rootfs, `client.conf`, the annotations, the checks an ELF must
+//! pass and the records its layers carry. No network, no container runtime, no daemon.
+//!
+//! Everything read here comes from outside (an image, a pod specification) and is hostile until
+//! checked: nothing panics on it, allocates without a bound, or leaves the rootfs.
+
+pub mod annotations;
+pub mod client_conf;
+pub mod digest;
+pub mod elf;
+mod error;
+mod nearest;
+mod os;
+mod pedestal;
+pub mod record;
+pub mod rootfs;
+pub mod settings;
+
+pub use annotations::Annotations;
+pub use client_conf::ClientConf;
+pub use digest::Sha256Digest;
+pub use elf::ElfInfo;
+pub use error::{Error, Result};
+pub use os::Os;
+pub use pedestal::Pedestal;
+pub use rootfs::{Firmware, is_firmware};
+pub use settings::{Origin, Setting, Settings};
+
+/// The largest firmware file accepted, in bytes. Far above any RTOS image, and low enough that a
+/// hostile image cannot make a reader fill the host's memory or hash for minutes.
+pub const MAX_FIRMWARE_SIZE: u64 = 256 << 20;

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 
 /// What containerd asks the binary to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     /// Run the ttrpc server (no action word).
     #[default]
     Serve,
@@ -25,7 +25,7 @@ pub enum Action {
 
 /// The flags of the runtime v2 contract (containerd, `core/runtime/v2/README.md`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Args {
+pub(crate) struct Args {
     /// containerd's namespace.
     pub namespace: String,
     /// Container or sandbox id.
@@ -43,7 +43,7 @@ pub struct Args {
 }
 
 /// The usage text.
-pub const USAGE: &str = "\
+pub(crate) const USAGE: &str = "\
 containerd-shim-mica-v2: runs RTOS firmware as containers; containerd starts it for io.containerd.mica.v2
 
 usage: containerd-shim-mica-v2 [flags] [start|delete]
@@ -59,12 +59,13 @@ usage: containerd-shim-mica-v2 [flags] [start|delete]
 
 impl Args {
     /// Reads the arguments that follow the program's name.
-    pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Self> {
+    pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Self> {
         let mut parsed = Self::default();
         let mut args = args.into_iter();
         while let Some(arg) = args.next() {
-            let arg =
-                arg.into_string().map_err(|arg| Error::Usage(format!("argument {arg:?} is not UTF-8")))?;
+            let arg = arg
+                .into_string()
+                .map_err(|arg| Error::Usage(format!("argument `{}` is not UTF-8", arg.display())))?;
             let Some(flag) = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-')) else {
                 parsed.action = match arg.as_str() {
                     "start" => Action::Start,
@@ -94,6 +95,9 @@ impl Args {
 
     /// Takes a flag without a value; false when `name` is none of them.
     fn switch(&mut self, name: &str, inline: Option<&str>) -> Result<bool> {
+        if !["debug", "v", "version", "info", "h", "help"].contains(&name) {
+            return Ok(false);
+        }
         let on = match inline {
             None | Some("true" | "1") => true,
             Some("false" | "0") => false,
@@ -101,11 +105,10 @@ impl Args {
         };
         match name {
             "debug" => self.debug = on,
-            "v" | "version" if on => self.action = Action::Version,
-            "info" if on => self.action = Action::Info,
-            "h" | "help" if on => self.action = Action::Help,
-            "v" | "version" | "info" | "h" | "help" => {}
-            _ => return Ok(false),
+            _ if !on => {}
+            "info" => self.action = Action::Info,
+            "v" | "version" => self.action = Action::Version,
+            _ => self.action = Action::Help,
         }
         Ok(true)
     }

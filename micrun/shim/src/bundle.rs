@@ -14,7 +14,7 @@ const GROUP_ANNOTATIONS: [&str; 3] =
 
 /// The part of `config.json` that decides how a firmware runs (OCI runtime-spec, `config.md`).
 #[derive(Debug, Default, Deserialize)]
-pub struct Spec {
+pub(crate) struct Spec {
     /// Annotations of the container.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
@@ -25,7 +25,7 @@ pub struct Spec {
 
 /// `root` of the spec.
 #[derive(Debug, Default, Deserialize)]
-pub struct Root {
+pub(crate) struct Root {
     /// Absolute, or relative to the bundle.
     #[serde(default)]
     pub path: PathBuf,
@@ -33,19 +33,19 @@ pub struct Root {
 
 impl Spec {
     /// Reads `config.json` in `bundle`.
-    pub fn read(bundle: &Path) -> Result<Self> {
+    pub(crate) fn read(bundle: &Path) -> Result<Self> {
         let path = bundle.join("config.json");
         let text = std::fs::read(&path).map_err(Error::io("read", &path))?;
         serde_json::from_slice(&text).map_err(|source| Error::Json { path, source })
     }
 
     /// The id of the pod this container belongs to, if it is in one.
-    pub fn group(&self) -> Option<&str> {
+    pub(crate) fn group(&self) -> Option<&str> {
         GROUP_ANNOTATIONS.iter().find_map(|key| self.annotations.get(*key)).map(String::as_str)
     }
 
     /// The root file system's directory; `rootfs` in the bundle unless the spec says otherwise.
-    pub fn rootfs(&self, bundle: &Path) -> PathBuf {
+    pub(crate) fn rootfs(&self, bundle: &Path) -> PathBuf {
         let path = &self.root.path;
         bundle.join(if path.as_os_str().is_empty() { Path::new("rootfs") } else { path })
     }

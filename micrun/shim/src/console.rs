@@ -27,7 +27,7 @@ const LOOK: (Duration, Duration) = (Duration::from_millis(2), Duration::from_mil
 ///
 /// The daemon's status names the device; firmware that announces it over rpmsg does so some time after the
 /// start. `None` when there is none after [`ANNOUNCE`], or none at the RTOS's end.
-pub async fn open(mica: &dyn Mica, name: &str, ended: &watch::Receiver<bool>) -> Option<Tty> {
+pub(crate) async fn open(mica: &dyn Mica, name: &str, ended: &watch::Receiver<bool>) -> Option<Tty> {
     let mut pause = LOOK.0;
     let deadline = tokio::time::Instant::now() + ANNOUNCE;
     loop {
@@ -70,7 +70,7 @@ fn candidates(name: &str, status: &ClientStatus) -> Vec<PathBuf> {
 ///
 /// Without a reader the copy waits, and so does the RTOS when its buffers are full: nothing is dropped. After
 /// the end a reader that takes nothing for [`LINGER`] loses the rest, and the log says how much.
-pub async fn copy_out(tty: Arc<Tty>, stdout: Option<Output>, mut ended: watch::Receiver<bool>) {
+pub(crate) async fn copy_out(tty: Arc<Tty>, stdout: Option<Output>, mut ended: watch::Receiver<bool>) {
     let mut buffer = vec![0; BUFFER];
     let mut over = false;
     loop {
@@ -131,8 +131,8 @@ async fn write_all(out: &Output, mut bytes: &[u8], ended: &mut watch::Receiver<b
     Ok(())
 }
 
-/// Copies stdin to the console until stdin ends: the client has closed it and so has CloseIO.
-pub async fn copy_in(tty: Arc<Tty>, stdin: Receiver) {
+/// Copies stdin to the console until stdin ends: the client has closed it and so has `CloseIO`.
+pub(crate) async fn copy_in(tty: Arc<Tty>, stdin: Receiver) {
     let mut buffer = vec![0; BUFFER];
     loop {
         if stdin.readable().await.is_err() {

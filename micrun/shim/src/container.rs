@@ -9,6 +9,7 @@ use nix::libc::{SIGINT, SIGKILL, SIGTERM};
 use tokio::net::unix::pipe::Sender;
 use tokio::sync::watch;
 
+use crate::console;
 use crate::context::Context;
 use crate::error::{Error, Result, describe};
 use crate::events::Event;
@@ -17,11 +18,10 @@ use crate::state::{Exit, State};
 use crate::state_dir::StateDir;
 use crate::stdio::{Paths, Streams};
 use crate::tty::Tty;
-use crate::console;
 
 /// An RTOS container. Its id is also the client's name at the daemon.
 #[derive(Debug)]
-pub struct Container {
+pub(crate) struct Container {
     /// containerd's id.
     pub id: String,
     /// The OCI bundle.
@@ -49,7 +49,13 @@ struct Inner {
 
 impl Container {
     /// A container whose client the daemon knows and whose streams are open.
-    pub fn new(id: String, bundle: PathBuf, paths: Paths, dir: StateDir, mut streams: Streams) -> Self {
+    pub(crate) fn new(
+        id: String,
+        bundle: PathBuf,
+        paths: Paths,
+        dir: StateDir,
+        mut streams: Streams,
+    ) -> Self {
         let keep_stdin = streams.keep_stdin.take();
         let streams = Some(streams);
         Self {
@@ -64,12 +70,12 @@ impl Container {
     }
 
     /// Where it stands.
-    pub fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         self.lock().state.clone()
     }
 
     /// Boots the RTOS.
-    pub async fn start(self: &Arc<Self>, context: &Arc<Context>) -> Result<()> {
+    pub(crate) async fn start(self: &Arc<Self>, context: &Arc<Context>) -> Result<()> {
         self.lock().state.starting(&self.id)?;
         let result = context.mica.start(&self.id).await;
         self.lock().state.started(result.is_ok());
@@ -84,7 +90,7 @@ impl Container {
     }
 
     /// TERM, KILL and INT stop the RTOS, which knows no signals; any other is accepted and has no effect.
-    pub async fn kill(&self, context: &Context, signal: u32) -> Result<()> {
+    pub(crate) async fn kill(&self, context: &Context, signal: u32) -> Result<()> {
         let stops = [SIGTERM, SIGKILL, SIGINT].iter().any(|s| s.unsigned_abs() == signal);
         let state = self.state();
         match state {
@@ -109,7 +115,7 @@ impl Container {
     }
 
     /// Waits for the end.
-    pub async fn wait(&self) -> Exit {
+    pub(crate) async fn wait(&self) -> Exit {
         let mut exited = self.exited.subscribe();
         loop {
             if let Some(exit) = exited.borrow_and_update().clone() {
@@ -121,7 +127,7 @@ impl Container {
     }
 
     /// Takes the client and the files away. A task that never ran is ended first.
-    pub async fn delete(&self, context: &Context) -> Result<Exit> {
+    pub(crate) async fn delete(&self, context: &Context) -> Result<Exit> {
         if self.state() == State::Created {
             self.finish(context, exit::signalled(SIGKILL.unsigned_abs()));
         }
@@ -149,12 +155,12 @@ impl Container {
     }
 
     /// Lets stdin end when its writers have gone.
-    pub fn close_stdin(&self) {
+    pub(crate) fn close_stdin(&self) {
         self.lock().keep_stdin = None;
     }
 
     /// Tells the console its size.
-    pub fn resize(&self, columns: u32, rows: u32) {
+    pub(crate) fn resize(&self, columns: u32, rows: u32) {
         let tty = self.lock().tty.clone();
         let size = (u16::try_from(columns).unwrap_or(u16::MAX), u16::try_from(rows).unwrap_or(u16::MAX));
         if let Some(tty) = tty
@@ -182,12 +188,13 @@ impl Container {
 
     async fn carry_console(self: Arc<Self>, context: Arc<Context>, ended: watch::Receiver<bool>) {
         // The streams live here: they close, and the client sees the end, when this is over.
-        let Some(mut streams) = self.lock().streams.take() else { return };
+        let Some(Streams { stdin, stdout, stderr, .. }) = self.lock().streams.take() else { return };
         let Some(tty) = console::open(&*context.mica, &self.id, &ended).await else { return };
         let tty = Arc::new(tty);
         self.lock().tty = Some(Arc::clone(&tty));
-        let input = streams.stdin.take().map(|stdin| tokio::spawn(console::copy_in(Arc::clone(&tty), stdin)));
-        console::copy_out(tty, streams.stdout.take(), ended).await;
+        let input = stdin.map(|stdin| tokio::spawn(console::copy_in(Arc::clone(&tty), stdin)));
+        console::copy_out(tty, stdout, ended).await;
+        drop(stderr);
         if let Some(input) = input {
             input.abort();
         }

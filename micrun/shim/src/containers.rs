@@ -9,16 +9,16 @@ use crate::error::{Error, Result};
 
 /// Containers by id. `None` is an id whose Create is under way.
 #[derive(Debug, Default)]
-pub struct Containers(Mutex<BTreeMap<String, Option<Arc<Container>>>>);
+pub(crate) struct Containers(Mutex<BTreeMap<String, Option<Arc<Container>>>>);
 
 impl Containers {
     /// A created container.
-    pub fn find(&self, id: &str) -> Result<Arc<Container>> {
+    pub(crate) fn find(&self, id: &str) -> Result<Arc<Container>> {
         self.lock().get(id).cloned().flatten().ok_or_else(|| Error::NotFound(id.to_owned()))
     }
 
     /// Takes an id before Create does its work, so that a second Create for it fails at once.
-    pub fn reserve(self: &Arc<Self>, id: &str) -> Result<Slot> {
+    pub(crate) fn reserve(self: &Arc<Self>, id: &str) -> Result<Slot> {
         match self.lock().entry(id.to_owned()) {
             Entry::Occupied(_) => Err(Error::AlreadyExists(id.to_owned())),
             Entry::Vacant(entry) => {
@@ -29,12 +29,12 @@ impl Containers {
     }
 
     /// Forgets a container.
-    pub fn remove(&self, id: &str) {
+    pub(crate) fn remove(&self, id: &str) {
         self.lock().remove(id);
     }
 
     /// Whether no container is here or being made.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }
 
@@ -45,14 +45,14 @@ impl Containers {
 
 /// A reserved id; it is free again when this is dropped unfilled.
 #[derive(Debug)]
-pub struct Slot {
+pub(crate) struct Slot {
     table: Arc<Containers>,
     id: String,
 }
 
 impl Slot {
     /// Puts the container in its place.
-    pub fn fill(self, container: Arc<Container>) {
+    pub(crate) fn fill(self, container: Arc<Container>) {
         self.table.lock().insert(self.id.clone(), Some(container));
     }
 }

@@ -13,11 +13,11 @@ use crate::args::Args;
 use crate::bundle::Spec;
 use crate::error::{Error, Result, describe};
 use crate::mica::Mica;
-use crate::state_dir::StateDir;
+use crate::state_dir::{ROOT, StateDir};
 use crate::{exit, logger, mount};
 
 /// Runs the action and prints a `DeleteResponse`.
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let bundle = match &args.bundle {
         dir if dir.as_os_str().is_empty() => std::env::current_dir().map_err(Error::io("find", "."))?,
         dir => dir.clone(),
@@ -46,7 +46,7 @@ pub fn run(args: &Args) -> Result<()> {
 async fn clean(args: &Args, bundle: &Path, mica: &dyn Mica) -> u32 {
     let spec = Spec::read(bundle).unwrap_or_default();
     mount::unmount(&spec.rootfs(bundle));
-    let dir = StateDir::of(&args.id);
+    let dir = StateDir::of(Path::new(ROOT), &args.id);
     let Some(owner) = dir.owner() else { return 0 };
     if owner.namespace != args.namespace {
         log::info!("{} belongs to namespace {}; nothing to clean", args.id, owner.namespace);

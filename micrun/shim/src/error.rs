@@ -116,12 +116,12 @@ pub enum Error {
     Ttrpc(#[from] ttrpc::Error),
 
     /// A background task of the shim died; always a defect of the shim.
-    #[error("an internal task of the shim ended early: {0}")]
+    #[error("an internal task of the shim ended early; this is a defect of the shim")]
     Task(#[from] tokio::task::JoinError),
 }
 
 /// Why exec is refused; upstream's wording, which scripts look for.
-pub const EXEC: &str = "micrun does not support exec task, task are immutable inside client os";
+pub(crate) const EXEC: &str = "micrun does not support exec task, task are immutable inside client os";
 
 impl Error {
     /// Shorthand for [`Error::Io`], to be used with `map_err`.
@@ -158,7 +158,7 @@ impl From<Error> for ttrpc::Error {
 }
 
 /// The message with those of its causes: over the wire and in the log there is only one line.
-pub fn describe(error: &dyn std::error::Error) -> String {
+pub(crate) fn describe(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -185,4 +185,4 @@ fn mica_code(error: &libmica::Error) -> Code {
 }
 
 /// Result of the shim's operations.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;

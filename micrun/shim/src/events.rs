@@ -28,7 +28,7 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from
 
 /// An event of the Task API.
 #[derive(Clone, Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// The task was created.
     Create(TaskCreate),
     /// Its process was started.
@@ -41,7 +41,7 @@ pub enum Event {
 
 impl Event {
     /// containerd's topic for it.
-    pub fn topic(&self) -> &'static str {
+    pub(crate) fn topic(&self) -> &'static str {
         match self {
             Self::Create(_) => topics::TASK_CREATE_EVENT_TOPIC,
             Self::Start(_) => topics::TASK_START_EVENT_TOPIC,
@@ -70,20 +70,20 @@ impl Event {
 }
 
 /// Where the task service puts its events.
-pub trait EventSink: Send + Sync {
+pub(crate) trait EventSink: Send + Sync {
     /// Takes an event; delivery happens later, in the order of these calls.
     fn publish(&self, event: Event);
 }
 
 /// What carries one event to containerd.
 #[async_trait]
-pub trait Courier: Send {
+pub(crate) trait Courier: Send {
     /// Delivers an envelope, or says why not.
     async fn deliver(&mut self, envelope: Envelope) -> Result<(), ttrpc::Error>;
 }
 
 /// The queue between the task service and containerd.
-pub struct Queue {
+pub(crate) struct Queue {
     namespace: String,
     waiting: Mutex<VecDeque<(SystemTime, Event)>>,
     arrived: Notify,
@@ -92,7 +92,7 @@ pub struct Queue {
 
 impl Queue {
     /// An empty queue for events of a containerd namespace.
-    pub fn new(namespace: &str) -> Arc<Self> {
+    pub(crate) fn new(namespace: &str) -> Arc<Self> {
         Arc::new(Self {
             namespace: namespace.to_owned(),
             waiting: Mutex::default(),
@@ -102,7 +102,7 @@ impl Queue {
     }
 
     /// Delivers events for ever, oldest first; the next is touched only when the one before is with containerd.
-    pub async fn run(&self, mut courier: impl Courier) {
+    pub(crate) async fn run(&self, mut courier: impl Courier) {
         loop {
             let Some((at, event)) = self.front() else {
                 self.arrived.notified().await;
@@ -115,7 +115,7 @@ impl Queue {
     }
 
     /// Waits until everything has been delivered, at most `limit`.
-    pub async fn flush(&self, limit: Duration) {
+    pub(crate) async fn flush(&self, limit: Duration) {
         let empty = async {
             loop {
                 let delivered = self.delivered.notified();
@@ -180,16 +180,15 @@ impl EventSink for Queue {
 }
 
 /// containerd's own events service over ttrpc, connected when it is first needed and again after it was away.
-pub struct Containerd {
+pub(crate) struct Containerd {
     address: String,
     client: Option<EventsClient>,
 }
 
 impl Containerd {
     /// `address` is what containerd passes as `TTRPC_ADDRESS`: a path, or `unix://` and a path.
-    pub fn new(address: &str) -> Self {
-        let address =
-            if address.contains("://") { address.to_owned() } else { format!("unix://{address}") };
+    pub(crate) fn new(address: &str) -> Self {
+        let address = if address.contains("://") { address.to_owned() } else { format!("unix://{address}") };
         Self { address, client: None }
     }
 }

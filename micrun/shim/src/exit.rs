@@ -19,7 +19,7 @@ const POLL: Duration = Duration::from_millis(500);
 
 /// How a run ended.
 #[derive(Debug)]
-pub struct End {
+pub(crate) struct End {
     /// Our own word for it; `None` when a `stop` command was the cause.
     status: Option<u32>,
     at: SystemTime,
@@ -29,19 +29,19 @@ pub struct End {
 
 impl End {
     /// The exit as the Task API reports it, `signal` being the one that made the shim stop the RTOS.
-    pub fn exit(&self, signal: Option<u32>) -> Exit {
+    pub(crate) fn exit(&self, signal: Option<u32>) -> Exit {
         let stopped = || SIGNALLED + signal.unwrap_or(nix::libc::SIGTERM.unsigned_abs());
         Exit { status: self.status.unwrap_or_else(stopped), at: self.at }
     }
 }
 
 /// The exit of a task that a signal ended before it ran.
-pub fn signalled(signal: u32) -> Exit {
+pub(crate) fn signalled(signal: u32) -> Exit {
     Exit { status: SIGNALLED + signal, at: SystemTime::now() }
 }
 
 /// Waits until the client's run has ended.
-pub async fn wait(mica: &dyn Mica, name: &str) -> End {
+pub(crate) async fn wait(mica: &dyn Mica, name: &str) -> End {
     let mut pause = BACKOFF.0;
     loop {
         match mica.wait(name).await {

@@ -9,10 +9,10 @@ use containerd_shim_protos::types::introspection::{RuntimeInfo, RuntimeVersion};
 use crate::error::{Error, Result};
 
 /// The runtime's name in containerd's configuration.
-pub const NAME: &str = "io.containerd.mica.v2";
+pub(crate) const NAME: &str = "io.containerd.mica.v2";
 
 /// Prints a `RuntimeInfo`.
-pub fn run() -> Result<()> {
+pub(crate) fn run() -> Result<()> {
     let mut version = RuntimeVersion::new();
     env!("CARGO_PKG_VERSION").clone_into(&mut version.version);
     let mut info = RuntimeInfo::new();

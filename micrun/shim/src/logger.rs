@@ -21,12 +21,12 @@ struct Logger {
 /// Opens a bundle's `log` FIFO so that neither a missing nor a slow reader ever blocks or kills the shim.
 ///
 /// Both ends are held, because a restarting containerd closes its own.
-pub fn open(bundle: &Path) -> std::io::Result<File> {
+pub(crate) fn open(bundle: &Path) -> std::io::Result<File> {
     OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(bundle.join("log"))
 }
 
 /// Sends the `log` crate's records to `file`, in the form that containerd's own lines have.
-pub fn install(file: File, namespace: &str, id: &str, debug: bool) {
+pub(crate) fn install(file: File, namespace: &str, id: &str, debug: bool) {
     let tags = format!("runtime=io.containerd.mica.v2 namespace={} id={}", quote(namespace), quote(id));
     let logger = Box::new(Logger { file: Mutex::new(file), tags });
     if log::set_boxed_logger(logger).is_ok() {

@@ -27,6 +27,9 @@ mod state_dir;
 mod stdio;
 mod tty;
 
+#[cfg(test)]
+mod tests;
+
 use std::process::ExitCode;
 
 use args::{Action, Args};

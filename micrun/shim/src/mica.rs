@@ -7,7 +7,7 @@ use libmica::{Client, ClientStatus, CreateMessage, Error};
 
 /// A mica daemon.
 #[async_trait]
-pub trait Mica: Send + Sync {
+pub(crate) trait Mica: Send + Sync {
     /// Makes a client known to the daemon.
     async fn create(&self, message: &CreateMessage) -> Result<(), Error>;
     /// Boots it.

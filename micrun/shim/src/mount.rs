@@ -30,14 +30,14 @@ const FLAGS: [(&str, MsFlags, bool); 17] = [
 
 /// A mounted root file system; it is unmounted when this is dropped.
 #[derive(Debug)]
-pub struct Rootfs<'a> {
+pub(crate) struct Rootfs<'a> {
     target: &'a Path,
     mounts: usize,
 }
 
 impl<'a> Rootfs<'a> {
     /// Mounts `mounts`, in order, on `target`. An empty list leaves the directory as it is.
-    pub fn mount(mounts: &[Mount], target: &'a Path) -> Result<Self> {
+    pub(crate) fn mount(mounts: &[Mount], target: &'a Path) -> Result<Self> {
         std::fs::create_dir_all(target).map_err(Error::io("create", target))?;
         let mut rootfs = Self { target, mounts: 0 };
         for entry in mounts {
@@ -57,7 +57,7 @@ impl Drop for Rootfs<'_> {
 }
 
 /// Detaches whatever is mounted on `target`; nothing mounted is no error.
-pub fn unmount(target: &Path) {
+pub(crate) fn unmount(target: &Path) {
     use nix::errno::Errno;
     match umount2(target, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
         Ok(()) | Err(Errno::EINVAL | Errno::ENOENT) => {}

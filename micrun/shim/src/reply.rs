@@ -14,7 +14,7 @@ const SANDBOX_VERSION: i32 = 3;
 
 /// Who called `start`.
 #[derive(Debug, PartialEq)]
-pub enum Caller {
+pub(crate) enum Caller {
     /// containerd up to 2.2.
     Plain,
     /// containerd 2.3 and later.
@@ -26,7 +26,7 @@ impl Caller {
     ///
     /// An `Any` is also a readable `BootstrapParams` (its type URL lands in `instance_id`), so the mark is
     /// `containerd_version`, whose field number an `Any` has no use for.
-    pub fn recognize(stdin: &[u8]) -> Self {
+    pub(crate) fn recognize(stdin: &[u8]) -> Self {
         match BootstrapParams::parse_from_bytes(stdin) {
             Ok(params) if !params.containerd_version.is_empty() => Self::Bootstrap(Box::new(params)),
             _ => Self::Plain,
@@ -34,14 +34,14 @@ impl Caller {
     }
 
     /// The bytes to print on stdout for a server that listens on `address` (`unix://...`).
-    pub fn reply(&self, address: &str) -> Result<Vec<u8>> {
+    pub(crate) fn reply(&self, address: &str) -> Result<Vec<u8>> {
         match self {
             Self::Plain => Ok(address.as_bytes().to_vec()),
             Self::Bootstrap(_) => {
                 let mut result = BootstrapResult::new();
                 result.version = SANDBOX_VERSION;
-                result.address = address.to_owned();
-                result.protocol = "ttrpc".to_owned();
+                address.clone_into(&mut result.address);
+                "ttrpc".clone_into(&mut result.protocol);
                 result.write_to_bytes().map_err(|e| Error::Invalid(format!("cannot encode the reply: {e}")))
             }
         }

@@ -20,6 +20,7 @@ use crate::events::{Containerd, Queue};
 use crate::logger;
 use crate::service::TaskService;
 use crate::start::TTRPC_ADDRESS;
+use crate::state_dir::ROOT;
 
 /// Task v3 is v2 under another package name (containerd 2.0), so one dispatch table serves both.
 const TASK_V3: &str = "containerd.task.v3.Task";
@@ -28,7 +29,7 @@ const TASK_V2: &str = "containerd.task.v2.Task";
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Serves until containerd sends Shutdown.
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let bundle = std::env::current_dir().map_err(Error::io("find", "."))?;
     if let Ok(log) = logger::open(&bundle) {
         logger::install(log, &args.namespace, &args.id, args.debug);
@@ -74,7 +75,12 @@ async fn serve(args: &Args, listener: UnixListener) -> Result<()> {
         log::warn!("{TTRPC_ADDRESS} is not set: nobody learns of this shim's events");
     }
     let mica = Arc::new(libmica::Client::default());
-    let context = Arc::new(Context { namespace: args.namespace.clone(), mica, events: events.clone() });
+    let context = Arc::new(Context {
+        namespace: args.namespace.clone(),
+        state_root: ROOT.into(),
+        mica,
+        events: events.clone(),
+    });
     let shutdown = Arc::new(Notify::new());
     let service = TaskService::new(context, Arc::clone(&shutdown));
 

@@ -1,4 +1,4 @@
-//! The Task service: every rpc, written out, so that "no" is UNIMPLEMENTED and not ttrpc's NOT_FOUND.
+//! The Task service: every rpc, written out, so that "no" is UNIMPLEMENTED and not ttrpc's `NOT_FOUND`.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::create;
 use crate::error::{EXEC, Error, Result, describe};
 
 /// The containers of this shim and the rpcs on them.
-pub struct TaskService {
+pub(crate) struct TaskService {
     context: Arc<Context>,
     containers: Arc<Containers>,
     shutdown: Arc<Notify>,
@@ -32,7 +32,7 @@ pub struct TaskService {
 
 impl TaskService {
     /// A service without containers; `shutdown` is notified when containerd wants the process to end.
-    pub fn new(context: Arc<Context>, shutdown: Arc<Notify>) -> Arc<Self> {
+    pub(crate) fn new(context: Arc<Context>, shutdown: Arc<Notify>) -> Arc<Self> {
         Arc::new(Self { context, containers: Arc::default(), shutdown })
     }
 
@@ -48,7 +48,9 @@ impl TaskService {
 
 /// Runs work to its end even if the caller's deadline passes: ttrpc drops a handler then, and half a state
 /// change is worse than a late one.
-async fn whole<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> ttrpc::Result<T> {
+async fn whole<T: Send + 'static>(
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> ttrpc::Result<T> {
     let result = tokio::spawn(work).await.map_err(Error::from).flatten();
     if let Err(error) = &result {
         log::warn!("{}", describe(error));
@@ -62,7 +64,11 @@ fn unimplemented<T>(reason: &'static str) -> ttrpc::Result<T> {
 
 #[async_trait]
 impl Task for TaskService {
-    async fn create(&self, _: &TtrpcContext, request: CreateTaskRequest) -> ttrpc::Result<CreateTaskResponse> {
+    async fn create(
+        &self,
+        _: &TtrpcContext,
+        request: CreateTaskRequest,
+    ) -> ttrpc::Result<CreateTaskResponse> {
         let slot = self.containers.reserve(&request.id)?;
         let context = Arc::clone(&self.context);
         let container = whole(async move {

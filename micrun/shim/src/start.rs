@@ -21,13 +21,13 @@ const SOCKET_DIR: &str = "/run/containerd/s";
 /// Longest stdin that is read: `BootstrapParams` with its extensions are a few kilobytes.
 const STDIN_LIMIT: u64 = 4 << 20;
 /// Environment variable with containerd's ttrpc address.
-pub const TTRPC_ADDRESS: &str = "TTRPC_ADDRESS";
+pub(crate) const TTRPC_ADDRESS: &str = "TTRPC_ADDRESS";
 /// Files that containerd and operators look for in the bundle.
 const ADDRESS_FILE: &str = "address";
 const PID_FILE: &str = "shim.pid";
 
 /// Runs the action; the bundle is the working directory.
-pub fn run(args: &Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let caller = Caller::recognize(&read_stdin()?);
     let bundle = std::env::current_dir().map_err(Error::io("find", "."))?;
     let address = address(args, &caller, &bundle)?;

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 
 /// How and when a task ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exit {
+pub(crate) struct Exit {
     /// Exit status as a shell would show it: 0-255, 128+signal after a signal.
     pub status: u32,
     /// When it ended.
@@ -17,7 +17,7 @@ pub struct Exit {
 
 /// Where a task stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
+pub(crate) enum State {
     /// The client is known to the daemon; nothing runs.
     Created,
     /// `start` has been sent to the daemon and not been answered.
@@ -32,7 +32,7 @@ pub enum State {
 
 impl State {
     /// The name used in messages.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Created => "created",
             Self::Starting => "starting",
@@ -43,7 +43,7 @@ impl State {
     }
 
     /// The status as the Task API reports it.
-    pub fn status(&self) -> Status {
+    pub(crate) fn status(&self) -> Status {
         match self {
             Self::Created | Self::Starting => Status::CREATED,
             Self::Running => Status::RUNNING,
@@ -52,7 +52,7 @@ impl State {
     }
 
     /// The exit, once there is one.
-    pub fn exit(&self) -> Option<&Exit> {
+    pub(crate) fn exit(&self) -> Option<&Exit> {
         match self {
             Self::Stopped(exit) => Some(exit),
             Self::Deleting(exit) => exit.as_ref(),
@@ -61,7 +61,7 @@ impl State {
     }
 
     /// Created -> Starting.
-    pub fn starting(&mut self, id: &str) -> Result<()> {
+    pub(crate) fn starting(&mut self, id: &str) -> Result<()> {
         match self {
             Self::Created => *self = Self::Starting,
             _ => return Err(self.refuse(id, "started")),
@@ -70,7 +70,7 @@ impl State {
     }
 
     /// Starting -> Running, or back to Created when the daemon could not start it.
-    pub fn started(&mut self, ok: bool) {
+    pub(crate) fn started(&mut self, ok: bool) {
         if matches!(self, Self::Starting) {
             *self = if ok { Self::Running } else { Self::Created };
         }
@@ -78,7 +78,7 @@ impl State {
 
     /// Created, Starting or Running -> Stopped. False when the task had already ended.
     #[must_use]
-    pub fn stopped(&mut self, exit: Exit) -> bool {
+    pub(crate) fn stopped(&mut self, exit: Exit) -> bool {
         match self {
             Self::Created | Self::Starting | Self::Running => {
                 *self = Self::Stopped(exit);
@@ -89,7 +89,7 @@ impl State {
     }
 
     /// Created or Stopped -> Deleting.
-    pub fn deleting(&mut self, id: &str) -> Result<()> {
+    pub(crate) fn deleting(&mut self, id: &str) -> Result<()> {
         match self {
             Self::Created => *self = Self::Deleting(None),
             Self::Stopped(exit) => *self = Self::Deleting(Some(exit.clone())),

@@ -11,14 +11,14 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 /// Where the directories are; upstream's place, which its tools know.
-const ROOT: &str = "/run/micrun/containers";
+pub(crate) const ROOT: &str = "/run/micrun/containers";
 const OWNER: &str = "state.json";
 /// Version of [`Owner`] on disk.
 const VERSION: u32 = 1;
 
 /// Whose directory it is.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-pub struct Owner {
+pub(crate) struct Owner {
     version: u32,
     /// containerd's namespace.
     pub namespace: String,
@@ -33,76 +33,78 @@ pub struct Owner {
 
 impl Owner {
     /// This process, on behalf of a container.
-    pub fn this_process(namespace: &str, id: &str) -> Self {
+    pub(crate) fn this_process(namespace: &str, id: &str) -> Self {
         let pid = std::process::id();
         let started = start_time(pid).unwrap_or_default();
         Self { version: VERSION, namespace: namespace.to_owned(), id: id.to_owned(), pid, started }
     }
 
     /// Whether the process still lives.
-    pub fn alive(&self) -> bool {
+    pub(crate) fn alive(&self) -> bool {
         start_time(self.pid) == Some(self.started)
     }
 }
 
 /// A container's directory.
 #[derive(Debug)]
-pub struct StateDir {
+pub(crate) struct StateDir {
     path: PathBuf,
 }
 
 impl StateDir {
     /// The directory of a container, whether it exists or not.
-    pub fn of(id: &str) -> Self {
-        Self { path: Path::new(ROOT).join(id) }
+    pub(crate) fn of(root: &Path, id: &str) -> Self {
+        Self { path: root.join(id) }
     }
 
     /// Makes it, for root alone. [`Error::AlreadyExists`] when it belongs to a container of a living shim.
-    pub fn create(owner: &Owner) -> Result<Self> {
-        let dir = Self::of(&owner.id);
+    pub(crate) fn create(root: &Path, owner: &Owner) -> Result<Self> {
+        let dir = Self::of(root, &owner.id);
         if let Some(other) = dir.owner()
             && other.alive()
         {
             return Err(Error::AlreadyExists(format!("{}` of namespace `{}", other.id, other.namespace)));
         }
         dir.remove()?;
-        DirBuilder::new().recursive(true).mode(0o700).create(&dir.path).map_err(Error::io("create", &dir.path))?;
-        let json = serde_json::to_vec(owner)
-            .map_err(|source| Error::Json { path: dir.path.join(OWNER), source })?;
-        dir.write(OWNER, &json)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&dir.path)
+            .map_err(Error::io("create", &dir.path))?;
+        dir.write(OWNER, |file| {
+            serde_json::to_writer(file, owner).map_err(|source| Error::Json { path: OWNER.into(), source })
+        })?;
         Ok(dir)
     }
 
     /// Who made it, if it is there and readable.
-    pub fn owner(&self) -> Option<Owner> {
+    pub(crate) fn owner(&self) -> Option<Owner> {
         serde_json::from_slice(&std::fs::read(self.path.join(OWNER)).ok()?).ok()
     }
 
-    /// Writes a file, whole or not at all.
-    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
-        self.replace(name, |file| io::Write::write_all(file, bytes))
-    }
-
-    /// Copies an open file into the directory, whole or not at all.
-    pub fn copy(&self, name: &str, source: &mut File) -> Result<PathBuf> {
-        self.replace(name, |file| {
-            io::Seek::rewind(source)?;
-            io::copy(source, file).map(drop)
-        })
-    }
-
-    fn replace(&self, name: &str, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<PathBuf> {
+    /// Makes a file of what `contents` writes, whole or not at all.
+    pub(crate) fn write<T, E>(
+        &self,
+        name: &str,
+        contents: impl FnOnce(&mut File) -> Result<T, E>,
+    ) -> Result<PathBuf>
+    where
+        Error: From<E>,
+    {
         let path = self.path.join(name);
         let temporary = self.path.join(format!(".{name}.tmp"));
-        File::create(&temporary).and_then(|mut file| fill(&mut file)).map_err(Error::io("write", &temporary))?;
+        let mut file = File::create(&temporary).map_err(Error::io("create", &temporary))?;
+        contents(&mut file)?;
         std::fs::rename(&temporary, &path).map_err(Error::io("write", &path))?;
         Ok(path)
     }
 
     /// Removes it and what it holds; no error if it is gone.
-    pub fn remove(&self) -> Result<()> {
+    pub(crate) fn remove(&self) -> Result<()> {
         match std::fs::remove_dir_all(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", &self.path)(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::io("remove", &self.path)(error))
+            }
             _ => Ok(()),
         }
     }

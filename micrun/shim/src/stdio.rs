@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 
 /// What Create says about the streams.
 #[derive(Clone, Debug, Default)]
-pub struct Paths {
+pub(crate) struct Paths {
     /// FIFO to read, or empty.
     pub stdin: String,
     /// FIFO to write, or empty.
@@ -24,10 +24,10 @@ pub struct Paths {
 
 /// The open streams.
 #[derive(Debug, Default)]
-pub struct Streams {
+pub(crate) struct Streams {
     /// What the client types.
     pub stdin: Option<Receiver>,
-    /// Keeps stdin from ending while nobody is attached; CloseIO drops it.
+    /// Keeps stdin from ending while nobody is attached; `CloseIO` drops it.
     pub keep_stdin: Option<Sender>,
     /// What the client sees.
     pub stdout: Option<Output>,
@@ -36,11 +36,11 @@ pub struct Streams {
 }
 
 /// A writing end, opened for reading as well, so that it works without a reader.
-pub type Output = Sender;
+pub(crate) type Output = Sender;
 
 impl Streams {
     /// Opens what `paths` names. Must be called within a tokio runtime.
-    pub fn open(paths: &Paths) -> Result<Self> {
+    pub(crate) fn open(paths: &Paths) -> Result<Self> {
         let (stdin, keep_stdin) = open("stdin", &paths.stdin, input)?.unzip();
         Ok(Self {
             stdin,
@@ -51,11 +51,7 @@ impl Streams {
     }
 }
 
-fn open<T>(
-    stream: &'static str,
-    path: &str,
-    how: fn(&Path) -> std::io::Result<T>,
-) -> Result<Option<T>> {
+fn open<T>(stream: &'static str, path: &str, how: fn(&Path) -> std::io::Result<T>) -> Result<Option<T>> {
     if path.is_empty() {
         return Ok(None);
     }

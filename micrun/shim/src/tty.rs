@@ -12,11 +12,11 @@ use tokio::io::unix::AsyncFd;
 
 /// An open console.
 #[derive(Debug)]
-pub struct Tty(AsyncFd<File>);
+pub(crate) struct Tty(AsyncFd<File>);
 
 impl Tty {
     /// Opens the device and makes it byte-transparent: no echo, no line editing, no translation.
-    pub fn open(device: &Path) -> io::Result<Self> {
+    pub(crate) fn open(device: &Path) -> io::Result<Self> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -25,11 +25,11 @@ impl Tty {
         let mut settings = tcgetattr(&file)?;
         cfmakeraw(&mut settings);
         tcsetattr(&file, SetArg::TCSANOW, &settings)?;
-        Ok(Self(AsyncFd::new(file)?))
+        Ok(Self(register(file)?))
     }
 
     /// Waits for output of the RTOS. 0 means that the device is gone.
-    pub async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(crate) async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let mut ready = self.0.readable().await?;
             if let Ok(result) = ready.try_io(|file| file.get_ref().read(buffer)) {
@@ -40,12 +40,12 @@ impl Tty {
 
     /// Reads what is there already. `WouldBlock` when that is nothing: the kernel then has pushed everything
     /// that was written to the other side (`n_tty_read` flushes the port's buffers first).
-    pub fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.get_ref().read(buffer)
     }
 
     /// Writes all of `bytes` to the RTOS, waiting while it does not read.
-    pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+    pub(crate) async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             let mut ready = self.0.writable().await?;
             if let Ok(result) = ready.try_io(|file| file.get_ref().write(bytes)) {
@@ -56,10 +56,16 @@ impl Tty {
     }
 
     /// Sets the size that the terminal reports; whether a firmware can ask for it is its own matter.
-    pub fn resize(&self, columns: u16, rows: u16) -> io::Result<()> {
+    pub(crate) fn resize(&self, columns: u16, rows: u16) -> io::Result<()> {
         let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         set_window_size(self.0.get_ref().as_raw_fd(), size)
     }
+}
+
+#[expect(unsafe_code, reason = "tokio leaves it to the caller that the descriptor stays the same")]
+fn register(file: File) -> io::Result<AsyncFd<File>> {
+    // SAFETY: a `File` owns its descriptor and names the same one until it is dropped with the `AsyncFd`.
+    Ok(unsafe { AsyncFd::register(file) }?)
 }
 
 #[expect(unsafe_code, reason = "neither std nor nix wraps TIOCSWINSZ")]

@@ -1,0 +1,134 @@
+//! The table itself. An entry with a type becomes a field of [`Annotations`]; one without is only
+//! known, so that it can be explained instead of reported as a typing error.
+
+use std::time::Duration;
+
+use super::value::{AutoClose, Megabytes, RootfsPath, Value};
+use crate::{Os, Pedestal, Sha256Digest};
+
+/// What a key does in this implementation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It does what its documentation says.
+    Effective,
+    /// It is written by our tools for people and other tools to read.
+    Informational,
+    /// It is accepted for upstream's sake and does nothing, for this reason.
+    None(&'static str),
+}
+
+/// One annotation.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// The key without [`super::PREFIX`].
+    pub name: &'static str,
+    /// The type of its value, in words.
+    pub kind: &'static str,
+    /// What applies without it, in words.
+    pub default: &'static str,
+    /// Whether it does anything here.
+    pub effect: Effect,
+    /// What it means.
+    pub doc: &'static str,
+}
+
+macro_rules! annotations {
+    (
+        effective { $( #[doc = $doc:literal] $field:ident: $type:ty = $name:literal, $default:literal; )* }
+        known { $( $known:literal, $kind:literal, $kdefault:literal, $effect:expr, $kdoc:literal; )* }
+    ) => {
+        /// Every annotation there is, in the order of the documentation.
+        pub const TABLE: &[Key] = &[
+            $( Key {
+                name: $name, kind: <$type as Value>::KIND, default: $default,
+                effect: Effect::Effective, doc: $doc,
+            }, )*
+            $( Key {
+                name: $known, kind: $kind, default: $kdefault, effect: $effect, doc: $kdoc,
+            }, )*
+        ];
+
+        /// What a container's annotations say; `None` where they say nothing.
+        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        pub struct Annotations {
+            $( #[doc = $doc] pub $field: Option<<$type as Value>::Read>, )*
+            pub(super) warnings: Vec<String>,
+        }
+
+        impl Annotations {
+            /// Sets the field of the key `name`. Gives the reason for a value that cannot be read, or a
+            /// warning about one that was read leniently.
+            pub(super) fn set(&mut self, name: &str, text: &str) -> Result<Option<String>, String> {
+                match name {
+                    $( $name => {
+                        let read = <$type as Value>::read(text)?;
+                        self.$field = read.value;
+                        Ok(read.warning)
+                    } )*
+                    _ => Ok(None),
+                }
+            }
+        }
+    };
+}
+
+const XEN_ONLY: Effect = Effect::None("it is about Xen, whose daemon is upstream's");
+const NEVER_READ: Effect = Effect::None("upstream defines it and never read it");
+const NO_UPDATE: Effect = Effect::None("resources are not changed at run time yet");
+
+annotations! {
+    effective {
+        #[doc = "The guest operating system, for people and tools: nothing runs differently by it."]
+        os: Os = "container.os", "`uniproton`";
+        #[doc = "The firmware ELF inside the rootfs; a leading `/` is optional, `..` is refused."]
+        firmware_path: RootfsPath = "container.firmware_path",
+            "client.conf's `ClientPath`, else `firmware.elf`, else the first `*.elf` of the root directory";
+        #[doc = "The digest the firmware must have: 64 hexadecimal digits, with or without `sha256:`."]
+        firmware_hash: Sha256Digest = "container.firmware_hash", "not checked";
+        #[doc = "Stop the container some time after its client has left. Upstream's default is `true`."]
+        auto_close: AutoClose = "container.auto_close", "`false`";
+        #[doc = "After how long; beats `container.auto_close`, 0 is never, a negative one is the default."]
+        auto_close_timeout: Duration = "container.auto_close_timeout",
+            "30s when `container.auto_close` is true";
+        #[doc = "The least memory of the firmware; raises what client.conf says."]
+        min_memory_mb: Megabytes = "container.min_memory_mb", "no floor";
+        #[doc = "The most virtual CPUs the firmware may be given (`MaxVCPU`)."]
+        max_vcpu_num: u32 = "container.max_vcpu_num", "client.conf's `MaxVCPU`, else 8";
+        #[doc = "What the firmware runs on; the host's mica daemon must have it."]
+        pedestal: Pedestal = "ped.pedestal",
+            "client.conf's `Pedestal`, else `baremetal` for an ELF with `.resource_table`, else `qemu`";
+        #[doc = "The pedestal's file inside the rootfs: guest kernel (Xen), cell (jailhouse), binary (hetero)."]
+        pedestal_conf: RootfsPath = "ped.conf", "client.conf's `PedestalConf`, else `image.bin` (Xen)";
+        #[doc = "Log every step of this container in detail."]
+        debug: bool = "runtime.debug", "`false`";
+        #[doc = "The most CPUs any container may be given; lowers `VCPU`."]
+        max_container_cpus: u32 = "runtime.max_container_cpus", "no ceiling";
+        #[doc = "The most memory any container may be given; lowers what client.conf says."]
+        max_container_memory: Megabytes = "runtime.max_container_memory", "no ceiling";
+    }
+    known {
+        "image.machine", "text", "-", Effect::Informational,
+            "The firmware's ELF machine (`aarch64`, `arm`, `riscv`), written by micrun-image-builder. Ours.";
+        "layer.record", "digest", "-", Effect::Informational,
+            "On a layer's descriptor: the digest of its modification record (LAYER_RECORD.md). Ours.";
+        "container.auto_disconnect_timeout", "text", "-",
+            Effect::None("it is deprecated; write container.auto_close_timeout"),
+            "Former name of `container.auto_close_timeout`.";
+        "ped.compatibility", "text", "-", Effect::None("it is deprecated"), "Deprecated upstream.";
+        "ped.net_placeholder", "text", "-", NEVER_READ, "Placeholder for networks.";
+        "runtime.disable_new_netns", "bool", "`false`", NEVER_READ, "No network namespace of its own.";
+        "runtime.experimental", "bool", "`false`", NEVER_READ, "Experimental features.";
+        "runtime.pipe_size", "bytes", "-", NEVER_READ, "Size of the stdio pipes.";
+        "runtime.pause", "image reference", "-",
+            Effect::None("the container runtime chooses the pause image"), "Stored only, upstream too.";
+        "runtime.exclusive_dom0_cpu", "bool", "`false`", XEN_ONLY, "Keep Dom0's CPUs free.";
+        "runtime.enable_vcpus_pinning", "bool", "`false`", XEN_ONLY, "Pin virtual CPUs.";
+        "runtime.vcpu_pcpu_binding", "bool", "`false`", XEN_ONLY, "Alias of `runtime.enable_vcpus_pinning`.";
+        "runtime.static_resource", "bool", "-", NO_UPDATE, "Ignore changes of resources at run time.";
+        "runtime.hugepage_enable", "bool", "`false`", XEN_ONLY, "Stored only, upstream too.";
+        "pkg.oci.bundle_path", "path", "-", Effect::None("upstream's shim sets it for itself"), "Internal.";
+        "pkg.oci.container_type", "text", "-", Effect::None("upstream's shim sets it for itself"), "Internal.";
+        "config_path", "path", "-", Effect::None("no configuration file of the shim is read yet"),
+            "Another micrun.conf.";
+    }
+}

@@ -1,0 +1,152 @@
+//! How the text of an annotation becomes a value.
+
+use std::time::Duration;
+
+use super::{AUTO_CLOSE_TIMEOUT, duration};
+use crate::nearest::quoted;
+use crate::{Os, Pedestal, Sha256Digest};
+
+/// A value as read: what it is, and what to tell the user about it.
+pub struct Read<T> {
+    pub(super) value: Option<T>,
+    pub(super) warning: Option<String>,
+}
+
+impl<T> From<T> for Read<T> {
+    fn from(value: T) -> Self {
+        Self { value: Some(value), warning: None }
+    }
+}
+
+/// The type of an annotation. [`Value::Read`] is what its text becomes.
+pub trait Value {
+    /// The type's name in the documentation.
+    const KIND: &'static str;
+    /// The type of the field.
+    type Read;
+    /// Reads the text, or gives the reason why it cannot be read.
+    fn read(text: &str) -> Result<Read<Self::Read>, String>;
+}
+
+/// Whether a container closes by itself after its client has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AutoClose(pub bool);
+
+/// A path inside the rootfs: UTF-8 text whose containment `rootfs::open` checks.
+pub struct RootfsPath;
+
+/// An amount of memory in MiB, at least one.
+pub struct Megabytes;
+
+impl Value for Os {
+    const KIND: &'static str = "`uniproton`, `zephyr`, `freertos`, `baremetal`";
+    type Read = Self;
+
+    fn read(text: &str) -> Result<Read<Self>, String> {
+        text.parse().map(Self::into)
+    }
+}
+
+impl Value for Pedestal {
+    const KIND: &'static str = "`baremetal`, `qemu`, `xen`, `jailhouse`, `hetero`";
+    type Read = Self;
+
+    fn read(text: &str) -> Result<Read<Self>, String> {
+        text.parse().map(Self::into)
+    }
+}
+
+impl Value for Sha256Digest {
+    const KIND: &'static str = "sha256 digest";
+    type Read = Self;
+
+    fn read(text: &str) -> Result<Read<Self>, String> {
+        text.parse::<Self>().map(Self::into).map_err(|error| error.to_string())
+    }
+}
+
+impl Value for RootfsPath {
+    const KIND: &'static str = "path in the rootfs";
+    type Read = String;
+
+    fn read(text: &str) -> Result<Read<String>, String> {
+        if text.is_empty() || text.contains('\0') {
+            return Err(format!("{} is no path; name a file inside the image", quoted(text)));
+        }
+        Ok(text.to_owned().into())
+    }
+}
+
+impl Value for u32 {
+    const KIND: &'static str = "number";
+    type Read = Self;
+
+    fn read(text: &str) -> Result<Read<Self>, String> {
+        match text.parse::<Self>() {
+            Ok(number) if number > 0 => Ok(number.into()),
+            _ => Err(format!("{} is no number of 1 or more", quoted(text))),
+        }
+    }
+}
+
+impl Value for Megabytes {
+    const KIND: &'static str = "MiB";
+    type Read = u32;
+
+    fn read(text: &str) -> Result<Read<u32>, String> {
+        u32::read(text).map_err(|reason| format!("{reason}; the unit is MiB and is not written"))
+    }
+}
+
+impl Value for bool {
+    const KIND: &'static str = "bool";
+    type Read = Self;
+
+    fn read(text: &str) -> Result<Read<Self>, String> {
+        parse_bool(text)
+            .map(Self::into)
+            .ok_or_else(|| format!("{} is no bool; write true or false", quoted(text)))
+    }
+}
+
+impl Value for AutoClose {
+    const KIND: &'static str = "bool";
+    type Read = Self;
+
+    fn read(text: &str) -> Result<Read<Self>, String> {
+        Ok(parse_bool(text).map(Self).map_or_else(
+            || Read {
+                value: None,
+                warning: Some(format!(
+                    "{} is no bool and is ignored; a time goes into container.auto_close_timeout",
+                    quoted(text)
+                )),
+            },
+            Read::from,
+        ))
+    }
+}
+
+impl Value for Duration {
+    const KIND: &'static str = "seconds, or a duration such as `1m30s`";
+    type Read = Self;
+
+    fn read(text: &str) -> Result<Read<Self>, String> {
+        match duration::parse(text)? {
+            duration::Signed::Positive(duration) => Ok(duration.into()),
+            duration::Signed::Negative => Ok(Read {
+                value: Some(AUTO_CLOSE_TIMEOUT),
+                warning: Some(format!("{} is negative; 30s is used instead", quoted(text))),
+            }),
+        }
+    }
+}
+
+/// The spellings of Go's `strconv.ParseBool`, which upstream uses.
+fn parse_bool(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
+        _ => None,
+    }
+}

@@ -1,0 +1,190 @@
+//! What can be wrong with a firmware's ELF. Each message says what, why it matters and what to do.
+
+use super::{Class, Endian, Kind, Machine};
+
+/// Why an ELF file cannot be run as a firmware. [`crate::Error::Elf`] adds the file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Fault {
+    /// Not an ELF file.
+    #[error(
+        "this is no ELF file (it begins with {found}); give the linked .elf, not the .bin or .hex made of it"
+    )]
+    NotElf {
+        /// The first bytes.
+        found: String,
+    },
+    /// Larger than [`crate::MAX_FIRMWARE_SIZE`].
+    #[error(
+        "the file has {size} bytes, more than the {limit} a firmware may have; strip its debug information"
+    )]
+    TooLarge {
+        /// The file's size.
+        size: u64,
+        /// The most allowed.
+        limit: u64,
+    },
+    /// Headers that point outside the file, or contradict themselves.
+    #[error("the ELF is damaged: {what}; copy or link it again")]
+    Damaged {
+        /// Which header.
+        what: String,
+    },
+    /// More headers than any firmware has.
+    #[error("the ELF has {count} {what}, more than the {limit} allowed; link the firmware with fewer")]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// How many there are.
+        count: u64,
+        /// The most allowed.
+        limit: u64,
+    },
+    /// A processor that no pedestal has.
+    #[error(
+        "the ELF is for the machine {machine}, which runs no firmware here; build it for aarch64, arm or riscv"
+    )]
+    UnknownMachine {
+        /// The processor.
+        machine: Machine,
+    },
+    /// Not the processor that was asked for.
+    #[error("the ELF is for the machine {machine}, but {wanted} is needed; build it for that")]
+    WrongMachine {
+        /// The file's.
+        machine: Machine,
+        /// The one needed.
+        wanted: Machine,
+    },
+    /// A class that the processor does not have.
+    #[error("the ELF is {class} but its machine is {machine}, which is {wanted}; build it for {wanted}")]
+    WrongClass {
+        /// The file's.
+        class: Class,
+        /// The file's.
+        machine: Machine,
+        /// The processor's.
+        wanted: Class,
+    },
+    /// The wrong byte order.
+    #[error("the ELF is {endian}; all pedestals are little-endian, build it so")]
+    WrongEndian {
+        /// The file's.
+        endian: Endian,
+    },
+    /// Not linked to fixed addresses.
+    #[error("the ELF is of type {kind}, but firmware is loaded to fixed addresses (ET_EXEC); {advice}")]
+    NotExecutable {
+        /// The file's.
+        kind: Kind,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// A program for Linux.
+    #[error(
+        "the ELF asks for a dynamic linker: it is a program for Linux, not a firmware; give the RTOS image"
+    )]
+    LinuxProgram,
+    /// Nothing to load.
+    #[error(
+        "the ELF has nothing to load (no PT_LOAD segment with contents); check the linker script's PHDRS"
+    )]
+    NothingToLoad,
+    /// The first instruction is not in the file.
+    #[error(
+        "the entry point {entry:#x} lies in no executable segment's contents; check ENTRY() in the linker script"
+    )]
+    EntryOutside {
+        /// Its virtual address.
+        entry: u64,
+    },
+    /// `p_filesz > p_memsz`.
+    #[error("segment {index} has {filesz:#x} bytes in the file but only {memsz:#x} in memory; link it again")]
+    SegmentLargerInFile {
+        /// Which `PT_LOAD`, from 0.
+        index: usize,
+        /// Bytes in the file.
+        filesz: u64,
+        /// Bytes in memory.
+        memsz: u64,
+    },
+    /// The contents are not in the file.
+    #[error(
+        "segment {index} ends beyond the end of the file ({end:#x} > {size:#x}): the file is cut off, copy it again"
+    )]
+    SegmentOutsideFile {
+        /// Which `PT_LOAD`, from 0.
+        index: usize,
+        /// Offset of its end in the file; `u64::MAX` when it cannot be expressed.
+        end: u64,
+        /// The file's size.
+        size: u64,
+    },
+    /// The addresses wrap around.
+    #[error(
+        "segment {index} at {start:#x} with {memsz:#x} bytes passes the end of the address space; link it lower"
+    )]
+    SegmentWraps {
+        /// Which `PT_LOAD`, from 0.
+        index: usize,
+        /// The address (physical or virtual) that wraps.
+        start: u64,
+        /// Bytes in memory.
+        memsz: u64,
+    },
+    /// Two segments share memory.
+    #[error(
+        "segments {first} and {second} overlap in memory at {at:#x}: one would overwrite the other when loaded; \
+         check the load addresses (AT>) in the linker script"
+    )]
+    SegmentsOverlap {
+        /// The lower `PT_LOAD`, from 0.
+        first: usize,
+        /// The higher one.
+        second: usize,
+        /// The first shared physical address.
+        at: u64,
+    },
+    /// All segments together are larger than memory.
+    #[error(
+        "the firmware needs {needed} bytes of memory but gets {size}; raise Memory in client.conf to {megabytes}"
+    )]
+    MemoryTooSmall {
+        /// Sum of all `p_memsz`.
+        needed: u64,
+        /// What the firmware gets.
+        size: u64,
+        /// What it needs, in MiB.
+        megabytes: u64,
+    },
+    /// A segment is not in RAM.
+    #[error(
+        "segment {index} at {start:#x}..{end:#x} is not in the memory of the machine, {ram_start:#x}..{ram_end:#x}; \
+         link it there, or raise Memory in client.conf if it ends too high"
+    )]
+    SegmentOutsideMemory {
+        /// Which `PT_LOAD`, from 0.
+        index: usize,
+        /// Its first physical address.
+        start: u64,
+        /// The address after its last.
+        end: u64,
+        /// The first address of RAM.
+        ram_start: u64,
+        /// The address after the last of RAM.
+        ram_end: u64,
+    },
+    /// No resource table.
+    #[error(
+        "there is no .resource_table section, by which this pedestal's loader sets up rpmsg; link one in and keep \
+         section headers (strip --strip-debug, not sstrip), or choose the pedestal qemu"
+    )]
+    NoResourceTable,
+    /// The exit note cannot be read.
+    #[error("the exit note ({owner:?}, type {kind}) holds {size} bytes instead of an 8-byte address; see docs/FIRMWARE.md",
+        owner = super::EXIT_NOTE_OWNER, kind = super::EXIT_NOTE_TYPE)]
+    BadExitNote {
+        /// Size of its descriptor.
+        size: usize,
+    },
+}

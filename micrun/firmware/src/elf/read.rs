@@ -1,0 +1,153 @@
+//! From the bytes of a file to [`ElfInfo`], by the low-level readers of `object`. Every count is bounded
+//! before it is believed, because `object` keeps what it has read.
+
+use std::io::{Read, Seek, SeekFrom};
+
+use object::elf::{self, FileHeader32, FileHeader64};
+use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
+use object::{Endianness, ReadCache, ReadRef};
+
+use super::{Class, EXIT_NOTE_OWNER, EXIT_NOTE_TYPE, ElfInfo, Endian, Fault, Kind, Machine, Segment};
+use crate::{Error, MAX_FIRMWARE_SIZE, Result};
+
+const MAX_PROGRAM_HEADERS: u64 = 256;
+const MAX_SECTIONS: u64 = 4096;
+const MAX_NOTES: u64 = 64 << 10;
+const RESOURCE_TABLE: &[u8] = b".resource_table";
+
+pub(super) fn read(mut reader: impl Read + Seek) -> Result<ElfInfo> {
+    let io = |error| Error::io("read", "the firmware", error);
+    let size = reader.seek(SeekFrom::End(0)).map_err(io)?;
+    if size > MAX_FIRMWARE_SIZE {
+        return Err(Error::elf(Fault::TooLarge { size, limit: MAX_FIRMWARE_SIZE }));
+    }
+    // Read apart, so that an error of the disk is not taken for a damaged file.
+    let mut ident = Vec::new();
+    reader.seek(SeekFrom::Start(0)).map_err(io)?;
+    reader.by_ref().take(16).read_to_end(&mut ident).map_err(io)?;
+    if !ident.starts_with(&elf::ELFMAG) {
+        return Err(Error::elf(Fault::NotElf { found: first_bytes(&ident) }));
+    }
+    let cache = ReadCache::new(reader);
+    let info = match ident.get(4) {
+        Some(1) => headers::<FileHeader32<Endianness>, _>(&cache, Class::Elf32, size),
+        Some(2) => headers::<FileHeader64<Endianness>, _>(&cache, Class::Elf64, size),
+        _ => Err(damaged("its class is neither 32 nor 64 bits")),
+    };
+    info.map_err(Error::elf)
+}
+
+fn first_bytes(bytes: &[u8]) -> String {
+    if bytes.is_empty() {
+        return "nothing, the file is empty".into();
+    }
+    let text: Vec<String> = bytes.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    text.join(" ")
+}
+
+fn damaged(what: impl Into<String>) -> Fault {
+    Fault::Damaged { what: what.into() }
+}
+
+/// Turns `object`'s reason into ours.
+fn bad<E: std::fmt::Display>(error: E) -> Fault {
+    damaged(error.to_string())
+}
+
+fn bounded(what: &'static str, count: u64, limit: u64) -> Result<(), Fault> {
+    if count > limit { Err(Fault::TooMany { what, count, limit }) } else { Ok(()) }
+}
+
+fn headers<'d, H, R>(data: R, class: Class, file_size: u64) -> Result<ElfInfo, Fault>
+where
+    H: FileHeader<Endian = Endianness>,
+    R: ReadRef<'d>,
+{
+    let header = H::parse(data).map_err(bad)?;
+    let endian = header.endian().map_err(bad)?;
+    bounded("program headers", header.phnum(endian, data).map_err(bad)?.into(), MAX_PROGRAM_HEADERS)?;
+    let mut info = ElfInfo {
+        class,
+        endian: if header.is_little_endian() { Endian::Little } else { Endian::Big },
+        machine: match header.e_machine(endian) {
+            elf::EM_AARCH64 => Machine::Aarch64,
+            elf::EM_ARM => Machine::Arm,
+            elf::EM_RISCV => Machine::Riscv,
+            other => Machine::Other(other.0),
+        },
+        kind: match header.e_type(endian) {
+            elf::ET_EXEC => Kind::Executable,
+            elf::ET_DYN => Kind::Dynamic,
+            elf::ET_REL => Kind::Relocatable,
+            other => Kind::Other(other.0),
+        },
+        entry: header.e_entry(endian).into(),
+        segments: Vec::new(),
+        has_resource_table: false,
+        exit_record: None,
+        has_interpreter: false,
+        file_size,
+    };
+    for program in header.program_headers(endian, data).map_err(bad)? {
+        match program.p_type(endian) {
+            elf::PT_LOAD => info.segments.push(segment(program, endian)),
+            elf::PT_INTERP => info.has_interpreter = true,
+            elf::PT_NOTE if info.exit_record.is_none() => {
+                info.exit_record = exit_record(program, endian, data)?;
+            }
+            _ => {}
+        }
+    }
+    info.has_resource_table = has_resource_table(header, endian, data, file_size)?;
+    Ok(info)
+}
+
+fn segment<P: ProgramHeader<Endian = Endianness>>(program: &P, endian: Endianness) -> Segment {
+    Segment {
+        offset: program.p_offset(endian).into(),
+        paddr: program.p_paddr(endian).into(),
+        vaddr: program.p_vaddr(endian).into(),
+        filesz: program.p_filesz(endian).into(),
+        memsz: program.p_memsz(endian).into(),
+        flags: program.p_flags(endian).0,
+    }
+}
+
+/// The address in our note, if the segment holds it. Notes of others are passed over, damaged ones end the
+/// search: they are their owner's business.
+fn exit_record<'d, P, R>(program: &P, endian: Endianness, data: R) -> Result<Option<u64>, Fault>
+where
+    P: ProgramHeader<Endian = Endianness>,
+    R: ReadRef<'d>,
+{
+    bounded("bytes of notes", program.p_filesz(endian).into(), MAX_NOTES)?;
+    let Some(mut notes) = program.notes(endian, data).map_err(bad)? else { return Ok(None) };
+    while let Ok(Some(note)) = notes.next() {
+        if note.name() == EXIT_NOTE_OWNER.as_bytes() && note.n_type(endian).0 == EXIT_NOTE_TYPE {
+            let address = <[u8; 8]>::try_from(note.desc())
+                .map_err(|_| Fault::BadExitNote { size: note.desc().len() })?;
+            return Ok(Some(u64::from_le_bytes(address)));
+        }
+    }
+    Ok(None)
+}
+
+fn has_resource_table<'d, H, R>(header: &H, endian: Endianness, data: R, size: u64) -> Result<bool, Fault>
+where
+    H: FileHeader<Endian = Endianness>,
+    R: ReadRef<'d>,
+{
+    bounded("sections", header.shnum(endian, data).map_err(bad)?.into(), MAX_SECTIONS)?;
+    let sections = header.section_headers(endian, data).map_err(bad)?;
+    if sections.is_empty() {
+        return Ok(false);
+    }
+    let Ok(names) = header.section_strings(endian, data, sections) else { return Ok(false) };
+    // A table without contents in the file, or beyond it, is none to a loader.
+    Ok(sections.iter().any(|section| {
+        section.name(endian, names).is_ok_and(|name| name == RESOURCE_TABLE)
+            && section.file_range(endian).is_some_and(|(offset, length)| {
+                length > 0 && offset.checked_add(length).is_some_and(|end| end <= size)
+            })
+    }))
+}

@@ -1,0 +1,43 @@
+//! "Did you mean ...": the known word nearest to a mistyped one.
+
+/// A closing clause for a message about `word`: names the nearest of `known` when one is near.
+pub(crate) fn hint<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    // The distance costs time in the product of the lengths; a hostile key may be megabytes long.
+    if word.len() > 128 {
+        return String::new();
+    }
+    let lower = word.to_lowercase();
+    known
+        .into_iter()
+        .map(|k| (strsim::damerau_levenshtein(&lower, &k.to_lowercase()), k))
+        .min()
+        .filter(|(distance, k)| *distance <= k.len().div_ceil(3))
+        .map_or_else(String::new, |(_, k)| format!("; did you mean {k}?"))
+}
+
+/// A text for use inside a message: quoted, control characters escaped, shortened when long.
+pub(crate) fn quoted(text: &str) -> String {
+    const LIMIT: usize = 80;
+    match text.char_indices().nth(LIMIT) {
+        Some((end, _)) => format!("{:?}... ({} bytes)", &text[..end], text.len()),
+        None => format!("{text:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_the_nearest_word_only_when_one_is_near() {
+        assert_eq!(hint("Memroy", ["Name", "Memory", "MaxMemory"]), "; did you mean Memory?");
+        assert_eq!(hint("zzzzzz", ["Name", "Memory"]), "");
+        assert_eq!(hint(&"x".repeat(1 << 20), ["Name"]), "");
+    }
+
+    #[test]
+    fn shortens_at_a_character_boundary() {
+        assert!(quoted(&"é".repeat(500)).ends_with("... (1000 bytes)"));
+        assert_eq!(quoted("a\nb"), "\"a\\nb\"");
+    }
+}

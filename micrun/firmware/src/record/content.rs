@@ -1,0 +1,166 @@
+//! What a record says of one file.
+
+use std::io::{Read, Seek, SeekFrom};
+
+use serde::{Deserialize, Serialize};
+
+use super::json::{Address, RawChange};
+use crate::{ElfInfo, Error, MAX_FIRMWARE_SIZE, Result, Sha256Digest, elf};
+
+/// The largest whole number that every reader of JSON keeps (RFC 8259, section 6).
+const MAX_NUMBER: u64 = (1 << 53) - 1;
+
+/// What a layer does to one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "RawChange", try_from = "RawChange")]
+pub enum Change {
+    /// The file is new.
+    Add(Content),
+    /// The file was there, with this digest, and is now another.
+    Replace {
+        /// The digest of the lower layers' file.
+        before: Sha256Digest,
+        /// The layer's file.
+        content: Content,
+    },
+    /// The file was there, with this digest, and is removed.
+    Delete {
+        /// The digest of the lower layers' file.
+        before: Sha256Digest,
+    },
+}
+
+/// A regular file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// Permission bits, at most 0o7777.
+    pub mode: u32,
+    /// The digest of the whole file.
+    pub sha256: Sha256Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// If it is a firmware, what is loaded where.
+    pub elf: Option<ElfContent>,
+}
+
+/// What an ELF file loads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ElfContent {
+    /// `ELF32` or `ELF64`.
+    pub class: String,
+    /// Virtual address of the first instruction.
+    pub entry: Address,
+    /// `aarch64`, `arm` or `riscv`.
+    pub machine: String,
+    /// The `PT_LOAD` segments, in the order of the program headers.
+    pub segments: Vec<SegmentContent>,
+}
+
+/// A segment as it is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SegmentContent {
+    /// Bytes in the file.
+    pub filesz: u64,
+    /// `p_flags`.
+    pub flags: u32,
+    /// Bytes in memory.
+    pub memsz: u64,
+    /// Physical address.
+    pub paddr: Address,
+    /// The digest of the bytes in the file.
+    pub sha256: Sha256Digest,
+    /// Virtual address.
+    pub vaddr: Address,
+}
+
+impl Change {
+    /// The file after the change; `None` when it is deleted.
+    pub const fn after(&self) -> Option<&Content> {
+        match self {
+            Self::Add(content) | Self::Replace { content, .. } => Some(content),
+            Self::Delete { .. } => None,
+        }
+    }
+
+    /// The digest of the file before the change; `None` when it was not there.
+    pub const fn before(&self) -> Option<Sha256Digest> {
+        match self {
+            Self::Add(_) => None,
+            Self::Replace { before, .. } | Self::Delete { before } => Some(*before),
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), String> {
+        let Some(content) = self.after() else { return Ok(()) };
+        if content.mode > 0o7777 {
+            return Err(format!("the mode {:o} has more than permission bits", content.mode));
+        }
+        let segments = content.elf.iter().flat_map(|elf| &elf.segments);
+        let numbers = segments.flat_map(|segment| [segment.filesz, segment.memsz]).chain([content.size]);
+        match numbers.into_iter().find(|number| *number > MAX_NUMBER) {
+            Some(number) => Err(format!("the size {number} is not possible")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Content {
+    /// Describes a file that is no firmware.
+    pub fn of(bytes: &[u8], mode: u32) -> Self {
+        Self { mode, sha256: Sha256Digest::of(bytes), size: bytes.len() as u64, elf: None }
+    }
+
+    /// Describes a firmware by reading it, once as a whole and once by segments, in little memory.
+    /// `info` is what [`ElfInfo::from_reader`] says of it, checked by [`elf::check`].
+    pub fn of_firmware(reader: &mut (impl Read + Seek), info: &ElfInfo, mode: u32) -> Result<Self> {
+        let io = |error| Error::io("read", "the firmware", error);
+        reader.seek(SeekFrom::Start(0)).map_err(io)?;
+        let whole = &mut reader.by_ref().take(MAX_FIRMWARE_SIZE);
+        let (sha256, size) = Sha256Digest::copy(whole, &mut std::io::sink()).map_err(io)?;
+        Ok(Self { mode, sha256, size, elf: Some(ElfContent::read(reader, info)?) })
+    }
+
+    /// What tells `actual` from this, in words.
+    pub(super) fn difference(&self, actual: &Self) -> Option<String> {
+        let differ = |what: &str, recorded: String, actual: String| {
+            (recorded != actual).then(|| format!("its {what} is {actual}, the record says {recorded}"))
+        };
+        differ("sha256", self.sha256.to_string(), actual.sha256.to_string())
+            .or_else(|| differ("size", self.size.to_string(), actual.size.to_string()))
+            .or_else(|| differ("mode", format!("{:04o}", self.mode), format!("{:04o}", actual.mode)))
+            .or_else(|| (self.elf != actual.elf).then(|| "its segments are not those of the record".into()))
+    }
+}
+
+impl ElfContent {
+    /// Digests the segments of a firmware. Only a checked `info` bounds what is read.
+    pub fn read(reader: &mut (impl Read + Seek), info: &ElfInfo) -> Result<Self> {
+        let segments: Result<_> = info.segments.iter().map(|segment| digest(reader, segment)).collect();
+        Ok(Self {
+            class: info.class.to_string(),
+            entry: Address(info.entry),
+            machine: info.machine.to_string(),
+            segments: segments?,
+        })
+    }
+}
+
+fn digest(reader: &mut (impl Read + Seek), segment: &elf::Segment) -> Result<SegmentContent> {
+    let io = |error| Error::io("read", "the firmware", error);
+    reader.seek(SeekFrom::Start(segment.offset)).map_err(io)?;
+    let bytes = &mut reader.by_ref().take(segment.filesz.min(MAX_FIRMWARE_SIZE));
+    let (sha256, read) = Sha256Digest::copy(bytes, &mut std::io::sink()).map_err(io)?;
+    if read != segment.filesz {
+        return Err(Error::Changed { path: "the firmware".into() });
+    }
+    Ok(SegmentContent {
+        filesz: segment.filesz,
+        flags: segment.flags,
+        memsz: segment.memsz,
+        paddr: Address(segment.paddr),
+        sha256,
+        vaddr: Address(segment.vaddr),
+    })
+}

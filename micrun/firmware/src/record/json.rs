@@ -1,0 +1,117 @@
+//! The forms that values have in a record's JSON.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::content::{Change, Content, ElfContent};
+use crate::Sha256Digest;
+
+/// An address. A string in JSON (`"0x40000000"`), because numbers above 2^53 do not survive all readers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Address(pub u64);
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.0)
+    }
+}
+
+impl From<Address> for String {
+    fn from(address: Address) -> Self {
+        address.to_string()
+    }
+}
+
+impl TryFrom<String> for Address {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let digits = text.strip_prefix("0x").and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        digits.map(Self).ok_or_else(|| format!("{text:?} is no address such as \"0x40000000\""))
+    }
+}
+
+/// Permission bits. A string of four octal digits in JSON (`"0644"`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub(super) struct Mode(pub(super) u32);
+
+impl From<Mode> for String {
+    fn from(mode: Mode) -> Self {
+        format!("{:04o}", mode.0)
+    }
+}
+
+impl TryFrom<String> for Mode {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        u32::from_str_radix(&text, 8).map(Self).map_err(|_| format!("{text:?} is no mode such as \"0644\""))
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Op {
+    Add,
+    Replace,
+    Delete,
+}
+
+/// [`Change`] with its fields side by side, in the order of their names.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawChange {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    elf: Option<ElfContent>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<Mode>,
+    op: Op,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256_after: Option<Sha256Digest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256_before: Option<Sha256Digest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+}
+
+impl From<Change> for RawChange {
+    fn from(change: Change) -> Self {
+        let sha256_before = change.before();
+        let (op, content) = match change {
+            Change::Add(content) => (Op::Add, Some(content)),
+            Change::Replace { content, .. } => (Op::Replace, Some(content)),
+            Change::Delete { .. } => (Op::Delete, None),
+        };
+        Self {
+            mode: content.as_ref().map(|content| Mode(content.mode)),
+            op,
+            sha256_after: content.as_ref().map(|content| content.sha256),
+            sha256_before,
+            size: content.as_ref().map(|content| content.size),
+            elf: content.and_then(|content| content.elf),
+        }
+    }
+}
+
+impl TryFrom<RawChange> for Change {
+    type Error = &'static str;
+
+    fn try_from(raw: RawChange) -> Result<Self, &'static str> {
+        let content = match (raw.mode, raw.sha256_after, raw.size, raw.elf) {
+            (Some(Mode(mode)), Some(sha256), Some(size), elf) => Some(Content { mode, sha256, size, elf }),
+            (None, None, None, None) => None,
+            _ => return Err("mode, sha256_after and size go together"),
+        };
+        match (raw.op, raw.sha256_before, content) {
+            (Op::Add, None, Some(content)) => Ok(Self::Add(content)),
+            (Op::Replace, Some(before), Some(content)) => Ok(Self::Replace { before, content }),
+            (Op::Delete, Some(before), None) => Ok(Self::Delete { before }),
+            (Op::Add, ..) => Err("add has sha256_after, mode and size, and no sha256_before"),
+            (Op::Replace, ..) => Err("replace has sha256_before, sha256_after, mode and size"),
+            (Op::Delete, ..) => Err("delete has sha256_before and nothing else"),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The firmware of a rootfs, found, checked and open.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+
+use super::lookup::{self, Wanted};
+use super::walk::{self, RootFile};
+use crate::settings::{Layers, Settings};
+use crate::{Annotations, ClientConf, ElfInfo, Error, MAX_FIRMWARE_SIZE, Result, Sha256Digest};
+use crate::{client_conf, digest};
+
+/// A firmware that passed every check, with what applies to it.
+#[derive(Debug)]
+pub struct Firmware {
+    /// The ELF, open.
+    pub file: RootFile,
+    /// Its headers.
+    pub elf: ElfInfo,
+    /// The image's client.conf, if it has one.
+    pub conf: Option<ClientConf>,
+    /// What applies, by the precedence of [`Settings`].
+    pub settings: Settings,
+    /// The file's digest, if one was asked for: then this is it.
+    pub sha256: Option<Sha256Digest>,
+    /// The file that the pedestal wants beside the ELF (`ped_cfg`), open.
+    pub pedestal_file: Option<RootFile>,
+    /// What a user should be told; a sentence each.
+    pub warnings: Vec<String>,
+}
+
+impl Firmware {
+    /// Finds the firmware of a mounted rootfs and checks everything about it that can be checked before
+    /// it runs. `annotations` are those of the container's specification.
+    ///
+    /// All errors are the image's or the specification's, except [`Error::Io`].
+    pub fn resolve(rootfs: &Path, annotations: &BTreeMap<String, String>) -> Result<Self> {
+        let spec = Annotations::from_map(annotations)?;
+        let conf = read_conf(rootfs)?;
+        let no_conf = ClientConf::default();
+        let layers = Layers::new(&spec, conf.as_ref().unwrap_or(&no_conf))?;
+
+        let wanted = lookup::firmware(rootfs, &layers)?;
+        let mut file = open(rootfs, &wanted, MAX_FIRMWARE_SIZE)?;
+        let name = file.path.display().to_string();
+        let elf = ElfInfo::from_reader(&mut file.file).map_err(|error| error.in_file(&name))?;
+        let settings = Settings::resolve(&layers, &elf)?;
+        settings.check(&elf).map_err(|error| error.in_file(&name))?;
+        let sha256 = match layers.annotation(|annotations| annotations.firmware_hash) {
+            Some(expected) => Some(verify(&mut file, &name, expected)?),
+            None => None,
+        };
+        let pedestal_file = lookup::pedestal_conf(settings.pedestal.value, &layers)?
+            .map(|wanted| open(rootfs, &wanted, MAX_FIRMWARE_SIZE))
+            .transpose()?;
+
+        let warnings = [spec.warnings(), conf.as_ref().map_or(&[], ClientConf::warnings)].concat();
+        Ok(Self { file, elf, conf, settings, sha256, pedestal_file, warnings })
+    }
+
+    /// Copies the firmware out of the rootfs, to where nobody else can change it, and gives its digest.
+    ///
+    /// When a digest was asked for, the copy has it, whatever happened to the file meanwhile; otherwise a
+    /// change of the size is noticed.
+    pub fn copy_to(&mut self, to: &mut impl Write) -> Result<Sha256Digest> {
+        let path = self.file.path.display().to_string();
+        let (digest, size) = rewound(&mut self.file)
+            .and_then(|mut reader| Sha256Digest::copy(&mut reader, to))
+            .map_err(|error| Error::io("copy", &path, error))?;
+        if size != self.file.size || self.sha256.is_some_and(|expected| expected != digest) {
+            return Err(Error::Changed { path });
+        }
+        Ok(digest)
+    }
+}
+
+/// The file from its beginning, cut off where it would be too large.
+fn rewound(file: &mut RootFile) -> io::Result<impl Read> {
+    file.file.rewind()?;
+    Ok(Read::take(&file.file, MAX_FIRMWARE_SIZE))
+}
+
+fn open(rootfs: &Path, wanted: &Wanted, limit: u64) -> Result<RootFile> {
+    walk::open(rootfs, &wanted.path, limit, wanted.asked_by)
+}
+
+/// The image's client.conf; a missing one is fine, any other trouble with it is not.
+fn read_conf(rootfs: &Path) -> Result<Option<ClientConf>> {
+    const NAME: &str = client_conf::FILE_NAME;
+    if rootfs.join(NAME).symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        return Ok(None);
+    }
+    let file = walk::open(rootfs, NAME, client_conf::MAX_SIZE, "the image's configuration")?;
+    let mut bytes = Vec::new();
+    file.file
+        .take(client_conf::MAX_SIZE)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::io("read", NAME, error))?;
+    let text = String::from_utf8(bytes).map_err(|error| Error::Unusable {
+        path: NAME.into(),
+        reason: format!("it is no UTF-8 text from byte {} on", error.utf8_error().valid_up_to()),
+    })?;
+    ClientConf::parse(&text).map(Some)
+}
+
+fn verify(file: &mut RootFile, name: &str, expected: Sha256Digest) -> Result<digest::Sha256Digest> {
+    let actual = rewound(file)
+        .and_then(|mut reader| Sha256Digest::read(&mut reader))
+        .map_err(|error| Error::io("read", name, error))?;
+    if actual != expected {
+        return Err(Error::DigestMismatch { path: name.into(), expected, actual });
+    }
+    Ok(actual)
+}

@@ -1,0 +1,176 @@
+//! What applies to a firmware, and why.
+//!
+//! Each setting comes from the first layer that has it: the annotations of the container's
+//! specification, then client.conf (its `[Micrun]` section before its other keys), then a default.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::client_conf::Machine;
+use crate::elf::{self, ElfInfo, Requirements};
+use crate::{Annotations, ClientConf, Error, Os, Pedestal, Result, annotations};
+
+/// The memory of a firmware for which nothing else is said, in MiB (the daemon's default too).
+pub const DEFAULT_MEMORY_MB: u32 = 64;
+
+/// The most virtual CPUs when nothing else is said: what upstream's shim sends.
+pub const DEFAULT_MAX_VCPU: u32 = 8;
+
+/// Where a setting comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Origin {
+    /// An annotation of the container's specification.
+    Annotation,
+    /// The image's client.conf.
+    ClientConf,
+    /// A property of the ELF.
+    Elf,
+    /// Nothing said otherwise.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Annotation => "annotation",
+            Self::ClientConf => "client.conf",
+            Self::Elf => "elf",
+            Self::Default => "default",
+        })
+    }
+}
+
+/// A value, and where it comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting<T> {
+    /// The value.
+    pub value: T,
+    /// Its origin.
+    pub origin: Origin,
+}
+
+impl<T> Setting<T> {
+    /// Another value of the same origin.
+    fn map<U>(self, change: impl FnOnce(T) -> U) -> Setting<U> {
+        Setting { value: change(self.value), origin: self.origin }
+    }
+}
+
+/// Everything that can say something about a firmware, in order of precedence. A further layer (the
+/// shim's own configuration file) belongs between client.conf and the defaults, and into [`Layers::pick`].
+#[derive(Debug)]
+pub struct Layers<'a> {
+    spec: &'a Annotations,
+    image: Annotations,
+    pub(crate) conf: &'a ClientConf,
+}
+
+impl<'a> Layers<'a> {
+    /// The layers of a specification's annotations over an image's client.conf.
+    pub fn new(spec: &'a Annotations, conf: &'a ClientConf) -> Result<Self> {
+        Ok(Self { spec, image: conf.annotations()?, conf })
+    }
+
+    /// The value of an annotation, from whichever layer has it first.
+    pub(crate) fn annotation<T>(&self, get: impl Fn(&Annotations) -> Option<T>) -> Option<T> {
+        get(self.spec).or_else(|| get(&self.image))
+    }
+
+    /// The precedence, once for all settings.
+    fn pick<T>(&self, get: impl Fn(&Annotations) -> Option<T>, in_conf: Option<T>) -> Option<Setting<T>> {
+        let from = |origin| move |value| Setting { value, origin };
+        get(self.spec)
+            .map(from(Origin::Annotation))
+            .or_else(|| get(&self.image).or(in_conf).map(from(Origin::ClientConf)))
+    }
+}
+
+/// The effective settings of a firmware.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The guest operating system.
+    pub os: Setting<Os>,
+    /// What the firmware runs on.
+    pub pedestal: Setting<Pedestal>,
+    /// Its memory in MiB. A container's memory limit, which this crate does not see, goes before it.
+    pub memory_mb: Setting<u32>,
+    /// Virtual CPUs.
+    pub vcpu: Setting<u32>,
+    /// The most virtual CPUs it may be given later.
+    pub max_vcpu: Setting<u32>,
+    /// How long after its client has left it is stopped; `None` is never.
+    pub auto_close: Setting<Option<Duration>>,
+    /// Whether its steps are logged in detail.
+    pub debug: Setting<bool>,
+    /// The QEMU machine; `None` is the daemon's choice, `virt`.
+    pub qemu_machine: Setting<Option<Machine>>,
+}
+
+impl Settings {
+    /// What applies to this firmware.
+    pub fn resolve(layers: &Layers<'_>, elf: &ElfInfo) -> Result<Self> {
+        let (mica, qemu) = (&layers.conf.mica, &layers.conf.qemu);
+        Ok(Self {
+            os: layers.pick(|a| a.os, None).unwrap_or(default(Os::default())),
+            pedestal: layers
+                .pick(|a| a.pedestal, mica.pedestal)
+                .unwrap_or(Setting { value: Pedestal::default_for(elf), origin: Origin::Elf }),
+            memory_mb: memory(layers)?,
+            vcpu: at_most(
+                layers.pick(|_| None, mica.vcpu).unwrap_or(default(1)),
+                layers.pick(|a| a.max_container_cpus, None),
+            ),
+            max_vcpu: layers.pick(|a| a.max_vcpu_num, mica.max_vcpu).unwrap_or(default(DEFAULT_MAX_VCPU)),
+            auto_close: layers
+                .pick(Annotations::auto_close_after, None)
+                .map_or(default(None), |after| after.map(|after| (!after.is_zero()).then_some(after))),
+            debug: layers.pick(|a| a.debug, None).unwrap_or(default(false)),
+            qemu_machine: layers
+                .pick(|_| None, qemu.machine.clone())
+                .map_or(default(None), |machine| machine.map(Some)),
+        })
+    }
+
+    /// Whether the firmware can run with these settings. To be repeated when a container's memory limit
+    /// has replaced `memory_mb`.
+    pub fn check(&self, elf: &ElfInfo) -> Result<()> {
+        let requirements = Requirements::of(self.pedestal.value);
+        let is_virt = self.qemu_machine.value.as_ref().is_none_or(|machine| machine.name() == "virt");
+        let requirements = match self.pedestal.value {
+            Pedestal::Qemu if is_virt => requirements.with_virt_memory(elf.machine, self.memory_mb.value),
+            Pedestal::Qemu | Pedestal::Xen => requirements.with_memory(self.memory_mb.value),
+            // The board says where the memory is, and how much.
+            Pedestal::BareMetal | Pedestal::Jailhouse | Pedestal::Hetero => requirements,
+        };
+        elf::check(elf, requirements)
+    }
+}
+
+const fn default<T>(value: T) -> Setting<T> {
+    Setting { value, origin: Origin::Default }
+}
+
+/// client.conf's memory or the default, within the floor and the ceiling that annotations set.
+fn memory(layers: &Layers<'_>) -> Result<Setting<u32>> {
+    let floor = layers.pick(|a| a.min_memory_mb, None);
+    let ceiling = layers.pick(|a| a.max_container_memory, None);
+    if let (Some(floor), Some(ceiling)) = (floor, ceiling)
+        && floor.value > ceiling.value
+    {
+        return Err(Error::Annotation {
+            key: format!("{}container.min_memory_mb", annotations::PREFIX),
+            reason: format!(
+                "{} MiB is more than runtime.max_container_memory allows, {} MiB; lower it or raise that",
+                floor.value, ceiling.value
+            ),
+        });
+    }
+    let said = layers.pick(|_| None, layers.conf.memory()).unwrap_or(default(DEFAULT_MEMORY_MB));
+    let raised = floor.filter(|floor| floor.value > said.value).unwrap_or(said);
+    Ok(at_most(raised, ceiling))
+}
+
+fn at_most(setting: Setting<u32>, ceiling: Option<Setting<u32>>) -> Setting<u32> {
+    ceiling.filter(|ceiling| ceiling.value < setting.value).unwrap_or(setting)
+}

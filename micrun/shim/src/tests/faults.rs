@@ -1,0 +1,115 @@
+//! Races and failures around one container.
+
+use containerd_shim_protos::ttrpc::Code;
+use libmica::ext::ExitReason;
+
+use super::fixture::{Fixture, Script, code};
+
+#[tokio::test]
+async fn containerd_9719_exit_before_start_returns() {
+    let mut f = Fixture::new(Script { exit_during_start: true, ..Script::default() });
+    f.create().await.unwrap();
+    f.start().await.unwrap();
+    assert_eq!(f.wait().await, 3);
+    assert_eq!(f.events(), ["create", "start", "exit 3"]);
+}
+
+#[tokio::test]
+async fn output_comes_whole_before_the_exit() {
+    let mut f = Fixture::new(Script::default());
+    f.create().await.unwrap();
+    f.daemon.print("first byte ");
+    f.start().await.unwrap();
+    f.daemon.print("last byte");
+    f.daemon.end(ExitReason::Exited, 0);
+    assert_eq!(f.read_stdout().await, "first byte last byte");
+    assert_eq!(f.wait().await, 0);
+}
+
+#[tokio::test]
+async fn containerd_4769_single_task_exit() {
+    let mut f = Fixture::new(Script::default());
+    f.create().await.unwrap();
+    f.start().await.unwrap();
+    f.kill(15).await.unwrap();
+    assert_eq!(f.wait().await, 143);
+    assert_eq!(code(f.kill(9).await), Code::NOT_FOUND);
+    assert_eq!(f.delete().await.unwrap(), 143);
+    assert_eq!(f.events(), ["create", "start", "exit 143", "delete"]);
+    assert_eq!((f.daemon.count("rm"), f.leftovers()), (1, 0));
+}
+
+#[tokio::test]
+async fn the_first_signal_gives_the_status() {
+    for (signal, status) in [(2, 130), (9, 137), (15, 143)] {
+        let mut f = Fixture::new(Script::default());
+        f.create().await.unwrap();
+        f.start().await.unwrap();
+        f.kill(1).await.unwrap();
+        assert_eq!(f.daemon.count("stop"), 0, "SIGHUP must not stop an RTOS");
+        f.kill(signal).await.unwrap();
+        assert_eq!(f.wait().await, status);
+    }
+}
+
+#[tokio::test]
+async fn its_own_status_wins_over_a_late_signal() {
+    let mut f = Fixture::new(Script::default());
+    f.create().await.unwrap();
+    f.start().await.unwrap();
+    f.daemon.end(ExitReason::Fault, 139);
+    assert_eq!(f.wait().await, 139);
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_restarted_is_asked_again() {
+    let mut f = Fixture::new(Script { broken_waits: 3, ..Script::default() });
+    f.create().await.unwrap();
+    f.start().await.unwrap();
+    f.daemon.end(ExitReason::Exited, 7);
+    assert_eq!(f.wait().await, 7);
+}
+
+#[tokio::test]
+async fn upstreams_daemon_without_wait_is_polled() {
+    let mut f = Fixture::new(Script { no_wait: true, ..Script::default() });
+    f.create().await.unwrap();
+    f.start().await.unwrap();
+    f.daemon.end(ExitReason::Exited, 0);
+    assert_eq!(f.wait().await, 0);
+}
+
+#[tokio::test]
+async fn a_refused_start_leaves_a_created_task_that_can_be_deleted() {
+    let mut f = Fixture::new(Script { refuse_start: true, ..Script::default() });
+    f.create().await.unwrap();
+    assert_eq!(code(f.start().await), Code::FAILED_PRECONDITION);
+    assert_eq!(f.delete().await.unwrap(), 137);
+    assert_eq!(f.events(), ["create", "exit 137", "delete"]);
+    assert_eq!(f.leftovers(), 0);
+}
+
+#[tokio::test]
+async fn moves_that_the_state_forbids_are_refused() {
+    let mut f = Fixture::new(Script::default());
+    assert_eq!(code(f.start().await), Code::NOT_FOUND);
+    f.create().await.unwrap();
+    assert_eq!(code(f.create().await), Code::ALREADY_EXISTS);
+    f.start().await.unwrap();
+    assert_eq!(code(f.start().await), Code::FAILED_PRECONDITION);
+    assert_eq!(code(f.delete().await), Code::FAILED_PRECONDITION);
+    f.kill(9).await.unwrap();
+    f.wait().await;
+    f.delete().await.unwrap();
+    assert_eq!(code(f.delete().await), Code::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_task_killed_before_it_ran_ends_without_the_daemon() {
+    let mut f = Fixture::new(Script::default());
+    f.create().await.unwrap();
+    f.kill(15).await.unwrap();
+    assert_eq!(f.wait().await, 143);
+    assert_eq!(f.daemon.count("stop"), 0);
+    assert_eq!(f.read_stdout().await, "");
+}

@@ -1,0 +1,288 @@
+//! A task service whose daemon and event sink belong to the test.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use containerd_shim_protos::api::{CreateTaskRequest, DeleteRequest, KillRequest, StartRequest, WaitRequest};
+use containerd_shim_protos::shim_async::Task;
+use containerd_shim_protos::ttrpc::r#async::TtrpcContext;
+use containerd_shim_protos::ttrpc::proto::MessageHeader;
+use containerd_shim_protos::ttrpc::{self, Code};
+use libmica::ext::{ExitReason, ExitReport};
+use libmica::{ClientState, ClientStatus, CreateMessage, Error, Service};
+use nix::pty::{OpenptyResult, openpty};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+use tokio::sync::{Notify, watch};
+
+use crate::context::Context;
+use crate::events::{Event, EventSink};
+use crate::mica::Mica;
+use crate::service::TaskService;
+
+/// What the daemon does when it is asked to.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Script {
+    /// `wait` is unknown, as with upstream's daemon.
+    pub no_wait: bool,
+    /// So many `wait`s break off before one is answered.
+    pub broken_waits: usize,
+    /// `start` is refused.
+    pub refuse_start: bool,
+    /// The RTOS ends while `start` is still being answered.
+    pub exit_during_start: bool,
+}
+
+/// A daemon with one client and a real terminal as its console.
+pub(super) struct Daemon {
+    script: Script,
+    pub calls: Mutex<Vec<String>>,
+    broken: Mutex<usize>,
+    master: File,
+    slave: PathBuf,
+    _hold: File,
+    end: watch::Sender<Option<ExitReport>>,
+    /// Notified when `start` is under way.
+    pub starting: Notify,
+}
+
+impl Daemon {
+    fn new(script: Script) -> Arc<Self> {
+        let OpenptyResult { master, slave } = openpty(None, None).unwrap();
+        let path = nix::unistd::ttyname(&slave).unwrap();
+        let mut raw = nix::sys::termios::tcgetattr(&slave).unwrap();
+        nix::sys::termios::cfmakeraw(&mut raw);
+        nix::sys::termios::tcsetattr(&slave, nix::sys::termios::SetArg::TCSANOW, &raw).unwrap();
+        Arc::new(Self {
+            script,
+            calls: Mutex::default(),
+            broken: Mutex::new(script.broken_waits),
+            master: master.into(),
+            slave: path,
+            _hold: slave.into(),
+            end: watch::Sender::new(None),
+            starting: Notify::new(),
+        })
+    }
+
+    /// The RTOS prints something.
+    pub(super) fn print(&self, text: &str) {
+        (&self.master).write_all(text.as_bytes()).unwrap();
+    }
+
+    /// The RTOS ends.
+    pub(super) fn end(&self, reason: ExitReason, status: u8) {
+        let exited_at = "2026-11-21T10:00:00.000000001Z".into();
+        self.end.send_replace(Some(ExitReport { status, reason, detail: "test".into(), exited_at }));
+    }
+
+    fn note(&self, call: &str) {
+        self.calls.lock().unwrap().push(call.to_owned());
+    }
+
+    /// How often a command was received.
+    pub(super) fn count(&self, call: &str) -> usize {
+        self.calls.lock().unwrap().iter().filter(|c| *c == call).count()
+    }
+}
+
+#[async_trait]
+impl Mica for Daemon {
+    async fn create(&self, message: &CreateMessage) -> Result<(), Error> {
+        assert!(message.path.is_file());
+        self.note("create");
+        Ok(())
+    }
+
+    async fn start(&self, name: &str) -> Result<(), Error> {
+        self.note("start");
+        if self.script.refuse_start {
+            return Err(Error::Failed { command: "start".into(), text: format!("{name} is broken") });
+        }
+        self.starting.notify_one();
+        if self.script.exit_during_start {
+            self.end(ExitReason::Exited, 3);
+        }
+        Ok(())
+    }
+
+    async fn stop(&self, _: &str) -> Result<(), Error> {
+        self.note("stop");
+        self.end(ExitReason::Stopped, 0);
+        Ok(())
+    }
+
+    async fn remove(&self, _: &str) -> Result<(), Error> {
+        self.note("rm");
+        Ok(())
+    }
+
+    async fn status(&self, name: &str) -> Result<ClientStatus, Error> {
+        let state = if self.end.borrow().is_some() { ClientState::Offline } else { ClientState::Running };
+        let tty = Service { name: "rpmsg-tty".into(), device: Some(self.slave.clone()) };
+        Ok(ClientStatus { display_name: name.into(), cpu: String::new(), state, services: vec![tty] })
+    }
+
+    async fn wait(&self, _: &str) -> Result<ExitReport, Error> {
+        if self.script.no_wait {
+            return Err(Error::Unsupported { command: "wait".into() });
+        }
+        {
+            let mut broken = self.broken.lock().unwrap();
+            if *broken > 0 {
+                *broken -= 1;
+                return Err(Error::DaemonNotRunning { socket: "/run/mica/test.socket".into() });
+            }
+        }
+        let mut end = self.end.subscribe();
+        Ok(end.wait_for(Option::is_some).await.unwrap().clone().unwrap())
+    }
+}
+
+/// Events in the order of publication.
+#[derive(Default)]
+pub(super) struct Recorder(Mutex<Vec<Event>>);
+
+impl EventSink for Recorder {
+    fn publish(&self, event: Event) {
+        self.0.lock().unwrap().push(event);
+    }
+}
+
+/// Everything a test needs, in a directory of its own.
+pub(super) struct Fixture {
+    pub service: Arc<TaskService>,
+    pub daemon: Arc<Daemon>,
+    recorder: Arc<Recorder>,
+    pub dir: tempfile::TempDir,
+    stdout: Option<pipe::Receiver>,
+}
+
+impl Fixture {
+    /// A service without containers.
+    pub(super) fn new(script: Script) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let daemon = Daemon::new(script);
+        let recorder = Arc::new(Recorder::default());
+        let context = Context {
+            namespace: "test".into(),
+            state_root: dir.path().join("state"),
+            mica: daemon.clone(),
+            events: recorder.clone(),
+        };
+        let service = TaskService::new(Arc::new(context), Arc::new(Notify::new()));
+        Self { service, daemon, recorder, dir, stdout: None }
+    }
+
+    /// Creates container `c` of a bundle with a small firmware.
+    pub(super) async fn create(&mut self) -> ttrpc::Result<()> {
+        let bundle = self.dir.path().join("bundle");
+        write_bundle(&bundle);
+        let stdout = self.dir.path().join("stdout");
+        if self.stdout.is_none() {
+            mkfifo(&stdout, Mode::S_IRWXU).unwrap();
+            self.stdout = Some(pipe::OpenOptions::new().open_receiver(&stdout).unwrap());
+        }
+        let mut request = CreateTaskRequest::new();
+        request.id = "c".into();
+        request.bundle = bundle.display().to_string();
+        request.stdout = stdout.display().to_string();
+        self.service.create(&context(), request).await.map(drop)
+    }
+
+    pub(super) async fn start(&self) -> ttrpc::Result<()> {
+        let mut request = StartRequest::new();
+        request.id = "c".into();
+        self.service.start(&context(), request).await.map(drop)
+    }
+
+    pub(super) async fn kill(&self, signal: u32) -> ttrpc::Result<()> {
+        let mut request = KillRequest::new();
+        request.id = "c".into();
+        request.signal = signal;
+        self.service.kill(&context(), request).await.map(drop)
+    }
+
+    pub(super) async fn wait(&self) -> u32 {
+        let mut request = WaitRequest::new();
+        request.id = "c".into();
+        self.service.wait(&context(), request).await.unwrap().exit_status
+    }
+
+    pub(super) async fn delete(&self) -> ttrpc::Result<u32> {
+        let mut request = DeleteRequest::new();
+        request.id = "c".into();
+        self.service.delete(&context(), request).await.map(|response| response.exit_status)
+    }
+
+    /// Everything that stdout carries until its end.
+    pub(super) async fn read_stdout(&mut self) -> String {
+        let mut text = String::new();
+        self.stdout.as_mut().unwrap().read_to_string(&mut text).await.unwrap();
+        text
+    }
+
+    /// Topics so far, without their prefix, and exit statuses.
+    pub(super) fn events(&self) -> Vec<String> {
+        let events = self.recorder.0.lock().unwrap();
+        events
+            .iter()
+            .map(|event| match event {
+                Event::Exit(exit) => format!("exit {}", exit.exit_status),
+                other => other.topic().trim_start_matches("/tasks/").to_owned(),
+            })
+            .collect()
+    }
+
+    /// Files that the shim keeps for its containers.
+    pub(super) fn leftovers(&self) -> usize {
+        std::fs::read_dir(self.dir.path().join("state")).map_or(0, Iterator::count)
+    }
+}
+
+/// The RPC code of a failed call.
+pub(super) fn code<T: std::fmt::Debug>(result: ttrpc::Result<T>) -> Code {
+    match result.unwrap_err() {
+        ttrpc::Error::RpcStatus(status) => status.code(),
+        other => panic!("not an RPC status: {other}"),
+    }
+}
+
+pub(super) fn context() -> TtrpcContext {
+    TtrpcContext {
+        mh: MessageHeader::default(),
+        metadata: std::collections::HashMap::default(),
+        timeout_nano: 0,
+        connection_data: Arc::default(),
+    }
+}
+
+fn write_bundle(bundle: &Path) {
+    let rootfs = bundle.join("rootfs");
+    std::fs::create_dir_all(&rootfs).unwrap();
+    let firmware = rootfs.join("firmware.elf");
+    std::fs::write(&firmware, small_elf()).unwrap();
+    std::fs::set_permissions(&firmware, PermissionsExt::from_mode(0o444)).unwrap();
+    let spec = r#"{"annotations":{"org.openeuler.micrun.ped.pedestal":"qemu"},"root":{"path":"rootfs"}}"#;
+    std::fs::write(bundle.join("config.json"), spec).unwrap();
+}
+
+/// An aarch64 executable with one segment of four bytes.
+fn small_elf() -> Vec<u8> {
+    let mut elf = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    elf.extend([2_u16, 183].map(u16::to_le_bytes).concat());
+    elf.extend(1_u32.to_le_bytes());
+    elf.extend([0x4000_0000_u64, 64, 0].map(u64::to_le_bytes).concat());
+    elf.extend(0_u32.to_le_bytes());
+    elf.extend([64_u16, 56, 1, 64, 0, 0].map(u16::to_le_bytes).concat());
+    elf.extend([1_u32, 5].map(u32::to_le_bytes).concat());
+    elf.extend([120_u64, 0x4000_0000, 0x4000_0000, 4, 4, 4].map(u64::to_le_bytes).concat());
+    elf.extend([0x00, 0x00, 0x00, 0x14]);
+    elf
+}

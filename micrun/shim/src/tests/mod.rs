@@ -1,0 +1,6 @@
+//! The Task service against a daemon that misbehaves on purpose: what a healthy one never shows. Everything
+//! else is tested with the real parts in `tests/host`.
+
+mod faults;
+mod fixture;
+mod queue;
