@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "exit_record.h"
+
+#include "io.h"
+#include "psci.h"
+
+#define EXIT_MAGIC 0x5458454du // "MEXT" in memory
+
+struct exit_record {
+	uint32_t magic;
+	uint32_t kind;
+	uint32_t status;
+	uint32_t reserved;
+};
+
+// In .bss, so start.S has zeroed it: without a magic number the host ignores the record.
+static volatile struct exit_record exit_record __attribute__((used, aligned(16)));
+
+// The ELF note by which the host finds the record. In assembly, since a note is aligned to 4 bytes and
+// its 64-bit address is not.
+__asm(".pushsection .note.micrun, \"a\", %note\n"
+      "	.balign	4\n"
+      "	.4byte	7, 8, 1\n"		// namesz, descsz, type
+      "	.asciz	\"micrun\"\n"
+      "	.balign	4\n"
+      "	.8byte	exit_record\n"
+      "	.popsection\n");
+
+_Noreturn void exit_firmware(enum exit_kind kind, uint32_t status)
+{
+	mask_interrupts();
+	exit_record.kind = kind;
+	exit_record.status = status;
+	dsb();
+	exit_record.magic = EXIT_MAGIC;
+	dsb();
+	psci_system_off();
+}

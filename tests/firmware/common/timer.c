@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// The virtual timer rather than the physical: it stands still while a hypervisor pauses the firmware.
+#include "timer.h"
+
+#include "io.h"
+
+static uint64_t period;
+
+uint64_t timer_counter(void)
+{
+	isb(); // the counter may be read early, out of order
+	return read_sysreg(cntvct_el0);
+}
+
+uint64_t timer_frequency(void)
+{
+	return read_sysreg(cntfrq_el0);
+}
+
+void timer_start(uint32_t ticks_per_second)
+{
+	period = timer_frequency() / ticks_per_second;
+	write_sysreg(cntv_cval_el0, timer_counter() + period);
+	write_sysreg(cntv_ctl_el0, 1);
+	isb();
+}
+
+void timer_rearm(void)
+{
+	// From the last deadline, not from now, so that late interrupts do not slow the clock down.
+	write_sysreg(cntv_cval_el0, read_sysreg(cntv_cval_el0) + period);
+	isb();
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <FreeRTOS.h>
+#include <stdbool.h>
+#include <task.h>
+
+#include "console.h"
+#include "exit_record.h"
+#include "io.h"
+#include "shell.h"
+#include "timer.h"
+
+// A hole in the memory map of QEMU's virt machine, which has only RAM from 1 GiB to 256 GiB.
+#define UNMAPPED_ADDRESS 0x3000000000ul
+
+#define MAX_TASKS 8
+
+// Reads a decimal number no greater than max; false if the text is none.
+static bool parse_number(const char *text, unsigned long max, unsigned long *number)
+{
+	unsigned long value = 0;
+
+	if (!*text)
+		return false;
+	for (; *text; text++) {
+		unsigned long digit = (unsigned long)(*text - '0');
+
+		if (digit > 9 || value > (max - digit) / 10)
+			return false;
+		value = value * 10 + digit;
+	}
+	*number = value;
+	return true;
+}
+
+static void help(const char *arguments)
+{
+	(void)arguments;
+	for (const struct command *c = commands; c->name; c++)
+		console_printf("%-6s %-7s %s\n", c->name, c->arguments, c->help);
+}
+
+static void uname(const char *arguments)
+{
+	(void)arguments;
+	console_printf("FreeRTOS " tskKERNEL_VERSION_NUMBER " micrun-demo aarch64\n");
+}
+
+static void uptime(const char *arguments)
+{
+	uint64_t counter = timer_counter();
+	uint64_t frequency = timer_frequency();
+
+	(void)arguments;
+	console_printf("up %lu.%03lu s, %lu ticks of %lu ms\n", counter / frequency,
+		       counter % frequency * 1000 / frequency, xTaskGetTickCount(), portTICK_PERIOD_MS);
+}
+
+static void echo(const char *arguments)
+{
+	console_printf("%s\n", arguments);
+}
+
+static void ps(const char *arguments)
+{
+	static const char *const states[] = { "running", "ready", "blocked", "suspended", "deleted", "invalid" };
+	static TaskStatus_t tasks[MAX_TASKS];
+	uint64_t total;
+	UBaseType_t count = uxTaskGetSystemState(tasks, MAX_TASKS, &total);
+
+	(void)arguments;
+	console_printf("ID STATE     PRIO STACK-FREE  TIME-MS NAME\n");
+	for (UBaseType_t i = 0; i < count; i++)
+		console_printf("%2lu %-9s %4lu %10lu %8lu %s\n", tasks[i].xTaskNumber, states[tasks[i].eCurrentState],
+			       tasks[i].uxCurrentPriority, tasks[i].usStackHighWaterMark * sizeof(StackType_t),
+			       tasks[i].ulRunTimeCounter * 1000 / timer_frequency(), tasks[i].pcTaskName);
+}
+
+static void exit_command(const char *arguments)
+{
+	unsigned long status = 0;
+
+	if (*arguments && !parse_number(arguments, 255, &status)) {
+		console_printf("exit: \"%s\" is not a status; give a number from 0 to 255\n", arguments);
+		return;
+	}
+	console_flush();
+	exit_firmware(EXIT_NORMAL, (uint32_t)status);
+}
+
+static void crash(const char *arguments)
+{
+	(void)arguments;
+	console_printf("writing to address %lx, where nothing is\n", UNMAPPED_ADDRESS);
+	write32(UNMAPPED_ADDRESS, 0);
+	console_printf("crash: the write did not fault\n");
+}
+
+static void spin(const char *arguments)
+{
+	(void)arguments;
+	console_printf("spinning with interrupts masked\n");
+	mask_interrupts();
+	for (;;)
+		;
+}
+
+static void flood(const char *arguments)
+{
+	unsigned long lines;
+
+	if (!parse_number(arguments, 9999999999, &lines)) {
+		console_printf("flood: \"%s\" is not a count; give a number of lines\n", arguments);
+		return;
+	}
+	for (unsigned long line = 1; line <= lines; line++)
+		console_printf("flood %010lu the quick brown fox jumps over the lazy dog\n", line);
+}
+
+const struct command commands[] = {
+	{ "help", "", "list the commands", help },
+	{ "uname", "", "name the system", uname },
+	{ "uptime", "", "show the time since the machine started", uptime },
+	{ "echo", "TEXT", "print TEXT", echo },
+	{ "ps", "", "list the tasks", ps },
+	{ "exit", "[N]", "power off with exit status N (0 if missing)", exit_command },
+	{ "crash", "", "write to an address where nothing is", crash },
+	{ "spin", "", "mask interrupts and loop for ever", spin },
+	{ "flood", "N", "print N numbered lines as fast as possible", flood },
+	{ 0 },
+};

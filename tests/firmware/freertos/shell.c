@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// The line editor and the dispatch of commands, on whatever console is linked.
+#include "shell.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "console.h"
+
+#define PROMPT		"micrun> "
+#define LINE_MAX	256
+#define BACKSPACE	0x08
+#define DELETE		0x7f
+
+static bool is_continuation(char c)
+{
+	return (c & 0xc0) == 0x80;
+}
+
+// Takes back the last character, which may be several bytes of UTF-8.
+static size_t erase(const char *line, size_t len)
+{
+	if (len == 0)
+		return 0;
+	do
+		len--;
+	while (len > 0 && is_continuation(line[len]));
+	console_write("\b \b", 3);
+	return len;
+}
+
+// Reads a line and echoes it. CR, LF and CR LF each end a line. False if it was longer than the buffer.
+static bool read_line(char *line)
+{
+	static bool after_cr;
+	size_t len = 0;
+	bool fits = true;
+
+	for (;;) {
+		char c = (char)console_get();
+		bool second_of_pair = c == '\n' && after_cr;
+
+		after_cr = c == '\r';
+		if (second_of_pair)
+			continue;
+		if (c == '\r' || c == '\n')
+			break;
+		if (c == BACKSPACE || c == DELETE) {
+			len = erase(line, len);
+		} else if ((unsigned char)c >= ' ') {
+			fits = fits && len < LINE_MAX;
+			if (!fits)
+				continue;
+			line[len++] = c;
+			console_write(&c, 1);
+		}
+	}
+	console_write("\n", 1);
+	line[len] = '\0';
+	return fits;
+}
+
+static char *trim(char *text)
+{
+	size_t len;
+
+	while (*text == ' ')
+		text++;
+	len = strlen(text);
+	while (len > 0 && text[len - 1] == ' ')
+		len--;
+	text[len] = '\0';
+	return text;
+}
+
+static void run_line(char *line)
+{
+	char *name = trim(line);
+	char *arguments = name;
+
+	if (!*name)
+		return;
+	while (*arguments && *arguments != ' ')
+		arguments++;
+	if (*arguments)
+		*arguments++ = '\0';
+	arguments = trim(arguments);
+
+	for (const struct command *c = commands; c->name; c++) {
+		if (strcmp(c->name, name) == 0) {
+			c->run(arguments);
+			return;
+		}
+	}
+	console_printf("%s: no such command; help lists them\n", name);
+}
+
+_Noreturn void shell_run(void)
+{
+	static char line[LINE_MAX + 1];
+
+	for (;;) {
+		console_printf(PROMPT);
+		if (read_line(line))
+			run_line(line);
+		else
+			console_printf("The line is longer than %lu bytes and was not run.\n", (unsigned long)LINE_MAX);
+	}
+}
