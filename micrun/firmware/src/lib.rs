@@ -10,12 +10,12 @@ pub mod client_conf;
 pub mod digest;
 pub mod elf;
 mod error;
-mod nearest;
 mod os;
 mod pedestal;
 pub mod record;
 pub mod rootfs;
 pub mod settings;
+mod text;
 
 pub use annotations::Annotations;
 pub use client_conf::ClientConf;

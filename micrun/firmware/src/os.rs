@@ -48,9 +48,9 @@ impl FromStr for Os {
             let known = Self::ALL.map(Self::as_str);
             format!(
                 "unsupported guest os {} (supported: {}){}",
-                crate::nearest::quoted(text),
+                crate::text::quoted(text),
                 known.join(", "),
-                crate::nearest::hint(text, known)
+                crate::text::hint(text, known)
             )
         })
     }

@@ -68,9 +68,9 @@ impl FromStr for Pedestal {
             let known = Self::ALL.map(Self::as_str);
             format!(
                 "unknown pedestal {} (known: {}){}",
-                crate::nearest::quoted(text),
+                crate::text::quoted(text),
                 known.join(", "),
-                crate::nearest::hint(text, known)
+                crate::text::hint(text, known)
             )
         })
     }

@@ -93,7 +93,8 @@ pub struct Settings {
     pub os: Setting<Os>,
     /// What the firmware runs on.
     pub pedestal: Setting<Pedestal>,
-    /// Its memory in MiB. A container's memory limit, which this crate does not see, goes before it.
+    /// Its memory in MiB; 0 is what the QEMU machine has by itself, as in the mica create message. A
+    /// container's memory limit, which this crate does not see, goes before it.
     pub memory_mb: Setting<u32>,
     /// Virtual CPUs.
     pub vcpu: Setting<u32>,
@@ -136,12 +137,15 @@ impl Settings {
     /// has replaced `memory_mb`.
     pub fn check(&self, elf: &ElfInfo) -> Result<()> {
         let requirements = Requirements::of(self.pedestal.value);
-        let is_virt = self.qemu_machine.value.as_ref().is_none_or(|machine| machine.name() == "virt");
+        let memory = self.memory_mb.value;
         let requirements = match self.pedestal.value {
-            Pedestal::Qemu if is_virt => requirements.with_virt_memory(elf.machine, self.memory_mb.value),
-            Pedestal::Qemu | Pedestal::Xen => requirements.with_memory(self.memory_mb.value),
             // The board says where the memory is, and how much.
             Pedestal::BareMetal | Pedestal::Jailhouse | Pedestal::Hetero => requirements,
+            Pedestal::Qemu | Pedestal::Xen if memory == 0 => requirements,
+            Pedestal::Qemu if is_virt(self.qemu_machine.value.as_ref()) => {
+                requirements.with_virt_memory(elf.machine, memory)
+            }
+            Pedestal::Qemu | Pedestal::Xen => requirements.with_memory(memory),
         };
         elf::check(elf, requirements)
     }
@@ -166,9 +170,16 @@ fn memory(layers: &Layers<'_>) -> Result<Setting<u32>> {
             ),
         });
     }
-    let said = layers.pick(|_| None, layers.conf.memory()).unwrap_or(default(DEFAULT_MEMORY_MB));
+    // A machine other than `virt` is a board, most of which refuse any memory but their own.
+    let unsaid = if is_virt(layers.conf.qemu.machine.as_ref()) { DEFAULT_MEMORY_MB } else { 0 };
+    let said = layers.pick(|_| None, layers.conf.memory()).unwrap_or(default(unsaid));
     let raised = floor.filter(|floor| floor.value > said.value).unwrap_or(said);
     Ok(at_most(raised, ceiling))
+}
+
+/// Whether the QEMU machine is `virt`, which it is unless something else is said.
+fn is_virt(machine: Option<&Machine>) -> bool {
+    machine.is_none_or(|machine| machine.name() == "virt")
 }
 
 fn at_most(setting: Setting<u32>, ceiling: Option<Setting<u32>>) -> Setting<u32> {

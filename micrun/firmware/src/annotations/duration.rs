@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::nearest::quoted;
+use crate::text::quoted;
 
 /// A duration with its sign; the size of a negative one is of no use to anybody.
 #[derive(Debug, PartialEq, Eq)]

@@ -15,7 +15,7 @@ pub use doc::page;
 pub use table::{Annotations, Effect, Key, TABLE};
 pub use value::AutoClose;
 
-use crate::nearest::{hint, quoted};
+use crate::text::{hint, printable, quoted};
 use crate::{Error, Result};
 
 /// What every key of ours begins with. One key with it marks a container as firmware.
@@ -50,7 +50,7 @@ impl Annotations {
                 annotations.warnings.push(format!(
                     "annotation {}: the prefix is upstream's former one and is not read; write {PREFIX}{}",
                     quoted(full),
-                    quoted(name).trim_matches('"'),
+                    printable(name)
                 ));
             }
         }
@@ -72,7 +72,7 @@ impl Annotations {
             self.warnings.push(format!("annotation {full} has no effect here: {reason}"));
         }
         let warning =
-            self.set(name, value).map_err(|reason| Error::Annotation { key: full.into(), reason })?;
+            self.set(name, value).map_err(|reason| Error::Annotation { key: printable(full), reason })?;
         self.warnings.extend(warning.map(|text| format!("annotation {full}: {text}")));
         Ok(())
     }

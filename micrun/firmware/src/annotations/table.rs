@@ -1,5 +1,5 @@
-//! The table itself. An entry with a type becomes a field of [`Annotations`]; one without is only
-//! known, so that it can be explained instead of reported as a typing error.
+//! The table itself. An entry under `read` has a type and becomes a field of [`Annotations`]; one under
+//! `known` is never read, and stands here so that it can be explained instead of reported as a typing error.
 
 use std::time::Duration;
 
@@ -34,17 +34,17 @@ pub struct Key {
 
 macro_rules! annotations {
     (
-        effective { $( #[doc = $doc:literal] $field:ident: $type:ty = $name:literal, $default:literal; )* }
-        known { $( $known:literal, $kind:literal, $kdefault:literal, $effect:expr, $kdoc:literal; )* }
+        read { $( #[doc = $doc:literal] $field:ident: $type:ty = $name:literal, $default:literal, $effect:expr; )* }
+        known { $( $known:literal, $kind:literal, $kdefault:literal, $keffect:expr, $kdoc:literal; )* }
     ) => {
         /// Every annotation there is, in the order of the documentation.
         pub const TABLE: &[Key] = &[
             $( Key {
                 name: $name, kind: <$type as Value>::KIND, default: $default,
-                effect: Effect::Effective, doc: $doc,
+                effect: $effect, doc: $doc,
             }, )*
             $( Key {
-                name: $known, kind: $kind, default: $kdefault, effect: $effect, doc: $kdoc,
+                name: $known, kind: $kind, default: $kdefault, effect: $keffect, doc: $kdoc,
             }, )*
         ];
 
@@ -72,39 +72,40 @@ macro_rules! annotations {
     };
 }
 
+const NOT_YET: Effect = Effect::None("the shim does not act on it yet");
 const XEN_ONLY: Effect = Effect::None("it is about Xen, whose daemon is upstream's");
 const NEVER_READ: Effect = Effect::None("upstream defines it and never read it");
 const NO_UPDATE: Effect = Effect::None("resources are not changed at run time yet");
 
 annotations! {
-    effective {
+    read {
         #[doc = "The guest operating system, for people and tools: nothing runs differently by it."]
-        os: Os = "container.os", "`uniproton`";
+        os: Os = "container.os", "`uniproton`", Effect::Effective;
         #[doc = "The firmware ELF inside the rootfs; a leading `/` is optional, `..` is refused."]
         firmware_path: RootfsPath = "container.firmware_path",
-            "client.conf's `ClientPath`, else `firmware.elf`, else the first `*.elf` of the root directory";
+            "client.conf's `ClientPath`, else `firmware.elf`, else the first `*.elf` of the root directory", Effect::Effective;
         #[doc = "The digest the firmware must have: 64 hexadecimal digits, with or without `sha256:`."]
-        firmware_hash: Sha256Digest = "container.firmware_hash", "not checked";
+        firmware_hash: Sha256Digest = "container.firmware_hash", "not checked", Effect::Effective;
         #[doc = "Stop the container some time after its client has left. Upstream's default is `true`."]
-        auto_close: AutoClose = "container.auto_close", "`false`";
+        auto_close: AutoClose = "container.auto_close", "`false`", NOT_YET;
         #[doc = "After how long; beats `container.auto_close`, 0 is never, a negative one is the default."]
         auto_close_timeout: Duration = "container.auto_close_timeout",
-            "30s when `container.auto_close` is true";
+            "30s when `container.auto_close` is true", NOT_YET;
         #[doc = "The least memory of the firmware; raises what client.conf says."]
-        min_memory_mb: Megabytes = "container.min_memory_mb", "no floor";
+        min_memory_mb: Megabytes = "container.min_memory_mb", "no floor", Effect::Effective;
         #[doc = "The most virtual CPUs the firmware may be given (`MaxVCPU`)."]
-        max_vcpu_num: u32 = "container.max_vcpu_num", "client.conf's `MaxVCPU`, else 8";
+        max_vcpu_num: u32 = "container.max_vcpu_num", "client.conf's `MaxVCPU`, else 8", Effect::Effective;
         #[doc = "What the firmware runs on; the host's mica daemon must have it."]
         pedestal: Pedestal = "ped.pedestal",
-            "client.conf's `Pedestal`, else `baremetal` for an ELF with `.resource_table`, else `qemu`";
+            "client.conf's `Pedestal`, else `baremetal` for an ELF with `.resource_table`, else `qemu`", Effect::Effective;
         #[doc = "The pedestal's file inside the rootfs: guest kernel (Xen), cell (jailhouse), binary (hetero)."]
-        pedestal_conf: RootfsPath = "ped.conf", "client.conf's `PedestalConf`, else `image.bin` (Xen)";
+        pedestal_conf: RootfsPath = "ped.conf", "client.conf's `PedestalConf`, else `image.bin` (Xen)", Effect::Effective;
         #[doc = "Log every step of this container in detail."]
-        debug: bool = "runtime.debug", "`false`";
+        debug: bool = "runtime.debug", "`false`", NOT_YET;
         #[doc = "The most CPUs any container may be given; lowers `VCPU`."]
-        max_container_cpus: u32 = "runtime.max_container_cpus", "no ceiling";
+        max_container_cpus: u32 = "runtime.max_container_cpus", "no ceiling", Effect::Effective;
         #[doc = "The most memory any container may be given; lowers what client.conf says."]
-        max_container_memory: Megabytes = "runtime.max_container_memory", "no ceiling";
+        max_container_memory: Megabytes = "runtime.max_container_memory", "no ceiling", Effect::Effective;
     }
     known {
         "image.machine", "text", "-", Effect::Informational,

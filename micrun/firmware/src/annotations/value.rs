@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{AUTO_CLOSE_TIMEOUT, duration};
-use crate::nearest::quoted;
+use crate::text::quoted;
 use crate::{Os, Pedestal, Sha256Digest};
 
 /// A value as read: what it is, and what to tell the user about it.

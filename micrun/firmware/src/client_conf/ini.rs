@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use configparser::ini::Ini;
 
 use super::MAX_SIZE;
-use crate::nearest::quoted;
+use crate::text::quoted;
 use crate::{Error, Result};
 
 /// Sections by name, each with its keys and values; names in lower case.

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::nearest::{hint, quoted};
+use crate::text::{hint, quoted};
 
 /// A QEMU machine with its options, as `-machine` takes it: `virt`, `virt,gic-version=3`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 pub use machine::{Cpu, Machine, MachineOption};
 
-use crate::nearest::{hint, quoted};
+use crate::text::{hint, quoted};
 use crate::{Annotations, Error, Pedestal, Result, annotations};
 use section::Section;
 

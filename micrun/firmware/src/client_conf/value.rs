@@ -1,6 +1,6 @@
 //! How the text of a value becomes a value; the error is the reason, as a part of a sentence.
 
-use crate::nearest::quoted;
+use crate::text::quoted;
 
 /// A text of at most `limit` bytes without control characters.
 pub(super) fn text(text: &str, limit: usize) -> Result<String, String> {

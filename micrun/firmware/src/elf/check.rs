@@ -37,17 +37,24 @@ impl Requirements {
         self
     }
 
-    /// With so much memory, in MiB, where QEMU's `virt` machine of this processor has it
-    /// (hw/arm/virt.c and hw/riscv/virt.c: `base_memmap[VIRT_MEM]`, `virt_memmap[VIRT_DRAM]`).
+    /// With so much memory, in MiB, where QEMU's `virt` machine of this processor has it.
     #[must_use]
-    pub fn with_virt_memory(mut self, machine: Machine, megabytes: u32) -> Self {
-        let base = match machine {
-            Machine::Aarch64 | Machine::Arm => Some(0x4000_0000),
-            Machine::Riscv => Some(0x8000_0000),
-            Machine::Other(_) => None,
-        };
-        self.memory = Some(MemoryWindow { base, size: u64::from(megabytes) << 20 });
-        self
+    pub fn with_virt_memory(self, machine: Machine, megabytes: u32) -> Self {
+        let mut requirements = self.with_memory(megabytes);
+        if let Some(window) = &mut requirements.memory {
+            window.base = virt_memory_base(machine);
+        }
+        requirements
+    }
+}
+
+/// Where the memory of QEMU's `virt` machine of this processor begins (hw/arm/virt.c: `base_memmap`,
+/// `VIRT_MEM`; hw/riscv/virt.c: `virt_memmap`, `VIRT_DRAM`).
+pub const fn virt_memory_base(machine: Machine) -> Option<u64> {
+    match machine {
+        Machine::Aarch64 | Machine::Arm => Some(0x4000_0000),
+        Machine::Riscv => Some(0x8000_0000),
+        Machine::Other(_) => None,
     }
 }
 

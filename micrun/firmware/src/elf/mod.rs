@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::{Cursor, Read, Seek};
 use std::path::Path;
 
-pub use check::{MemoryWindow, Requirements, check};
+pub use check::{MemoryWindow, Requirements, check, virt_memory_base};
 pub use fault::Fault;
 
 use crate::{Error, Result};

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use content::{Change, Content, ElfContent, SegmentContent};
 pub use json::Address;
 
-use crate::nearest::quoted;
+use crate::text::quoted;
 use crate::{Error, Result, Sha256Digest};
 
 /// The version of the schema that is written, and the only one that is read.

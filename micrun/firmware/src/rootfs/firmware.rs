@@ -7,6 +7,7 @@ use std::path::Path;
 use super::lookup::{self, Wanted};
 use super::walk::{self, RootFile};
 use crate::settings::{Layers, Settings};
+use crate::text::printable;
 use crate::{Annotations, ClientConf, ElfInfo, Error, MAX_FIRMWARE_SIZE, Result, Sha256Digest};
 use crate::{client_conf, digest};
 
@@ -42,7 +43,7 @@ impl Firmware {
 
         let wanted = lookup::firmware(rootfs, &layers)?;
         let mut file = open(rootfs, &wanted, MAX_FIRMWARE_SIZE)?;
-        let name = file.path.display().to_string();
+        let name = printable(&file.path.to_string_lossy());
         let elf = ElfInfo::from_reader(&mut file.file).map_err(|error| error.in_file(&name))?;
         let settings = Settings::resolve(&layers, &elf)?;
         settings.check(&elf).map_err(|error| error.in_file(&name))?;
@@ -63,7 +64,7 @@ impl Firmware {
     /// When a digest was asked for, the copy has it, whatever happened to the file meanwhile; otherwise a
     /// change of the size is noticed.
     pub fn copy_to(&mut self, to: &mut impl Write) -> Result<Sha256Digest> {
-        let path = self.file.path.display().to_string();
+        let path = printable(&self.file.path.to_string_lossy());
         let (digest, size) = rewound(&mut self.file)
             .and_then(|mut reader| Sha256Digest::copy(&mut reader, to))
             .map_err(|error| Error::io("copy", &path, error))?;

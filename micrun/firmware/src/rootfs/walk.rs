@@ -16,6 +16,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 
+use crate::text::{printable, quoted};
 use crate::{Error, Result};
 
 /// As many as the kernel follows.
@@ -45,9 +46,9 @@ pub struct RootFile {
 /// the container, absolute ones from the rootfs; one that climbs above the rootfs is an [`Error::Escape`].
 pub fn open(rootfs: &Path, path: &str, limit: u64, asked_by: &str) -> Result<RootFile> {
     if path.split('/').any(|name| name == "..") {
-        return Err(Error::Escape { path: path.into(), reason: "it contains \"..\"".into() });
+        return Err(Error::Escape { path: printable(path), reason: "it contains \"..\"".into() });
     }
-    let walk = Walk { rootfs, path, limit, asked_by, directories: Vec::new(), links: 0 };
+    let walk = Walk { rootfs, path, limit, asked_by, directories: Vec::new(), links: 0, last_link: None };
     walk.run()
 }
 
@@ -59,6 +60,8 @@ struct Walk<'a> {
     /// The directories below the rootfs that lead to the current one.
     directories: Vec<(OsString, OwnedFd)>,
     links: usize,
+    /// The target of the last symbolic link, for the message.
+    last_link: Option<OsString>,
 }
 
 impl Walk<'_> {
@@ -78,7 +81,7 @@ impl Walk<'_> {
             match kind(&stat) {
                 SFlag::S_IFLNK => {
                     let target = readlinkat(&entry, "").map_err(|errno| self.io("read the link", errno))?;
-                    self.follow(&target, &mut names)?;
+                    self.follow(target, &mut names)?;
                 }
                 SFlag::S_IFDIR => self.enter(name, entry)?,
                 SFlag::S_IFREG if names.is_empty() => return self.finish(root.as_fd(), name, &stat),
@@ -96,7 +99,7 @@ impl Walk<'_> {
     fn openat(&self, root: BorrowedFd<'_>, name: &OsStr, flags: OFlag) -> Result<OwnedFd> {
         let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         openat(self.current(root), name, flags, Mode::empty()).map_err(|errno| match errno {
-            Errno::ENOENT => Error::NotFound { path: self.path.into(), looked_for: self.asked_by.into() },
+            Errno::ENOENT => self.not_found(),
             errno => self.io("open", errno),
         })
     }
@@ -109,7 +112,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn follow(&mut self, target: &OsStr, rest: &mut VecDeque<OsString>) -> Result<()> {
+    fn follow(&mut self, target: OsString, rest: &mut VecDeque<OsString>) -> Result<()> {
         self.links += 1;
         if self.links > MAX_LINKS {
             return Err(self.unusable("it leads through more than 40 symbolic links"));
@@ -117,9 +120,10 @@ impl Walk<'_> {
         if target.as_bytes().starts_with(b"/") {
             self.directories.clear();
         }
-        for name in names(target).into_iter().rev() {
+        for name in names(&target).into_iter().rev() {
             rest.push_front(name);
         }
+        self.last_link = Some(target);
         Ok(())
     }
 
@@ -130,7 +134,7 @@ impl Walk<'_> {
         let file = self.openat(root, &name, flags)?;
         let stat = fstat(&file).map_err(|errno| self.io("examine", errno))?;
         if (stat.st_dev, stat.st_ino) != (seen.st_dev, seen.st_ino) {
-            return Err(Error::Changed { path: self.path.into() });
+            return Err(Error::Changed { path: printable(self.path) });
         }
         let size = u64::try_from(stat.st_size).unwrap_or(0);
         if size > self.limit {
@@ -145,16 +149,27 @@ impl Walk<'_> {
         })
     }
 
+    fn not_found(&self) -> Error {
+        let looked_for = match &self.last_link {
+            Some(target) => {
+                let target = quoted(&target.to_string_lossy());
+                format!("{}; the symbolic link to {target} ends nowhere inside the image", self.asked_by)
+            }
+            None => self.asked_by.into(),
+        };
+        Error::NotFound { path: printable(self.path), looked_for }
+    }
+
     fn escape(&self) -> Error {
-        Error::Escape { path: self.path.into(), reason: "a symbolic link leads out of the rootfs".into() }
+        Error::Escape { path: printable(self.path), reason: "a symbolic link leads out of the rootfs".into() }
     }
 
     fn unusable(&self, reason: &str) -> Error {
-        Error::Unusable { path: self.path.into(), reason: reason.into() }
+        Error::Unusable { path: printable(self.path), reason: reason.into() }
     }
 
     fn io(&self, action: &'static str, errno: Errno) -> Error {
-        Error::io(action, self.path, io::Error::from(errno))
+        Error::io(action, printable(self.path), io::Error::from(errno))
     }
 }
 

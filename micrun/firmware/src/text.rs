@@ -1,4 +1,4 @@
-//! "Did you mean ...": the known word nearest to a mistyped one.
+//! Words for messages: the texts of others made printable, and "did you mean ...".
 
 /// A closing clause for a message about `word`: names the nearest of `known` when one is near.
 pub(crate) fn hint<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
@@ -15,13 +15,18 @@ pub(crate) fn hint<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> 
         .map_or_else(String::new, |(_, k)| format!("; did you mean {k}?"))
 }
 
-/// A text for use inside a message: quoted, control characters escaped, shortened when long.
-pub(crate) fn quoted(text: &str) -> String {
-    const LIMIT: usize = 80;
+/// A text of others for use inside a message: control characters escaped, shortened when long.
+pub(crate) fn printable(text: &str) -> String {
+    const LIMIT: usize = 255;
     match text.char_indices().nth(LIMIT) {
-        Some((end, _)) => format!("{:?}... ({} bytes)", &text[..end], text.len()),
-        None => format!("{text:?}"),
+        Some((end, _)) => format!("{}... ({} bytes)", text[..end].escape_debug(), text.len()),
+        None => text.escape_debug().to_string(),
     }
+}
+
+/// The same in quotation marks.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("\"{}\"", printable(text))
 }
 
 #[cfg(test)]
@@ -37,7 +42,7 @@ mod tests {
 
     #[test]
     fn shortens_at_a_character_boundary() {
-        assert!(quoted(&"é".repeat(500)).ends_with("... (1000 bytes)"));
-        assert_eq!(quoted("a\nb"), "\"a\\nb\"");
+        assert!(printable(&"é".repeat(500)).ends_with("é... (1000 bytes)"));
+        assert_eq!(quoted("a\nb\u{1b}"), "\"a\\nb\\u{1b}\"");
     }
 }

@@ -1,0 +1,68 @@
+# The only entry: `make` lists the targets. Each of them works as the very first command on a fresh machine.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+.PHONY: help setup tools build firmware demo test lint fmt bench dist install clean
+
+export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
+# CI builds what Cargo.lock says; a developer's change of Cargo.toml may update it.
+CARGO_FLAGS := $(if $(CI),--locked)
+DIST_PACKAGES := containerd-shim-mica-v2 micad micrun-image-builder
+DIST_BINARIES := containerd-shim-mica-v2 micad mica micrun-image-builder
+SCRIPTS := .ci/run tools/setup tools/demo tools/bench tests/host/isolated
+DESTDIR ?=
+PREFIX ?= /usr/local
+
+help: ## list the targets
+	@bold= off=; [[ ! -t 1 ]] || { bold=$$'\e[1m' off=$$'\e[0m'; }; \
+	sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | \
+	    while IFS=$$'\t' read -r name text; do printf '%s%-10s%s%s\n' "$$bold" "$$name" "$$off" "$$text"; done
+
+setup: ## install what this machine lacks (Debian packages, Rust tools)
+	@tools/setup
+
+# What building needs, without what only linting and testing need.
+tools:
+	@tools/setup --build-only
+
+build: tools ## build the workspace (debug profile)
+	@cargo build $(CARGO_FLAGS) --workspace
+
+firmware: tools ## build the demo firmware into build/firmware
+	@$(MAKE) --no-print-directory -C tests/firmware
+
+demo: build firmware ## pack a firmware, run it as a container, talk to it
+	@tools/demo
+
+test: setup lint build firmware ## lint, then every test: firmware, crates, end to end
+	@cargo test $(CARGO_FLAGS) --workspace --doc --quiet
+	@$(MAKE) --no-print-directory -C tests/firmware check
+	@cargo nextest run $(CARGO_FLAGS) --workspace
+
+lint: setup ## formatting, clippy, licences, unused dependencies, spelling, scripts
+	@cargo fmt --all --check
+	@cargo clippy $(CARGO_FLAGS) --workspace --all-targets --quiet -- -D warnings
+	@cargo deny --log-level error check licenses bans sources
+	@cargo machete --with-metadata .
+	@typos
+	@shellcheck $(SCRIPTS)
+
+fmt: ## format the Rust sources
+	@cargo fmt --all
+
+bench: dist firmware ## start latency beside an ordinary container, sizes, memory
+	@tools/bench
+
+dist: tools ## build the shipped binaries (size profile) and print their sizes
+	@cargo build $(CARGO_FLAGS) --profile dist $(addprefix --package ,$(DIST_PACKAGES))
+	@cd target/dist && stat --printf '%s bytes\t%n\n' $(DIST_BINARIES)
+
+install: dist ## install the shipped binaries and the unit below DESTDIR and PREFIX
+	@install -D -m 755 -t '$(DESTDIR)$(PREFIX)/bin' $(addprefix target/dist/,$(DIST_BINARIES))
+	@install -D -m 644 -t '$(DESTDIR)$(PREFIX)/lib/systemd/system' micrun/micad/systemd/micad.service
+
+clean: ## remove what was built; what was downloaded stays in .cache
+	@cargo clean --quiet
+	@rm -rf build

@@ -1,0 +1,106 @@
+//! The command line. Help, completions and the manual page are made from it.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use micrun_firmware::{Os, Pedestal};
+
+use crate::layer::Compression;
+use crate::platform::Host;
+
+/// Packs RTOS firmware into OCI images, without a container engine and reproducibly.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true, after_help = EXIT_STATUS)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_STATUS: &str = "Exit status: 0 done; 1 a file cannot be read or written; 2 wrong usage; \
+3 the firmware, its client.conf or an annotation was refused; 4 the image is damaged or none.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Pack a firmware ELF into an image; prints its digest
+    Pack(Box<PackArgs>),
+    /// Check an image and print what a shim will do with it
+    Inspect(InspectArgs),
+    /// Print shell completions
+    #[command(hide = true)]
+    Completions {
+        /// The shell they are for
+        shell: Shell,
+    },
+    /// Write the manual pages
+    #[command(hide = true)]
+    Man {
+        /// The directory they go into
+        directory: PathBuf,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PackArgs {
+    /// The firmware: a linked ELF executable
+    pub(crate) firmware: PathBuf,
+    /// The client.conf of the image; made from the other options when not given
+    #[arg(long, value_name = "FILE")]
+    pub(crate) client_conf: Option<PathBuf>,
+    /// The firmware's operating system
+    #[arg(long, value_name = "OS", value_parser = one_of(Os::ALL.map(Os::as_str), Os::from_str))]
+    pub(crate) os: Option<Os>,
+    /// What runs the firmware; baremetal if the ELF has a resource table, else qemu
+    #[arg(long, value_name = "PEDESTAL", value_parser = one_of(Pedestal::ALL.map(Pedestal::as_str), Pedestal::from_str))]
+    pub(crate) pedestal: Option<Pedestal>,
+    /// The client's name in a generated client.conf [default: the firmware's file name]
+    #[arg(long, conflicts_with = "client_conf")]
+    pub(crate) name: Option<String>,
+    /// An annotation of the manifest; org.openeuler.micrun.* ones are checked
+    #[arg(long = "annotation", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) annotations: Vec<(String, String)>,
+    /// A label of the image's configuration
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) labels: Vec<(String, String)>,
+    /// A host the image is for [default: linux on amd64, arm64 and riscv64 with qemu, else the ELF's own]
+    #[arg(long = "platform", value_name = "OS/ARCH[/VARIANT]")]
+    pub(crate) platforms: Vec<Host>,
+    /// The image's name [default: the firmware's file name]
+    #[arg(short, long, value_name = "NAME[:TAG]")]
+    pub(crate) tag: Option<String>,
+    /// An archive FILE.tar, or a directory for an image layout [default: <firmware>.tar]
+    #[arg(short, long, value_name = "FILE.tar|DIR")]
+    pub(crate) output: Option<PathBuf>,
+    /// How the layer is compressed
+    #[arg(long, value_enum, default_value_t = Compression::Gzip)]
+    pub(crate) compression: Compression,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct InspectArgs {
+    /// An image archive or layout directory
+    pub(crate) image: PathBuf,
+    /// An annotation that the runtime will pass (ctr run --annotation, nerdctl run -l, a pod's)
+    #[arg(long = "annotation", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) annotations: Vec<(String, String)>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write it as KEY=VALUE".to_owned()),
+    }
+}
+
+/// One of some names, which help and completions list.
+fn one_of<T: Clone + Send + Sync + 'static, const N: usize>(
+    names: [&'static str; N],
+    read: fn(&str) -> Result<T, String>,
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(names).try_map(move |name| read(&name))
+}

@@ -1,0 +1,70 @@
+//! What can go wrong, as sentences, and the exit status each error has.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a pack or an inspection failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// A file could not be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// A file could not be written.
+    #[error("cannot write {}; what stood there before is unchanged", path.display())]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// The firmware or an annotation was refused; the reason names it.
+    #[error(transparent)]
+    Firmware(#[from] micrun_firmware::Error),
+    /// The client.conf that was given, or the one made from the options, was refused.
+    #[error("{origin} cannot be used")]
+    Conf {
+        origin: String,
+        #[source]
+        source: micrun_firmware::Error,
+    },
+    /// The firmware and what is said about it contradict each other, or it cannot be packed.
+    #[error("{} cannot be packed: {reason}", path.display())]
+    Refused { path: PathBuf, reason: String },
+    /// A `K=V` argument, a name, a platform or an environment variable is malformed.
+    #[error("{what} {value:?} cannot be used: {reason}")]
+    Argument { what: &'static str, value: String, reason: String },
+    /// The destination is something that must not be overwritten.
+    #[error("{} is not written: {reason}", path.display())]
+    Destination { path: PathBuf, reason: &'static str },
+    /// The image is not an OCI image or layout.
+    #[error("{} is not an OCI image: {reason}", path.display())]
+    NotImage { path: PathBuf, reason: String },
+    /// The image contradicts itself.
+    #[error("the image is damaged: {0}")]
+    Damaged(String),
+    /// JSON of the image could not be understood.
+    #[error("the image is damaged: {name} is not the JSON it should be")]
+    Json {
+        name: String,
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+impl Error {
+    /// The exit status of the program (`docs/IMAGE_BUILDER.md`, "Exit status"); 2 is clap's, for wrong usage.
+    pub(crate) fn exit_status(&self) -> u8 {
+        match self {
+            Self::Read { .. } | Self::Write { .. } => 1,
+            Self::Argument { .. } | Self::Destination { .. } => 2,
+            Self::Firmware(_) | Self::Conf { .. } | Self::Refused { .. } => 3,
+            Self::NotImage { .. } | Self::Damaged(_) | Self::Json { .. } => 4,
+        }
+    }
+}
+
+/// The result of everything here.
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,114 @@
+//! The documents of an image: config, manifest, index, and how they are stored.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+
+use micrun_firmware::annotations::LAYER_RECORD;
+use oci_spec::image::{
+    ANNOTATION_CREATED, ANNOTATION_TITLE, ConfigBuilder, Descriptor, DescriptorBuilder, HistoryBuilder,
+    ImageConfiguration, ImageIndexBuilder, ImageManifestBuilder, MediaType, RootFsBuilder,
+};
+
+use crate::digest::Measured;
+use crate::json;
+use crate::layer::{Compression, Layer};
+use crate::names::ImageName;
+use crate::platform::Host;
+use crate::sink::{self, Sink};
+use crate::timestamp::Timestamp;
+
+/// What an image says about its one layer.
+pub(crate) struct Image<'a> {
+    pub(crate) name: &'a ImageName,
+    pub(crate) title: &'a str,
+    pub(crate) hosts: &'a [Host],
+    pub(crate) cmd: Vec<String>,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) annotations: BTreeMap<String, String>,
+    pub(crate) layer: &'a Layer,
+    pub(crate) compression: Compression,
+    /// `sha256:...` of the layer's modification record.
+    pub(crate) record: String,
+    pub(crate) created: Timestamp,
+}
+
+impl Image<'_> {
+    /// Stores config and manifest for every host, and an index above them if there are several.
+    /// The descriptor of what the name stands for.
+    pub(crate) fn store(&self, sink: &mut dyn Sink) -> io::Result<Descriptor> {
+        let mut manifests = Vec::new();
+        for host in self.hosts {
+            let config = sink::put(sink, &json::canonical(&self.config(host)))?;
+            let manifest = sink::put(sink, &self.manifest(&config))?;
+            let mut descriptor = descriptor(MediaType::ImageManifest, &manifest);
+            descriptor.set_platform(Some(host.to_oci()));
+            manifests.push(descriptor);
+        }
+        let mut entry = match manifests.len() {
+            1 => manifests.remove(0),
+            _ => descriptor(MediaType::ImageIndex, &sink::put(sink, &self.index(manifests))?),
+        };
+        entry.set_annotations(Some(self.name.annotations()));
+        Ok(entry)
+    }
+
+    fn config(&self, host: &Host) -> ImageConfiguration {
+        let config = ConfigBuilder::default()
+            .cmd(self.cmd.clone())
+            .working_dir("/")
+            .labels(self.labels.clone().into_iter().collect::<HashMap<_, _>>());
+        let history = HistoryBuilder::default()
+            .created(self.created.rfc3339())
+            .created_by(format!("micrun-image-builder pack {}", self.title))
+            .empty_layer(false);
+        let rootfs = RootFsBuilder::default()
+            .typ("layers")
+            .diff_ids(vec![format!("sha256:{}", self.layer.diff.digest.digest())]);
+        let mut document = ImageConfiguration::default();
+        document
+            .set_created(Some(self.created.rfc3339()))
+            .set_architecture(host.arch())
+            .set_os(host.os())
+            .set_variant(host.variant().map(str::to_owned))
+            .set_config(Some(complete(config.build())))
+            .set_rootfs(complete(rootfs.build()))
+            .set_history(Some(vec![complete(history.build())]));
+        document
+    }
+
+    fn manifest(&self, config: &Measured) -> Vec<u8> {
+        let mut layer = descriptor(self.compression.media_type(), &self.layer.blob);
+        layer.set_annotations(Some(HashMap::from([(LAYER_RECORD.to_owned(), self.record.clone())])));
+        let mut annotations: HashMap<_, _> = self.annotations.clone().into_iter().collect();
+        annotations.entry(ANNOTATION_CREATED.to_owned()).or_insert_with(|| self.created.rfc3339());
+        annotations.entry(ANNOTATION_TITLE.to_owned()).or_insert_with(|| self.title.to_owned());
+        let manifest = ImageManifestBuilder::default()
+            .schema_version(2_u32)
+            .media_type(MediaType::ImageManifest)
+            .config(descriptor(MediaType::ImageConfig, config))
+            .layers(vec![layer])
+            .annotations(annotations);
+        json::canonical(&complete(manifest.build()))
+    }
+
+    fn index(&self, manifests: Vec<Descriptor>) -> Vec<u8> {
+        let index = ImageIndexBuilder::default()
+            .schema_version(2_u32)
+            .media_type(MediaType::ImageIndex)
+            .manifests(manifests)
+            .annotations(self.annotations.clone().into_iter().collect::<HashMap<_, _>>());
+        json::canonical(&complete(index.build()))
+    }
+}
+
+fn descriptor(media_type: MediaType, blob: &Measured) -> Descriptor {
+    let builder =
+        DescriptorBuilder::default().media_type(media_type).size(blob.size).digest(blob.digest.clone());
+    complete(builder.build())
+}
+
+/// A builder of oci-spec fails only for a field that was not set; every caller here sets all that are required.
+fn complete<T>(built: oci_spec::Result<T>) -> T {
+    #[expect(clippy::expect_used, reason = "all required fields are set above")]
+    built.expect("complete")
+}

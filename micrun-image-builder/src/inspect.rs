@@ -1,0 +1,141 @@
+//! `inspect`: an image checked to the last byte, and what a shim will do with it.
+
+mod records;
+mod report;
+mod rootfs;
+mod settings;
+mod tree;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use micrun_firmware::annotations::PREFIX;
+use micrun_firmware::{Firmware, Sha256Digest, is_firmware};
+use oci_spec::image::Descriptor;
+
+use crate::cli::InspectArgs;
+use crate::error::{Error, Result};
+use crate::source::Source;
+use records::Records;
+use report::{ElfLines, FirmwareLine, ImageReport, LayerLine, PlatformLine, Report};
+use tree::Content;
+
+/// Inspects, and gives the text for stdout.
+pub(crate) fn run(args: &InspectArgs) -> Result<String> {
+    let source = Source::open(&args.image)?;
+    let annotations: BTreeMap<String, String> = args.annotations.iter().cloned().collect();
+    let mut images = Vec::new();
+    for content in tree::contents(&source)? {
+        images.push(inspect(&source, &content, &annotations)?);
+    }
+    if images.is_empty() {
+        return Err(Error::NotImage {
+            path: args.image.clone(),
+            reason: "its index.json lists nothing".to_owned(),
+        });
+    }
+    let report = Report { file: args.image.display().to_string(), images };
+    Ok(if args.json { report.to_json() } else { report.to_string() })
+}
+
+/// What an image holds for some of its platforms.
+fn inspect(
+    source: &Source,
+    content: &Content,
+    annotations: &BTreeMap<String, String>,
+) -> Result<ImageReport> {
+    let root =
+        tempfile::TempDir::new().map_err(|source| Error::Write { path: std::env::temp_dir(), source })?;
+    let mut warnings = Vec::new();
+    let layers = unpack(source, content, root.path(), &mut warnings)?;
+    let mut report = ImageReport {
+        name: content.name.clone(),
+        digest: content.digest.clone(),
+        platforms: content.platforms.iter().map(PlatformLine::from).collect(),
+        layers,
+        runtime: "linux",
+        firmware: None,
+        settings: Vec::new(),
+        annotations: content.annotations.clone(),
+        labels: content.labels.clone(),
+        warnings,
+    };
+    if !content.has_command {
+        report
+            .warnings
+            .push("the image has no command; Kubernetes refuses it unless the pod gives one".to_owned());
+    }
+    if is_firmware(root.path(), annotations) {
+        describe(&mut report, root.path(), annotations)?;
+    } else {
+        report.warnings.push(format!(
+            "no /client.conf in the rootfs: a shim starts an ordinary container, unless the runtime passes an \
+             annotation {PREFIX}*"
+        ));
+    }
+    Ok(report)
+}
+
+/// Unpacks the layers one over the other, checking blobs, diff ids and records.
+fn unpack(
+    source: &Source,
+    content: &Content,
+    root: &Path,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<LayerLine>> {
+    let mut records = Records::default();
+    let mut lines = Vec::new();
+    for (descriptor, diff_id) in content.layers.iter().zip(&content.diff_ids) {
+        let mut blob = source.blob(descriptor)?;
+        let applied = rootfs::apply(root, &mut blob);
+        // A changed byte may also be what the unpacker stumbled over: the digest is the better answer.
+        blob.verify()?;
+        let applied = applied.map_err(|e| Error::Damaged(format!("layer {}: {e}", descriptor.digest())))?;
+        if applied.diff.digest.digest() != diff_id.trim_start_matches("sha256:") {
+            return Err(Error::Damaged(format!(
+                "layer {} unpacks to sha256:{}, the config says {diff_id}",
+                descriptor.digest(),
+                applied.diff.digest.digest()
+            )));
+        }
+        let record = records.check(root, descriptor, &applied)?;
+        if record.is_none() {
+            warnings.push(format!("layer {} has no modification record", descriptor.digest()));
+        }
+        warnings.extend(applied.skipped.iter().map(|it| format!("not unpacked: {it}")));
+        lines.push(line(descriptor, diff_id, record));
+    }
+    Ok(lines)
+}
+
+fn line(descriptor: &Descriptor, diff_id: &str, record: Option<report::RecordLine>) -> LayerLine {
+    LayerLine {
+        digest: descriptor.digest().to_string(),
+        size: descriptor.size(),
+        media_type: descriptor.media_type().to_string(),
+        diff_id: diff_id.to_owned(),
+        record,
+    }
+}
+
+/// What a shim finds in the unpacked rootfs. Its refusal is an error here.
+fn describe(report: &mut ImageReport, root: &Path, annotations: &BTreeMap<String, String>) -> Result<()> {
+    let firmware = Firmware::resolve(root, annotations)?;
+    report.runtime = "firmware";
+    report.settings = settings::lines(&firmware.settings);
+    report.warnings.extend(firmware.warnings.iter().cloned());
+    report.warnings.extend(settings::unheard(report, root, annotations));
+    let path = firmware.file.path.display().to_string();
+    let digest = File::open(&firmware.file.host_path)
+        .and_then(|mut file| Sha256Digest::read(&mut file))
+        .map_err(|source: io::Error| Error::Read { path: firmware.file.host_path.clone(), source })?;
+    report.firmware = Some(FirmwareLine {
+        path,
+        size: firmware.file.size,
+        sha256: digest.to_string(),
+        elf: ElfLines::from(&firmware.elf),
+    });
+    Ok(())
+}

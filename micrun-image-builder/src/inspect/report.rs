@@ -1,0 +1,186 @@
+//! The report, as JSON (`docs/IMAGE_BUILDER.md`, "Report") and as text.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use micrun_firmware::elf::{ElfInfo, Segment};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::settings::plain;
+use super::tree::Listed;
+
+#[derive(Serialize)]
+pub(super) struct Report {
+    pub(super) file: String,
+    pub(super) images: Vec<ImageReport>,
+}
+
+#[derive(Serialize)]
+pub(super) struct ImageReport {
+    pub(super) name: Option<String>,
+    pub(super) digest: String,
+    pub(super) platforms: Vec<PlatformLine>,
+    pub(super) layers: Vec<LayerLine>,
+    /// `firmware` or `linux`.
+    pub(super) runtime: &'static str,
+    pub(super) firmware: Option<FirmwareLine>,
+    pub(super) settings: Vec<SettingLine>,
+    pub(super) annotations: BTreeMap<String, String>,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct PlatformLine {
+    platform: String,
+    manifest: String,
+    config: String,
+}
+
+#[derive(Serialize)]
+pub(super) struct LayerLine {
+    pub(super) digest: String,
+    pub(super) size: u64,
+    pub(super) media_type: String,
+    pub(super) diff_id: String,
+    pub(super) record: Option<RecordLine>,
+}
+
+#[derive(Serialize)]
+pub(super) struct RecordLine {
+    pub(super) digest: String,
+    pub(super) path: String,
+    /// How many files it lists.
+    pub(super) files: usize,
+    /// A record that does not fit its layer is an error, so this is always true.
+    pub(super) verified: bool,
+}
+
+#[derive(Serialize)]
+pub(super) struct FirmwareLine {
+    pub(super) path: String,
+    pub(super) size: u64,
+    pub(super) sha256: String,
+    pub(super) elf: ElfLines,
+}
+
+#[derive(Serialize)]
+pub(super) struct ElfLines {
+    class: String,
+    endian: String,
+    machine: String,
+    entry: String,
+    segments: Vec<SegmentLine>,
+    resource_table: bool,
+    exit_record: Option<String>,
+}
+
+#[derive(Serialize)]
+struct SegmentLine {
+    paddr: String,
+    vaddr: String,
+    filesz: u64,
+    memsz: u64,
+    flags: String,
+}
+
+#[derive(Serialize)]
+pub(super) struct SettingLine {
+    pub(super) key: &'static str,
+    pub(super) value: Value,
+    pub(super) from: String,
+}
+
+impl From<&Listed> for PlatformLine {
+    fn from(listed: &Listed) -> Self {
+        Self {
+            platform: listed.host.to_string(),
+            manifest: listed.manifest.clone(),
+            config: listed.config.clone(),
+        }
+    }
+}
+
+impl From<&ElfInfo> for ElfLines {
+    fn from(info: &ElfInfo) -> Self {
+        Self {
+            class: info.class.to_string(),
+            endian: info.endian.to_string(),
+            machine: info.machine.to_string(),
+            entry: format!("{:#x}", info.entry),
+            segments: info.segments.iter().map(SegmentLine::from).collect(),
+            resource_table: info.has_resource_table,
+            exit_record: info.exit_record.map(|address| format!("{address:#x}")),
+        }
+    }
+}
+
+impl From<&Segment> for SegmentLine {
+    fn from(segment: &Segment) -> Self {
+        let flag = |bit: u32, letter: char| if segment.flags & bit == 0 { '-' } else { letter };
+        Self {
+            paddr: format!("{:#x}", segment.paddr),
+            vaddr: format!("{:#x}", segment.vaddr),
+            filesz: segment.filesz,
+            memsz: segment.memsz,
+            flags: [flag(4, 'r'), flag(2, 'w'), flag(1, 'x')].iter().collect(),
+        }
+    }
+}
+
+impl Report {
+    pub(super) fn to_json(&self) -> String {
+        #[expect(clippy::expect_used, reason = "strings, numbers and maps with string keys")]
+        let text = serde_json::to_string_pretty(self).expect("serialisable");
+        text + "\n"
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.images.iter().try_for_each(|image| image.fmt(f))
+    }
+}
+
+impl fmt::Display for ImageReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let platforms: Vec<_> = self.platforms.iter().map(|it| it.platform.as_str()).collect();
+        writeln!(f, "{}", self.name.as_deref().unwrap_or("(an image without a name)"))?;
+        writeln!(f, "  digest     {}", self.digest)?;
+        writeln!(f, "  platforms  {}", platforms.join(", "))?;
+        for layer in &self.layers {
+            writeln!(f, "  layer      {}, {} bytes, {}", layer.digest, layer.size, layer.media_type)?;
+            if let Some(record) = &layer.record {
+                writeln!(f, "             fits its record {}, {} files", record.path, record.files)?;
+            }
+        }
+        match &self.firmware {
+            Some(firmware) => firmware.fmt(f)?,
+            None => writeln!(f, "  runs as    an ordinary Linux container")?,
+        }
+        for (title, line) in std::iter::once("settings").chain(std::iter::repeat("")).zip(&self.settings) {
+            writeln!(f, "  {title:<9}  {:<29} {:<12} ({})", line.key, plain(&line.value), line.from)?;
+        }
+        self.warnings.iter().try_for_each(|warning| writeln!(f, "  warning    {warning}"))
+    }
+}
+
+impl fmt::Display for FirmwareLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let elf = &self.elf;
+        writeln!(f, "  firmware   {}, {} bytes, {}", self.path, self.size, self.sha256)?;
+        writeln!(f, "             {} {} {}, entry {}", elf.class, elf.endian, elf.machine, elf.entry)?;
+        for segment in &elf.segments {
+            let SegmentLine { paddr, filesz, memsz, flags, .. } = segment;
+            writeln!(f, "             loads {filesz} bytes at {paddr}, {memsz} in memory, {flags}")?;
+        }
+        if elf.resource_table {
+            writeln!(f, "             has a resource table")?;
+        }
+        match &elf.exit_record {
+            Some(address) => writeln!(f, "             tells its exit status at {address}"),
+            None => writeln!(f, "             tells no exit status: a power-off is status 0"),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! `pack`: firmware in, image out.
+
+mod conf;
+mod firmware;
+mod labels;
+
+use std::path::{Path, PathBuf};
+
+use micrun_firmware::{Pedestal, Sha256Digest};
+
+use crate::cli::PackArgs;
+use crate::error::{Error, Result};
+use crate::image::Image;
+use crate::layer::Layer;
+use crate::names::ImageName;
+use crate::platform::Host;
+use crate::sink;
+use crate::timestamp::Timestamp;
+use firmware::Firmware;
+
+/// The firmware's place in the image.
+const FIRMWARE: &str = "firmware.elf";
+
+/// Packs, says on stderr what was written, and gives the digest of what the tag names.
+pub(crate) fn run(args: &PackArgs) -> Result<String> {
+    let created = Timestamp::from_env()?;
+    let stem = stem(&args.firmware);
+    let name = match &args.tag {
+        Some(tag) => ImageName::parse(tag)?,
+        None => ImageName::from_stem(&stem)?,
+    };
+    let output = args.output.clone().unwrap_or_else(|| PathBuf::from(format!("{stem}.tar")));
+    let mut firmware = Firmware::open(&args.firmware, &output)?;
+    let conf = conf::make(args, &stem, &firmware)?;
+    firmware.check(&conf.settings)?;
+    let hosts = hosts(args, conf.settings.pedestal.value, &firmware)?;
+    let record = firmware.record(conf.text.as_bytes())?;
+    conf.check_promises(&firmware)?;
+
+    let mut sink = sink::create(&output, created.seconds())?;
+    let write = |source| Error::Write { path: output.clone(), source };
+    sink.begin().map_err(write)?;
+    let layer = firmware.layer(sink.as_mut(), conf.text.as_bytes(), &record, args.compression, created);
+    let layer = layer.map_err(write)?;
+    sink.end(&layer.blob).map_err(write)?;
+    let image = Image {
+        name: &name,
+        title: &stem,
+        hosts: &hosts,
+        cmd: vec![format!("/{FIRMWARE}")],
+        labels: labels::labels(args, &conf, &firmware),
+        annotations: labels::annotations(args, &conf, &firmware),
+        layer: &layer,
+        compression: args.compression,
+        record: Sha256Digest::of(&record).to_string(),
+        created,
+    };
+    let entry = image.store(sink.as_mut()).map_err(write)?;
+    let digest = entry.digest().to_string();
+    sink.commit(entry)?;
+    conf.notes.iter().for_each(|note| eprintln!("note: {note}"));
+    report(&output, &name, &hosts, &layer);
+    Ok(digest)
+}
+
+/// The file's name without its extension: the default of every other name.
+fn stem(firmware: &Path) -> String {
+    firmware.file_stem().map_or_else(|| "firmware".to_owned(), |stem| stem.to_string_lossy().into_owned())
+}
+
+/// The hosts the image is listed for.
+fn hosts(args: &PackArgs, pedestal: Pedestal, firmware: &Firmware) -> Result<Vec<Host>> {
+    let mut hosts: Vec<Host> = Vec::new();
+    for host in &args.platforms {
+        if hosts.contains(host) {
+            return Err(Error::Argument {
+                what: "platform",
+                value: host.to_string(),
+                reason: "it is given twice".to_owned(),
+            });
+        }
+        hosts.push(host.clone());
+    }
+    if !hosts.is_empty() {
+        return Ok(hosts);
+    }
+    if pedestal == Pedestal::Qemu {
+        return Ok(Host::with_microvm());
+    }
+    let own = Host::with_core(firmware.info.machine);
+    Ok(own.into_iter().collect())
+}
+
+fn report(output: &Path, name: &ImageName, hosts: &[Host], layer: &Layer) {
+    let hosts: Vec<_> = hosts.iter().map(ToString::to_string).collect();
+    eprintln!(
+        "wrote {} to {}: for {}, layer of {} bytes ({} unpacked)",
+        name.full(),
+        output.display(),
+        hosts.join(", "),
+        layer.blob.size,
+        layer.diff.size
+    );
+}

@@ -1,0 +1,153 @@
+//! The client.conf of an image: the one given, or one made, with the options of the command line over it.
+//!
+//! Of all that an image says about itself only its rootfs reaches a shim, so what the options and the
+//! annotations say is written here too.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use micrun_firmware::annotations::{Effect, PREFIX, TABLE};
+use micrun_firmware::elf::{ElfInfo, Machine, Requirements};
+use micrun_firmware::settings::{DEFAULT_MEMORY_MB, Layers};
+use micrun_firmware::{Annotations, ClientConf, Pedestal, Settings, client_conf};
+
+use super::{FIRMWARE, Firmware};
+use crate::cli::PackArgs;
+use crate::error::{Error, Result};
+
+/// How far the default memory is raised for a firmware that needs more, in MiB; beyond it somebody has to
+/// decide.
+const MOST_MEMORY: u64 = 1024;
+
+/// A client.conf that is ready to be packed.
+pub(super) struct Conf {
+    pub(super) text: String,
+    /// What `[Micrun]` says.
+    pub(super) annotations: Annotations,
+    /// What applies to the firmware with this file.
+    pub(super) settings: Settings,
+    /// What the user should know.
+    pub(super) notes: Vec<String>,
+}
+
+/// Makes the client.conf.
+pub(super) fn make(args: &PackArgs, stem: &str, firmware: &Firmware) -> Result<Conf> {
+    let mut notes = Vec::new();
+    let origin = match &args.client_conf {
+        Some(path) => path.display().to_string(),
+        None => "the client.conf made from the options".to_owned(),
+    };
+    let refuse = |source| Error::Conf { origin: origin.clone(), source };
+    let mut conf = match &args.client_conf {
+        Some(path) => ClientConf::parse(&read(path)?).map_err(refuse)?,
+        None => ClientConf::default(),
+    };
+    notes.extend(conf.warnings().iter().cloned());
+    apply(args, &mut conf, &mut notes);
+    let pedestal = settings(&conf, &firmware.info).map_err(refuse)?.pedestal.value;
+    conf.mica.pedestal = Some(pedestal);
+    if args.client_conf.is_none() {
+        fill(&mut conf, args.name.as_deref().unwrap_or(stem), pedestal, &firmware.info);
+    }
+    conf.name().map_err(refuse)?;
+    if pedestal.needs_conf_file() {
+        return Err(Error::Refused {
+            path: firmware.path.clone(),
+            reason: format!("the pedestal {pedestal} needs a second file, which pack does not carry yet"),
+        });
+    }
+    let annotations = conf.annotations().map_err(refuse)?;
+    if annotations.os.is_none() {
+        notes.push("--os is not given; a shim takes the firmware for uniproton".to_owned());
+    }
+    let text = conf.to_ini().map_err(refuse)?;
+    let settings = settings(&conf, &firmware.info).map_err(refuse)?;
+    Ok(Conf { text, annotations, settings, notes })
+}
+
+/// What applies to the firmware when the runtime passes no annotations.
+fn settings(conf: &ClientConf, info: &ElfInfo) -> micrun_firmware::Result<Settings> {
+    Settings::resolve(&Layers::new(&Annotations::default(), conf)?, info)
+}
+
+fn read(path: &Path) -> Result<String> {
+    let fail = |source| Error::Read { path: path.to_owned(), source };
+    let mut text = String::new();
+    // One byte more than allowed, so that the parser sees that it is too long.
+    let mut file = File::open(path).map_err(fail)?.take(client_conf::MAX_SIZE + 1);
+    file.read_to_string(&mut text).map_err(fail)?;
+    Ok(text)
+}
+
+/// Puts the options into the file.
+fn apply(args: &PackArgs, conf: &mut ClientConf, notes: &mut Vec<String>) {
+    for (full, value) in &args.annotations {
+        let Some(name) = full.strip_prefix(PREFIX) else { continue };
+        if TABLE.iter().any(|key| key.name == name && key.effect == Effect::Effective) {
+            conf.micrun.insert(name.to_owned(), value.clone());
+        } else {
+            notes.push(format!("annotation {full} has no effect on how the firmware runs"));
+        }
+    }
+    if let Some(os) = args.os {
+        conf.micrun.insert("container.os".to_owned(), os.to_string());
+    }
+    if let Some(pedestal) = args.pedestal {
+        conf.mica.pedestal = Some(pedestal);
+        conf.micrun.remove("ped.pedestal");
+    }
+    let path = format!("/{FIRMWARE}");
+    match conf.mica.client_path.replace(path.clone()) {
+        Some(old) if old.trim_start_matches('/') != FIRMWARE => {
+            notes.push(format!("ClientPath {old} becomes {path}, where the image has the firmware"));
+        }
+        _ => {}
+    }
+}
+
+/// What a generated file says besides.
+fn fill(conf: &mut ClientConf, name: &str, pedestal: Pedestal, info: &ElfInfo) {
+    conf.mica.name = Some(name.to_owned());
+    if pedestal == Pedestal::Qemu {
+        // The daemon's defaults, written down: they are what the firmware is checked against.
+        conf.qemu.machine = "virt".parse().ok();
+        if info.machine == Machine::Aarch64 {
+            conf.qemu.cpu = "cortex-a53".parse().ok();
+        }
+        conf.mica.memory = Some(memory(info));
+    }
+}
+
+/// The default memory, or what reaches from the start of a `virt` machine's RAM to the firmware's end, in MiB.
+fn memory(info: &ElfInfo) -> u32 {
+    let virt =
+        Requirements::default().with_virt_memory(info.machine, 0).memory.and_then(|window| window.base);
+    let end = info.segments.iter().map(|it| it.paddr.saturating_add(it.memsz)).max().unwrap_or(0);
+    let needed = end.saturating_sub(virt.unwrap_or(end)).div_ceil(1 << 20);
+    if needed > MOST_MEMORY {
+        return DEFAULT_MEMORY_MB;
+    }
+    u32::try_from(needed).unwrap_or(0).max(DEFAULT_MEMORY_MB)
+}
+
+impl Conf {
+    /// Whether what `[Micrun]` says of the firmware is true of the one that is packed.
+    pub(super) fn check_promises(&self, firmware: &Firmware) -> Result<()> {
+        let refuse = |reason| Err(Error::Refused { path: firmware.path.clone(), reason });
+        if let Some(path) = &self.annotations.firmware_path
+            && path.trim_start_matches('/') != FIRMWARE
+        {
+            return refuse(format!(
+                "container.firmware_path says {path}, but the image has it as /{FIRMWARE}; leave the key out"
+            ));
+        }
+        match self.annotations.firmware_hash {
+            Some(hash) if hash != firmware.digest => refuse(format!(
+                "container.firmware_hash says {hash}, but its digest is {}; leave the key out or correct it",
+                firmware.digest
+            )),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! What an image says of itself outside its rootfs: labels for people and CRI, annotations for registries.
+
+use std::collections::BTreeMap;
+
+use micrun_firmware::annotations::PREFIX;
+
+use super::Firmware;
+use super::conf::Conf;
+use crate::cli::PackArgs;
+
+/// The labels of the config: facts about the firmware, the micrun annotations, and the caller's labels.
+pub(super) fn labels(args: &PackArgs, conf: &Conf, firmware: &Firmware) -> BTreeMap<String, String> {
+    let micrun = args.annotations.iter().filter(|(key, _)| key.starts_with(PREFIX));
+    let mut labels = facts(conf, firmware);
+    labels.extend(micrun.chain(&args.labels).cloned());
+    labels
+}
+
+/// The annotations of the manifests and their index: the same facts, and the caller's annotations.
+pub(super) fn annotations(args: &PackArgs, conf: &Conf, firmware: &Firmware) -> BTreeMap<String, String> {
+    let mut annotations = facts(conf, firmware);
+    annotations.extend(args.annotations.iter().cloned());
+    annotations
+}
+
+fn facts(conf: &Conf, firmware: &Firmware) -> BTreeMap<String, String> {
+    let os = conf.annotations.os.map(|os| ("container.os", os.to_string()));
+    let facts = [
+        ("container.firmware_hash", firmware.digest.to_string()),
+        ("image.machine", firmware.info.machine.to_string()),
+        ("ped.pedestal", conf.settings.pedestal.value.to_string()),
+    ];
+    facts.into_iter().chain(os).map(|(key, value)| (format!("{PREFIX}{key}"), value)).collect()
+}

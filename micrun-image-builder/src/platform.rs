@@ -1,0 +1,118 @@
+//! Platforms: which hosts an image is for.
+//!
+//! A platform of an image is matched by containerd against its host, not against the firmware's core: a
+//! Cortex-M image on an x86 machine is `linux/amd64` when a microVM runs it there.
+
+use std::fmt;
+use std::str::FromStr;
+
+use micrun_firmware::elf::Machine;
+use oci_spec::image::{Arch, ImageConfiguration, Os, Platform, PlatformBuilder};
+
+use crate::error::Error;
+
+/// `OS/ARCH[/VARIANT]`, in Go's words as image-spec asks (`linux/arm/v7`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Host {
+    os: String,
+    arch: String,
+    variant: Option<String>,
+}
+
+impl Host {
+    fn linux(arch: &str, variant: Option<&str>) -> Self {
+        Self { os: "linux".to_owned(), arch: arch.to_owned(), variant: variant.map(str::to_owned) }
+    }
+
+    /// The hosts on which QEMU runs firmware of any machine.
+    pub(crate) fn with_microvm() -> Vec<Self> {
+        ["amd64", "arm64", "riscv64"].map(|arch| Self::linux(arch, None)).to_vec()
+    }
+
+    /// The host whose spare core runs firmware of this machine. containerd on arm64 takes an image for `arm/v7`
+    /// too, so a Cortex-M beside a Cortex-A of 64 bits is served as well.
+    pub(crate) fn with_core(machine: Machine) -> Option<Self> {
+        match machine {
+            Machine::Aarch64 => Some(Self::linux("arm64", None)),
+            Machine::Arm => Some(Self::linux("arm", Some("v7"))),
+            Machine::Riscv => Some(Self::linux("riscv64", None)),
+            Machine::Other(_) => None,
+        }
+    }
+
+    pub(crate) fn os(&self) -> Os {
+        Os::from(self.os.as_str())
+    }
+
+    pub(crate) fn arch(&self) -> Arch {
+        Arch::from(self.arch.as_str())
+    }
+
+    pub(crate) fn variant(&self) -> Option<&str> {
+        self.variant.as_deref()
+    }
+
+    pub(crate) fn to_oci(&self) -> Platform {
+        let builder = PlatformBuilder::default().os(self.os()).architecture(self.arch());
+        let builder = match self.variant() {
+            Some(variant) => builder.variant(variant),
+            None => builder,
+        };
+        #[expect(clippy::expect_used, reason = "os and architecture are set")]
+        builder.build().expect("complete")
+    }
+}
+
+impl From<&Platform> for Host {
+    fn from(platform: &Platform) -> Self {
+        Self {
+            os: platform.os().to_string(),
+            arch: platform.architecture().to_string(),
+            variant: platform.variant().clone(),
+        }
+    }
+}
+
+impl From<&ImageConfiguration> for Host {
+    fn from(config: &ImageConfiguration) -> Self {
+        Self {
+            os: config.os().to_string(),
+            arch: config.architecture().to_string(),
+            variant: config.variant().clone(),
+        }
+    }
+}
+
+impl FromStr for Host {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let refuse = |reason: &str| Error::Argument {
+            what: "platform",
+            value: text.to_owned(),
+            reason: format!("{reason}; write OS/ARCH[/VARIANT], as in linux/arm64 or linux/arm/v7"),
+        };
+        let word = |part: &&str| {
+            !part.is_empty()
+                && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        };
+        let parts: Vec<_> = text.split('/').collect();
+        if !parts.iter().all(word) {
+            return Err(refuse("each part is one lower-case word"));
+        }
+        match parts[..] {
+            [os, arch] => Ok(Self { os: os.to_owned(), arch: arch.to_owned(), variant: None }),
+            [os, arch, variant] => {
+                Ok(Self { os: os.to_owned(), arch: arch.to_owned(), variant: Some(variant.to_owned()) })
+            }
+            _ => Err(refuse("it has two or three parts")),
+        }
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.os, self.arch)?;
+        self.variant.iter().try_for_each(|variant| write!(f, "/{variant}"))
+    }
+}

@@ -1,0 +1,70 @@
+//! Where an image is written: an oci-archive or an oci-layout directory.
+
+mod archive;
+mod layout;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use oci_spec::image::{Descriptor, ImageIndex, OciLayoutBuilder};
+
+use crate::digest::Measured;
+use crate::error::{Error, Result};
+use crate::json;
+
+/// A place for blobs whose names are known only once they have been written.
+///
+/// Nothing is visible at the destination until `commit`; dropped before that, it leaves nothing behind.
+pub(crate) trait Sink: Write {
+    /// Starts a blob; what is written from now on belongs to it.
+    fn begin(&mut self) -> io::Result<()>;
+    /// Ends the blob and names it.
+    fn end(&mut self, blob: &Measured) -> io::Result<()>;
+    /// Makes the image visible under the one `entry` of its `index.json`.
+    fn commit(self: Box<Self>, entry: Descriptor) -> Result<()>;
+}
+
+/// Opens the sink that a destination asks for: `*.tar` is an archive, anything else a layout directory.
+pub(crate) fn create(destination: &Path, mtime: u64) -> Result<Box<dyn Sink>> {
+    if destination.extension().is_some_and(|it| it.eq_ignore_ascii_case("tar")) {
+        Ok(Box::new(archive::Archive::create(destination, mtime)?))
+    } else {
+        Ok(Box::new(layout::Layout::create(destination)?))
+    }
+}
+
+/// Stores a blob that is in memory.
+pub(crate) fn put(sink: &mut dyn Sink, bytes: &[u8]) -> io::Result<Measured> {
+    let blob = Measured::of(bytes);
+    sink.begin()?;
+    sink.write_all(bytes)?;
+    sink.end(&blob)?;
+    Ok(blob)
+}
+
+/// The directory in which the destination stands.
+fn parent(destination: &Path) -> PathBuf {
+    match destination.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+fn index_json(entries: Vec<Descriptor>) -> Vec<u8> {
+    let mut index = ImageIndex::default();
+    index.set_media_type(Some(oci_spec::image::MediaType::ImageIndex));
+    index.set_manifests(entries);
+    json::canonical(&index)
+}
+
+/// The content of the file `oci-layout` (image-spec, image-layout.md).
+fn layout_json() -> Vec<u8> {
+    #[expect(clippy::expect_used, reason = "the only field is set")]
+    let layout = OciLayoutBuilder::default().image_layout_version("1.0.0").build().expect("complete");
+    json::canonical(&layout)
+}
+
+fn write_error(path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Write { path, source }
+}

@@ -1,0 +1,214 @@
+//! Reading an image: an oci-archive or an oci-layout directory, both hostile until checked.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use oci_spec::image::{Descriptor, ImageIndex, OciLayout};
+use serde::de::DeserializeOwned;
+
+use crate::digest::MeteredReader;
+use crate::error::{Error, Result};
+
+/// containerd's own limit for a manifest is 8 MiB; an index may list many.
+const MAX_DOCUMENT: u64 = 16 << 20;
+/// Entries of an archive that are looked at.
+const MAX_ENTRIES: usize = 100_000;
+
+/// An image opened for reading.
+pub(crate) struct Source {
+    path: PathBuf,
+    store: Store,
+}
+
+enum Store {
+    /// Where each regular file of the tar stands: offset and size.
+    Archive {
+        file: File,
+        files: HashMap<String, (u64, u64)>,
+    },
+    Layout,
+}
+
+impl Source {
+    /// Opens an image and checks that it is one. Its name list is `index`.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let read = |source| Error::Read { path: path.to_owned(), source };
+        let store = if path.metadata().map_err(read)?.is_dir() {
+            Store::Layout
+        } else {
+            let file = File::open(path).map_err(read)?;
+            let files = list(&file).map_err(|e| Error::NotImage {
+                path: path.to_owned(),
+                reason: format!("it is no tar archive ({e}); compressed archives must be unpacked first"),
+            })?;
+            Store::Archive { file, files }
+        };
+        let source = Self { path: path.to_owned(), store };
+        source.check_layout()?;
+        Ok(source)
+    }
+
+    fn check_layout(&self) -> Result<()> {
+        let refuse = |reason: String| Error::NotImage { path: self.path.clone(), reason };
+        let Some(bytes) = self.small_file("oci-layout")? else {
+            return Err(refuse("it has no file oci-layout".to_owned()));
+        };
+        let layout: OciLayout = parse("oci-layout", &bytes)?;
+        match layout.image_layout_version().as_str() {
+            "1.0.0" => Ok(()),
+            other => Err(refuse(format!("its layout version is {other}; this program knows 1.0.0"))),
+        }
+    }
+
+    /// The document `index.json`.
+    pub(crate) fn index(&self) -> Result<ImageIndex> {
+        match self.small_file("index.json")? {
+            Some(bytes) => parse("index.json", &bytes),
+            None => {
+                Err(Error::NotImage { path: self.path.clone(), reason: "it has no index.json".to_owned() })
+            }
+        }
+    }
+
+    /// A JSON blob, verified.
+    pub(crate) fn document<T: DeserializeOwned>(&self, descriptor: &Descriptor) -> Result<T> {
+        if descriptor.size() > MAX_DOCUMENT {
+            return Err(Error::Damaged(format!(
+                "the document {} says it has {} bytes; at most {MAX_DOCUMENT} are read",
+                descriptor.digest(),
+                descriptor.size()
+            )));
+        }
+        let mut blob = self.blob(descriptor)?;
+        let mut bytes = Vec::new();
+        blob.read_to_end(&mut bytes).map_err(|source| Error::Read { path: self.path.clone(), source })?;
+        blob.verify()?;
+        parse(descriptor.digest().as_ref(), &bytes)
+    }
+
+    /// A blob, to be read and then verified.
+    pub(crate) fn blob<'a>(&'a self, descriptor: &'a Descriptor) -> Result<Blob<'a>> {
+        let Some(hex) = descriptor.as_digest_sha256() else {
+            return Err(Error::Damaged(format!(
+                "{} is not a sha256 digest, the only kind this program checks",
+                descriptor.digest()
+            )));
+        };
+        let Some((content, size)) = self.file(&format!("blobs/sha256/{hex}"))? else {
+            return Err(Error::Damaged(format!("the blob {} is missing", descriptor.digest())));
+        };
+        if size != descriptor.size() {
+            return Err(Error::Damaged(format!(
+                "the blob {} has {size} bytes, its descriptor says {}",
+                descriptor.digest(),
+                descriptor.size()
+            )));
+        }
+        Ok(Blob { content: MeteredReader::new(content), descriptor, image: &self.path })
+    }
+
+    fn small_file(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let Some((content, _)) = self.file(name)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        content
+            .take(MAX_DOCUMENT)
+            .read_to_end(&mut bytes)
+            .map_err(|source| Error::Read { path: self.path.clone(), source })?;
+        Ok(Some(bytes))
+    }
+
+    /// A file by its name inside the layout, and its size.
+    fn file(&self, name: &str) -> Result<Option<(Box<dyn Read + '_>, u64)>> {
+        match &self.store {
+            Store::Archive { file, files } => {
+                let section = |&(start, size)| -> (Box<dyn Read + '_>, u64) {
+                    (
+                        Box::new(BufReader::with_capacity(1 << 17, Section { file, at: start, left: size })),
+                        size,
+                    )
+                };
+                Ok(files.get(name).map(section))
+            }
+            Store::Layout => {
+                let path = self.path.join(name);
+                let read = |source| Error::Read { path: path.clone(), source };
+                match path.metadata() {
+                    Ok(found) if found.is_file() => {
+                        let file = File::open(&path).map_err(read)?;
+                        let content = BufReader::with_capacity(1 << 17, file.take(found.len()));
+                        Ok(Some((Box::new(content), found.len())))
+                    }
+                    Ok(_) => Ok(None),
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+                    Err(e) => Err(read(e)),
+                }
+            }
+        }
+    }
+}
+
+fn parse<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|source| Error::Json { name: name.to_owned(), source })
+}
+
+/// Where the regular files of a tar stand.
+fn list(file: &File) -> io::Result<HashMap<String, (u64, u64)>> {
+    let mut files = HashMap::new();
+    for entry in tar::Archive::new(file).entries_with_seek()?.take(MAX_ENTRIES) {
+        let entry = entry?;
+        if entry.header().entry_type().is_file() {
+            let name = String::from_utf8_lossy(&entry.path_bytes()).trim_start_matches("./").to_owned();
+            files.insert(name, (entry.raw_file_position(), entry.size()));
+        }
+    }
+    Ok(files)
+}
+
+/// A range of a file, read without moving the file's position.
+struct Section<'a> {
+    file: &'a File,
+    at: u64,
+    left: u64,
+}
+
+impl Read for Section<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let read = self.file.read_at(&mut buffer[..most], self.at)?;
+        self.at += read as u64;
+        self.left -= read as u64;
+        Ok(read)
+    }
+}
+
+/// The content of a blob; not to be believed before `verify`.
+pub(crate) struct Blob<'a> {
+    content: MeteredReader<Box<dyn Read + 'a>>,
+    descriptor: &'a Descriptor,
+    image: &'a Path,
+}
+
+impl Blob<'_> {
+    /// Reads what is left and compares the digest.
+    pub(crate) fn verify(self) -> Result<()> {
+        let found =
+            self.content.drain().map_err(|source| Error::Read { path: self.image.to_owned(), source })?;
+        let expected = self.descriptor.digest();
+        if expected.digest() == found.digest.digest() && self.descriptor.size() == found.size {
+            return Ok(());
+        }
+        Err(Error::Damaged(format!(
+            "the content of blob {expected} has the digest sha256:{}; fetch or pack the image again",
+            found.digest.digest()
+        )))
+    }
+}
+
+impl Read for Blob<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.content.read(buffer)
+    }
+}

@@ -1,0 +1,117 @@
+//! A small linker and a way to run the program, for the tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(dead_code, reason = "each test file uses its part")]
+
+pub(crate) mod elf;
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A directory in which the program runs.
+pub(crate) struct Bench {
+    directory: TempDir,
+}
+
+impl Bench {
+    /// An empty one.
+    pub(crate) fn new() -> Self {
+        Self { directory: TempDir::new().unwrap() }
+    }
+
+    /// One that holds `fw.elf`.
+    pub(crate) fn with_firmware(elf: &[u8]) -> Self {
+        let bench = Self::new();
+        bench.write("fw.elf", elf);
+        bench
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.path(name), content).unwrap();
+    }
+
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap()
+    }
+
+    /// What is there now, sorted.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(self.directory.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// The program, to be run here, free of the caller's `SOURCE_DATE_EPOCH`.
+    pub(crate) fn command<I: IntoIterator<Item: AsRef<OsStr>>>(&self, args: I) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_micrun-image-builder"));
+        command.args(args).current_dir(self.directory.path()).env_remove("SOURCE_DATE_EPOCH");
+        command
+    }
+
+    pub(crate) fn run<I: IntoIterator<Item: AsRef<OsStr>>>(&self, args: I) -> Ran {
+        Ran::from(self.command(args).output().unwrap())
+    }
+
+    /// Packs `fw.elf` and returns the digest that was printed.
+    pub(crate) fn pack(&self, args: &[&str]) -> String {
+        let ran = self.run(["pack", "fw.elf"].iter().chain(args));
+        assert_eq!(ran.status, 0, "{}", ran.stderr);
+        ran.stdout.trim_end().to_owned()
+    }
+
+    /// What `inspect --json` says of an image that is in order.
+    pub(crate) fn inspect(&self, image: &str) -> Value {
+        let ran = self.run(["inspect", "--json", image]);
+        assert_eq!(ran.status, 0, "{}", ran.stderr);
+        serde_json::from_str(&ran.stdout).unwrap()
+    }
+
+    /// Unpacks an archive into a directory with Debian's tar, a reader that is not ours.
+    pub(crate) fn untar(&self, archive: &str, into: &str) -> PathBuf {
+        let target = self.path(into);
+        fs::create_dir(&target).unwrap();
+        let status =
+            Command::new("tar").arg("-xf").arg(self.path(archive)).arg("-C").arg(&target).status().unwrap();
+        assert!(status.success());
+        target
+    }
+}
+
+/// How the program ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) status: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            status: output.status.code().expect("not killed"),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// The file of a blob.
+pub(crate) fn blob(layout: &Path, digest: &str) -> PathBuf {
+    layout.join("blobs/sha256").join(digest.strip_prefix("sha256:").unwrap())
+}
+
+/// A JSON file.
+pub(crate) fn json(path: impl AsRef<Path>) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}

@@ -1,0 +1,169 @@
+//! What applies to a firmware: precedence, and checks that depend on it.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod support;
+
+use std::time::Duration;
+
+use micrun_firmware::settings::DEFAULT_MEMORY_MB;
+use micrun_firmware::{Error, Origin, Os, Pedestal, Setting, Settings};
+use support::image::Image;
+use support::{ARM, Elf};
+
+fn image(conf: &str) -> Image {
+    Image::new().elf("firmware.elf", &Elf::default()).file("client.conf", conf)
+}
+
+fn settings(image: &Image) -> Settings {
+    image.resolve().unwrap().settings
+}
+
+fn from<T>(origin: Origin, value: T) -> Setting<T> {
+    Setting { value, origin }
+}
+
+#[test]
+fn defaults() {
+    let settings = settings(&image(""));
+    assert_eq!(settings.os, from(Origin::Default, Os::UniProton));
+    assert_eq!(settings.pedestal, from(Origin::Elf, Pedestal::Qemu));
+    assert_eq!(settings.memory_mb, from(Origin::Default, DEFAULT_MEMORY_MB));
+    assert_eq!((settings.vcpu.value, settings.max_vcpu.value), (1, 8));
+    assert_eq!(settings.auto_close, from(Origin::Default, None));
+    assert!(!settings.debug.value && settings.qemu_machine.value.is_none());
+}
+
+#[test]
+fn annotation_then_client_conf_then_default() {
+    let conf = "[Mica]\nMemory = 128\nMaxVCPU = 4\nPedestal = xen\n[Micrun]\ncontainer.os = freertos\n\
+                ped.pedestal = qemu\ncontainer.max_vcpu_num = 3\n";
+    let image = image(conf);
+    let by_conf = settings(&image);
+    assert_eq!(by_conf.os, from(Origin::ClientConf, Os::FreeRtos));
+    assert_eq!(by_conf.pedestal, from(Origin::ClientConf, Pedestal::Qemu));
+    assert_eq!(by_conf.memory_mb, from(Origin::ClientConf, 128));
+    assert_eq!(by_conf.max_vcpu, from(Origin::ClientConf, 3));
+    let image = image.annotation("container.os", "zephyr").annotation("container.max_vcpu_num", "2");
+    let by_annotation = settings(&image);
+    assert_eq!(by_annotation.os, from(Origin::Annotation, Os::Zephyr));
+    assert_eq!(by_annotation.max_vcpu, from(Origin::Annotation, 2));
+    assert_eq!(by_annotation.memory_mb, from(Origin::ClientConf, 128));
+}
+
+#[test]
+fn memory_keeps_to_floor_and_ceiling() {
+    for (floor, ceiling, expected) in [
+        (Some("32"), None, from(Origin::ClientConf, 64)),
+        (Some("96"), None, from(Origin::Annotation, 96)),
+        (None, Some("48"), from(Origin::Annotation, 48)),
+        (None, Some("96"), from(Origin::ClientConf, 64)),
+        (Some("48"), Some("48"), from(Origin::Annotation, 48)),
+    ] {
+        let mut image = image("[Qemu]\nMemory = 64\n");
+        if let Some(floor) = floor {
+            image = image.annotation("container.min_memory_mb", floor);
+        }
+        if let Some(ceiling) = ceiling {
+            image = image.annotation("runtime.max_container_memory", ceiling);
+        }
+        assert_eq!(settings(&image).memory_mb, expected, "{floor:?} {ceiling:?}");
+    }
+    let contradiction = image("")
+        .annotation("container.min_memory_mb", "64")
+        .annotation("runtime.max_container_memory", "32")
+        .error();
+    assert!(contradiction.to_string().contains("64 MiB is more than runtime.max_container_memory allows"));
+}
+
+#[test]
+fn cpus_keep_to_the_ceiling() {
+    let image = image("[Mica]\nVCPU = 4\n");
+    assert_eq!(settings(&image).vcpu, from(Origin::ClientConf, 4));
+    let image = image.annotation("runtime.max_container_cpus", "2");
+    assert_eq!(settings(&image).vcpu, from(Origin::Annotation, 2));
+}
+
+#[test]
+fn auto_close_is_off_unless_asked_for() {
+    let seconds = |n| Some(Duration::from_secs(n));
+    for (switch, timeout, expected) in [
+        (Some("true"), None, seconds(30)),
+        (Some("false"), None, None),
+        (Some("60"), None, None),
+        (None, Some("5"), seconds(5)),
+        (None, Some("0"), None),
+        (Some("true"), Some("0"), None),
+        (Some("false"), Some("1m"), seconds(60)),
+        (None, Some("-1s"), seconds(30)),
+    ] {
+        let mut image = image("");
+        if let Some(switch) = switch {
+            image = image.annotation("container.auto_close", switch);
+        }
+        if let Some(timeout) = timeout {
+            image = image.annotation("container.auto_close_timeout", timeout);
+        }
+        assert_eq!(settings(&image).auto_close.value, expected, "{switch:?} {timeout:?}");
+    }
+    // A switch of the specification beats a time of the image.
+    let conf = "[Micrun]\ncontainer.auto_close_timeout = 5s\n";
+    assert_eq!(settings(&image(conf)).auto_close, from(Origin::ClientConf, seconds(5)));
+    let off = settings(&image(conf).annotation("container.auto_close", "false"));
+    assert_eq!(off.auto_close, from(Origin::Annotation, None));
+}
+
+#[test]
+fn a_resource_table_means_baremetal_unless_something_is_said() {
+    let table = || Image::new().elf("firmware.elf", &Elf::default().with_resource_table());
+    assert_eq!(settings(&table()).pedestal, from(Origin::Elf, Pedestal::BareMetal));
+    let qemu = settings(&table().annotation("ped.pedestal", "qemu"));
+    assert_eq!(qemu.pedestal, from(Origin::Annotation, Pedestal::Qemu));
+    let error = image("[Mica]\nPedestal = baremetal\n").error().to_string();
+    assert!(error.starts_with("/firmware.elf: there is no .resource_table section"), "{error}");
+}
+
+#[test]
+fn segments_are_compared_with_the_memory_that_applies() {
+    let mut elf = Elf::default();
+    elf.loads[1].memsz = 100 << 20;
+    let image = |conf: &str| Image::new().elf("firmware.elf", &elf).file("client.conf", conf);
+    let error = image("").error().to_string();
+    assert!(error.contains("gets 67108864; raise Memory in client.conf to 101"), "{error}");
+    let firmware = image("[Mica]\nMemory = 128\n").resolve().unwrap();
+    let mut limited = firmware.settings.clone();
+    limited.memory_mb.value = 64;
+    assert!(matches!(limited.check(&firmware.elf), Err(Error::Elf { .. })));
+    // Only of `virt` it is known where memory is; a Cortex-M's flash begins at 0.
+    let mut cortex_m = Elf { bits: 32, machine: ARM, entry: 0x11, ..Elf::default() };
+    for (n, load) in cortex_m.loads.iter_mut().enumerate() {
+        (load.paddr, load.vaddr) = (n as u64 * 0x1000, n as u64 * 0x1000);
+    }
+    let at_zero = |conf| Image::new().elf("firmware.elf", &cortex_m).file("client.conf", conf).resolve();
+    let board = at_zero("[Qemu]\nMachine = mps2-an385\n").unwrap();
+    assert_eq!(board.settings.memory_mb, from(Origin::Default, 0), "the board's own");
+    assert!(at_zero("").unwrap_err().to_string().contains("is not in the memory of the machine"));
+}
+
+#[test]
+fn pedestals_with_a_second_file_get_it() {
+    let xen = || image("[Mica]\nPedestal = xen\n");
+    assert!(xen().error().to_string().starts_with("firmware file not found: image.bin (Xen's guest kernel"));
+    let found = |image: Image| image.resolve().unwrap().pedestal_file.unwrap().path;
+    assert_eq!(found(xen().file("image.bin", "x")).to_str(), Some("/image.bin"));
+    assert_eq!(found(xen().file("k", "x").annotation("ped.conf", "/k")).to_str(), Some("/k"));
+    let conf = "[Mica]\nPedestal = xen\nPedestalConf = /boot/k\n";
+    assert_eq!(found(image(conf).file("boot/k", "x")).to_str(), Some("/boot/k"));
+    let escape = xen().annotation("ped.conf", "../outside.elf").error();
+    assert!(matches!(escape, Error::Escape { .. }));
+    let jailhouse = image("[Mica]\nPedestal = jailhouse\n").error().to_string();
+    assert_eq!(jailhouse, "client.conf, [Mica]: PedestalConf is missing; add a line PedestalConf=VALUE");
+    assert!(image("").resolve().unwrap().pedestal_file.is_none());
+}
+
+#[test]
+fn warnings_of_all_layers_are_told() {
+    let image = image("[Mica]\nMemroy = 1\n").annotation("container.oss", "zephyr");
+    let warnings = image.resolve().unwrap().warnings;
+    assert_eq!(warnings.len(), 2);
+    assert!(warnings[0].contains("container.oss") && warnings[1].contains("memroy"), "{warnings:?}");
+}

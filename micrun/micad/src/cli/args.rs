@@ -1,0 +1,123 @@
+//! The command line of `mica`, from which help, completions and man pages are made.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+/// Control RTOS firmware that a mica daemon runs.
+#[derive(Debug, Parser)]
+#[command(name = "mica", version, arg_required_else_help = true)]
+pub struct Args {
+    /// Directory of the daemon's sockets.
+    #[arg(long, global = true, value_name = "DIR", default_value = libmica::names::RUNTIME_DIR)]
+    pub runtime_dir: PathBuf,
+    /// Directory that `create --all` reads.
+    #[arg(long, global = true, value_name = "DIR", default_value = "/etc/mica")]
+    pub conf_dir: PathBuf,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Create a client from its conf file.
+    Create {
+        /// The conf file.
+        #[arg(required_unless_present = "all")]
+        file: Option<PathBuf>,
+        /// Create the clients of all conf files and start those with `AutoBoot`.
+        #[arg(long, conflicts_with = "file")]
+        all: bool,
+    },
+    /// Boot a client's firmware.
+    Start {
+        /// The client.
+        name: String,
+    },
+    /// Stop a client's firmware.
+    Stop {
+        /// The client.
+        name: String,
+    },
+    /// Stop a client and forget it.
+    Rm {
+        /// The client.
+        name: String,
+    },
+    /// Show the state of one client or of all.
+    Status {
+        /// The client; all, if none is named.
+        name: Option<String>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change a resource of a client.
+    Set {
+        /// The client.
+        name: String,
+        /// `CPU`, `VCPU`, `CPUWeight`, `CPUCapacity`, `Memory` or `MaxMemory`.
+        key: String,
+        /// The new value.
+        value: String,
+    },
+    /// Debug a client's firmware with gdb.
+    Gdb {
+        /// The client.
+        name: String,
+        /// Print gdb's command line instead of running it.
+        #[arg(long)]
+        print: bool,
+    },
+    /// Freeze a client's firmware.
+    Pause {
+        /// The client.
+        name: String,
+    },
+    /// Let a frozen client's firmware go on.
+    Resume {
+        /// The client.
+        name: String,
+    },
+    /// Show what a client uses.
+    Stats {
+        /// The client.
+        name: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Wait until a client's firmware has ended, and show how.
+    Wait {
+        /// The client.
+        name: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List all clients with their full names.
+    List {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the versions of this command and of the daemon.
+    Version {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a completion script.
+    #[command(hide = true)]
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Write the man pages.
+    #[command(hide = true)]
+    Man {
+        /// Directory for them.
+        dir: PathBuf,
+    },
+}

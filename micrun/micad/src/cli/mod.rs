@@ -1,0 +1,133 @@
+//! The `mica` command: every subcommand is one or a few requests to the daemon.
+
+mod args;
+mod generate;
+mod show;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command as Process;
+
+use anyhow::{Context, bail};
+use libmica::Client;
+
+pub use args::Args;
+use args::Command;
+
+use crate::conf::{self, ConfiguredClient};
+
+/// Does what `args` ask for; results go to `out`, remarks to stderr.
+pub async fn run(args: Args, out: &mut impl Write) -> anyhow::Result<()> {
+    let client = Client::new(&args.runtime_dir);
+    match args.command {
+        Command::Create { file: Some(file), .. } => create(&client, conf::read(&file)?, false).await?,
+        Command::Create { .. } => create_all(&client, &args.conf_dir).await?,
+        Command::Start { name } => client.start(&name).await?,
+        Command::Stop { name } => client.stop(&name).await?,
+        Command::Rm { name } => client.remove(&name).await?,
+        Command::Status { name, json } => status(&client, name, json, out).await?,
+        Command::Set { name, key, value } => client.set(&name, &key, &value).await?,
+        Command::Gdb { name, print } => gdb(&client.gdb(&name).await?, print, out)?,
+        Command::Pause { name } => client.pause(&name).await?,
+        Command::Resume { name } => client.resume(&name).await?,
+        Command::Stats { name, json } => show::stats(&client.stats(&name).await?, json, out)?,
+        Command::Wait { name, json } => show::exit(&client.wait(&name).await?, json, out)?,
+        Command::List { json } => show::list(&client.list().await?, json, out)?,
+        Command::Version { json } => version(&client, json, out).await?,
+        Command::Completions { shell } => generate::completions(shell, out),
+        Command::Man { dir } => generate::man(&dir)?,
+    }
+    Ok(())
+}
+
+async fn create(client: &Client, configured: ConfiguredClient, boot: bool) -> anyhow::Result<()> {
+    let file = configured.path.display().to_string();
+    for warning in &configured.warnings {
+        eprintln!("mica: {file}: {warning}");
+    }
+    client
+        .create(&configured.message)
+        .await
+        .with_context(|| format!("cannot create the client of {file}"))?;
+    if boot && configured.auto_boot {
+        let name = &configured.message.name;
+        client.start(name).await.with_context(|| format!("created, but cannot start {name}"))?;
+    }
+    Ok(())
+}
+
+/// As upstream's: all conf files, and those with `AutoBoot` are started. One that fails does not stop the others.
+async fn create_all(client: &Client, dir: &Path) -> anyhow::Result<()> {
+    let mut failed = 0;
+    for configured in conf::read_all(dir)? {
+        let created = match configured {
+            Ok(configured) => create(client, configured, true).await,
+            Err(e) => Err(e.into()),
+        };
+        if let Err(e) = created {
+            eprintln!("mica: {e:#}");
+            failed += 1;
+        }
+    }
+    if failed > 0 {
+        bail!("{failed} of the conf files in {} failed", dir.display());
+    }
+    Ok(())
+}
+
+async fn status(
+    client: &Client,
+    name: Option<String>,
+    json: bool,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let names = match name {
+        Some(name) => vec![name],
+        None => names(client.dir())?,
+    };
+    let mut lines = Vec::new();
+    for name in names {
+        lines.push((client.status_text(&name).await?, name));
+    }
+    show::status(&lines, json, out)
+}
+
+/// The clients, by their sockets, which every mica daemon has.
+fn names(dir: &Path) -> anyhow::Result<Vec<String>> {
+    let create = dir.join(libmica::names::CREATE_SOCKET);
+    if !create.exists() {
+        return Err(libmica::Error::DaemonNotRunning { socket: create }.into());
+    }
+    let entries = std::fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))?;
+    let mut names: Vec<String> = entries
+        .flatten()
+        .map(|entry| PathBuf::from(entry.file_name()))
+        .filter(|file| file.extension().is_some_and(|e| e == "socket"))
+        .filter(|file| file.as_path() != Path::new(libmica::names::CREATE_SOCKET))
+        .filter_map(|file| Some(file.file_stem()?.to_str()?.to_owned()))
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+async fn version(client: &Client, json: bool, out: &mut impl Write) -> anyhow::Result<()> {
+    let daemon = match client.version().await {
+        Ok(version) => Some(version),
+        // Upstream's daemon does not know; a daemon that is not there has none.
+        Err(libmica::Error::Unsupported { .. } | libmica::Error::DaemonNotRunning { .. }) => None,
+        Err(e) => return Err(e.into()),
+    };
+    show::version(daemon.as_ref(), json, out)
+}
+
+/// The daemon's answer is a command line for the shell, as upstream's `mica` uses it.
+fn gdb(command: &str, print: bool, out: &mut impl Write) -> anyhow::Result<()> {
+    if print {
+        return Ok(writeln!(out, "{command}")?);
+    }
+    let status = Process::new("sh").arg("-c").arg(command).status().context("cannot run sh")?;
+    if !status.success() {
+        bail!("gdb ended with {status}");
+    }
+    Ok(())
+}

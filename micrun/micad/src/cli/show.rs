@@ -1,0 +1,86 @@
+//! Results, for people or as JSON.
+
+use std::io::Write;
+
+use anyhow::anyhow;
+use libmica::ClientStatus;
+use libmica::ext::{ClientList, ExitReport, Stats, Version};
+use serde::Serialize;
+use serde_json::json;
+
+fn document(value: &impl Serialize, out: &mut impl Write) -> anyhow::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    Ok(writeln!(out)?)
+}
+
+/// The daemon's own lines below upstream's heading; or their parts.
+pub(super) fn status(lines: &[(String, String)], json: bool, out: &mut impl Write) -> anyhow::Result<()> {
+    if !json {
+        writeln!(out, "{}", libmica::status::header())?;
+        for (line, _) in lines {
+            writeln!(out, "{line}")?;
+        }
+        return Ok(());
+    }
+    let clients: anyhow::Result<Vec<_>> = lines
+        .iter()
+        .map(|(line, name)| {
+            let status = ClientStatus::parse_for(name, line)
+                .ok_or_else(|| anyhow!("the daemon's status of {name} cannot be understood: {line:?}"))?;
+            let services: Vec<_> =
+                status.services.iter().map(|s| json!({"name": s.name, "device": s.device})).collect();
+            Ok(json!({"name": name, "cpu": status.cpu, "state": status.state, "services": services}))
+        })
+        .collect();
+    document(&json!({"clients": clients?}), out)
+}
+
+/// What a client uses.
+pub(super) fn stats(stats: &Stats, json: bool, out: &mut impl Write) -> anyhow::Result<()> {
+    if json {
+        return document(stats, out);
+    }
+    writeln!(out, "state         {}", stats.state)?;
+    writeln!(out, "process       {}", stats.pid)?;
+    writeln!(out, "CPU time      {} us", stats.cpu_usec)?;
+    writeln!(out, "memory        {} bytes", stats.memory_bytes)?;
+    writeln!(out, "uptime        {} us", stats.uptime_usec)?;
+    match &stats.exit {
+        Some(report) => exit(report, false, out),
+        None => Ok(()),
+    }
+}
+
+/// How a run ended.
+pub(super) fn exit(report: &ExitReport, json: bool, out: &mut impl Write) -> anyhow::Result<()> {
+    if json {
+        return document(report, out);
+    }
+    Ok(writeln!(out, "status {} at {}: {}", report.status, report.exited_at, report.detail)?)
+}
+
+/// All clients.
+pub(super) fn list(list: &ClientList, json: bool, out: &mut impl Write) -> anyhow::Result<()> {
+    if json {
+        return document(list, out);
+    }
+    for client in &list.clients {
+        let tty = client.tty.as_ref().map(|tty| tty.display().to_string()).unwrap_or_default();
+        writeln!(out, "{:<66}{:<11}{:<10}{tty}", client.name, client.state, client.pedestal)?;
+    }
+    Ok(())
+}
+
+/// The versions of this command and of the daemon, which may not tell or not be there.
+pub(super) fn version(daemon: Option<&Version>, json: bool, out: &mut impl Write) -> anyhow::Result<()> {
+    let own = env!("CARGO_PKG_VERSION");
+    if json {
+        return document(&json!({"mica": own, "daemon": daemon}), out);
+    }
+    writeln!(out, "mica {own}")?;
+    match daemon {
+        Some(v) => writeln!(out, "{} {} (protocol {})", v.daemon, v.version, v.protocol)?,
+        None => writeln!(out, "no daemon that tells its version")?,
+    }
+    Ok(())
+}

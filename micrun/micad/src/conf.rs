@@ -1,0 +1,100 @@
+//! From a client's conf file to its create message.
+
+use std::path::{Path, PathBuf};
+
+use libmica::CreateMessage;
+use micrun_firmware::{ClientConf, Pedestal, client_conf};
+
+use crate::error::file;
+use crate::{Error, Result};
+
+/// A client as its conf file describes it.
+#[derive(Debug)]
+pub(crate) struct ConfiguredClient {
+    /// The file.
+    pub(crate) path: PathBuf,
+    /// What to create.
+    pub(crate) message: CreateMessage,
+    /// Whether to start it with the daemon.
+    pub(crate) auto_boot: bool,
+    /// What the user should know about the file.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Reads the conf file at `path`.
+pub(crate) fn read(path: &Path) -> Result<ConfiguredClient> {
+    // QEMU's part of the file is read again by the daemon, whose working directory is another.
+    let path = std::path::absolute(path).map_err(file("find the full path of", path))?;
+    let conf = parse(&path)?;
+    describe(path, &conf)
+}
+
+fn describe(path: PathBuf, conf: &ClientConf) -> Result<ConfiguredClient> {
+    let wrong = |source| Error::ClientConf { path: path.clone(), source };
+    let mica = &conf.mica;
+    // Upstream's command sends -1 for what is not there.
+    let number = |n: Option<u32>| n.and_then(|n| i32::try_from(n).ok()).unwrap_or(-1);
+    let text = |t: &Option<String>| t.clone().unwrap_or_default();
+    let mut pedestal_conf = PathBuf::from(text(&mica.pedestal_conf));
+    if mica.pedestal == Some(Pedestal::Qemu) && pedestal_conf.as_os_str().is_empty() {
+        pedestal_conf.clone_from(&path);
+    }
+    let message = CreateMessage {
+        name: conf.name().map_err(wrong)?.to_owned(),
+        path: conf.client_path().map_err(wrong)?.into(),
+        pedestal: mica.pedestal.map_or("", Pedestal::as_str).to_owned(),
+        pedestal_conf,
+        debug: mica.debug.unwrap_or_default(),
+        cpu: text(&mica.cpu),
+        vcpus: number(mica.vcpu),
+        max_vcpus: number(mica.max_vcpu),
+        cpu_weight: number(mica.cpu_weight),
+        cpu_capacity: number(mica.cpu_capacity),
+        memory: number(mica.memory),
+        max_memory: number(mica.max_memory),
+        iomem: text(&mica.iomem),
+        network: text(&mica.network),
+    };
+    let auto_boot = mica.auto_boot.unwrap_or_default();
+    Ok(ConfiguredClient { warnings: conf.warnings().to_vec(), path, message, auto_boot })
+}
+
+/// Reads all clients' conf files of `dir`, in the order of their names: each is a client or an error. Files
+/// that are not `*.conf` or have nothing in `[Mica]` are none; nor is there any in a directory that is not.
+pub(crate) fn read_all(dir: &Path) -> Result<Vec<Result<ConfiguredClient>>> {
+    let dir = &std::path::absolute(dir).map_err(file("find the full path of", dir))?;
+    let entries = match std::fs::read_dir(dir) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(file("read", dir))?,
+    };
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|e| e == "conf") && path.is_file());
+    paths.sort();
+    let found = paths.into_iter().filter_map(|path| match parse(&path) {
+        Ok(conf) => conf.describes_client().then(|| describe(path, &conf)),
+        Err(e) => Some(Err(e)),
+    });
+    Ok(found.collect())
+}
+
+/// Reads and checks a conf file.
+pub(crate) fn parse(path: &Path) -> Result<ClientConf> {
+    ClientConf::parse(&load(path)?).map_err(|source| Error::ClientConf { path: path.to_owned(), source })
+}
+
+fn load(path: &Path) -> Result<String> {
+    use std::io::Read;
+    use std::os::unix::fs::OpenOptionsExt;
+    // A fifo must not block the daemon, nor a huge file fill its memory.
+    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let opened = std::fs::OpenOptions::new().read(true).custom_flags(nonblocking).open(path);
+    let opened = opened.map_err(file("read", path))?;
+    let mut text = String::new();
+    let read =
+        opened.take(client_conf::MAX_SIZE + 1).read_to_string(&mut text).map_err(file("read", path))?;
+    if read as u64 > client_conf::MAX_SIZE {
+        let problem = format!("longer than {} bytes: this is no conf file", client_conf::MAX_SIZE);
+        return Err(Error::Config { path: path.to_owned(), problem });
+    }
+    Ok(text)
+}

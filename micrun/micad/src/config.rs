@@ -1,0 +1,149 @@
+//! The daemon's own configuration: `/etc/mica/micad.conf`, overridden by the command line.
+
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use configparser::ini::Ini;
+
+use crate::error::file;
+use crate::{Error, Result};
+
+/// The section of micad.conf that is read.
+const SECTION: &str = "micad";
+const KEYS: [&str; 7] =
+    ["runtimedir", "confdir", "pidfile", "defaultpedestal", "qemupath", "qemuuidbase", "alloweduids"];
+
+/// The mica daemon: runs RTOS firmware and serves the mica protocol.
+///
+/// SIGTERM and SIGINT end the daemon, not the firmware: the next micad takes it over.
+#[derive(Debug, Parser)]
+#[command(name = "micad", version)]
+pub struct Options {
+    /// Configuration file; it need not exist at its default place.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Directory of the sockets and of the clients' state.
+    #[arg(long, value_name = "DIR")]
+    pub runtime_dir: Option<PathBuf>,
+    /// Directory of the clients' conf files, whose `AutoBoot` clients are started.
+    #[arg(long, value_name = "DIR")]
+    pub conf_dir: Option<PathBuf>,
+    /// File that gets the daemon's process number.
+    #[arg(long, value_name = "FILE")]
+    pub pid_file: Option<PathBuf>,
+    /// Pedestal of clients that name none, or `baremetal`.
+    #[arg(long, value_name = "NAME")]
+    pub default_pedestal: Option<String>,
+    /// Directory of the qemu-system-* programs.
+    #[arg(long, value_name = "DIR")]
+    pub qemu_path: Option<PathBuf>,
+    /// User id of the first client's QEMU; each further one gets the next.
+    #[arg(long, value_name = "UID")]
+    pub qemu_uid_base: Option<u32>,
+    /// A user, beside root and the daemon's own, who may use the sockets (may be repeated).
+    #[arg(long = "allow-uid", value_name = "UID")]
+    pub allow_uid: Vec<u32>,
+    /// Log more: -v for every step.
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// The configuration in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Directory of the sockets and of the clients' state.
+    pub runtime_dir: PathBuf,
+    /// Directory of the clients' conf files.
+    pub conf_dir: PathBuf,
+    /// File that gets the daemon's process number.
+    pub pid_file: PathBuf,
+    /// Pedestal of clients that name none, or `baremetal`.
+    pub default_pedestal: String,
+    /// Directory of the emulators.
+    pub qemu_path: PathBuf,
+    /// User id of the first client's QEMU.
+    pub qemu_uid_base: u32,
+    /// Users, beside root and the daemon's own, who may use the sockets.
+    pub allowed_uids: Vec<u32>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            runtime_dir: libmica::names::RUNTIME_DIR.into(),
+            conf_dir: "/etc/mica".into(),
+            pid_file: "/run/micad.pid".into(),
+            default_pedestal: "baremetal".into(),
+            qemu_path: "/usr/bin".into(),
+            // Above what Linux distributions give to people, services and containers; systemd's
+            // documented ranges (UIDS-GIDS) end below, at 1879048191.
+            qemu_uid_base: 1_900_000_000,
+            allowed_uids: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Where [`Options::config`] is looked for by default.
+    pub const FILE: &str = "/etc/mica/micad.conf";
+
+    /// The configuration that `options` ask for: built-in defaults, then the file, then the options.
+    pub fn load(options: &Options) -> Result<Self> {
+        let mut config = Self::default();
+        let path = options.config.as_deref().unwrap_or(Path::new(Self::FILE));
+        match std::fs::read_to_string(path) {
+            Ok(text) => config.read_ini(path, text)?,
+            Err(e) if options.config.is_none() && e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(file("read", path)(e)),
+        }
+        let set = |field: &mut PathBuf, value: &Option<PathBuf>| {
+            if let Some(value) = value {
+                field.clone_from(value);
+            }
+        };
+        set(&mut config.runtime_dir, &options.runtime_dir);
+        set(&mut config.conf_dir, &options.conf_dir);
+        set(&mut config.pid_file, &options.pid_file);
+        set(&mut config.qemu_path, &options.qemu_path);
+        if let Some(name) = &options.default_pedestal {
+            config.default_pedestal.clone_from(name);
+        }
+        config.qemu_uid_base = options.qemu_uid_base.unwrap_or(config.qemu_uid_base);
+        config.allowed_uids.extend(&options.allow_uid);
+        config.runtime_dir = std::path::absolute(&config.runtime_dir)
+            .map_err(file("find the full path of", config.runtime_dir.clone()))?;
+        Ok(config)
+    }
+
+    fn read_ini(&mut self, path: &Path, text: String) -> Result<()> {
+        let wrong = |problem: String| Error::Config { path: path.to_owned(), problem };
+        let mut ini = Ini::new();
+        ini.read(text).map_err(&wrong)?;
+        let section = ini.get_map().and_then(|mut map| map.remove(SECTION)).unwrap_or_default();
+        for (key, value) in section {
+            if !KEYS.contains(&key.as_str()) {
+                log::warn!("{}: unknown key {key:?} in [Micad]", path.display());
+                continue;
+            }
+            let value =
+                value.filter(|v| !v.is_empty()).ok_or_else(|| wrong(format!("{key} has no value")))?;
+            let number = |text: &str| {
+                text.parse()
+                    .map_err(|_| wrong(format!("{key}: {text:?} is no user id (a number is expected)")))
+            };
+            match key.as_str() {
+                "runtimedir" => self.runtime_dir = value.into(),
+                "confdir" => self.conf_dir = value.into(),
+                "pidfile" => self.pid_file = value.into(),
+                "defaultpedestal" => self.default_pedestal = value,
+                "qemupath" => self.qemu_path = value.into(),
+                "qemuuidbase" => self.qemu_uid_base = number(&value)?,
+                _ => {
+                    let uids: Result<_> = value.split_ascii_whitespace().map(number).collect();
+                    self.allowed_uids = uids?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,128 @@
+//! What each request gets for an answer.
+
+use std::sync::Arc;
+
+use libmica::ext::{ClientEntry, ClientList, EXTENSIONS, PROTOCOL, Stats, Version};
+use libmica::{ClientStatus, Command, CreateMessage, Reply, Service, names};
+
+use super::Daemon;
+use super::client::{Action, Client, Snapshot};
+use super::connection::Endpoint;
+use crate::pedestal::{self, ProcessId, Usage};
+use crate::{Error, Result};
+
+impl Daemon {
+    /// The reply to `request`.
+    pub(super) async fn answer(self: &Arc<Self>, endpoint: &Endpoint, request: &[u8]) -> Reply {
+        let result = match endpoint {
+            Endpoint::Create => self.answer_create(request),
+            Endpoint::Control(client) => self.answer_control(client, request).await,
+        };
+        match result {
+            Ok(text) => Reply::success(text),
+            Err(e) => {
+                let text = e.sentence();
+                match endpoint {
+                    Endpoint::Create => log::warn!("refused: {text}"),
+                    Endpoint::Control(client) => log::warn!("{}: refused: {text}", client.spec.name()),
+                }
+                Reply::failed(text)
+            }
+        }
+    }
+
+    fn answer_create(self: &Arc<Self>, request: &[u8]) -> Result<String> {
+        match Command::decode(request) {
+            Ok(Command::List) => Ok(json(&self.list())),
+            Ok(Command::Version) => Ok(json(&version())),
+            _ => self.create(CreateMessage::from_slice(request)?).map(|()| String::new()),
+        }
+    }
+
+    async fn answer_control(&self, client: &Client, request: &[u8]) -> Result<String> {
+        let command = Command::decode(request)?;
+        let snapshot = client.snapshot();
+        let action = match command {
+            Command::Status => return Ok(status(client, &snapshot).to_string()),
+            Command::Gdb => return gdb(client, snapshot),
+            Command::Version => return Ok(json(&version())),
+            Command::Stats => return Ok(json(&stats(snapshot))),
+            Command::Wait => return Ok(json(&client.ended().await?)),
+            Command::Remove => return self.remove(client).await.map(|()| String::new()),
+            Command::List => {
+                return Err(libmica::Error::UnknownCommand(
+                    "list (ask it on the daemon's own socket)".into(),
+                )
+                .into());
+            }
+            Command::Start => Action::Start,
+            Command::Stop => Action::Stop,
+            Command::Pause => Action::Pause,
+            Command::Resume => Action::Resume,
+            Command::Set { key, value } => Action::Set { key, value },
+        };
+        client.act(action).await.map(|()| String::new())
+    }
+
+    fn list(&self) -> ClientList {
+        let entry = |client: &Client| {
+            let snapshot = client.snapshot();
+            ClientEntry {
+                name: client.spec.name().to_owned(),
+                state: snapshot.state,
+                pedestal: client.pedestal.to_owned(),
+                cpu: client.spec.message.cpu.clone(),
+                pid: snapshot.process.map(pid),
+                tty: snapshot.has_console.then(|| client.spec.tty_link.clone()),
+                exit: snapshot.exit,
+            }
+        };
+        ClientList { clients: self.clients().values().map(|e| entry(&e.client)).collect() }
+    }
+}
+
+fn version() -> Version {
+    let owned = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
+    Version {
+        daemon: "micad".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        protocol: PROTOCOL,
+        pedestals: owned(&pedestal::NAMES),
+        extensions: owned(&EXTENSIONS),
+    }
+}
+
+fn status(client: &Client, snapshot: &Snapshot) -> ClientStatus {
+    let tty = Service { name: "rpmsg-tty".to_owned(), device: Some(client.spec.tty_link.clone()) };
+    ClientStatus {
+        display_name: names::display_name(client.spec.name()),
+        cpu: client.spec.message.cpu.clone(),
+        state: snapshot.state,
+        // As upstream's: services are those of firmware that runs.
+        services: snapshot.process.map(|_| tty).into_iter().collect(),
+    }
+}
+
+fn stats(snapshot: Snapshot) -> Stats {
+    let usage = snapshot.process.and_then(ProcessId::usage);
+    let Usage { cpu_usec, memory_bytes, uptime_usec } = usage.unwrap_or_default();
+    let pid = snapshot.process.map(pid).unwrap_or_default();
+    Stats { state: snapshot.state, pid, cpu_usec, memory_bytes, uptime_usec, exit: snapshot.exit }
+}
+
+fn gdb(client: &Client, snapshot: Snapshot) -> Result<String> {
+    if !client.spec.message.debug {
+        return Err(Error::NotDebuggable);
+    }
+    let (command, name) = ("debug", client.spec.name().to_owned());
+    snapshot.gdb.ok_or(Error::WrongState { command, name, state: snapshot.state })
+}
+
+fn pid(process: ProcessId) -> u32 {
+    u32::try_from(process.pid).unwrap_or_default()
+}
+
+#[expect(clippy::expect_used, reason = "maps with text keys and plain fields always serialise")]
+fn json<T: serde::Serialize>(document: &T) -> String {
+    serde_json::to_string(document).expect("a document of plain fields")
+}

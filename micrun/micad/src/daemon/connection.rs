@@ -1,0 +1,156 @@
+//! Connections: one request, one reply, close. Each has its own task, so that none waits for another.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use libmica::{Reply, command, create};
+use rustix::event::{PollFd, PollFlags};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+use super::Daemon;
+use super::client::Client;
+
+/// How long a client may take to send its request.
+const REQUEST_BOUND: Duration = Duration::from_secs(5);
+/// How long the rest of a request may take after its beginning: clients send it in one write.
+const REST_BOUND: Duration = Duration::from_millis(250);
+/// How long a client may take to read the reply.
+const REPLY_BOUND: Duration = Duration::from_secs(5);
+/// Connections to one socket that may be without a request at a time.
+const MAX_SILENT: usize = 128;
+/// Pause after a failed accept, most likely for want of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Which socket a connection came by.
+#[derive(Clone)]
+pub(super) enum Endpoint {
+    /// The daemon's own.
+    Create,
+    /// A client's.
+    Control(Arc<Client>),
+}
+
+/// Serves the connections of `listener` until the task is aborted.
+pub(super) async fn accept(listener: UnixListener, daemon: Arc<Daemon>, endpoint: Endpoint) {
+    let silent = Arc::new(Semaphore::new(MAX_SILENT));
+    loop {
+        // The semaphore is never closed.
+        let Ok(permit) = Arc::clone(&silent).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((mut stream, _)) => {
+                let (daemon, endpoint) = (Arc::clone(&daemon), endpoint.clone());
+                tokio::spawn(async move {
+                    let request = daemon.admit(&mut stream, &endpoint).await;
+                    drop(permit);
+                    match request {
+                        Ok(Some(request)) => daemon.serve(stream, &endpoint, &request).await,
+                        Ok(None) => {}
+                        Err(refusal) => send(&mut stream, &Reply::failed(refusal)).await,
+                    }
+                });
+            }
+            Err(e) => {
+                log::warn!("cannot accept a connection: {e}");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+impl Daemon {
+    /// Checks who is there and reads the request. `None` if the peer asked nothing; the error is the sentence
+    /// to refuse it with.
+    async fn admit(&self, stream: &mut UnixStream, endpoint: &Endpoint) -> Result<Option<Vec<u8>>, String> {
+        let uid = stream.peer_cred().map_err(|e| format!("cannot tell who asks: {e}"))?.uid();
+        let own = rustix::process::geteuid().as_raw();
+        if uid != 0 && uid != own && !self.config.allowed_uids.contains(&uid) {
+            log::warn!("refused user {uid}");
+            return Err(format!(
+                "user {uid} may not use the mica daemon: ask as root, or list it in micad.conf's AllowedUids"
+            ));
+        }
+        let read = match endpoint {
+            Endpoint::Create => timeout(REQUEST_BOUND, read_create(stream)).await,
+            Endpoint::Control(_) => timeout(REQUEST_BOUND, read_control(stream)).await,
+        };
+        match read {
+            Ok(Ok(request)) => Ok(Some(request)),
+            Ok(Err(e)) => {
+                log::debug!("a peer went away: {e}");
+                Ok(None)
+            }
+            Err(_) => Err(format!("no request within {REQUEST_BOUND:?}")),
+        }
+    }
+
+    async fn serve(self: &Arc<Self>, mut stream: UnixStream, endpoint: &Endpoint, request: &[u8]) {
+        let reply = tokio::select! {
+            reply = self.answer(endpoint, request) => reply,
+            // Only `wait` takes long enough for that. Everything else is done, whether anyone still listens or not.
+            () = gone(&stream), if request == b"wait" => return,
+        };
+        send(&mut stream, &reply).await;
+    }
+}
+
+/// A create message, or the text of a command. Upstream takes one recv for the request; here what follows at
+/// once belongs to it as well.
+async fn read_create(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
+    let mut request = Vec::with_capacity(create::SIZE + 1);
+    let mut limited = stream.take(create::SIZE as u64 + 1);
+    limited.read_buf(&mut request).await?;
+    let is_text = |r: &[u8]| r.len() <= command::MAX_LEN && libmica::Command::decode(r).is_ok();
+    while request.len() < create::SIZE && !request.is_empty() && !is_text(&request) {
+        match timeout(REST_BOUND, limited.read_buf(&mut request)).await {
+            Ok(Ok(n)) if n > 0 => {}
+            Ok(Err(e)) => return Err(e),
+            _ => break,
+        }
+    }
+    Ok(request)
+}
+
+/// A command; one byte more than allowed tells that it is too long.
+async fn read_control(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
+    let mut request = Vec::with_capacity(command::MAX_LEN + 1);
+    stream.take(command::MAX_LEN as u64 + 1).read_buf(&mut request).await?;
+    Ok(request)
+}
+
+async fn send(stream: &mut UnixStream, reply: &Reply) {
+    let bytes = reply.encode();
+    let write = async {
+        stream.write_all(&bytes).await?;
+        stream.shutdown().await
+    };
+    match timeout(REPLY_BOUND, write).await {
+        Ok(Ok(())) => {}
+        Ok(Err(e)) => log::debug!("a peer did not take its reply: {e}"),
+        Err(_) => log::warn!("a peer did not read its reply within {REPLY_BOUND:?}"),
+    }
+}
+
+/// Returns once the peer has closed the connection. One that has only finished writing is still there.
+async fn gone(stream: &UnixStream) {
+    let mut rest = [0; 64];
+    loop {
+        if stream.readable().await.is_err() {
+            return;
+        }
+        match stream.try_read(&mut rest) {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => return,
+        }
+    }
+    let mut hung_up = [PollFd::new(stream, PollFlags::empty())];
+    let polled = rustix::event::poll(&mut hung_up, Some(&rustix::event::Timespec::default()));
+    if polled.is_err() || !hung_up[0].revents().contains(PollFlags::HUP) {
+        std::future::pending::<()>().await;
+    }
+}

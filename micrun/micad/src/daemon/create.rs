@@ -1,0 +1,89 @@
+//! Creating and removing clients.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use libmica::{CreateMessage, names};
+use tokio::net::UnixListener;
+
+use super::client::{Action, Client};
+use super::connection::{self, Endpoint};
+use super::state::{self, SavedClient};
+use super::{Daemon, Entry, socket};
+use crate::error::file;
+use crate::pedestal::ClientSpec;
+use crate::{Error, Result};
+
+impl Daemon {
+    /// Creates the client that `message` describes. On an error nothing is left behind.
+    pub(super) fn create(self: &Arc<Self>, message: CreateMessage) -> Result<()> {
+        let pedestal = self.pedestals.find(&message.pedestal)?;
+        if self.client(&message.name).is_some() {
+            return Err(Error::AlreadyCreated(message.name));
+        }
+        pedestal.check(&message)?;
+        let name = message.name.clone();
+        let spec = ClientSpec {
+            slot: self.free_slot(),
+            dir: self.clients_dir().join(&name),
+            tty_link: self.free_tty(&name),
+            message,
+        };
+        let (dir, control) = (spec.dir.clone(), names::control_socket(&self.config.runtime_dir, &name)?);
+        let prepared = state::private_dir(&dir)
+            .and_then(|()| SavedClient::new(&spec, None, None).write(&dir))
+            .and_then(|()| socket::listen(&control));
+        match prepared {
+            Ok(listener) => {
+                self.insert(Client::spawn(spec, pedestal, None), listener);
+                log::info!("{name}: created");
+                Ok(())
+            }
+            Err(e) => {
+                // What could not be made need not be there.
+                let _ = std::fs::remove_dir_all(&dir);
+                Err(e)
+            }
+        }
+    }
+
+    /// Takes a client in and listens for it.
+    pub(super) fn insert(self: &Arc<Self>, client: Arc<Client>, listener: UnixListener) {
+        let name = client.spec.name().to_owned();
+        let endpoint = Endpoint::Control(Arc::clone(&client));
+        let listener = tokio::spawn(connection::accept(listener, Arc::clone(self), endpoint));
+        self.clients().insert(name, Entry { client, listener });
+    }
+
+    /// Stops and forgets a client.
+    pub(super) async fn remove(&self, client: &Client) -> Result<()> {
+        client.act(Action::Remove).await?;
+        let name = client.spec.name();
+        if let Some(entry) = self.clients().remove(name) {
+            entry.listener.abort();
+        }
+        let removed = std::fs::remove_dir_all(&client.spec.dir).map_err(file("remove", &client.spec.dir));
+        self.remove_socket(name).and(removed)
+    }
+
+    /// The lowest number that no client has.
+    fn free_slot(&self) -> u32 {
+        self.first_free(|spec, slot| spec.slot == slot)
+    }
+
+    /// The client's link to its console. Names that differ can be the same when sanitised: then the number
+    /// differs, as upstream's status line shows.
+    fn free_tty(&self, name: &str) -> PathBuf {
+        let path = |index| self.config.runtime_dir.join(names::tty_name(name, index));
+        path(self.first_free(|spec, index| spec.tty_link == path(index)))
+    }
+
+    /// The lowest number that no client uses.
+    fn first_free(&self, uses: impl Fn(&ClientSpec, u32) -> bool) -> u32 {
+        let clients = self.clients();
+        let taken = |number: &u32| clients.values().any(|entry| uses(&entry.client.spec, *number));
+        // Of one number more than there are clients, one is free.
+        let most = u32::try_from(clients.len()).unwrap_or(u32::MAX);
+        (0..=most).find(|number| !taken(number)).unwrap_or(most)
+    }
+}

@@ -1,0 +1,50 @@
+//! One daemon per runtime directory.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FlockOperation;
+
+use crate::error::file;
+use crate::{Error, Result};
+
+/// The right to serve a runtime directory, and the pid file that says who does.
+#[derive(Debug)]
+pub(super) struct Lock {
+    /// Locked as long as it is open.
+    _lock: File,
+    pid_file: PathBuf,
+}
+
+impl Lock {
+    /// Takes `dir` and writes the pid file; fails if another daemon has either.
+    pub(super) fn take(dir: &Path, pid_file: &Path) -> Result<Self> {
+        let lock = lock_file(&dir.join("micad.lock"), dir)?;
+        let mut options = OpenOptions::new();
+        // As upstream's pid file: readable by the group.
+        let opened = options.create(true).write(true).truncate(true).mode(0o640).open(pid_file);
+        let mut pid = opened.map_err(file("create", pid_file))?;
+        writeln!(pid, "{}", std::process::id()).map_err(file("write", pid_file))?;
+        Ok(Self { _lock: lock, pid_file: pid_file.to_owned() })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Err(e) = std::fs::remove_file(&self.pid_file) {
+            log::warn!("{}", file("remove", &self.pid_file)(e).sentence());
+        }
+    }
+}
+
+fn lock_file(path: &Path, dir: &Path) -> Result<File> {
+    let opened = OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(path);
+    let lock = opened.map_err(file("create", path))?;
+    rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|e| match e {
+        rustix::io::Errno::WOULDBLOCK => Error::AlreadyServed { dir: dir.to_owned() },
+        other => file("lock", path)(other.into()),
+    })?;
+    Ok(lock)
+}

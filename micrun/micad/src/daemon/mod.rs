@@ -1,0 +1,162 @@
+//! The daemon: sockets, clients, and what connects them.
+
+mod answer;
+mod client;
+mod connection;
+mod create;
+mod lock;
+mod restore;
+mod socket;
+mod state;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+
+use client::{Action, Client};
+use connection::Endpoint;
+
+use crate::config::Config;
+use crate::error::system;
+use crate::pedestal::Pedestals;
+use crate::{Result, conf};
+
+/// How long commands that are being worked on may take to finish when the daemon ends.
+const DETACH_BOUND: Duration = Duration::from_secs(5);
+
+/// A running daemon.
+struct Daemon {
+    config: Config,
+    pedestals: Pedestals,
+    clients: Mutex<BTreeMap<String, Entry>>,
+}
+
+/// A client and the task that listens on its socket.
+struct Entry {
+    client: Arc<Client>,
+    listener: JoinHandle<()>,
+}
+
+/// Serves until SIGTERM or SIGINT. Firmware that runs then goes on.
+pub async fn run(config: Config) -> Result<()> {
+    let mut term = signal(SignalKind::terminate()).map_err(system("watch for SIGTERM"))?;
+    let mut int = signal(SignalKind::interrupt()).map_err(system("watch for SIGINT"))?;
+    // Before anything is there to be protected.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    state::private_dir(&config.runtime_dir)?;
+    let _lock = lock::Lock::take(&config.runtime_dir, &config.pid_file)?;
+    let daemon =
+        Arc::new(Daemon { pedestals: Pedestals::new(&config), clients: Mutex::new(BTreeMap::new()), config });
+    state::private_dir(&daemon.clients_dir())?;
+    daemon.restore().await?;
+    let create_path = libmica::names::create_socket(&daemon.config.runtime_dir)?;
+    let create = socket::listen(&create_path)?;
+    let listener = tokio::spawn(connection::accept(create, Arc::clone(&daemon), Endpoint::Create));
+    daemon.auto_boot();
+    log::info!("ready on {}", create_path.display());
+    if let Err(e) = sd_notify::notify(&[NotifyState::Ready]) {
+        log::warn!("cannot tell systemd that micad is ready: {e}");
+    }
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    log::info!("ending; firmware goes on running");
+    // A notification that nobody takes is no reason to stay.
+    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    listener.abort();
+    socket::remove(&create_path)?;
+    daemon.detach().await;
+    Ok(())
+}
+
+impl Daemon {
+    fn clients_dir(&self) -> PathBuf {
+        self.config.runtime_dir.join("clients")
+    }
+
+    /// The clients. The lock is never held across an await; a panic while it was held leaves the map whole.
+    fn clients(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn client(&self, name: &str) -> Option<Arc<Client>> {
+        self.clients().get(name).map(|entry| Arc::clone(&entry.client))
+    }
+
+    /// Creates the clients of the conf files and has those with `AutoBoot` started, all at once.
+    fn auto_boot(self: &Arc<Self>) {
+        let found = match conf::read_all(&self.config.conf_dir) {
+            Ok(found) => found,
+            Err(e) => return log::error!("{}", e.sentence()),
+        };
+        for configured in found {
+            let configured = match configured {
+                Ok(configured) => configured,
+                Err(e) => {
+                    log::error!("{}", e.sentence());
+                    continue;
+                }
+            };
+            for warning in &configured.warnings {
+                log::warn!("{}: {warning}", configured.path.display());
+            }
+            let name = configured.message.name.clone();
+            // A client that was taken over from an earlier daemon keeps what it was created with.
+            if self.client(&name).is_none()
+                && let Err(e) = self.create(configured.message)
+            {
+                log::error!("{name}: {}", e.sentence());
+                continue;
+            }
+            if let Some(client) = self.client(&name).filter(|_| configured.auto_boot) {
+                tokio::spawn(boot(client));
+            }
+        }
+    }
+
+    /// Ends the clients' tasks, after what they are at, and their sockets; leaves the firmware alone.
+    async fn detach(&self) {
+        let entries = std::mem::take(&mut *self.clients());
+        let clients: Vec<Arc<Client>> = entries
+            .into_values()
+            .map(|entry| {
+                entry.listener.abort();
+                entry.client
+            })
+            .collect();
+        let all = async {
+            for client in &clients {
+                // A task that is gone is what is wanted.
+                let _ = client.act(Action::Detach).await;
+            }
+        };
+        if tokio::time::timeout(DETACH_BOUND, all).await.is_err() {
+            log::warn!("a command is still being worked on after {DETACH_BOUND:?}; ending all the same");
+        }
+        for client in &clients {
+            if let Err(e) = self.remove_socket(client.spec.name()) {
+                log::warn!("{}", e.sentence());
+            }
+        }
+    }
+
+    fn remove_socket(&self, name: &str) -> Result<()> {
+        socket::remove(&libmica::names::control_socket(&self.config.runtime_dir, name)?)
+    }
+}
+
+async fn boot(client: Arc<Client>) {
+    // One that was taken over runs already.
+    if client.snapshot().state != libmica::ClientState::Offline {
+        return;
+    }
+    if let Err(e) = client.act(Action::Start).await {
+        log::error!("{}: AutoBoot: {}", client.spec.name(), e.sentence());
+    }
+}

@@ -1,0 +1,104 @@
+//! What the daemon remembers of a client: `clients/<name>/state.json`.
+
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use libmica::CreateMessage;
+use libmica::ext::ExitReport;
+use serde::{Deserialize, Serialize};
+
+use crate::error::file;
+use crate::pedestal::ClientSpec;
+use crate::{Error, Result};
+
+/// Version of the file's format.
+const VERSION: u32 = 1;
+const FILE: &str = "state.json";
+
+/// The file.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SavedClient {
+    version: u32,
+    create: Create,
+    slot: u32,
+    tty_link: PathBuf,
+    /// The pedestal's own words on the current run.
+    pub(super) run: Option<serde_json::Value>,
+    /// How the last run ended.
+    pub(super) exit: Option<ExitReport>,
+}
+
+/// [`CreateMessage`], field by field.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(remote = "CreateMessage")]
+struct CreateFields {
+    name: String,
+    path: PathBuf,
+    pedestal: String,
+    pedestal_conf: PathBuf,
+    debug: bool,
+    cpu: String,
+    vcpus: i32,
+    max_vcpus: i32,
+    cpu_weight: i32,
+    cpu_capacity: i32,
+    memory: i32,
+    max_memory: i32,
+    iomem: String,
+    network: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Create(#[serde(with = "CreateFields")] CreateMessage);
+
+impl SavedClient {
+    /// What to write for this client.
+    pub(super) fn new(spec: &ClientSpec, run: Option<serde_json::Value>, exit: Option<ExitReport>) -> Self {
+        let create = Create(spec.message.clone());
+        Self { version: VERSION, create, slot: spec.slot, tty_link: spec.tty_link.clone(), run, exit }
+    }
+
+    /// Writes the file, whole or not at all.
+    pub(super) fn write(&self, dir: &Path) -> Result<()> {
+        let (path, new) = (dir.join(FILE), dir.join("state.json.new"));
+        let text = serde_json::to_vec_pretty(self)
+            .map_err(|e| Error::Config { path: path.clone(), problem: e.to_string() })?;
+        let opened =
+            std::fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&new);
+        opened.and_then(|mut f| f.write_all(&text)).map_err(file("write", &new))?;
+        std::fs::rename(&new, &path).map_err(file("replace", &path))
+    }
+
+    /// Reads the file of the client whose directory is `dir`.
+    pub(super) fn read(dir: &Path) -> Result<Self> {
+        let path = dir.join(FILE);
+        let text = std::fs::read(&path).map_err(file("read", &path))?;
+        let wrong = |problem: String| Error::Config { path: path.clone(), problem };
+        let saved: Self = serde_json::from_slice(&text).map_err(|e| wrong(e.to_string()))?;
+        if saved.version != VERSION {
+            let found = saved.version;
+            return Err(wrong(format!("version {found}, but this micad writes version {VERSION}")));
+        }
+        libmica::names::validate(&saved.create.0.name)?;
+        Ok(saved)
+    }
+
+    /// The client it describes.
+    pub(super) fn spec(&self, dir: &Path) -> ClientSpec {
+        ClientSpec {
+            message: self.create.0.clone(),
+            slot: self.slot,
+            dir: dir.to_owned(),
+            tty_link: self.tty_link.clone(),
+        }
+    }
+}
+
+/// Creates a directory that only the daemon's user can enter; it may exist.
+pub(super) fn private_dir(path: &Path) -> Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(file("create", path))?;
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(path, mode).map_err(file("protect", path))
+}

@@ -1,0 +1,149 @@
+//! Everything that can go wrong in the daemon, once.
+
+use std::path::PathBuf;
+
+/// The result of this crate's fallible functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, on what, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file or socket could not be used.
+    #[error("cannot {doing} {}", path.display())]
+    File {
+        /// What was being done: `read`, `create` ...
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The system refused something that has no file.
+    #[error("cannot {doing}")]
+    System {
+        /// What was being done.
+        doing: &'static str,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A message or name breaks the protocol.
+    #[error(transparent)]
+    Protocol(#[from] libmica::Error),
+    /// Another daemon has this runtime directory.
+    #[error("another micad already serves {}: stop it first or use another --runtime-dir", dir.display())]
+    AlreadyServed {
+        /// The runtime directory.
+        dir: PathBuf,
+    },
+    /// The configuration of the daemon is wrong.
+    #[error("{}: {problem}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what is expected.
+        problem: String,
+    },
+    /// A client's configuration is wrong.
+    #[error("{}", path.display())]
+    ClientConf {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: micrun_firmware::Error,
+    },
+    /// The firmware of a client does not exist. The words are upstream's.
+    #[error("No such file: {}", .0.display())]
+    NoSuchFile(PathBuf),
+    /// The firmware cannot run here.
+    #[error("firmware {} cannot run on the qemu pedestal: {problem}", path.display())]
+    Firmware {
+        /// The ELF.
+        path: PathBuf,
+        /// Why not.
+        problem: String,
+    },
+    /// A client of that name exists. The words are upstream's.
+    #[error("{0} is already created")]
+    AlreadyCreated(String),
+    /// A client was removed while a command for it was waiting.
+    #[error("{0} has been removed")]
+    Removed(String),
+    /// No pedestal of that name.
+    #[error(
+        "pedestal {asked:?} is not available in this daemon (there is: {known}): set Pedestal in the client's conf, or DefaultPedestal in micad.conf"
+    )]
+    UnknownPedestal {
+        /// What the client asked for.
+        asked: String,
+        /// What there is.
+        known: &'static str,
+    },
+    /// A command that does not fit the client's state.
+    #[error("cannot {command} {name}: it is {state}")]
+    WrongState {
+        /// The command.
+        command: &'static str,
+        /// The client.
+        name: String,
+        /// Its state.
+        state: libmica::ClientState,
+    },
+    /// A wait for a client that has never run.
+    #[error("{0} was never started")]
+    NeverStarted(String),
+    /// The client was not created for debugging. The words are upstream's.
+    #[error("The elf file does not support debugging\n")]
+    NotDebuggable,
+    /// The pedestal cannot change this.
+    #[error("the {pedestal} pedestal cannot change {key} of a client: remove the client and create it anew")]
+    SetUnsupported {
+        /// The pedestal.
+        pedestal: &'static str,
+        /// The key of the `set` command.
+        key: String,
+    },
+    /// QEMU did not come up.
+    #[error("QEMU did not start: {problem}")]
+    QemuStart {
+        /// Its last words, or what it did not do.
+        problem: String,
+    },
+    /// QEMU's control socket said something unexpected.
+    #[error("QEMU's control socket: {0}")]
+    Qmp(String),
+    /// QEMU did not answer in time.
+    #[error("QEMU did not answer `{0}` in time: is its console full? Read the console, or stop the client")]
+    QmpTimeout(&'static str),
+    /// QEMU survived SIGKILL.
+    #[error("process {0} does not end, not even by SIGKILL: see its state in /proc")]
+    Unkillable(i32),
+}
+
+impl Error {
+    /// The error with all its causes, as one line for a reply or a log.
+    pub fn sentence(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+}
+
+/// Turns an [`std::io::Error`] into [`Error::File`]: `.map_err(file("read", path))`.
+pub(crate) fn file(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.into();
+    move |source| Error::File { doing, path, source }
+}
+
+/// Turns an error of the system into [`Error::System`].
+pub(crate) fn system<E: Into<std::io::Error>>(doing: &'static str) -> impl FnOnce(E) -> Error {
+    move |source| Error::System { doing, source: source.into() }
+}

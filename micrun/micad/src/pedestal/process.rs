@@ -1,0 +1,151 @@
+//! Host processes, held by pidfd: noticed when they end, never mistaken for another.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
+use tokio::io::unix::AsyncFd;
+
+use crate::error::system;
+use crate::{Error, Result, sys};
+
+/// A process, safe against reuse of its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct ProcessId {
+    /// Its number.
+    pub(crate) pid: i32,
+    /// When it started, in clock ticks after boot (proc(5), field 22 of `stat`).
+    pub(crate) start_time: u64,
+}
+
+/// What a process has used.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Usage {
+    /// CPU time in microseconds.
+    pub(crate) cpu_usec: u64,
+    /// Resident memory in bytes.
+    pub(crate) memory_bytes: u64,
+    /// Time since its start in microseconds.
+    pub(crate) uptime_usec: u64,
+}
+
+impl ProcessId {
+    /// Identifies the process that has the number `pid` now.
+    fn of(pid: i32) -> Option<Self> {
+        Some(Self { pid, start_time: stat(pid)?.start_time })
+    }
+
+    /// What the process has used; `None` once it is gone.
+    pub(crate) fn usage(self) -> Option<Usage> {
+        let stat = stat(self.pid).filter(|stat| stat.start_time == self.start_time)?;
+        let ticks = rustix::param::clock_ticks_per_second().max(1);
+        let usec = |t: u64| t.saturating_mul(1_000_000) / ticks;
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let now_usec = u64::try_from(now.tv_sec).ok()? * 1_000_000 + u64::try_from(now.tv_nsec).ok()? / 1000;
+        Some(Usage {
+            cpu_usec: usec(stat.cpu_ticks),
+            memory_bytes: stat.resident_pages.saturating_mul(rustix::param::page_size() as u64),
+            uptime_usec: now_usec.saturating_sub(usec(stat.start_time)),
+        })
+    }
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ExitKind {
+    /// It called exit with this status.
+    Code(u8),
+    /// This signal killed it.
+    Signal(u8),
+    /// It was no child of ours, so nobody told us.
+    Unknown,
+}
+
+/// A process that can be watched and killed.
+#[derive(Debug)]
+pub(crate) struct Process {
+    id: ProcessId,
+    pidfd: AsyncFd<OwnedFd>,
+}
+
+impl Process {
+    /// Watches the process with the number `pid`.
+    pub(crate) fn open(pid: i32) -> Result<Self> {
+        let raw = Pid::from_raw(pid).ok_or_else(|| gone(pid))?;
+        let pidfd =
+            rustix::process::pidfd_open(raw, PidfdFlags::empty()).map_err(system("watch a process"))?;
+        // Read after the pidfd is held: the number cannot have a new owner without the pidfd's being dead.
+        let id = ProcessId::of(pid).ok_or_else(|| gone(pid))?;
+        let pidfd = sys::watch(pidfd).map_err(system("watch a process"))?;
+        Ok(Self { id, pidfd })
+    }
+
+    /// Watches the process `id` of an earlier daemon; `None` if it is gone.
+    pub(crate) fn adopt(id: ProcessId) -> Option<Self> {
+        Self::open(id.pid).ok().filter(|found| found.id == id)
+    }
+
+    /// Which process this is.
+    pub(crate) fn id(&self) -> ProcessId {
+        self.id
+    }
+
+    /// Its pidfd.
+    pub(crate) fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.get_ref().as_fd()
+    }
+
+    /// Waits until it has ended. May be cancelled.
+    pub(crate) async fn ended(&self) {
+        // Readiness is never cleared: a process does not come back.
+        if self.pidfd.readable().await.is_err() {
+            // Only at the end of the runtime, with everything else.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// [`Self::ended`], but no longer than `bound`.
+    pub(crate) async fn ended_within(&self, bound: Duration) -> bool {
+        tokio::time::timeout(bound, self.ended()).await.is_ok()
+    }
+
+    /// Kills it.
+    pub(crate) fn kill(&self) {
+        // The one failure possible is that it is gone, which is what was wanted.
+        let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
+    }
+
+    /// Reaps the ended process and says how it ended.
+    pub(crate) fn reap(&self) -> ExitKind {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+        let Ok(Some(status)) = rustix::process::waitid(WaitId::PidFd(self.pidfd()), options) else {
+            return ExitKind::Unknown;
+        };
+        let byte = |n: i32| u8::try_from(n & 0xff).unwrap_or(u8::MAX);
+        match (status.exit_status(), status.terminating_signal()) {
+            (Some(code), _) => ExitKind::Code(byte(code)),
+            (_, Some(signal)) => ExitKind::Signal(byte(signal)),
+            _ => ExitKind::Unknown,
+        }
+    }
+}
+
+fn gone(pid: i32) -> Error {
+    let source = std::io::Error::new(std::io::ErrorKind::NotFound, format!("process {pid} is gone"));
+    Error::System { doing: "watch a process", source }
+}
+
+struct Stat {
+    start_time: u64,
+    cpu_ticks: u64,
+    resident_pages: u64,
+}
+
+/// Fields of `/proc/PID/stat` as proc(5) numbers them; those after the name begin with number 3.
+fn stat(pid: i32) -> Option<Stat> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = text.rsplit_once(')')?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+    Some(Stat { start_time: field(22)?, cpu_ticks: field(14)? + field(15)?, resident_pages: field(24)? })
+}

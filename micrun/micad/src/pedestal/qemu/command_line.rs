@@ -1,0 +1,70 @@
+//! QEMU's command line.
+
+use std::ffi::OsString;
+use std::os::fd::RawFd;
+
+use super::machine::Machine;
+use crate::pedestal::ClientSpec;
+
+/// Descriptors that QEMU inherits, by number.
+pub(super) struct Descriptors {
+    /// The firmware, sealed.
+    pub(super) firmware: RawFd,
+    /// Master of the console.
+    pub(super) console: RawFd,
+    /// Listening socket for QMP.
+    pub(super) qmp: RawFd,
+    /// Listening socket for gdb.
+    pub(super) gdb: Option<RawFd>,
+}
+
+/// The arguments for one client. Nothing of it comes unchecked from outside: names are validated, machine and
+/// CPU were checked against a list, the firmware is a descriptor.
+pub(super) fn arguments(spec: &ClientSpec, machine: &Machine, fds: &Descriptors) -> Vec<OsString> {
+    // A comma separates options; doubled, it is a comma.
+    let name = spec.name().replace(',', ",,");
+    let mut line = Line::default();
+    line.pair("-name", format!("{name},debug-threads=on"));
+    line.word("-nodefaults").word("-no-user-config").pair("-display", "none");
+    line.pair("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+    line.pair("-machine", &machine.name);
+    if let Some(cpu) = &machine.cpu {
+        line.pair("-cpu", cpu);
+    }
+    if let Some(memory) = machine.memory_mb {
+        line.pair("-m", memory.to_string());
+    }
+    if machine.cpus > 1 {
+        line.pair("-smp", machine.cpus.to_string());
+    }
+    if let Some(bios) = machine.bios {
+        line.pair("-bios", bios);
+    }
+    line.pair("-add-fd", format!("fd={},set=1,opaque=console", fds.console));
+    line.pair("-chardev", "serial,id=console,path=/dev/fdset/1").pair("-serial", "chardev:console");
+    line.pair("-chardev", format!("socket,id=qmp,fd={},server=on,wait=off", fds.qmp));
+    line.pair("-mon", "chardev=qmp,mode=control");
+    if let Some(gdb) = fds.gdb {
+        line.pair("-chardev", format!("socket,id=gdb,fd={gdb},server=on,wait=off"));
+        line.pair("-gdb", "chardev:gdb");
+    }
+    // The machine stays, stopped, so that the exit record can be read.
+    line.pair("-action", "shutdown=pause,reboot=shutdown,panic=pause");
+    line.pair("-kernel", format!("/proc/self/fd/{}", fds.firmware));
+    line.word("-S");
+    line.0
+}
+
+#[derive(Default)]
+struct Line(Vec<OsString>);
+
+impl Line {
+    fn word(&mut self, word: impl Into<OsString>) -> &mut Self {
+        self.0.push(word.into());
+        self
+    }
+
+    fn pair(&mut self, option: &str, value: impl Into<OsString>) -> &mut Self {
+        self.word(option).word(value)
+    }
+}

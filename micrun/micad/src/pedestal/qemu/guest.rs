@@ -1,0 +1,234 @@
+//! A QEMU process and what the daemon does with it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use libmica::ClientState;
+use libmica::ext::{ExitReason, ExitReport};
+use serde_json::json;
+
+use super::console::Console;
+use super::exit_record;
+use super::qmp::{Event, Qmp};
+use crate::pedestal::process::{ExitKind, Process, ProcessId};
+use crate::pedestal::{Ending, Guest, report};
+use crate::{Error, Result};
+
+/// How long QEMU may take for a command; it answers in microseconds unless the firmware waits for its console.
+const COMMAND_BOUND: Duration = Duration::from_secs(2);
+/// How long QEMU may take to quit before it is killed.
+const QUIT_BOUND: Duration = Duration::from_secs(1);
+/// How long the kernel may take to end a killed process.
+const KILL_BOUND: Duration = Duration::from_secs(5);
+
+/// What a later daemon needs to take a QEMU over.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub(super) struct Saved {
+    /// The process.
+    pub(super) process: ProcessId,
+    /// Its number for the console's master.
+    pub(super) master: i32,
+    /// Its number for the console's slave.
+    pub(super) slave: i32,
+    /// Guest-physical address of the exit record, if the firmware has one.
+    pub(super) exit_record: Option<u64>,
+    /// The command line for gdb, if the client was created for debugging.
+    pub(super) gdb: Option<String>,
+}
+
+/// One QEMU.
+#[derive(Debug)]
+pub(super) struct QemuGuest {
+    pub(super) process: Process,
+    /// `None` once QEMU has closed it or said something senseless on it.
+    pub(super) qmp: Option<Qmp>,
+    /// `None` once given up.
+    pub(super) console: Option<Console>,
+    pub(super) saved: Saved,
+    pub(super) state: ClientState,
+    /// File with QEMU's own words.
+    pub(super) log: PathBuf,
+}
+
+impl QemuGuest {
+    /// Runs a QMP command.
+    pub(super) async fn command(
+        &mut self,
+        command: &'static str,
+        arguments: serde_json::Value,
+    ) -> Result<serde_json::Value> {
+        let qmp = self.qmp.as_mut().ok_or_else(|| Error::Qmp("closed".to_owned()))?;
+        qmp.execute(command, arguments, COMMAND_BOUND).await
+    }
+
+    /// Ends QEMU: asks it first, then kills it. It is gone when this returns; gives how it ended.
+    pub(super) async fn terminate(&mut self) -> Result<ExitKind> {
+        let quit = match self.qmp.take() {
+            Some(mut qmp) => {
+                let asked = async {
+                    // It may close the socket instead of answering; its end is the answer.
+                    let _ = qmp.execute("quit", json!({}), QUIT_BOUND).await;
+                    self.process.ended().await;
+                };
+                tokio::time::timeout(QUIT_BOUND, asked).await.is_ok()
+            }
+            None => false,
+        };
+        if !quit {
+            self.process.kill();
+            if !self.process.ended_within(KILL_BOUND).await {
+                return Err(Error::Unkillable(self.process.id().pid));
+            }
+        }
+        Ok(self.process.reap())
+    }
+
+    /// Finds out what a QEMU has come to while no daemon was connected. A reset looks like a power-off then.
+    pub(super) async fn resync(&mut self) {
+        let answer = self.command("query-status", json!({})).await.unwrap_or_default();
+        let missed = match answer.get("status").and_then(serde_json::Value::as_str) {
+            Some("paused") => return self.state = ClientState::Suspended,
+            Some("shutdown") => Event::Shutdown("guest-shutdown".to_owned()),
+            Some("guest-panicked") => Event::Panicked,
+            _ => return,
+        };
+        if let Some(qmp) = &mut self.qmp {
+            qmp.missed(missed);
+        }
+    }
+
+    async fn read_exit_record(&mut self) -> Option<[u32; 4]> {
+        let address = self.saved.exit_record?;
+        let line = format!("xp /4xw {address:#x}");
+        let answer = self.command("human-monitor-command", json!({"command-line": line})).await;
+        match answer {
+            Ok(text) => exit_record::parse_words(text.as_str()?),
+            Err(e) => {
+                log::warn!("cannot read the exit record at {address:#x}: {}", e.sentence());
+                None
+            }
+        }
+    }
+
+    /// The report for a QEMU that ended although nobody told it to.
+    fn death(&self, kind: ExitKind) -> ExitReport {
+        let words = self.last_words();
+        match kind {
+            ExitKind::Signal(signal) => {
+                let detail = format!("signal {signal} killed QEMU");
+                report(128_u8.saturating_add(signal), ExitReason::Killed, detail)
+            }
+            ExitKind::Code(code) => {
+                let detail = format!("QEMU ended with status {code}: {words}");
+                report(1, ExitReason::Failed, detail)
+            }
+            ExitKind::Unknown => report(137, ExitReason::Killed, "QEMU was killed, nobody saw by what"),
+        }
+    }
+
+    /// The last lines that QEMU wrote to its log.
+    pub(super) fn last_words(&self) -> String {
+        const LINES: usize = 5;
+        let text = std::fs::read(&self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
+        match lines.as_slice() {
+            [] => "it said nothing".to_owned(),
+            lines => lines[lines.len().saturating_sub(LINES)..].join("; "),
+        }
+    }
+}
+
+fn ending_of(event: &Event) -> Option<Ending> {
+    match event {
+        Event::Panicked => Some(Ending::Panicked),
+        // Reasons are QAPI's ShutdownCause.
+        Event::Shutdown(reason) => match reason.as_str() {
+            "guest-shutdown" => Some(Ending::PoweredOff),
+            "guest-reset" => Some(Ending::Reset),
+            "guest-panic" => Some(Ending::Panicked),
+            "host-signal" => Some(Ending::Signalled),
+            _ => None,
+        },
+    }
+}
+
+#[async_trait]
+impl Guest for QemuGuest {
+    fn process(&self) -> ProcessId {
+        self.process.id()
+    }
+
+    fn state(&self) -> ClientState {
+        self.state
+    }
+
+    fn save(&self) -> serde_json::Value {
+        json!(self.saved)
+    }
+
+    fn gdb(&self) -> Option<String> {
+        self.saved.gdb.clone()
+    }
+
+    async fn ending(&mut self) -> Ending {
+        loop {
+            let Some(qmp) = &mut self.qmp else {
+                self.process.ended().await;
+                return Ending::Died;
+            };
+            tokio::select! {
+                biased;
+                event = qmp.event() => match event {
+                    Ok(event) => if let Some(ending) = ending_of(&event) {
+                        return ending;
+                    },
+                    Err(e) => {
+                        log::debug!("{}", e.sentence());
+                        self.qmp = None;
+                    }
+                },
+                () = self.process.ended() => return Ending::Died,
+            }
+        }
+    }
+
+    async fn reap(&mut self, ending: Ending) -> Result<ExitReport> {
+        let report = match ending {
+            Ending::PoweredOff => exit_record::interpret(self.read_exit_record().await),
+            Ending::Reset => report(1, ExitReason::Reset, "the firmware asked for a reset"),
+            Ending::Panicked => report(1, ExitReason::Panicked, "the machine reported a panic"),
+            Ending::Signalled => report(128 + 15, ExitReason::Killed, "a signal asked QEMU to end"),
+            Ending::Died => {
+                self.qmp = None;
+                return Ok(self.death(self.process.reap()));
+            }
+        };
+        self.terminate().await?;
+        Ok(report)
+    }
+
+    async fn stop(&mut self) -> Result<ExitReport> {
+        self.terminate().await?;
+        Ok(report(0, ExitReason::Stopped, "stopped by command"))
+    }
+
+    async fn pause(&mut self) -> Result<()> {
+        self.command("stop", json!({})).await?;
+        self.state = ClientState::Suspended;
+        Ok(())
+    }
+
+    async fn resume(&mut self) -> Result<()> {
+        self.command("cont", json!({})).await?;
+        self.state = ClientState::Running;
+        Ok(())
+    }
+
+    fn release(&mut self) {
+        if let Some(console) = self.console.take() {
+            console.close();
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The firmware's bytes, copied once: what was checked is what QEMU loads.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use micrun_firmware::{ElfInfo, MAX_FIRMWARE_SIZE};
+use rustix::fs::{MemfdFlags, OFlags, SealFlags};
+
+use crate::error::{file, system};
+use crate::{Error, Result};
+
+/// A firmware in a sealed memory file.
+#[derive(Debug)]
+pub(super) struct Image {
+    file: File,
+    info: ElfInfo,
+    path: PathBuf,
+}
+
+impl Image {
+    /// Copies the firmware at `path`, seals the copy and reads its headers.
+    pub(super) fn load(path: &Path) -> Result<Self> {
+        let refuse = |problem: String| Error::Firmware { path: path.to_owned(), problem };
+        // A fifo in place of the file must not block the daemon.
+        let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+        let opened = OpenOptions::new().read(true).custom_flags(nonblocking).open(path);
+        let source = opened.map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => Error::NoSuchFile(path.to_owned()),
+            _ => file("read", path)(e),
+        })?;
+        if !source.metadata().map_err(file("read", path))?.is_file() {
+            return Err(refuse("it is no regular file".to_owned()));
+        }
+        let doing = "make a memory file for the firmware";
+        let memfd = rustix::fs::memfd_create("firmware", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING);
+        let mut copy = File::from(memfd.map_err(system(doing))?);
+        let size =
+            std::io::copy(&mut source.take(MAX_FIRMWARE_SIZE + 1), &mut copy).map_err(file("read", path))?;
+        if size > MAX_FIRMWARE_SIZE {
+            return Err(refuse(format!("it is larger than {MAX_FIRMWARE_SIZE} bytes")));
+        }
+        let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+        rustix::fs::fcntl_add_seals(&copy, seals).map_err(system(doing))?;
+        copy.rewind().map_err(system(doing))?;
+        let info = ElfInfo::from_reader(&copy).map_err(|e| refuse(e.to_string()))?;
+        Ok(Self { file: copy, info, path: path.to_owned() })
+    }
+
+    /// The sealed file.
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// What its headers say.
+    pub(super) fn info(&self) -> &ElfInfo {
+        &self.info
+    }
+
+    /// The error for a firmware that cannot run.
+    pub(super) fn refuse(&self, problem: impl Into<String>) -> Error {
+        Error::Firmware { path: self.path.clone(), problem: problem.into() }
+    }
+}

@@ -1,0 +1,72 @@
+//! The qemu pedestal: one confined QEMU process per client.
+//!
+//! QEMU is not tied to the daemon's life. It owns its console's master ([`console`]), listens for QMP on a
+//! socket in the client's directory ([`qmp`]), and stays paused when the firmware has powered off until a
+//! daemon has read the exit status out of its memory ([`exit_record`]).
+
+mod command_line;
+mod console;
+mod exit_record;
+mod guest;
+mod image;
+mod machine;
+mod qmp;
+mod start;
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use libmica::CreateMessage;
+
+use super::{ClientSpec, Guest, Pedestal, firmware_exists};
+use crate::config::Config;
+use crate::{Error, Result};
+
+/// Name in the create message.
+pub(super) const NAME: &str = "qemu";
+
+/// The qemu pedestal.
+pub(super) struct Qemu {
+    /// Directory of the emulators.
+    bin_dir: PathBuf,
+    /// User of the first client's QEMU; `None` if the daemon is not root and cannot change users.
+    uid_base: Option<u32>,
+}
+
+impl Qemu {
+    /// The pedestal as `config` has it.
+    pub(super) fn new(config: &Config) -> Self {
+        let root = rustix::process::geteuid().is_root();
+        if !root {
+            log::warn!(
+                "micad does not run as root: QEMU gets no user and no network namespace of its own; for development only"
+            );
+        }
+        Self { bin_dir: config.qemu_path.clone(), uid_base: root.then_some(config.qemu_uid_base) }
+    }
+}
+
+#[async_trait]
+impl Pedestal for Qemu {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn check(&self, message: &CreateMessage) -> Result<()> {
+        firmware_exists(&message.path)?;
+        machine::section(&message.pedestal_conf)?;
+        Ok(())
+    }
+
+    async fn start(&self, spec: &ClientSpec) -> Result<Box<dyn Guest>> {
+        Ok(Box::new(start::start(self, spec).await?))
+    }
+
+    async fn adopt(&self, spec: &ClientSpec, saved: &serde_json::Value) -> Result<Box<dyn Guest>> {
+        Ok(Box::new(start::adopt(spec, saved).await?))
+    }
+
+    fn set(&self, _: &ClientSpec, key: &str, _: &str) -> Result<()> {
+        Err(Error::SetUnsupported { pedestal: NAME, key: key.to_owned() })
+    }
+}

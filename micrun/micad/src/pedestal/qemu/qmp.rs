@@ -1,0 +1,131 @@
+//! QMP, QEMU's control protocol: JSON documents, one a line, over a unix socket.
+//!
+//! QEMU runs what may be hostile firmware, so what it says is bounded and checked like any other input.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+use crate::error::file;
+use crate::{Error, Result};
+
+/// Longest document accepted, in bytes; real ones have hundreds.
+const MAX_DOCUMENT: usize = 64 << 10;
+/// Events kept while a command waits for its answer; the ones kept come once in a run.
+const MAX_EVENTS: usize = 16;
+
+/// An event that ends a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Event {
+    /// `SHUTDOWN`, with its reason.
+    Shutdown(String),
+    /// `GUEST_PANICKED`.
+    Panicked,
+}
+
+/// A connection whose capabilities are negotiated.
+#[derive(Debug)]
+pub(super) struct Qmp {
+    stream: UnixStream,
+    received: Vec<u8>,
+    events: VecDeque<Event>,
+    last_id: u64,
+}
+
+impl Qmp {
+    /// Connects to the socket at `path` and negotiates. Not bounded in time: the caller is.
+    pub(super) async fn connect(path: &Path) -> Result<Self> {
+        let stream = UnixStream::connect(path).await.map_err(file("connect to", path))?;
+        let mut qmp = Self { stream, received: Vec::new(), events: VecDeque::new(), last_id: 0 };
+        let greeting = qmp.document().await?;
+        if greeting.get("QMP").is_none() {
+            return Err(Error::Qmp(format!("no greeting, but {greeting}")));
+        }
+        qmp.request("qmp_capabilities", json!({})).await?;
+        Ok(qmp)
+    }
+
+    /// Runs `command` and gives its return value, or [`Error::QmpTimeout`] after `bound`.
+    pub(super) async fn execute(
+        &mut self,
+        command: &'static str,
+        arguments: Value,
+        bound: Duration,
+    ) -> Result<Value> {
+        tokio::time::timeout(bound, self.request(command, arguments))
+            .await
+            .map_err(|_| Error::QmpTimeout(command))?
+    }
+
+    /// The next event that ends a run. May be cancelled and called again.
+    pub(super) async fn event(&mut self) -> Result<Event> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Ok(event);
+            }
+            let document = self.document().await?;
+            self.keep_event(&document);
+        }
+    }
+
+    /// Adds an event that happened while nobody was connected.
+    pub(super) fn missed(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    async fn request(&mut self, command: &'static str, arguments: Value) -> Result<Value> {
+        self.last_id += 1;
+        let id = self.last_id;
+        let mut line = json!({"execute": command, "arguments": arguments, "id": id}).to_string();
+        line.push('\n');
+        self.stream.write_all(line.as_bytes()).await.map_err(|e| Error::Qmp(format!("{command}: {e}")))?;
+        loop {
+            let mut document = self.document().await?;
+            self.keep_event(&document);
+            // Answers to requests that have timed out carry another id.
+            if document.get("id").and_then(Value::as_u64) != Some(id) {
+                continue;
+            }
+            if let Some(error) = document.get("error") {
+                let text = error.get("desc").and_then(Value::as_str).unwrap_or("failed without a reason");
+                return Err(Error::Qmp(format!("{command}: {text}")));
+            }
+            return Ok(document.get_mut("return").map(Value::take).unwrap_or_default());
+        }
+    }
+
+    fn keep_event(&mut self, document: &Value) {
+        let event = match document.get("event").and_then(Value::as_str) {
+            Some("SHUTDOWN") => {
+                let reason = document.pointer("/data/reason").and_then(Value::as_str).unwrap_or_default();
+                Event::Shutdown(reason.to_owned())
+            }
+            Some("GUEST_PANICKED" | "GUEST_CRASHLOADED") => Event::Panicked,
+            _ => return,
+        };
+        if self.events.len() < MAX_EVENTS {
+            self.events.push_back(event);
+        }
+    }
+
+    /// The next document. Nothing is lost when this is cancelled: bytes wait in `received`.
+    async fn document(&mut self) -> Result<Value> {
+        loop {
+            if let Some(end) = self.received.iter().position(|&b| b == b'\n') {
+                let line: Vec<u8> = self.received.drain(..=end).collect();
+                return serde_json::from_slice(&line).map_err(|e| Error::Qmp(format!("not JSON: {e}")));
+            }
+            if self.received.len() > MAX_DOCUMENT {
+                return Err(Error::Qmp(format!("a line of more than {MAX_DOCUMENT} bytes")));
+            }
+            let read = self.stream.read_buf(&mut self.received).await;
+            if read.map_err(|e| Error::Qmp(e.to_string()))? == 0 {
+                return Err(Error::Qmp("closed".to_owned()));
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The one place with unsafe code: what happens between fork and exec, and descriptors given to tokio.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
+
+use rustix::io::FdFlags;
+use rustix::process::{Gid, Resource, Rlimit, Uid};
+use rustix::thread::UnshareFlags;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// Most bytes the process may write to a file: its log must not fill `/run`.
+const LOG_LIMIT: u64 = 1 << 20;
+
+/// Starts `command` in a session of its own, without core dumps, without new privileges, with no descriptor
+/// but its standard ones and `keep`. With `uid` (the daemon is root) it also gets that user and group, no
+/// other group, and a network namespace with nothing in it.
+pub(crate) fn spawn_confined(command: &mut Command, uid: Option<u32>, keep: Vec<RawFd>) -> io::Result<Child> {
+    // SAFETY: between fork and exec only async-signal-safe functions may run. `confine` makes system calls
+    // by rustix and libc, and neither allocates nor takes a lock; `keep` was allocated before the fork.
+    unsafe { command.pre_exec(move || confine(uid, &keep)) };
+    command.spawn()
+}
+
+fn confine(uid: Option<u32>, keep: &[RawFd]) -> io::Result<()> {
+    rustix::process::setsid()?;
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    rustix::process::setrlimit(Resource::Core, none)?;
+    let log = Rlimit { current: Some(LOG_LIMIT), maximum: Some(LOG_LIMIT) };
+    rustix::process::setrlimit(Resource::Fsize, log)?;
+    if let Some(id) = uid {
+        // SAFETY: the new process has one thread, and a network namespace does not concern its memory or
+        // descriptors.
+        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET)? };
+        rustix::thread::set_thread_groups(&[])?;
+        let (user, group) = (Uid::from_raw(id), Gid::from_raw(id));
+        rustix::thread::set_thread_res_gid(group, group, group)?;
+        rustix::thread::set_thread_res_uid(user, user, user)?;
+    }
+    rustix::thread::set_no_new_privs(true)?;
+    // Whatever the daemon itself inherited without close-on-exec must not leak.
+    // SAFETY: close_range(2) with CLOSE_RANGE_CLOEXEC only sets a flag on descriptors.
+    let done =
+        unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    if done != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    for &number in keep {
+        // SAFETY: the caller holds these descriptors open until spawn has returned.
+        let fd = unsafe { BorrowedFd::borrow_raw(number) };
+        rustix::io::fcntl_setfd(fd, FdFlags::empty())?;
+    }
+    Ok(())
+}
+
+/// Watches `fd` for being readable.
+pub(crate) fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` always gives the same open descriptor, and `AsyncFd` keeps it open.
+    Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE)? })
+}

@@ -1,0 +1,91 @@
+//! What QEMU may do: nothing it need not.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+
+use libmica::CreateMessage;
+
+use crate::harness::{Daemon, PATIENCE, message};
+use crate::tiny_elf;
+
+fn field<'a>(status: &'a str, name: &str) -> Vec<&'a str> {
+    let line = status.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':')).unwrap();
+    line.split_ascii_whitespace().collect()
+}
+
+#[tokio::test]
+async fn each_qemu_is_alone() {
+    let daemon = Daemon::start();
+    let echo = tiny_elf::echo(daemon.dir());
+    for (name, uid) in [("first", "1900000000"), ("second", "1900000001")] {
+        let client = daemon.boot(name, &echo).await;
+        let proc = format!("/proc/{}", client.stats(name).await.unwrap().pid);
+        let status = fs::read_to_string(format!("{proc}/status")).unwrap();
+        assert_eq!(field(&status, "Uid"), [uid; 4]);
+        assert_eq!(field(&status, "Gid"), [uid; 4]);
+        assert_eq!(field(&status, "Groups"), [""; 0]);
+        assert_eq!(field(&status, "NoNewPrivs"), ["1"]);
+        assert_eq!(field(&status, "Seccomp"), ["2"]);
+        assert_eq!(field(&status, "CapEff"), ["0000000000000000"]);
+        let limits = fs::read_to_string(format!("{proc}/limits")).unwrap();
+        let core = limits.lines().find(|l| l.starts_with("Max core file size")).unwrap();
+        assert!(core.split_ascii_whitespace().nth(4) == Some("0"), "{core}");
+        let net = |p: &str| fs::read_link(format!("{p}/ns/net")).unwrap();
+        assert_ne!(net(&proc), net("/proc/self"));
+        assert_eq!(fs::read(format!("{proc}/environ")).unwrap(), b"");
+        assert_eq!(fs::read_link(format!("{proc}/cwd")).unwrap().to_str(), Some("/"));
+        let fds: Vec<String> = fs::read_dir(format!("{proc}/fd"))
+            .unwrap()
+            .map(|fd| fs::read_link(fd.unwrap().path()).unwrap().to_str().unwrap().to_owned())
+            .collect();
+        let known = ["/dev/null", "/dev/ptmx", "/dev/pts/", "/memfd:firmware", "anon_inode:", "socket:"];
+        for fd in &fds {
+            assert!(fd.ends_with("/qemu.log") || known.iter().any(|k| fd.starts_with(k)), "{fd} in {fds:?}");
+        }
+        assert_eq!(
+            fds.iter().filter(|fd| fd.starts_with("socket:")).count(),
+            2,
+            "QMP and its connection: {fds:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_firmware_that_was_checked_is_the_one_that_runs() {
+    let daemon = Daemon::start();
+    let path = tiny_elf::echo(daemon.dir());
+    let client = daemon.boot("x", &path).await;
+    fs::write(&path, "changed").unwrap();
+    let pid = client.stats("x").await.unwrap().pid;
+    let memfd = fs::read_dir(format!("/proc/{pid}/fd"))
+        .unwrap()
+        .map(|fd| fd.unwrap().path())
+        .find(|fd| fs::read_link(fd).unwrap().to_str().unwrap().starts_with("/memfd:firmware"))
+        .unwrap();
+    assert!(fs::read(&memfd).unwrap().starts_with(b"\x7fELF"));
+    assert!(fs::OpenOptions::new().write(true).open(&memfd).and_then(|mut f| f.write_all(b"x")).is_err());
+}
+
+#[tokio::test]
+async fn gdb_reaches_the_firmware_by_a_private_socket() {
+    let daemon = Daemon::start();
+    let client = daemon.client();
+    let debug = CreateMessage { debug: true, ..message("dbg", &tiny_elf::echo(daemon.dir())) };
+    client.create(&debug).await.unwrap();
+    assert!(client.gdb("dbg").await.is_err(), "nothing to debug yet");
+    client.start("dbg").await.unwrap();
+    let line = client.gdb("dbg").await.unwrap();
+    let socket = daemon.run_dir().join("clients/dbg/gdb.sock");
+    assert!(
+        line.starts_with("gdb ") && line.contains(&format!("target remote {}", socket.display())),
+        "{line}"
+    );
+    let mut gdb = UnixStream::connect(socket).unwrap();
+    gdb.set_read_timeout(Some(PATIENCE)).unwrap();
+    // "Why did the target stop?", and its checksum (GDB remote serial protocol).
+    gdb.write_all(b"+$?#3f").unwrap();
+    let mut answer = [0; 8];
+    gdb.read_exact(&mut answer[..4]).unwrap();
+    assert_eq!(&answer[..4], b"+$T0");
+}

@@ -1,0 +1,155 @@
+//! Connections that are slow, silent, hostile or not allowed.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use libmica::CreateMessage;
+
+use crate::harness::{Daemon, message};
+use crate::tiny_elf;
+
+#[tokio::test]
+async fn silent_connections_disturb_nobody_and_are_dropped() {
+    let daemon = Daemon::start();
+    let client = daemon.create("x", &tiny_elf::echo(daemon.dir())).await;
+    let begun = Instant::now();
+    let mut silent: Vec<_> =
+        (0..25).flat_map(|_| ["mica-create.socket", "x.socket"]).map(|s| daemon.connect(s)).collect();
+    client.start("x").await.unwrap();
+    client.status("x").await.unwrap();
+    client.list().await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    for connection in &mut silent {
+        let mut reply = String::new();
+        connection.read_to_string(&mut reply).unwrap();
+        assert_eq!(reply, "no request within 5sMICA-FAILED");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_disturbs_nobody() {
+    let daemon = Daemon::start();
+    let client = daemon.create("x", &tiny_elf::echo(daemon.dir())).await;
+    let mut deaf: Vec<_> = (0..20).map(|_| daemon.connect("x.socket")).collect();
+    for connection in &mut deaf {
+        connection.write_all(b"status").unwrap();
+    }
+    client.status("x").await.unwrap();
+}
+
+#[tokio::test]
+async fn waiting_connections_that_go_away_are_forgotten() {
+    let daemon = Daemon::start();
+    daemon.boot("x", &tiny_elf::echo(daemon.dir())).await;
+    let fds = || fs::read_dir(format!("/proc/{}/fd", daemon.pid())).unwrap().count();
+    let before = fds();
+    let mut waiting: Vec<_> = (0..10).map(|_| daemon.connect("x.socket")).collect();
+    for connection in &mut waiting {
+        connection.write_all(b"wait").unwrap();
+    }
+    crate::harness::eventually("all connections are served", || fds() == before + 10).await;
+    drop(waiting);
+    crate::harness::eventually("all connections are closed", || fds() == before).await;
+}
+
+#[tokio::test]
+async fn half_closed_connections_get_their_reply() {
+    let daemon = Daemon::start();
+    let client = daemon.boot("x", &tiny_elf::echo(daemon.dir())).await;
+    let mut waiting = daemon.connect("x.socket");
+    waiting.write_all(b"wait").unwrap();
+    waiting.shutdown(std::net::Shutdown::Write).unwrap();
+    client.stop("x").await.unwrap();
+    let mut reply = String::new();
+    waiting.read_to_string(&mut reply).unwrap();
+    assert!(reply.ends_with("MICA-SUCCESS"), "{reply}");
+}
+
+#[tokio::test]
+async fn messages_that_are_no_messages() {
+    let daemon = Daemon::start();
+    daemon.create("x", &tiny_elf::echo(daemon.dir())).await;
+    for length in [1, 164, 324, 328, 980, 1304, 1500, 1771, 1824] {
+        let reply = daemon.ask("mica-create.socket", &vec![1; length]);
+        assert!(reply.contains("1772 bytes") && reply.ends_with("MICA-FAILED"), "{length}: {reply}");
+    }
+    assert!(daemon.ask("mica-create.socket", &[0; 1500]).contains("layout of 2025-11"));
+    assert_eq!(daemon.ask("x.socket", b"dance"), "Invalid command: danceMICA-FAILED");
+    assert_eq!(daemon.ask("x.socket", b"start\n"), "Invalid command: start\nMICA-FAILED");
+    assert_eq!(
+        daemon.ask("x.socket", b"set Memory"),
+        "Invalid set command. Usage: set <key> <value>MICA-FAILED"
+    );
+    assert!(daemon.ask("x.socket", &[b'x'; 33]).ends_with("MICA-FAILED"));
+    assert_eq!(daemon.ask("x.socket", b"gdb"), "The elf file does not support debugging\nMICA-FAILED");
+    // An empty message is one as well: whoever closes at once has asked nothing, and is answered all the same.
+    let mut empty = daemon.connect("mica-create.socket");
+    empty.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut reply = String::new();
+    empty.read_to_string(&mut reply).unwrap();
+    assert!(reply.contains("the message is empty"), "{reply}");
+}
+
+#[tokio::test]
+async fn a_create_message_in_pieces_is_put_together() {
+    let daemon = Daemon::start();
+    let bytes = message("pieces", &tiny_elf::echo(daemon.dir())).encode().unwrap();
+    let mut stream = daemon.connect("mica-create.socket");
+    for piece in bytes.chunks(700) {
+        stream.write_all(piece).unwrap();
+    }
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).unwrap();
+    assert_eq!(reply, "MICA-SUCCESS");
+}
+
+#[tokio::test]
+async fn a_file_name_cannot_fake_success() {
+    let daemon = Daemon::start();
+    let hostile = CreateMessage { ..message("x", "/MICA-SUCCESS".as_ref()) };
+    let reply = daemon.ask("mica-create.socket", &hostile.encode().unwrap());
+    assert_eq!(reply, "No such file: /MICA_SUCCESSMICA-FAILED");
+}
+
+/// Runs `mica` as another user, for whom the way to the sockets was opened.
+fn as_nobody(daemon: &Daemon, arguments: &[&str]) -> std::process::Output {
+    for (path, mode) in [
+        (daemon.dir().to_owned(), 0o755),
+        (daemon.run_dir(), 0o755),
+        (daemon.run_dir().join("mica-create.socket"), 0o666),
+    ] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mica"));
+    command.uid(65534).gid(65534).arg("--runtime-dir").arg(daemon.run_dir()).args(arguments);
+    command.output().unwrap()
+}
+
+#[test]
+fn another_user_is_refused() {
+    let daemon = Daemon::start();
+    let output = as_nobody(&daemon, &["list"]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && error.contains("user 65534 may not use the mica daemon"), "{error}");
+}
+
+#[test]
+fn another_user_can_be_allowed() {
+    let daemon = Daemon::start_with(&["--allow-uid", "65534"]);
+    let output = as_nobody(&daemon, &["list", "--json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn sockets_are_for_the_owner_alone() {
+    let daemon = Daemon::start();
+    let mode = |path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(daemon.run_dir()), 0o700);
+    assert_eq!(mode(daemon.run_dir().join("mica-create.socket")), 0o600);
+    assert_eq!(mode(daemon.run_dir().join("clients")), 0o700);
+}

@@ -1,0 +1,115 @@
+//! How a run can end, and that it is noticed.
+
+use std::time::{Duration, Instant};
+
+use libmica::ext::ExitReason::{Exited, Fault, Killed, Reset, Stopped};
+use libmica::{ClientState, Error};
+use rustix::process::{Pid, Signal};
+
+use crate::harness::{Daemon, demo, is_alive};
+use crate::tiny_elf;
+
+/// Runs `firmware` to its end and gives status and reason.
+async fn outcome(
+    firmware: impl Fn(&std::path::Path) -> std::path::PathBuf,
+) -> (u8, libmica::ext::ExitReason) {
+    let daemon = Daemon::start();
+    let client = daemon.boot("x", &firmware(daemon.dir())).await;
+    let report = client.wait("x").await.unwrap();
+    let status = client.status("x").await.unwrap();
+    assert_eq!((status.state, status.services.len()), (ClientState::Offline, 0));
+    // It stays known, by every way.
+    assert_eq!(client.wait("x").await.unwrap(), report);
+    assert_eq!(client.stats("x").await.unwrap().exit.as_ref(), Some(&report));
+    assert_eq!(client.list().await.unwrap().clients[0].exit.as_ref(), Some(&report));
+    (report.status, report.reason)
+}
+
+#[tokio::test]
+async fn the_exit_record_gives_the_status() {
+    assert_eq!(outcome(|dir| tiny_elf::exits(dir, 0, 7)).await, (7, Exited));
+    assert_eq!(outcome(|dir| tiny_elf::exits(dir, 0, 0x1ff)).await, (255, Exited));
+    assert_eq!(outcome(|dir| tiny_elf::exits(dir, 1, 134)).await, (134, Fault));
+}
+
+#[tokio::test]
+async fn a_power_off_without_a_record_is_status_0() {
+    assert_eq!(outcome(tiny_elf::powers_off).await, (0, Exited));
+    assert_eq!(outcome(tiny_elf::lies).await, (0, Exited));
+}
+
+#[tokio::test]
+async fn a_reset_ends_the_run() {
+    assert_eq!(outcome(tiny_elf::resets).await, (1, Reset));
+}
+
+#[tokio::test]
+async fn the_demo_exits_and_crashes() {
+    let daemon = Daemon::start();
+    let client = daemon.boot("demo", &demo()).await;
+    for (line, expected) in [("exit 7\r", (7, Exited)), ("crash\r", (139, Fault))] {
+        let mut console = daemon.console("demo");
+        console.read_to("micrun> ");
+        console.write(line.as_bytes());
+        let report = client.wait("demo").await.unwrap();
+        assert_eq!((report.status, report.reason), expected, "{line}");
+        client.start("demo").await.unwrap();
+        assert_eq!(client.stats("demo").await.unwrap().exit, None, "a new run has not ended");
+    }
+}
+
+#[tokio::test]
+async fn a_spinning_guest_is_stopped() {
+    let daemon = Daemon::start();
+    let client = daemon.boot("spin", &tiny_elf::spins(daemon.dir())).await;
+    let pid = client.stats("spin").await.unwrap().pid;
+    let begun = Instant::now();
+    client.stop("spin").await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(!is_alive(pid));
+    let report = client.wait("spin").await.unwrap();
+    assert_eq!((report.status, report.reason), (0, Stopped));
+}
+
+#[tokio::test]
+async fn a_killed_qemu_is_noticed_at_once() {
+    let daemon = Daemon::start();
+    let client = daemon.boot("x", &tiny_elf::echo(daemon.dir())).await;
+    for (signal, status) in [(Signal::KILL, 137), (Signal::SEGV, 139), (Signal::TERM, 143)] {
+        let pid = i32::try_from(client.stats("x").await.unwrap().pid).unwrap();
+        let waiting = tokio::spawn({
+            let client = client.clone();
+            async move { (client.wait("x").await.unwrap(), Instant::now()) }
+        });
+        rustix::process::kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+        let killed = Instant::now();
+        let (report, noticed) = waiting.await.unwrap();
+        assert_eq!((report.status, report.reason), (status, Killed), "{}", report.detail);
+        assert!(noticed.duration_since(killed) < Duration::from_secs(1));
+        client.start("x").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn wait_for_what_was_never_started() {
+    let daemon = Daemon::start();
+    let client = daemon.create("x", &tiny_elf::echo(daemon.dir())).await;
+    let error = client.wait("x").await.unwrap_err();
+    assert!(matches!(&error, Error::Failed { text, .. } if text == "x was never started"), "{error}");
+}
+
+#[tokio::test]
+async fn everyone_who_waits_is_told_even_by_removal() {
+    let daemon = Daemon::start();
+    let client = daemon.boot("x", &tiny_elf::echo(daemon.dir())).await;
+    let mut connections: Vec<_> = (0..3).map(|_| daemon.connect("x.socket")).collect();
+    for connection in &mut connections {
+        std::io::Write::write_all(connection, b"wait").unwrap();
+    }
+    client.remove("x").await.unwrap();
+    for connection in &mut connections {
+        let mut reply = String::new();
+        std::io::Read::read_to_string(connection, &mut reply).unwrap();
+        assert!(reply.contains("\"reason\":\"stopped\"") && reply.ends_with("MICA-SUCCESS"), "{reply}");
+    }
+}

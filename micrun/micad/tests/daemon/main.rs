@@ -1,0 +1,13 @@
+//! The real daemon with real QEMU, driven over its sockets.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod cli;
+mod confinement;
+mod connections;
+mod console;
+mod endings;
+mod harness;
+mod lifecycle;
+mod restart;
+mod tiny_elf;
+mod upstream;

@@ -1,0 +1,153 @@
+//! Firmware of a few instructions, made here so that a test says exactly what its firmware does.
+
+use std::path::{Path, PathBuf};
+
+/// Where the code goes: into the memory of QEMU's `virt` machine, past its device tree.
+const BASE: u64 = 0x4010_0000;
+/// Where [`exits`] puts the exit record.
+const RECORD: u64 = 0x4020_0000;
+
+const SYSTEM_OFF: u32 = 0x8;
+const SYSTEM_RESET: u32 = 0x9;
+
+/// `movz w2, #value`
+fn movz_w2(value: u16) -> u32 {
+    0x5280_0002 | u32::from(value) << 5
+}
+
+/// A call of PSCI function 0x84000000 + `function` by HVC, then nothing.
+fn psci(function: u32) -> [u32; 4] {
+    // movz w0, #0x8400, lsl #16; movk w0, #function; hvc #0; b .
+    [0x52b0_8000, 0x7280_0000 | function << 5, 0xd400_0002, 0x1400_0000]
+}
+
+/// Writes `H` to the console, then sends back each byte that it receives.
+pub(crate) fn echo(dir: &Path) -> PathBuf {
+    let code = [
+        0xd2a1_2001, //    movz x1, #0x0900, lsl #16    PL011
+        0x5280_0900, //    mov  w0, #'H'
+        0xb940_1822, // 1: ldr  w2, [x1, #0x18]         flags
+        0x372f_ffe2, //    tbnz w2, #5, 1b              transmit FIFO full
+        0x3900_0020, //    strb w0, [x1]
+        0xb940_1822, // 2: ldr  w2, [x1, #0x18]
+        0x3727_ffe2, //    tbnz w2, #4, 2b              receive FIFO empty
+        0x3940_0020, //    ldrb w0, [x1]
+        0xb940_1822, // 3: ldr  w2, [x1, #0x18]
+        0x372f_ffe2, //    tbnz w2, #5, 3b
+        0x3900_0020, //    strb w0, [x1]
+        0x17ff_fffa, //    b    2b
+    ];
+    write(dir, "echo.elf", &code, None)
+}
+
+/// Writes `count` bytes, 0 to 255 over and over, then powers off.
+pub(crate) fn flood(dir: &Path, count: u32) -> PathBuf {
+    let mut code = vec![
+        0xd2a1_2001,                         //    movz x1, #0x0900, lsl #16
+        0xd280_0003 | (count & 0xffff) << 5, //    movz x3, #count
+        0xf2a0_0003 | (count >> 16) << 5,    //    movk x3, #count>>16, lsl #16
+        0x5280_0000,                         //    mov  w0, #0
+        0xb940_1822,                         // 1: ldr  w2, [x1, #0x18]
+        0x372f_ffe2,                         //    tbnz w2, #5, 1b
+        0x3900_0020,                         //    strb w0, [x1]
+        0x1100_0400,                         //    add  w0, w0, #1
+        0xd100_0463,                         //    sub  x3, x3, #1
+        0xb5ff_ff63,                         //    cbnz x3, 1b
+    ];
+    code.extend(psci(SYSTEM_OFF));
+    write(dir, "flood.elf", &code, None)
+}
+
+/// What [`flood`] writes.
+pub(crate) fn flood_bytes(count: usize) -> Vec<u8> {
+    (0..=u8::MAX).cycle().take(count).collect()
+}
+
+/// Leaves an exit record of that kind and status and powers off.
+pub(crate) fn exits(dir: &Path, kind: u16, status: u16) -> PathBuf {
+    let mut code = vec![
+        0xd2a8_0401, // movz x1, #0x4020, lsl #16       RECORD
+        movz_w2(kind),
+        0xb900_0422, // str  w2, [x1, #4]
+        movz_w2(status),
+        0xb900_0822, // str  w2, [x1, #8]
+        0xb900_0c3f, // str  wzr, [x1, #12]
+        0x5288_a9a2, // movz w2, #0x454d
+        0x72aa_8b02, // movk w2, #0x5458, lsl #16
+        0xd503_3fbf, // dmb  sy
+        0xb900_0022, // str  w2, [x1]
+    ];
+    code.extend(psci(SYSTEM_OFF));
+    write(dir, "exits.elf", &code, Some(RECORD))
+}
+
+/// Powers off without any record; its note points to memory that has none.
+pub(crate) fn powers_off(dir: &Path) -> PathBuf {
+    write(dir, "off.elf", &psci(SYSTEM_OFF), Some(RECORD))
+}
+
+/// As [`powers_off`], but the note points to where there is no memory.
+pub(crate) fn lies(dir: &Path) -> PathBuf {
+    write(dir, "lies.elf", &psci(SYSTEM_OFF), Some(0xffff_ffff_ffff_0000))
+}
+
+/// Asks for a reset.
+pub(crate) fn resets(dir: &Path) -> PathBuf {
+    write(dir, "reset.elf", &psci(SYSTEM_RESET), None)
+}
+
+/// Spins.
+pub(crate) fn spins(dir: &Path) -> PathBuf {
+    write(dir, "spin.elf", &[0x1400_0000], None)
+}
+
+/// An ELF64 for aarch64 with one segment of code and, if asked for, the note of an exit record
+/// (docs/FIRMWARE.md, "Exit status").
+fn write(dir: &Path, name: &str, code: &[u32], record: Option<u64>) -> PathBuf {
+    const HEADER: u64 = 64;
+    const PROGRAM_HEADER: u64 = 56;
+    let code: Vec<u8> = code.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let note: Vec<u8> = record.map(note).unwrap_or_default();
+    let headers = 1 + u16::from(record.is_some());
+    let code_at = HEADER + PROGRAM_HEADER * u64::from(headers);
+    let note_at = code_at + code.len() as u64;
+    let mut elf = Vec::new();
+    elf.extend(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
+    elf.extend(2u16.to_le_bytes()); // ET_EXEC
+    elf.extend(183u16.to_le_bytes()); // EM_AARCH64
+    elf.extend(1u32.to_le_bytes());
+    for field in [BASE, HEADER, 0] {
+        elf.extend(field.to_le_bytes());
+    }
+    elf.extend(0u32.to_le_bytes());
+    for field in [64u16, 56, headers, 64, 0, 0] {
+        elf.extend(field.to_le_bytes());
+    }
+    program_header(&mut elf, 1, 5, code_at, BASE, code.len() as u64); // PT_LOAD, R+X
+    if record.is_some() {
+        program_header(&mut elf, 4, 4, note_at, 0, note.len() as u64); // PT_NOTE, R
+    }
+    elf.extend(code);
+    elf.extend(note);
+    let path = dir.join(name);
+    std::fs::write(&path, elf).unwrap();
+    path
+}
+
+fn program_header(elf: &mut Vec<u8>, kind: u32, flags: u32, offset: u64, address: u64, size: u64) {
+    elf.extend(kind.to_le_bytes());
+    elf.extend(flags.to_le_bytes());
+    for field in [offset, address, address, size, size, 4] {
+        elf.extend(field.to_le_bytes());
+    }
+}
+
+fn note(record: u64) -> Vec<u8> {
+    let mut note = Vec::new();
+    for field in [7u32, 8, 1] {
+        note.extend(field.to_le_bytes()); // length of the owner and of the address, type
+    }
+    note.extend(b"micrun\0\0");
+    note.extend(record.to_le_bytes());
+    note
+}

@@ -1,0 +1,70 @@
+//! containerd as Debian ships it, without CRI, and `ctr`.
+
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+
+use crate::console::Console;
+use crate::daemon::Daemon;
+use crate::process::{self, Output};
+use crate::{isolation, wait};
+
+const SOCKET: &str = "/run/containerd/containerd.sock";
+
+/// A running containerd at its default socket; its content and snapshots live on the private `/run`.
+pub struct Containerd {
+    daemon: Daemon,
+}
+
+impl Containerd {
+    /// Starts it and waits until it accepts connections.
+    pub fn start() -> Self {
+        Self { daemon: spawn() }
+    }
+
+    /// Ends it as `systemctl restart` would (containers keep running) and starts it again.
+    pub fn restart(&mut self) {
+        self.daemon.end(Signal::SIGTERM);
+        self.daemon = spawn();
+    }
+
+    /// Its log, and with it that of every shim.
+    pub fn log(&self) -> String {
+        self.daemon.log()
+    }
+}
+
+fn spawn() -> Daemon {
+    let config = isolation::workspace().join("tests/host/containerd.toml");
+    let mut command = Command::new("containerd");
+    command.arg("--config").arg(config).env("PATH", isolation::path_variable());
+    let mut daemon = Daemon::spawn("containerd", &mut command);
+    wait::until("containerd accepts connections", || {
+        assert!(daemon.is_running(), "containerd ended: {}", daemon.log());
+        UnixStream::connect(SOCKET).ok()
+    });
+    daemon
+}
+
+/// `ctr` with the test's containerd namespace.
+pub fn command(args: &[&str]) -> Command {
+    let mut command = Command::new("ctr");
+    command.arg("--namespace").arg(isolation::containerd_namespace()).args(args);
+    command
+}
+
+/// Runs `ctr` to its end, without input.
+pub fn ctr(args: &[&str]) -> Output {
+    process::run(&mut command(args))
+}
+
+/// Starts `ctr` with pipes to talk through.
+pub fn ctr_piped(args: &[&str]) -> Console {
+    Console::piped(&mut command(args))
+}
+
+/// Starts `ctr` on a terminal.
+pub fn ctr_terminal(args: &[&str]) -> Console {
+    Console::terminal(&command(args))
+}

@@ -1,0 +1,42 @@
+//! The demo firmware, and images of it.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::isolation;
+use crate::process::{self, Output};
+
+/// What the demo firmware prints first.
+pub const BANNER: &str = "micrun FreeRTOS demo\r\n";
+/// What its shell prints when it waits for a command.
+pub const PROMPT: &str = "micrun> ";
+
+/// The FreeRTOS demo; `MICRUN_TEST_FIRMWARE_DIR` names another folder to take it from.
+pub fn demo() -> PathBuf {
+    let folder = env::var_os("MICRUN_TEST_FIRMWARE_DIR").map(PathBuf::from);
+    let path =
+        folder.unwrap_or_else(|| isolation::workspace().join("build/firmware")).join("freertos-demo.elf");
+    assert!(path.exists(), "{} is not built: run `make firmware`", path.display());
+    path
+}
+
+/// The content of [`demo`].
+pub fn demo_bytes() -> Vec<u8> {
+    fs::read(demo()).expect("the demo can be read")
+}
+
+/// Runs the image builder.
+pub fn builder(args: &[&str]) -> Output {
+    process::run(Command::new(isolation::binary("micrun-image-builder")).args(args))
+}
+
+/// Packs a firmware into an archive for containerd, with more options of the builder; answers the archive.
+pub fn pack(elf: &Path, name: &str, options: &[&str]) -> PathBuf {
+    let archive = isolation::state_dir().join("firmware.tar");
+    let (elf, output) = (elf.to_str().expect("UTF-8"), archive.to_str().expect("UTF-8"));
+    let args = [&["pack", elf, "--tag", name, "--output", output], options].concat();
+    builder(&args).success();
+    archive
+}

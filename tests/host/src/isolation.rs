@@ -1,0 +1,48 @@
+//! Where a test finds its private namespaces and the programs under test.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// Panics, saying how to run the test, unless it runs inside `tests/host/isolated`.
+pub fn require() {
+    assert!(
+        env::var_os("MICRUN_ISOLATED").is_some(),
+        "this test needs namespaces of its own: run it by `cargo nextest run -p micrun-host-tests`, \
+         or put tests/host/isolated before its command"
+    );
+}
+
+/// The containerd namespace of this test; the wrapper removes the cgroups it names.
+pub fn containerd_namespace() -> String {
+    env::var("MICRUN_TEST_NAMESPACE").expect("tests/host/isolated sets MICRUN_TEST_NAMESPACE")
+}
+
+/// Where all state of a test goes: the private tmpfs on `/run`. `tests/host/containerd.toml` names it, too.
+pub fn state_dir() -> &'static Path {
+    Path::new("/run/micrun-test")
+}
+
+/// The repository.
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository exists")
+}
+
+/// The folder of the programs under test: that of this program's own build profile.
+pub fn binaries() -> PathBuf {
+    let own = env::current_exe().expect("the path of the running program is known");
+    let folder = own.parent().expect("a program lies in a folder");
+    // Tests lie one deeper than programs, in target/PROFILE/deps.
+    if folder.ends_with("deps") { folder.join("..") } else { folder.to_path_buf() }
+}
+
+/// A program under test; panics, saying how to build it, when it is not there.
+pub fn binary(name: &str) -> PathBuf {
+    let path = binaries().join(name);
+    assert!(path.exists(), "{} is not built: run `make build`", path.display());
+    path
+}
+
+/// `PATH` with the programs under test first: containerd finds the shim that way.
+pub fn path_variable() -> String {
+    format!("{}:{}", binaries().display(), env::var("PATH").unwrap_or_default())
+}

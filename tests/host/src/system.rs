@@ -1,0 +1,54 @@
+//! The processes of this test's namespace.
+
+use std::fs;
+use std::path::PathBuf;
+
+use nix::sys::signal::{self, Signal};
+use nix::unistd::Pid;
+
+/// A process that was there when it was looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    id: i32,
+    /// The file name of the program it runs.
+    pub name: String,
+    /// Its command line.
+    pub command: String,
+}
+
+impl Process {
+    /// Every process.
+    pub fn all() -> Vec<Self> {
+        let entries = fs::read_dir("/proc").expect("/proc is mounted").flatten();
+        entries.filter_map(|entry| Self::read(entry.file_name().to_str()?.parse().ok()?)).collect()
+    }
+
+    /// The processes that run a program.
+    pub fn running(program: &str) -> Vec<Self> {
+        Self::all().into_iter().filter(|process| process.name == program).collect()
+    }
+
+    /// `None` when it is gone.
+    fn read(id: i32) -> Option<Self> {
+        let folder = PathBuf::from(format!("/proc/{id}"));
+        let program = fs::read_link(folder.join("exe")).ok()?;
+        let name = program.file_name()?.to_string_lossy();
+        // Rebuilt meanwhile: still the same program.
+        let name = name.trim_end_matches(" (deleted)").to_owned();
+        let command = fs::read_to_string(folder.join("cmdline")).ok()?.replace('\0', " ").trim().to_owned();
+        Some(Self { id, name, command })
+    }
+
+    /// Kills it without a warning.
+    pub fn kill(&self) {
+        signal::kill(Pid::from_raw(self.id), Signal::SIGKILL).expect("the process runs");
+    }
+
+    /// A field of its memory usage in kB, as `Rss` or `Private_Dirty`.
+    pub fn memory(&self, field: &str) -> u64 {
+        let usage = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.id)).expect("root may read it");
+        let line = usage.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        let value = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        value.unwrap_or_else(|| panic!("no field {field} in {usage}"))
+    }
+}
