@@ -1,6 +1,7 @@
 //! `delete`: cleans up after a shim that is gone. Anything may be missing already.
 
 use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -13,6 +14,7 @@ use crate::args::Args;
 use crate::bundle::Spec;
 use crate::error::{Error, Result, describe};
 use crate::mica::Mica;
+use crate::start::ADDRESS_FILE;
 use crate::state_dir::{ROOT, StateDir};
 use crate::{exit, logger, mount};
 
@@ -41,11 +43,22 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     std::io::stdout().write_all(&bytes).map_err(Error::io("write", "stdout"))
 }
 
+/// Removes the server's socket, unless other containers of the pod still have a server behind it.
+fn remove_dead_socket(bundle: &Path) {
+    let Ok(address) = std::fs::read_to_string(bundle.join(ADDRESS_FILE)) else { return };
+    let socket = Path::new(address.trim_start_matches("unix://"));
+    if UnixStream::connect(socket).is_err() {
+        // It may be gone already.
+        let _ = std::fs::remove_file(socket);
+    }
+}
+
 /// Removes what the container left and returns its shim's process id, or 0. What cannot be removed is logged:
 /// containerd would only ask again.
 async fn clean(args: &Args, bundle: &Path, mica: &dyn Mica) -> u32 {
     let spec = Spec::read(bundle).unwrap_or_default();
     mount::unmount(&spec.rootfs(bundle));
+    remove_dead_socket(bundle);
     let dir = StateDir::of(Path::new(ROOT), &args.id);
     let Some(owner) = dir.owner() else { return 0 };
     if owner.namespace != args.namespace {

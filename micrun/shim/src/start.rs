@@ -23,7 +23,7 @@ const STDIN_LIMIT: u64 = 4 << 20;
 /// Environment variable with containerd's ttrpc address.
 pub(crate) const TTRPC_ADDRESS: &str = "TTRPC_ADDRESS";
 /// Files that containerd and operators look for in the bundle.
-const ADDRESS_FILE: &str = "address";
+pub(crate) const ADDRESS_FILE: &str = "address";
 const PID_FILE: &str = "shim.pid";
 
 /// Runs the action; the bundle is the working directory.
