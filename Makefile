@@ -11,7 +11,8 @@ export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
 CARGO_FLAGS := $(if $(CI),--locked)
 DIST_PACKAGES := containerd-shim-mica-v2 micad micrun-image-builder
 DIST_BINARIES := containerd-shim-mica-v2 micad mica micrun-image-builder
-SCRIPTS := .ci/run tools/setup tools/demo tools/bench tests/host/isolated
+# Every shell script of the tree, by its first line.
+SCRIPTS = git ls-files --cached --others --exclude-standard | xargs grep -lE '^#!.*sh( |$$)'
 DESTDIR ?=
 PREFIX ?= /usr/local
 
@@ -47,7 +48,7 @@ lint: setup ## formatting, clippy, licences, unused dependencies, spelling, scri
 	@cargo deny --log-level error check licenses bans sources
 	@cargo machete --with-metadata .
 	@typos
-	@shellcheck $(SCRIPTS)
+	@$(SCRIPTS) | xargs shellcheck --external-sources
 
 fmt: ## format the Rust sources
 	@cargo fmt --all

@@ -16,6 +16,7 @@ use crate::digest::{Measured, MeteredWriter};
 const GZIP_LEVEL: u32 = 6;
 /// zstd's own default.
 const ZSTD_LEVEL: i32 = 3;
+const MOST_WORKERS: u32 = 4;
 /// The mode of every file; the host's do not count.
 pub(crate) const FILE_MODE: u32 = 0o644;
 const BUFFER: usize = 128 * 1024;
@@ -148,7 +149,7 @@ impl<W: Write> Encoder<W> {
             Compression::Gzip => {
                 Self::Gzip(GzEncoder::new(MeteredWriter::new(out), flate2::Compression::new(GZIP_LEVEL)))
             }
-            Compression::Zstd => Self::Zstd(zstd::Encoder::new(MeteredWriter::new(out), ZSTD_LEVEL)?),
+            Compression::Zstd => Self::Zstd(zstd_encoder(MeteredWriter::new(out), workers())?),
         })
     }
 
@@ -162,6 +163,19 @@ impl<W: Write> Encoder<W> {
         out.flush()?;
         Ok(blob)
     }
+}
+
+/// Workers for zstd. Their number does not change the result; each takes some memory.
+fn workers() -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    u32::try_from(cores).unwrap_or(1).min(MOST_WORKERS)
+}
+
+fn zstd_encoder<W: Write>(out: W, workers: u32) -> io::Result<zstd::Encoder<'static, W>> {
+    let mut encoder = zstd::Encoder::new(out, ZSTD_LEVEL)?;
+    // Never 0: without workers zstd cuts its blocks differently.
+    encoder.multithread(workers)?;
+    Ok(encoder)
 }
 
 fn split<W: Write>(metered: MeteredWriter<W>) -> (W, Option<Measured>) {
@@ -184,5 +198,25 @@ impl<W: Write> Write for Encoder<W> {
             Self::Gzip(encoder) => encoder.flush(),
             Self::Zstd(encoder) => encoder.flush(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zstd_gives_the_same_bytes_with_any_number_of_workers() {
+        // Several of zstd's jobs of 8 MiB, and not alike.
+        let content: Vec<u8> = (0_u32..20 << 20)
+            .map(|i| (i >> 7).wrapping_mul(2_654_435_761).to_be_bytes()[(i & 3) as usize])
+            .collect();
+        let compress = |workers| {
+            let mut encoder = zstd_encoder(Vec::new(), workers).unwrap();
+            encoder.write_all(&content).unwrap();
+            encoder.finish().unwrap()
+        };
+        let one = compress(1);
+        assert!(one == compress(2) && one == compress(3) && one == compress(MOST_WORKERS));
     }
 }

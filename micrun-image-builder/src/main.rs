@@ -31,8 +31,8 @@ use crate::error::{Error, Result};
 fn main() -> ExitCode {
     let Err(error) = run(Cli::parse().command) else { return ExitCode::SUCCESS };
     let causes = iter::successors(error.source(), |&cause| cause.source());
-    let reasons: String = causes.map(|cause| format!(": {cause}")).collect();
-    eprintln!("error: {error}{reasons}");
+    let sentences: Vec<_> = iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect();
+    eprintln!("error: {}", sentences.join(": "));
     ExitCode::from(error.exit_status())
 }
 

@@ -244,7 +244,7 @@ fn what_is_refused_leaves_nothing_behind() {
     cut.truncate(1000);
     bench.write("cut.elf", cut);
     let before = bench.files();
-    let refused: [(&[&str], i32, &str); 14] = [
+    let refused: [(&[&str], i32, &str); 15] = [
         (&["text.elf"], 3, "text.elf"),
         (&["empty.elf"], 3, "empty.elf"),
         (&["x86.elf"], 3, "x86"),
@@ -257,6 +257,11 @@ fn what_is_refused_leaves_nothing_behind() {
         (&["fw.elf", "--pedestal", "baremetal"], 3, "resource_table"),
         (&["fw.elf", "--os", "zepyhr"], 2, "zephyr"),
         (&["fw.elf", "--annotation", "org.openeuler.micrun.container.auto_close_timeout=soon"], 3, "soon"),
+        (
+            &["fw.elf", "--annotation", "org.openeuler.micrun.container.firmware_path=other.elf"],
+            3,
+            "other.elf",
+        ),
         (&["fw.elf", "-t", "Upper/Case:1"], 2, "lower case"),
         (&["fw.elf", "--platform", "linux"], 2, "OS/ARCH"),
     ];

@@ -44,6 +44,8 @@ pub(super) fn make(args: &PackArgs, stem: &str, firmware: &Firmware) -> Result<C
         None => ClientConf::default(),
     };
     notes.extend(conf.warnings().iter().cloned());
+    let given = Annotations::from_map(&args.annotations.iter().cloned().collect())?;
+    notes.extend(given.warnings().iter().cloned());
     apply(args, &mut conf, &mut notes);
     let pedestal = settings(&conf, &firmware.info).map_err(refuse)?.pedestal.value;
     conf.mica.pedestal = Some(pedestal);
@@ -84,10 +86,9 @@ fn read(path: &Path) -> Result<String> {
 fn apply(args: &PackArgs, conf: &mut ClientConf, notes: &mut Vec<String>) {
     for (full, value) in &args.annotations {
         let Some(name) = full.strip_prefix(PREFIX) else { continue };
-        if TABLE.iter().any(|key| key.name == name && key.effect == Effect::Effective) {
+        // What is without effect today is written too: the image outlives the shim of today.
+        if TABLE.iter().any(|key| key.name == name && key.effect != Effect::Informational) {
             conf.micrun.insert(name.to_owned(), value.clone());
-        } else {
-            notes.push(format!("annotation {full} has no effect on how the firmware runs"));
         }
     }
     if let Some(os) = args.os {

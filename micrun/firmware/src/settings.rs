@@ -58,7 +58,7 @@ impl<T> Setting<T> {
 }
 
 /// Everything that can say something about a firmware, in order of precedence. A further layer (the
-/// shim's own configuration file) belongs between client.conf and the defaults, and into [`Layers::pick`].
+/// shim's own configuration file) belongs between client.conf and the defaults, and into `Layers::pick`.
 #[derive(Debug)]
 pub struct Layers<'a> {
     spec: &'a Annotations,

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use micrun_firmware::ClientConf;
 use micrun_firmware::annotations::{self, PREFIX, TABLE};
+use micrun_firmware::record::LayerRecord;
 
 #[test]
 fn the_page_is_what_the_table_says() {
@@ -55,5 +57,34 @@ fn all_keys_of_upstream_are_known() {
         "config_path",
     ] {
         assert!(TABLE.iter().any(|key| key.name == name), "{name}");
+    }
+}
+
+/// The text of every fenced block of this language.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let path = format!("{}/../../docs/{page}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let fence = format!("```{language}\n");
+    let blocks: Vec<_> =
+        text.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().into()).collect();
+    assert!(!blocks.is_empty());
+    blocks
+}
+
+#[test]
+fn the_examples_of_client_conf_are_valid() {
+    for block in blocks("CLIENT_CONF.md", "ini") {
+        let conf = ClientConf::parse(&block).unwrap();
+        assert_eq!(conf.warnings(), &[] as &[String], "{block}");
+        assert_eq!(conf.to_ini().unwrap(), block, "in canonical form");
+    }
+}
+
+#[test]
+fn the_example_of_a_record_is_valid() {
+    for block in blocks("LAYER_RECORD.md", "json") {
+        let compact: serde_json::Value = serde_json::from_str(&block).unwrap();
+        let record = LayerRecord::parse(compact.to_string().as_bytes()).unwrap();
+        assert_eq!(record.files().count(), 3);
     }
 }

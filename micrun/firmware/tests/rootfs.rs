@@ -233,7 +233,7 @@ fn a_race_never_leads_outside() {
                 renameat2(AT_FDCWD, &a, AT_FDCWD, &b, RenameFlags::RENAME_EXCHANGE).unwrap();
             }
         });
-        for _ in 0..20_000 {
+        for _ in 0..4_000 {
             match rootfs::open(&root, "dir/f", 100, "test") {
                 Ok(mut found) => {
                     let mut text = String::new();

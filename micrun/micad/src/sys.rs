@@ -12,8 +12,9 @@ use rustix::thread::UnshareFlags;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// Most bytes the process may write to a file: its log must not fill `/run`.
-const LOG_LIMIT: u64 = 1 << 20;
+/// Largest file the process may write, in bytes: its log must not fill `/run`. Not less, because boards with a
+/// display keep its picture in a memory file.
+const FILE_LIMIT: u64 = 16 << 20;
 
 /// Starts `command` in a session of its own, without core dumps, without new privileges, with no descriptor
 /// but its standard ones and `keep`. With `uid` (the daemon is root) it also gets that user and group, no
@@ -29,8 +30,8 @@ fn confine(uid: Option<u32>, keep: &[RawFd]) -> io::Result<()> {
     rustix::process::setsid()?;
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     rustix::process::setrlimit(Resource::Core, none)?;
-    let log = Rlimit { current: Some(LOG_LIMIT), maximum: Some(LOG_LIMIT) };
-    rustix::process::setrlimit(Resource::Fsize, log)?;
+    let file = Rlimit { current: Some(FILE_LIMIT), maximum: Some(FILE_LIMIT) };
+    rustix::process::setrlimit(Resource::Fsize, file)?;
     if let Some(id) = uid {
         // SAFETY: the new process has one thread, and a network namespace does not concern its memory or
         // descriptors.

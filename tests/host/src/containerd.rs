@@ -25,7 +25,13 @@ impl Containerd {
 
     /// Ends it as `systemctl restart` would (containers keep running) and starts it again.
     pub fn restart(&mut self) {
+        self.restart_after(|| ());
+    }
+
+    /// As [`Self::restart`], with something happening while it is away.
+    pub fn restart_after(&mut self, meanwhile: impl FnOnce()) {
         self.daemon.end(Signal::SIGTERM);
+        meanwhile();
         self.daemon = spawn();
     }
 

@@ -15,9 +15,17 @@ pub const PROMPT: &str = "micrun> ";
 
 /// The FreeRTOS demo; `MICRUN_TEST_FIRMWARE_DIR` names another folder to take it from.
 pub fn demo() -> PathBuf {
+    built("freertos-demo.elf")
+}
+
+/// The firmware that prints one line and powers off, without an exit record.
+pub fn hello() -> PathBuf {
+    built("hello.elf")
+}
+
+fn built(name: &str) -> PathBuf {
     let folder = env::var_os("MICRUN_TEST_FIRMWARE_DIR").map(PathBuf::from);
-    let path =
-        folder.unwrap_or_else(|| isolation::workspace().join("build/firmware")).join("freertos-demo.elf");
+    let path = folder.unwrap_or_else(|| isolation::workspace().join("build/firmware")).join(name);
     assert!(path.exists(), "{} is not built: run `make firmware`", path.display());
     path
 }

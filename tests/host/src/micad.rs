@@ -1,6 +1,5 @@
 //! Our mica daemon and the `mica` command.
 
-use std::os::unix::net::UnixStream;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
@@ -9,28 +8,31 @@ use crate::daemon::Daemon;
 use crate::process::{self, Output};
 use crate::{isolation, wait};
 
-const SOCKET: &str = "/run/mica/mica-create.socket";
-
 /// A running micad with its defaults.
 pub struct Micad {
     daemon: Daemon,
 }
 
 impl Micad {
-    /// Starts it and waits until it accepts connections.
+    /// Starts it and waits until it answers.
     pub fn start() -> Self {
-        let mut daemon = Daemon::spawn("micad", &mut Command::new(isolation::binary("micad")));
-        wait::until("micad accepts connections", || {
-            assert!(daemon.is_running(), "micad ended: {}", daemon.log());
-            UnixStream::connect(SOCKET).ok()
-        });
-        Self { daemon }
+        Self { daemon: spawn() }
     }
 
-    /// Ends it.
-    pub fn end(&mut self, signal: Signal) -> i32 {
-        self.daemon.end(signal)
+    /// Ends it as `systemctl restart` would (firmware keeps running) and starts it again.
+    pub fn restart(&mut self) {
+        self.daemon.end(Signal::SIGTERM);
+        self.daemon = spawn();
     }
+}
+
+fn spawn() -> Daemon {
+    let mut daemon = Daemon::spawn("micad", &mut Command::new(isolation::binary("micad")));
+    wait::until("micad answers", || {
+        assert!(daemon.is_running(), "micad ended: {}", daemon.log());
+        (mica(&["list"]).status == 0).then_some(())
+    });
+    daemon
 }
 
 /// Runs the `mica` command.

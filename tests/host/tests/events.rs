@@ -1,8 +1,10 @@
 //! containerd's events of a firmware: the right ones, in order, once.
 
 use micrun_host_tests::Host;
+use micrun_host_tests::containerd::ctr;
 use micrun_host_tests::events::Events;
-use micrun_host_tests::firmware::PROMPT;
+use micrun_host_tests::firmware::{self, PROMPT};
+use micrun_host_tests::host::MICA;
 use micrun_host_tests::system::Process;
 use micrun_host_tests::wait;
 
@@ -41,4 +43,17 @@ fn containerd_3177_the_exit_of_a_detached_firmware_is_published() {
     assert_eq!(seen.last().expect("there are events").fields["exit_status"], 137);
     host.await_task_state("rtos", "STOPPED");
     assert_eq!(host.delete_task("rtos"), 137);
+}
+
+/// containerd#9719, #9828: an exit right after the start was published before it, or lost.
+#[test]
+fn containerd_9719_exit_right_after_the_start() {
+    let host = Host::start();
+    host.import(&firmware::pack(&firmware::hello(), "localhost/micrun/hello:1", &[]));
+    let mut events = Events::listen();
+    let output = ctr(&["run", "--runtime", MICA, "localhost/micrun/hello:1", "brief"]);
+    assert_eq!(output.success(), "hello from bare metal\r\n");
+    let topics: Vec<_> =
+        events.of_container("brief", "/tasks/delete").into_iter().map(|event| event.topic).collect();
+    assert_eq!(topics, ["/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete"]);
 }

@@ -129,6 +129,35 @@ fn a_running_task_cannot_be_deleted_but_by_force() {
     host.assert_clean();
 }
 
+#[test]
+fn a_stopped_task_cannot_be_killed_again() {
+    let host = Host::start();
+    host.run_demo_detached("rtos");
+    host.kill("rtos", "SIGTERM");
+    host.await_task_state("rtos", "STOPPED");
+    let refusal = ctr(&["tasks", "kill", "rtos"]).failure();
+    assert!(refusal.contains("has already finished: not found"), "{refusal}");
+    assert_eq!(host.delete_task("rtos"), 143);
+}
+
+/// containerd#12344: shims leaked when many containers came and went.
+#[test]
+fn containerd_12344_no_leak_under_churn() {
+    let host = Host::start();
+    for _ in 0..2 {
+        let ids = ["a", "b", "c", "d"];
+        let mut consoles = ids.map(|id| host.run_demo(id));
+        for (console, status) in consoles.iter_mut().zip(1..) {
+            console.send(&format!("exit {status}\r"));
+        }
+        for ((console, id), status) in consoles.iter_mut().zip(ids).zip(1..) {
+            assert_eq!(console.wait(), status, "{id}");
+            host.delete_container(id);
+        }
+    }
+    host.assert_clean();
+}
+
 /// Ids may be longer than a mica client's name (65 bytes) in no case without a clear word.
 #[test]
 fn an_id_of_76_characters_runs_or_is_refused_clearly() {

@@ -1,5 +1,7 @@
 //! Parts that die or restart under a running firmware.
 
+use std::fs;
+
 use micrun_host_tests::Host;
 use micrun_host_tests::containerd::ctr_piped;
 use micrun_host_tests::firmware::PROMPT;
@@ -42,6 +44,32 @@ fn containerd_10437_a_restarted_containerd_finds_the_stopped_task() {
     host.assert_clean();
 }
 
+#[test]
+fn an_exit_while_containerd_is_away_is_not_lost() {
+    let mut host = Host::start();
+    host.run_demo_detached("rtos");
+    host.containerd.restart_after(|| {
+        Process::running(EMULATOR)[0].kill();
+        wait::until("the firmware is gone", || Process::running(EMULATOR).is_empty().then_some(()));
+    });
+    host.await_task_state("rtos", "STOPPED");
+    assert_eq!(host.delete_task("rtos"), 137);
+    host.delete_container("rtos");
+    host.assert_clean();
+}
+
+#[test]
+fn a_restarted_micad_takes_the_firmware_over() {
+    let mut host = Host::start();
+    let mut console = host.run_demo("rtos");
+    console.expect(PROMPT);
+    host.micad.as_mut().expect("micad runs").restart();
+    console.send("exit 7\r");
+    assert_eq!(console.wait(), 7);
+    host.delete_container("rtos");
+    host.assert_clean();
+}
+
 /// With its shim gone, a firmware is of no use: containerd calls `delete`, which must end it and clean up.
 #[test]
 fn a_killed_shim_takes_its_firmware_along() {
@@ -53,6 +81,8 @@ fn a_killed_shim_takes_its_firmware_along() {
     wait::until("the firmware is gone", || Process::running(EMULATOR).is_empty().then_some(()));
     assert_ne!(console.wait(), 0);
     host.delete_container("rtos");
+    // ctr leaves its own FIFOs behind when a shim dies, whichever shim.
+    fs::remove_dir_all("/run/containerd/fifo").expect("ctr made FIFOs");
     host.assert_clean();
 }
 

@@ -34,7 +34,7 @@ pub struct Key {
 
 macro_rules! annotations {
     (
-        read { $( #[doc = $doc:literal] $field:ident: $type:ty = $name:literal, $default:literal, $effect:expr; )* }
+        read { $( #[doc = $doc:literal] $field:ident: $type:ty = $name:literal, $effect:expr, $default:literal; )* }
         known { $( $known:literal, $kind:literal, $kdefault:literal, $keffect:expr, $kdoc:literal; )* }
     ) => {
         /// Every annotation there is, in the order of the documentation.
@@ -72,6 +72,7 @@ macro_rules! annotations {
     };
 }
 
+const USED: Effect = Effect::Effective;
 const NOT_YET: Effect = Effect::None("the shim does not act on it yet");
 const XEN_ONLY: Effect = Effect::None("it is about Xen, whose daemon is upstream's");
 const NEVER_READ: Effect = Effect::None("upstream defines it and never read it");
@@ -80,32 +81,33 @@ const NO_UPDATE: Effect = Effect::None("resources are not changed at run time ye
 annotations! {
     read {
         #[doc = "The guest operating system, for people and tools: nothing runs differently by it."]
-        os: Os = "container.os", "`uniproton`", Effect::Effective;
+        os: Os = "container.os", USED, "`uniproton`";
         #[doc = "The firmware ELF inside the rootfs; a leading `/` is optional, `..` is refused."]
-        firmware_path: RootfsPath = "container.firmware_path",
-            "client.conf's `ClientPath`, else `firmware.elf`, else the first `*.elf` of the root directory", Effect::Effective;
+        firmware_path: RootfsPath = "container.firmware_path", USED,
+            "client.conf's `ClientPath`, else `firmware.elf`, else the first `*.elf` of the root directory";
         #[doc = "The digest the firmware must have: 64 hexadecimal digits, with or without `sha256:`."]
-        firmware_hash: Sha256Digest = "container.firmware_hash", "not checked", Effect::Effective;
+        firmware_hash: Sha256Digest = "container.firmware_hash", USED, "not checked";
         #[doc = "Stop the container some time after its client has left. Upstream's default is `true`."]
-        auto_close: AutoClose = "container.auto_close", "`false`", NOT_YET;
+        auto_close: AutoClose = "container.auto_close", NOT_YET, "`false`";
         #[doc = "After how long; beats `container.auto_close`, 0 is never, a negative one is the default."]
-        auto_close_timeout: Duration = "container.auto_close_timeout",
-            "30s when `container.auto_close` is true", NOT_YET;
+        auto_close_timeout: Duration = "container.auto_close_timeout", NOT_YET,
+            "30s when `container.auto_close` is true";
         #[doc = "The least memory of the firmware; raises what client.conf says."]
-        min_memory_mb: Megabytes = "container.min_memory_mb", "no floor", Effect::Effective;
+        min_memory_mb: Megabytes = "container.min_memory_mb", USED, "no floor";
         #[doc = "The most virtual CPUs the firmware may be given (`MaxVCPU`)."]
-        max_vcpu_num: u32 = "container.max_vcpu_num", "client.conf's `MaxVCPU`, else 8", Effect::Effective;
+        max_vcpu_num: u32 = "container.max_vcpu_num", USED, "client.conf's `MaxVCPU`, else 8";
         #[doc = "What the firmware runs on; the host's mica daemon must have it."]
-        pedestal: Pedestal = "ped.pedestal",
-            "client.conf's `Pedestal`, else `baremetal` for an ELF with `.resource_table`, else `qemu`", Effect::Effective;
+        pedestal: Pedestal = "ped.pedestal", USED,
+            "client.conf's `Pedestal`, else `baremetal` for an ELF with `.resource_table`, else `qemu`";
         #[doc = "The pedestal's file inside the rootfs: guest kernel (Xen), cell (jailhouse), binary (hetero)."]
-        pedestal_conf: RootfsPath = "ped.conf", "client.conf's `PedestalConf`, else `image.bin` (Xen)", Effect::Effective;
+        pedestal_conf: RootfsPath = "ped.conf", USED,
+            "client.conf's `PedestalConf`, else `image.bin` (Xen)";
         #[doc = "Log every step of this container in detail."]
-        debug: bool = "runtime.debug", "`false`", NOT_YET;
+        debug: bool = "runtime.debug", NOT_YET, "`false`";
         #[doc = "The most CPUs any container may be given; lowers `VCPU`."]
-        max_container_cpus: u32 = "runtime.max_container_cpus", "no ceiling", Effect::Effective;
+        max_container_cpus: u32 = "runtime.max_container_cpus", USED, "no ceiling";
         #[doc = "The most memory any container may be given; lowers what client.conf says."]
-        max_container_memory: Megabytes = "runtime.max_container_memory", "no ceiling", Effect::Effective;
+        max_container_memory: Megabytes = "runtime.max_container_memory", USED, "no ceiling";
     }
     known {
         "image.machine", "text", "-", Effect::Informational,

@@ -21,7 +21,7 @@ pub(super) fn read(mut reader: impl Read + Seek) -> Result<ElfInfo> {
     if size > MAX_FIRMWARE_SIZE {
         return Err(Error::elf(Fault::TooLarge { size, limit: MAX_FIRMWARE_SIZE }));
     }
-    // Read apart, so that an error of the disk is not taken for a damaged file.
+    // Read apart from the headers, so that a file of another kind is told from a damaged one.
     let mut ident = Vec::new();
     reader.seek(SeekFrom::Start(0)).map_err(io)?;
     reader.by_ref().take(16).read_to_end(&mut ident).map_err(io)?;

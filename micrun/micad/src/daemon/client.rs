@@ -7,7 +7,7 @@ use libmica::ext::ExitReport;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::state::SavedClient;
-use crate::pedestal::{ClientSpec, Ending, Guest, Pedestal, ProcessId};
+use crate::pedestal::{ClientSpec, Ending, Event, Guest, Pedestal, ProcessId};
 use crate::{Error, Result};
 
 /// Requests that may wait for a client's task; each belongs to a connection, which waits with it.
@@ -128,17 +128,20 @@ impl Task {
         loop {
             let running = self.is_running();
             let guest = self.guest.as_mut().filter(|_| running);
-            let ending = async {
+            let event = async {
                 match guest {
-                    Some(guest) => guest.ending().await,
+                    Some(guest) => guest.event().await,
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
                 // A command that comes with the end of the run finds the run ended.
                 biased;
-                ending = ending => {
-                    self.reap(ending).await;
+                event = event => {
+                    match event {
+                        Event::Ended(ending) => self.reap(ending).await,
+                        Event::StateChanged => self.take_state(),
+                    }
                     publish.send_replace(self.snapshot());
                 }
                 request = inbox.recv() => {
@@ -238,8 +241,7 @@ impl Task {
             (Some(guest), ClientState::Running) => guest.pause().await?,
             _ => return Err(self.wrong_state("pause")),
         }
-        self.state = ClientState::Suspended;
-        log::info!("{}: paused", self.spec.name());
+        self.take_state();
         Ok(())
     }
 
@@ -248,9 +250,15 @@ impl Task {
             (Some(guest), ClientState::Suspended) => guest.resume().await?,
             _ => return Err(self.wrong_state("resume")),
         }
-        self.state = ClientState::Running;
-        log::info!("{}: resumed", self.spec.name());
+        self.take_state();
         Ok(())
+    }
+
+    fn take_state(&mut self) {
+        if let Some(guest) = &self.guest {
+            self.state = guest.state();
+            log::info!("{}: now {}", self.spec.name(), self.state);
+        }
     }
 
     async fn remove(&mut self) -> Result<()> {

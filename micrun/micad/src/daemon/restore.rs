@@ -31,7 +31,10 @@ impl Daemon {
         let name = spec.name().to_owned();
         let pedestal = self.pedestals.find(&spec.message.pedestal)?;
         let (guest, exit): (Option<Box<dyn Guest>>, Option<ExitReport>) = match &saved.run {
-            None => (None, saved.exit),
+            None => {
+                pedestal.sweep(&spec).await;
+                (None, saved.exit)
+            }
             Some(run) => match pedestal.adopt(&spec, run).await {
                 Ok(guest) => {
                     log::info!("{name}: taken over, process {}", guest.process().pid);

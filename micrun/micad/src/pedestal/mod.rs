@@ -54,6 +54,9 @@ pub(crate) trait Pedestal: Send + Sync {
     /// Takes over firmware that an earlier daemon started; `saved` is its [`Guest::save`].
     async fn adopt(&self, spec: &ClientSpec, saved: &serde_json::Value) -> Result<Box<dyn Guest>>;
 
+    /// Ends what an earlier daemon may have started for the client but not written down.
+    async fn sweep(&self, spec: &ClientSpec);
+
     /// Changes a resource of the client.
     fn set(&self, spec: &ClientSpec, key: &str, value: &str) -> Result<()>;
 }
@@ -75,10 +78,10 @@ pub(crate) trait Guest: Send {
     /// The command line for a debugger, if the client was created for it.
     fn gdb(&self) -> Option<String>;
 
-    /// Waits until the firmware has ended by itself. May be cancelled and called again.
-    async fn ending(&mut self) -> Ending;
+    /// Waits until something happens that nobody asked for. May be cancelled and called again.
+    async fn event(&mut self) -> Event;
 
-    /// Cleans up after [`Self::ending`] and says how the run ended.
+    /// Cleans up after [`Event::Ended`] and says how the run ended.
     async fn reap(&mut self, ending: Ending) -> Result<ExitReport>;
 
     /// Ends the firmware. It is gone when this returns.
@@ -92,6 +95,15 @@ pub(crate) trait Guest: Send {
 
     /// Gives the console up: what has not been read of it is lost.
     fn release(&mut self);
+}
+
+/// What can happen to firmware that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// It ended.
+    Ended(Ending),
+    /// [`Guest::state`] is another: a debugger froze it, or a command that seemed to fail came through late.
+    StateChanged,
 }
 
 /// How firmware ended by itself.

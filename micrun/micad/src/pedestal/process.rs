@@ -1,13 +1,15 @@
 //! Host processes, held by pidfd: noticed when they end, never mistaken for another.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::Child;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use tokio::io::unix::AsyncFd;
 
 use crate::error::system;
-use crate::{Error, Result, sys};
+use crate::{Result, sys};
 
 /// A process, safe against reuse of its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -69,20 +71,23 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Watches the process with the number `pid`.
-    pub(crate) fn open(pid: i32) -> Result<Self> {
-        let raw = Pid::from_raw(pid).ok_or_else(|| gone(pid))?;
-        let pidfd =
-            rustix::process::pidfd_open(raw, PidfdFlags::empty()).map_err(system("watch a process"))?;
-        // Read after the pidfd is held: the number cannot have a new owner without the pidfd's being dead.
-        let id = ProcessId::of(pid).ok_or_else(|| gone(pid))?;
-        let pidfd = sys::watch(pidfd).map_err(system("watch a process"))?;
+    /// Watches a child, which must not have been waited for.
+    pub(crate) fn open(child: &Child) -> Result<Self> {
+        Self::watch(Pid::from_child(child))
+    }
+
+    fn watch(pid: Pid) -> Result<Self> {
+        let doing = "watch a process";
+        let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(system(doing))?;
+        // Read after the pidfd is held: if the number has a new owner by now, the pidfd's process is dead.
+        let id = ProcessId::of(pid.as_raw_pid()).ok_or(Errno::SRCH).map_err(system(doing))?;
+        let pidfd = sys::watch(pidfd).map_err(system(doing))?;
         Ok(Self { id, pidfd })
     }
 
     /// Watches the process `id` of an earlier daemon; `None` if it is gone.
     pub(crate) fn adopt(id: ProcessId) -> Option<Self> {
-        Self::open(id.pid).ok().filter(|found| found.id == id)
+        Self::watch(Pid::from_raw(id.pid)?).ok().filter(|found| found.id == id)
     }
 
     /// Which process this is.
@@ -128,11 +133,6 @@ impl Process {
             _ => ExitKind::Unknown,
         }
     }
-}
-
-fn gone(pid: i32) -> Error {
-    let source = std::io::Error::new(std::io::ErrorKind::NotFound, format!("process {pid} is gone"));
-    Error::System { doing: "watch a process", source }
 }
 
 struct Stat {

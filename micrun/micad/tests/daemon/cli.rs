@@ -80,7 +80,8 @@ async fn clients_of_the_conf_directory_boot_with_the_daemon() {
     fs::write(etc.join("micad.conf"), "[Micad]\nRuntimeDir=/run/mica\n").unwrap();
     fs::write(etc.join("README"), "[Mica]\nName=readme\n").unwrap();
     let mut daemon = Daemon::start_in(dir, &[]);
-    daemon.console_when_there("boots").await.read_to("H");
+    eventually("it boots", || ok(&daemon, &["status", "boots"]).contains("Running")).await;
+    daemon.console("boots").read_to("H");
     let names = |daemon: &Daemon| {
         ok(daemon, &["status"]).lines().skip(1).map(|l| l[..30].trim().to_owned()).collect::<Vec<_>>()
     };
@@ -93,14 +94,6 @@ async fn clients_of_the_conf_directory_boot_with_the_daemon() {
     daemon.end(Signal::TERM);
     daemon.launch();
     assert_eq!(client.stats("boots").await.unwrap().pid, pid);
-}
-
-impl Daemon {
-    async fn console_when_there(&self, name: &str) -> crate::harness::Console {
-        let link = self.run_dir().join(libmica::names::tty_name(name, 0));
-        eventually("the console appears", || link.exists()).await;
-        self.console(name)
-    }
 }
 
 #[test]
@@ -116,8 +109,8 @@ fn create_all_starts_what_boots_by_itself() {
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(error.contains("No such file: /no/such.elf") && error.contains("1 of the conf files"), "{error}");
-    let status = ok(&daemon, &["status"]);
-    let states: Vec<&str> = status.lines().skip(1).map(|l| l[50..70].trim()).collect();
+    let table = ok(&daemon, &["status"]);
+    let states: Vec<&str> = table.lines().skip(1).map(|l| l[50..70].trim()).collect();
     assert_eq!(states, ["Running", "Offline"]);
 }
 

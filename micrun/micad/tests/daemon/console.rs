@@ -5,12 +5,10 @@ use std::time::{Duration, Instant};
 use libmica::ClientState;
 use libmica::ext::ExitReason;
 
-use crate::harness::{Daemon, demo, eventually, is_alive};
+use crate::harness::{Daemon, demo, eventually, is_alive, until_blocked};
 use crate::tiny_elf;
 
 const MEGABYTE: u32 = 1 << 20;
-/// What a pty keeps for its reader (Linux, `N_TTY_BUF_SIZE`), less what the driver may hold back.
-const FULL: u64 = 4000;
 
 #[tokio::test]
 async fn the_banner_is_there_from_its_first_byte() {
@@ -42,7 +40,7 @@ async fn a_flood_read_late_is_complete() {
     let daemon = Daemon::start();
     let client = daemon.boot("flood", &tiny_elf::flood(daemon.dir(), MEGABYTE)).await;
     let mut console = daemon.console("flood");
-    eventually("the console fills", || console.waiting() >= FULL).await;
+    eventually("the console is full", || console.is_full()).await;
     assert_eq!(client.status("flood").await.unwrap().state, ClientState::Running);
     let bytes = console.read_until(|b| b.len() >= MEGABYTE as usize);
     assert!(bytes == tiny_elf::flood_bytes(MEGABYTE as usize), "bytes were lost or changed");
@@ -68,10 +66,10 @@ async fn what_was_not_read_survives_the_end_of_the_run() {
 async fn a_guest_blocked_by_its_console_blocks_nobody_and_is_stopped() {
     let daemon = Daemon::start();
     let client = daemon.boot("full", &tiny_elf::flood(daemon.dir(), MEGABYTE)).await;
-    eventually("the console fills", || daemon.console("full").waiting() >= FULL).await;
+    let pid = client.stats("full").await.unwrap().pid;
+    until_blocked(&client, "full").await;
     daemon.boot("echo", &tiny_elf::echo(daemon.dir())).await;
     assert_eq!(daemon.console("echo").read_to("H"), "H");
-    let pid = client.stats("full").await.unwrap().pid;
     let stop = async {
         let begun = Instant::now();
         client.stop("full").await.unwrap();
@@ -89,6 +87,25 @@ async fn a_guest_blocked_by_its_console_blocks_nobody_and_is_stopped() {
     assert!(others < Duration::from_millis(500), "others waited {others:?}");
     assert!(stop < Duration::from_secs(4), "stop took {stop:?}");
     assert!(!is_alive(pid));
+}
+
+#[tokio::test]
+async fn a_pause_that_comes_late_is_seen_when_it_comes() {
+    let daemon = Daemon::start();
+    let client = daemon.boot("full", &tiny_elf::flood(daemon.dir(), MEGABYTE)).await;
+    let mut console = daemon.console("full");
+    let error = until_blocked(&client, "full").await;
+    assert!(error.contains("is its console full?"), "{error}");
+    assert_eq!(client.status("full").await.unwrap().state, ClientState::Running);
+    // Once QEMU can go on, it pauses; only then does the status say so.
+    let mut bytes = Vec::new();
+    while client.status("full").await.unwrap().state == ClientState::Running {
+        bytes.extend(console.rest());
+    }
+    assert_eq!(client.status("full").await.unwrap().state, ClientState::Suspended);
+    client.resume("full").await.unwrap();
+    bytes.extend(console.read_until(|b| bytes.len() + b.len() >= MEGABYTE as usize));
+    assert!(bytes == tiny_elf::flood_bytes(MEGABYTE as usize), "bytes were lost or changed");
 }
 
 /// `flood` starts writing with its first instruction, while QEMU still answers `cont`.

@@ -198,7 +198,7 @@ impl Console {
     /// Reads what is there now.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let mut chunk = [0; 65536];
+        let mut chunk = [0; 4096];
         loop {
             match self.0.read(&mut chunk) {
                 Ok(0) => return bytes,
@@ -232,9 +232,20 @@ impl Console {
         self.0.write_all(bytes).unwrap();
     }
 
-    /// How many bytes wait to be read.
-    pub(crate) fn waiting(&self) -> u64 {
-        rustix::io::ioctl_fionread(&self.0).unwrap()
+    /// Whether the reader's buffer is full: Linux keeps 4096 bytes, of which one stays free.
+    pub(crate) fn is_full(&self) -> bool {
+        rustix::io::ioctl_fionread(&self.0).unwrap() >= 4095
+    }
+}
+
+/// Lets the client's flood fill its console until QEMU, which waits for a reader then, answers no more.
+/// Returns what the daemon says of that.
+pub(crate) async fn until_blocked(client: &Client, name: &str) -> String {
+    loop {
+        match client.pause(name).await {
+            Ok(()) => client.resume(name).await.unwrap(),
+            Err(e) => return e.to_string(),
+        }
     }
 }
 

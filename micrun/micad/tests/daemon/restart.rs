@@ -101,6 +101,22 @@ async fn an_end_is_remembered_across_restarts() {
 }
 
 #[tokio::test]
+async fn a_qemu_that_was_not_written_down_is_ended() {
+    let mut daemon = Daemon::start();
+    let client = daemon.boot("x", &tiny_elf::spins(daemon.dir())).await;
+    let pid = client.stats("x").await.unwrap().pid;
+    daemon.end(Signal::KILL);
+    // As if the daemon had been killed between starting QEMU and writing it down.
+    let file = daemon.run_dir().join("clients/x/state.json");
+    let mut state: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    state["run"] = serde_json::Value::Null;
+    fs::write(&file, state.to_string()).unwrap();
+    daemon.launch();
+    assert_eq!(client.status("x").await.unwrap().state, ClientState::Offline);
+    eventually("QEMU is gone", || !is_alive(pid)).await;
+}
+
+#[tokio::test]
 async fn a_state_that_cannot_be_read_stops_nobody() {
     let mut daemon = Daemon::start();
     let client = daemon.boot("good", &tiny_elf::echo(daemon.dir())).await;

@@ -12,7 +12,7 @@ use super::console::Console;
 use super::exit_record;
 use super::qmp::{Event, Qmp};
 use crate::pedestal::process::{ExitKind, Process, ProcessId};
-use crate::pedestal::{Ending, Guest, report};
+use crate::pedestal::{self, Ending, Guest, report};
 use crate::{Error, Result};
 
 /// How long QEMU may take for a command; it answers in microseconds unless the firmware waits for its console.
@@ -87,15 +87,25 @@ impl QemuGuest {
     /// Finds out what a QEMU has come to while no daemon was connected. A reset looks like a power-off then.
     pub(super) async fn resync(&mut self) {
         let answer = self.command("query-status", json!({})).await.unwrap_or_default();
-        let missed = match answer.get("status").and_then(serde_json::Value::as_str) {
-            Some("paused") => return self.state = ClientState::Suspended,
-            Some("shutdown") => Event::Shutdown("guest-shutdown".to_owned()),
-            Some("guest-panicked") => Event::Panicked,
-            _ => return,
+        let (stopped, missed) = match answer.get("status").and_then(serde_json::Value::as_str) {
+            Some("paused") => (true, None),
+            Some("shutdown") => (true, Some(Event::Shutdown("guest-shutdown".to_owned()))),
+            Some("guest-panicked") => (true, Some(Event::Panicked)),
+            _ => (false, None),
         };
-        if let Some(qmp) = &mut self.qmp {
-            qmp.missed(missed);
+        if stopped && missed.is_none() {
+            self.state = ClientState::Suspended;
         }
+        if let Some(qmp) = &mut self.qmp {
+            qmp.missed(stopped, missed);
+        }
+    }
+
+    /// Takes [`Self::state`] from what QEMU has said; whether it is another than before.
+    fn update_state(&mut self) -> bool {
+        let stopped = self.qmp.as_ref().is_some_and(Qmp::machine_stopped);
+        let state = if stopped { ClientState::Suspended } else { ClientState::Running };
+        std::mem::replace(&mut self.state, state) != state
     }
 
     async fn read_exit_record(&mut self) -> Option<[u32; 4]> {
@@ -112,36 +122,39 @@ impl QemuGuest {
     }
 
     /// The report for a QEMU that ended although nobody told it to.
-    fn death(&self, kind: ExitKind) -> ExitReport {
+    pub(super) fn death(&self, kind: ExitKind) -> ExitReport {
         let words = self.last_words();
         match kind {
             ExitKind::Signal(signal) => {
-                let detail = format!("signal {signal} killed QEMU");
+                let detail = format!("signal {signal} killed QEMU; {words}");
                 report(128_u8.saturating_add(signal), ExitReason::Killed, detail)
             }
             ExitKind::Code(code) => {
-                let detail = format!("QEMU ended with status {code}: {words}");
+                let detail = format!("QEMU ended with status {code}; {words}");
                 report(1, ExitReason::Failed, detail)
             }
-            ExitKind::Unknown => report(137, ExitReason::Killed, "QEMU was killed, nobody saw by what"),
+            ExitKind::Unknown => {
+                report(137, ExitReason::Killed, format!("QEMU was killed, nobody saw by what; {words}"))
+            }
         }
     }
 
-    /// The last lines that QEMU wrote to its log.
-    pub(super) fn last_words(&self) -> String {
+    /// What QEMU wrote to its log last.
+    fn last_words(&self) -> String {
         const LINES: usize = 5;
         let text = std::fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
         match lines.as_slice() {
             [] => "it said nothing".to_owned(),
-            lines => lines[lines.len().saturating_sub(LINES)..].join("; "),
+            lines => format!("it said: {}", lines[lines.len().saturating_sub(LINES)..].join("; ")),
         }
     }
 }
 
 fn ending_of(event: &Event) -> Option<Ending> {
     match event {
+        Event::StoppedOrResumed => None,
         Event::Panicked => Some(Ending::Panicked),
         // Reasons are QAPI's ShutdownCause.
         Event::Shutdown(reason) => match reason.as_str() {
@@ -172,24 +185,30 @@ impl Guest for QemuGuest {
         self.saved.gdb.clone()
     }
 
-    async fn ending(&mut self) -> Ending {
+    async fn event(&mut self) -> pedestal::Event {
         loop {
             let Some(qmp) = &mut self.qmp else {
                 self.process.ended().await;
-                return Ending::Died;
+                return pedestal::Event::Ended(Ending::Died);
             };
-            tokio::select! {
+            let event = tokio::select! {
                 biased;
-                event = qmp.event() => match event {
-                    Ok(event) => if let Some(ending) = ending_of(&event) {
-                        return ending;
-                    },
-                    Err(e) => {
-                        log::debug!("{}", e.sentence());
-                        self.qmp = None;
+                event = qmp.event() => event,
+                () = self.process.ended() => return pedestal::Event::Ended(Ending::Died),
+            };
+            match event {
+                Ok(event) => {
+                    if let Some(ending) = ending_of(&event) {
+                        return pedestal::Event::Ended(ending);
                     }
-                },
-                () = self.process.ended() => return Ending::Died,
+                    if self.update_state() {
+                        return pedestal::Event::StateChanged;
+                    }
+                }
+                Err(e) => {
+                    log::debug!("{}", e.sentence());
+                    self.qmp = None;
+                }
             }
         }
     }
@@ -216,13 +235,13 @@ impl Guest for QemuGuest {
 
     async fn pause(&mut self) -> Result<()> {
         self.command("stop", json!({})).await?;
-        self.state = ClientState::Suspended;
+        self.update_state();
         Ok(())
     }
 
     async fn resume(&mut self) -> Result<()> {
         self.command("cont", json!({})).await?;
-        self.state = ClientState::Running;
+        self.update_state();
         Ok(())
     }
 

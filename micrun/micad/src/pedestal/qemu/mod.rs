@@ -66,6 +66,10 @@ impl Pedestal for Qemu {
         Ok(Box::new(start::adopt(spec, saved).await?))
     }
 
+    async fn sweep(&self, spec: &ClientSpec) {
+        start::sweep(spec).await;
+    }
+
     fn set(&self, _: &ClientSpec, key: &str, _: &str) -> Result<()> {
         Err(Error::SetUnsupported { pedestal: NAME, key: key.to_owned() })
     }

@@ -15,16 +15,18 @@ use crate::{Error, Result};
 
 /// Longest document accepted, in bytes; real ones have hundreds.
 const MAX_DOCUMENT: usize = 64 << 10;
-/// Events kept while a command waits for its answer; the ones kept come once in a run.
+/// Events kept while a command waits for its answer.
 const MAX_EVENTS: usize = 16;
 
-/// An event that ends a run.
+/// An event that matters here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Event {
     /// `SHUTDOWN`, with its reason.
     Shutdown(String),
     /// `GUEST_PANICKED`.
     Panicked,
+    /// `STOP` or `RESUME`: see [`Qmp::machine_stopped`].
+    StoppedOrResumed,
 }
 
 /// A connection whose capabilities are negotiated.
@@ -34,13 +36,15 @@ pub(super) struct Qmp {
     received: Vec<u8>,
     events: VecDeque<Event>,
     last_id: u64,
+    machine_stopped: bool,
 }
 
 impl Qmp {
     /// Connects to the socket at `path` and negotiates. Not bounded in time: the caller is.
     pub(super) async fn connect(path: &Path) -> Result<Self> {
         let stream = UnixStream::connect(path).await.map_err(file("connect to", path))?;
-        let mut qmp = Self { stream, received: Vec::new(), events: VecDeque::new(), last_id: 0 };
+        let mut qmp =
+            Self { stream, received: Vec::new(), events: VecDeque::new(), last_id: 0, machine_stopped: true };
         let greeting = qmp.document().await?;
         if greeting.get("QMP").is_none() {
             return Err(Error::Qmp(format!("no greeting, but {greeting}")));
@@ -61,7 +65,12 @@ impl Qmp {
             .map_err(|_| Error::QmpTimeout(command))?
     }
 
-    /// The next event that ends a run. May be cancelled and called again.
+    /// Whether the machine's CPUs stand still, as far as QEMU has said.
+    pub(super) fn machine_stopped(&self) -> bool {
+        self.machine_stopped
+    }
+
+    /// The next event. May be cancelled and called again.
     pub(super) async fn event(&mut self) -> Result<Event> {
         loop {
             if let Some(event) = self.events.pop_front() {
@@ -72,9 +81,10 @@ impl Qmp {
         }
     }
 
-    /// Adds an event that happened while nobody was connected.
-    pub(super) fn missed(&mut self, event: Event) {
-        self.events.push_back(event);
+    /// Makes up for what happened while nobody was connected.
+    pub(super) fn missed(&mut self, machine_stopped: bool, event: Option<Event>) {
+        self.machine_stopped = machine_stopped;
+        self.events.extend(event);
     }
 
     async fn request(&mut self, command: &'static str, arguments: Value) -> Result<Value> {
@@ -105,6 +115,10 @@ impl Qmp {
                 Event::Shutdown(reason.to_owned())
             }
             Some("GUEST_PANICKED" | "GUEST_CRASHLOADED") => Event::Panicked,
+            Some(change @ ("STOP" | "RESUME")) => {
+                self.machine_stopped = change == "STOP";
+                Event::StoppedOrResumed
+            }
             _ => return,
         };
         if self.events.len() < MAX_EVENTS {

@@ -25,6 +25,9 @@ use crate::{Error, Result, sys};
 /// How long QEMU may take from its start to its QMP handshake: 40 ms on a PC, 2 s inside an emulated machine.
 const HANDSHAKE_BOUND: Duration = Duration::from_secs(20);
 
+/// How long a QEMU of an earlier daemon may take for the same: it is up already.
+const ADOPT_BOUND: Duration = Duration::from_secs(2);
+
 fn qmp_socket(spec: &ClientSpec) -> PathBuf {
     spec.dir.join("qmp.sock")
 }
@@ -81,20 +84,23 @@ async fn launch_and_connect(
         .map_err(file("create", &log))?;
     let emulator = pedestal.bin_dir.join(machine.emulator);
     let uid = pedestal.uid_base.map(|base| base.saturating_add(spec.slot));
-    let child = sys::spawn_confined(
-        command(&emulator, &output)?.args(arguments(spec, machine, &descriptors)),
-        uid,
-        keep,
-    )
-    .map_err(file("run", &emulator))?;
-    let pid = i32::try_from(child.id()).unwrap_or_default();
+    let mut command = command(&emulator, &output)?;
+    command.args(arguments(spec, machine, &descriptors));
+    let mut child = sys::spawn_confined(&mut command, uid, keep).map_err(file("run", &emulator))?;
+    let process = match Process::open(&child) {
+        Ok(process) => process,
+        Err(e) => {
+            // Not without watching it. The failures possible are those of a process that is gone.
+            let _ = child.kill().and_then(|()| child.wait().map(drop));
+            return Err(e);
+        }
+    };
     // From here on the process is watched and reaped by its pidfd; dropping `child` does neither.
     let mut guest = QemuGuest {
-        process: Process::open(pid)?,
         qmp: None,
         console: None,
         saved: Saved {
-            process: crate::pedestal::ProcessId { pid, start_time: 0 },
+            process: process.id(),
             master,
             slave,
             exit_record: image.info().exit_record,
@@ -102,16 +108,16 @@ async fn launch_and_connect(
         },
         state: ClientState::Running,
         log,
+        process,
     };
-    guest.saved.process = guest.process.id();
     // QEMU now holds the only listening end, so that its death refuses the connection.
     drop((qmp, gdb, to_qemu));
     match handshake(&mut guest, &qmp_socket(spec)).await {
         Ok(()) => Ok(guest),
         Err(problem) => {
             let died = guest.process.ended_within(Duration::ZERO).await;
-            guest.terminate().await?;
-            let problem = if died { guest.last_words() } else { problem.sentence() };
+            let kind = guest.terminate().await?;
+            let problem = if died { guest.death(kind).detail } else { problem.sentence() };
             Err(Error::QemuStart { problem })
         }
     }
@@ -162,7 +168,7 @@ pub(super) async fn adopt(spec: &ClientSpec, saved: &serde_json::Value) -> Resul
         log: log_file(spec),
     };
     // A QEMU whose firmware waits for a reader of its console does not answer, but it runs and can be stopped.
-    let connected = tokio::time::timeout(Duration::from_secs(2), Qmp::connect(&qmp_socket(spec))).await;
+    let connected = tokio::time::timeout(ADOPT_BOUND, Qmp::connect(&qmp_socket(spec))).await;
     match connected {
         Ok(Ok(qmp)) => guest.qmp = Some(qmp),
         Ok(Err(e)) => log::warn!("{}: {}", spec.name(), e.sentence()),
@@ -171,6 +177,15 @@ pub(super) async fn adopt(spec: &ClientSpec, saved: &serde_json::Value) -> Resul
     guest.resync().await;
     log::debug!("{}: taken over in state {}", spec.name(), guest.state());
     Ok(guest)
+}
+
+/// Ends a QEMU that nobody has written down: whoever still listens on the client's QMP socket is one.
+pub(super) async fn sweep(spec: &ClientSpec) {
+    let socket = qmp_socket(spec);
+    let Ok(Ok(mut qmp)) = tokio::time::timeout(ADOPT_BOUND, Qmp::connect(&socket)).await else { return };
+    log::warn!("{}: ending a QEMU that an earlier daemon left", spec.name());
+    // It may close the socket instead of answering.
+    let _ = qmp.execute("quit", json!({}), ADOPT_BOUND).await;
 }
 
 fn listen(path: &Path) -> Result<UnixListener> {
