@@ -14,7 +14,7 @@ pub(crate) enum Error {
         source: io::Error,
     },
     /// A file could not be written.
-    #[error("cannot write {}; what stood there before is unchanged", path.display())]
+    #[error("cannot write {}", path.display())]
     Write {
         path: PathBuf,
         #[source]

@@ -221,6 +221,68 @@ fn a_hostile_layer_writes_nothing_outside() {
 }
 
 #[test]
+fn links_and_doubled_files_do_not_slip_past_a_record() {
+    let original = |layout: &Path| {
+        let mut bytes = fs::read(layer(layout)).unwrap();
+        // Without the two blocks that end a tar.
+        bytes.truncate(bytes.len() - 1024);
+        bytes
+    };
+    let ran = damaged(|_, layout| {
+        let mut tar = tar::Builder::new(original(layout));
+        let mut link = tar::Header::new_ustar();
+        link.set_entry_type(tar::EntryType::Symlink);
+        link.set_size(0);
+        tar.append_link(&mut link, "extra", "/etc/shadow").unwrap();
+        forge(layout, &tar.into_inner().unwrap());
+    });
+    assert!(ran.status == 4 && ran.stderr.contains("extra"), "{ran:?}");
+    let ran = damaged(|_, layout| {
+        let mut tar = tar::Builder::new(original(layout));
+        let mut file = tar::Header::new_ustar();
+        file.set_size(4);
+        file.set_mode(0o644);
+        tar.append_data(&mut file, "./firmware.elf", &b"evil"[..]).unwrap();
+        forge(layout, &tar.into_inner().unwrap());
+    });
+    assert!(ran.status == 4 && ran.stderr.contains("twice"), "{ran:?}");
+}
+
+#[test]
+fn what_a_shim_refuses_is_refused_with_its_words() {
+    let bench = bench();
+    bench.pack(&[]);
+    let hash = format!("org.openeuler.micrun.container.firmware_hash={}", "0".repeat(64));
+    let ran = bench.run(["inspect", "fw.tar", "--annotation", &hash]);
+    assert!(ran.status == 3 && ran.stderr.contains("sha256 mismatch"), "{ran:?}");
+}
+
+#[test]
+fn no_damage_makes_it_panic_or_leave_files() {
+    let bench = bench();
+    bench.pack(&["--platform", "linux/arm64"]);
+    let whole = bench.read("fw.tar");
+    fs::create_dir(bench.path("tmp")).unwrap();
+    let mut found = 0;
+    // A step that shares no factor with the tar's blocks: each hit is another field.
+    for at in (0..whole.len()).step_by(whole.len() / 150 + 1) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x15;
+        if at % 7 == 0 {
+            bytes.truncate(at);
+        }
+        bench.write("bad.tar", &bytes);
+        let mut command = bench.command(["inspect", "bad.tar"]);
+        let ran = Ran::from(command.env("TMPDIR", bench.path("tmp")).output().unwrap());
+        assert!(matches!(ran.status, 0 | 4), "byte {at}: {ran:?}");
+        found += usize::from(ran.status == 4);
+        assert_eq!(fs::read_dir(bench.path("tmp")).unwrap().count(), 0);
+    }
+    // What is left over: padding, and times and owners in headers of the outer tar.
+    assert!(found > 50, "{found} found");
+}
+
+#[test]
 fn what_is_no_image_is_told_so() {
     let bench = bench();
     fs::create_dir(bench.path("empty")).unwrap();

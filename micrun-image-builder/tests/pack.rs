@@ -255,7 +255,7 @@ fn what_is_refused_leaves_nothing_behind() {
         (&["missing.elf"], 1, "missing.elf"),
         (&["/dev/zero"], 3, "regular file"),
         (&["fw.elf", "--pedestal", "baremetal"], 3, "resource_table"),
-        (&["fw.elf", "--os", "zepyhr"], 2, "zephyr"),
+        (&["fw.elf", "--os", "linux"], 2, "zephyr"),
         (&["fw.elf", "--annotation", "org.openeuler.micrun.container.auto_close_timeout=soon"], 3, "soon"),
         (
             &["fw.elf", "--annotation", "org.openeuler.micrun.container.firmware_path=other.elf"],

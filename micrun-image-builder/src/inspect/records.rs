@@ -88,6 +88,9 @@ impl Records {
                 content(root, &path, facts, recorded.is_some_and(|it| it.elf.is_some())).map_err(wrong)?;
             record.verify(&path, &actual).map_err(wrong)?;
         }
+        if let Some(path) = applied.links.iter().chain(&applied.skipped).next() {
+            return Err(differ(format!("it has {path}, which no record can vouch for")));
+        }
         for path in applied.deleted.iter().map(|path| format!("/{path}")) {
             if !record.files().any(|(it, change)| it == path && matches!(change, Change::Delete { .. })) {
                 return Err(differ(format!("it deletes {path}, which its record does not say")));

@@ -1,6 +1,6 @@
 //! A layer unpacked, as far as a shim would look, and its files measured on the way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Component, Path, PathBuf};
@@ -25,6 +25,8 @@ pub(crate) struct Applied {
     pub(crate) files: BTreeMap<String, FileFacts>,
     /// The paths it deletes.
     pub(crate) deleted: Vec<String>,
+    /// The symbolic and hard links it adds.
+    pub(crate) links: Vec<String>,
     /// Entries that were not unpacked, and why.
     pub(crate) skipped: Vec<String>,
 }
@@ -43,16 +45,16 @@ pub(crate) struct FileFacts {
 pub(crate) fn apply(root: &Path, layer: impl Read) -> io::Result<Applied> {
     let tar = MeteredReader::new(Limited { inner: decoder(layer)?, left: MAX_LAYER });
     let mut archive = tar::Archive::new(tar);
-    let mut applied = Layer { root, files: BTreeMap::new(), deleted: Vec::new(), skipped: Vec::new() };
+    let mut layer = Layer { root, seen: BTreeSet::new(), changes: Changes::default() };
     for (count, entry) in archive.entries()?.enumerate() {
         if count == MAX_ENTRIES {
             return Err(io::Error::other(format!("it has more than {MAX_ENTRIES} entries")));
         }
-        applied.entry(&mut entry?)?;
+        layer.entry(&mut entry?)?;
     }
     let diff = archive.into_inner().drain()?;
-    let Layer { files, deleted, skipped, .. } = applied;
-    Ok(Applied { diff, files, deleted, skipped })
+    let Changes { files, deleted, links, skipped } = layer.changes;
+    Ok(Applied { diff, files, deleted, links, skipped })
 }
 
 /// The tar inside, whichever way it is compressed: by its first bytes, as containerd does.
@@ -70,8 +72,17 @@ fn decoder<'a>(layer: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
 
 struct Layer<'a> {
     root: &'a Path,
+    /// The paths changed so far, directories aside.
+    seen: BTreeSet<String>,
+    changes: Changes,
+}
+
+/// [`Applied`], before the last byte is read.
+#[derive(Default)]
+struct Changes {
     files: BTreeMap<String, FileFacts>,
     deleted: Vec<String>,
+    links: Vec<String>,
     skipped: Vec<String>,
 }
 
@@ -79,60 +90,83 @@ impl Layer<'_> {
     fn entry(&mut self, entry: &mut tar::Entry<'_, impl Read>) -> io::Result<()> {
         let path = relative(&entry.path()?)?;
         let Some(name) = path.file_name() else { return Ok(()) };
-        let name = name.to_string_lossy().into_owned();
-        let key = path.to_string_lossy().into_owned();
+        let name = name.to_string_lossy();
         let parent = path.parent().unwrap_or(Path::new(""));
         if !self.make_parents(parent)? {
-            self.skipped.push(format!("/{key} (below a symbolic link)"));
+            self.changes.skipped.push(format!("/{} (below a symbolic link)", path.display()));
             return Ok(());
         }
-        let target = self.root.join(&path);
         if name == OPAQUE {
-            self.deleted.push(parent.to_string_lossy().into_owned());
+            self.changes.deleted.push(parent.to_string_lossy().into_owned());
             return clear(&self.root.join(parent));
         }
-        if let Some(hidden) = name.strip_prefix(WHITEOUT) {
-            if matches!(hidden, "" | "." | "..") {
-                return Err(io::Error::other(format!("{key:?} deletes no file")));
+        match name.strip_prefix(WHITEOUT) {
+            Some("" | "." | "..") => Err(io::Error::other(format!("{} deletes no file", path.display()))),
+            Some(hidden) => {
+                let path = parent.join(hidden);
+                let key = self.once(&path)?;
+                self.changes.deleted.push(key);
+                remove(&self.root.join(path))
             }
-            self.deleted.push(parent.join(hidden).to_string_lossy().into_owned());
-            return remove(&self.root.join(parent).join(hidden));
-        }
-        match entry.header().entry_type() {
-            EntryType::Directory => make_directory(&target),
-            EntryType::Regular | EntryType::Continuous => {
-                remove(&target)?;
-                let mode = entry.header().mode()? & 0o7777;
-                let mut content = MeteredReader::new(entry);
-                io::copy(&mut content, &mut File::create_new(&target)?)?;
-                self.files.insert(key, FileFacts { content: content.drain()?, mode });
-                Ok(())
-            }
-            EntryType::Symlink => {
-                let Some(link) = entry.link_name()? else { return Ok(()) };
-                remove(&target)?;
-                std::os::unix::fs::symlink(link, &target)
-            }
-            EntryType::Link => {
-                let Some(link) = entry.link_name()? else { return Ok(()) };
-                self.hard_link(&relative(&link)?, &target, &key)
-            }
-            kind => {
-                self.skipped.push(format!("/{key} ({kind:?})"));
-                Ok(())
+            None if entry.header().entry_type().is_dir() => self.directory(&path),
+            None => {
+                let key = self.once(&path)?;
+                self.add(entry, &self.root.join(path), key)
             }
         }
     }
 
-    fn hard_link(&mut self, source: &Path, target: &Path, key: &str) -> io::Result<()> {
+    /// The name of a path that is changed. Changed twice, readers would disagree about what it is.
+    fn once(&mut self, path: &Path) -> io::Result<String> {
+        let key = path.to_string_lossy().into_owned();
+        if self.seen.insert(key.clone()) {
+            return Ok(key);
+        }
+        Err(io::Error::other(format!("it changes /{key} twice")))
+    }
+
+    fn directory(&mut self, path: &Path) -> io::Result<()> {
+        if self.seen.contains(path.to_string_lossy().as_ref()) {
+            return Err(io::Error::other(format!("it changes /{} twice", path.display())));
+        }
+        make_directory(&self.root.join(path))
+    }
+
+    fn add(&mut self, entry: &mut tar::Entry<'_, impl Read>, target: &Path, key: String) -> io::Result<()> {
+        remove(target)?;
+        match entry.header().entry_type() {
+            EntryType::Regular | EntryType::Continuous => {
+                let mode = entry.header().mode()? & 0o7777;
+                let mut content = MeteredReader::new(entry);
+                io::copy(&mut content, &mut File::create_new(target)?)?;
+                self.changes.files.insert(key, FileFacts { content: content.drain()?, mode });
+            }
+            EntryType::Symlink => {
+                if let Some(link) = entry.link_name()? {
+                    std::os::unix::fs::symlink(link, target)?;
+                    self.changes.links.push(key);
+                }
+            }
+            EntryType::Link => {
+                if let Some(link) = entry.link_name()? {
+                    self.hard_link(&relative(&link)?, target, key)?;
+                }
+            }
+            kind => self.changes.skipped.push(format!("/{key} ({kind:?})")),
+        }
+        Ok(())
+    }
+
+    fn hard_link(&mut self, source: &Path, target: &Path, key: String) -> io::Result<()> {
         let plain = self.make_parents(source.parent().unwrap_or(Path::new("")))?
             && fs::symlink_metadata(self.root.join(source)).is_ok_and(|it| it.is_file());
         if !plain {
-            self.skipped.push(format!("/{key} (a hard link to no file of the image)"));
+            self.changes.skipped.push(format!("/{key} (a hard link to no file of the image)"));
             return Ok(());
         }
-        remove(target)?;
-        fs::hard_link(self.root.join(source), target)
+        fs::hard_link(self.root.join(source), target)?;
+        self.changes.links.push(key);
+        Ok(())
     }
 
     /// Makes the directories above an entry. False if one of them is something else, such as a symbolic link.

@@ -46,7 +46,7 @@ impl Daemon {
             Command::Status => return Ok(status(client, &snapshot).to_string()),
             Command::Gdb => return gdb(client, snapshot),
             Command::Version => return Ok(json(&version())),
-            Command::Stats => return Ok(json(&stats(snapshot))),
+            Command::Stats => return Ok(json(&stats(&snapshot))),
             Command::Wait => return Ok(json(&client.ended().await?)),
             Command::Remove => return self.remove(client).await.map(|()| String::new()),
             Command::List => {
@@ -74,7 +74,7 @@ impl Daemon {
                 cpu: client.spec.message.cpu.clone(),
                 pid: snapshot.process.map(pid),
                 tty: snapshot.has_console.then(|| client.spec.tty_link.clone()),
-                exit: snapshot.exit,
+                exit: snapshot.exit().cloned(),
             }
         };
         ClientList { clients: self.clients().values().map(|e| entry(&e.client)).collect() }
@@ -103,11 +103,11 @@ fn status(client: &Client, snapshot: &Snapshot) -> ClientStatus {
     }
 }
 
-fn stats(snapshot: Snapshot) -> Stats {
+fn stats(snapshot: &Snapshot) -> Stats {
     let usage = snapshot.process.and_then(ProcessId::usage);
     let Usage { cpu_usec, memory_bytes, uptime_usec } = usage.unwrap_or_default();
     let pid = snapshot.process.map(pid).unwrap_or_default();
-    Stats { state: snapshot.state, pid, cpu_usec, memory_bytes, uptime_usec, exit: snapshot.exit }
+    Stats { state: snapshot.state, pid, cpu_usec, memory_bytes, uptime_usec, exit: snapshot.exit().cloned() }
 }
 
 fn gdb(client: &Client, snapshot: Snapshot) -> Result<String> {

@@ -22,6 +22,8 @@ const REST_BOUND: Duration = Duration::from_millis(250);
 const REPLY_BOUND: Duration = Duration::from_secs(5);
 /// Connections to one socket that may be without a request at a time.
 const MAX_SILENT: usize = 128;
+/// Reads of 4096 bytes to spend on a peer that sends more than a request.
+const MAX_DISCARDS: usize = 64;
 /// Pause after a failed accept, most likely for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -125,12 +127,24 @@ async fn send(stream: &mut UnixStream, reply: &Reply) {
     let bytes = reply.encode();
     let write = async {
         stream.write_all(&bytes).await?;
+        discard(stream);
         stream.shutdown().await
     };
     match timeout(REPLY_BOUND, write).await {
         Ok(Ok(())) => {}
         Ok(Err(e)) => log::debug!("a peer did not take its reply: {e}"),
         Err(_) => log::warn!("a peer did not read its reply within {REPLY_BOUND:?}"),
+    }
+}
+
+/// Reads what the peer has sent beyond its request: closing with that unread would reset the connection, and
+/// the peer's last read would fail although the reply is there.
+fn discard(stream: &UnixStream) {
+    let mut rest = [0; 4096];
+    for _ in 0..MAX_DISCARDS {
+        if !stream.try_read(&mut rest).is_ok_and(|n| n > 0) {
+            return;
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod lock;
 mod restore;
 mod socket;
 mod state;
+mod task;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
-use libmica::CreateMessage;
+use libmica::{ClientState, CreateMessage};
 
 use crate::harness::{Daemon, PATIENCE, message};
 use crate::tiny_elf;
@@ -88,4 +88,7 @@ async fn gdb_reaches_the_firmware_by_a_private_socket() {
     let mut answer = [0; 8];
     gdb.read_exact(&mut answer[..4]).unwrap();
     assert_eq!(&answer[..4], b"+$T0");
+    // The stub froze the firmware before it answered; the daemon is told so.
+    let frozen = async { while client.status("dbg").await.unwrap().state != ClientState::Suspended {} };
+    tokio::time::timeout(PATIENCE, frozen).await.expect("the debugged firmware is not shown as frozen");
 }

@@ -75,7 +75,7 @@ async fn half_closed_connections_get_their_reply() {
 async fn messages_that_are_no_messages() {
     let daemon = Daemon::start();
     daemon.create("x", &tiny_elf::echo(daemon.dir())).await;
-    for length in [1, 164, 324, 328, 980, 1304, 1500, 1771, 1824] {
+    for length in [1, 164, 324, 328, 980, 1304, 1500, 1771, 1773, 1824, 65536] {
         let reply = daemon.ask("mica-create.socket", &vec![1; length]);
         assert!(reply.contains("1772 bytes") && reply.ends_with("MICA-FAILED"), "{length}: {reply}");
     }

@@ -91,6 +91,24 @@ async fn a_killed_qemu_is_noticed_at_once() {
 }
 
 #[tokio::test]
+async fn a_wait_is_for_its_run_even_if_the_next_begins_at_once() {
+    let daemon = Daemon::start();
+    let client = daemon.boot("x", &tiny_elf::echo(daemon.dir())).await;
+    let mut waiting = daemon.connect("x.socket");
+    std::io::Write::write_all(&mut waiting, b"wait").unwrap();
+    // Connections are accepted in their order: the wait is being served.
+    daemon.ask("x.socket", b"status");
+    // Both at once: the daemon finds the start behind the stop.
+    let (stopped, started) = tokio::join!(client.stop("x"), client.start("x"));
+    stopped.unwrap();
+    started.unwrap();
+    assert_eq!(client.status("x").await.unwrap().state, ClientState::Running);
+    let mut reply = String::new();
+    std::io::Read::read_to_string(&mut waiting, &mut reply).unwrap();
+    assert!(reply.contains("\"reason\":\"stopped\""), "{reply}");
+}
+
+#[tokio::test]
 async fn wait_for_what_was_never_started() {
     let daemon = Daemon::start();
     let client = daemon.create("x", &tiny_elf::echo(daemon.dir())).await;

@@ -58,8 +58,16 @@ impl QemuGuest {
         command: &'static str,
         arguments: serde_json::Value,
     ) -> Result<serde_json::Value> {
-        let qmp = self.qmp.as_mut().ok_or_else(|| Error::Qmp("closed".to_owned()))?;
-        qmp.execute(command, arguments, COMMAND_BOUND).await
+        self.qmp()?.execute(command, arguments, COMMAND_BOUND).await
+    }
+
+    /// Lets the machine run.
+    pub(super) async fn run(&mut self) -> Result<()> {
+        self.qmp()?.resume(COMMAND_BOUND).await
+    }
+
+    fn qmp(&mut self) -> Result<&mut Qmp> {
+        self.qmp.as_mut().ok_or_else(|| Error::Qmp("closed".to_owned()))
     }
 
     /// Ends QEMU: asks it first, then kills it. It is gone when this returns; gives how it ended.
@@ -240,7 +248,7 @@ impl Guest for QemuGuest {
     }
 
     async fn resume(&mut self) -> Result<()> {
-        self.command("cont", json!({})).await?;
+        self.run().await?;
         self.update_state();
         Ok(())
     }

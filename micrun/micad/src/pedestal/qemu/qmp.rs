@@ -87,25 +87,48 @@ impl Qmp {
         self.events.extend(event);
     }
 
+    /// Lets the machine run. QEMU says `RESUME` before the first instruction, but its answer may be late: once
+    /// the firmware waits for a reader of its console, QEMU waits with it.
+    pub(super) async fn resume(&mut self, bound: Duration) -> Result<()> {
+        let resumed = async {
+            let id = self.send("cont", json!({})).await?;
+            while self.answer("cont", id).await?.is_none() && self.machine_stopped {}
+            Ok(())
+        };
+        tokio::time::timeout(bound, resumed).await.map_err(|_| Error::QmpTimeout("cont"))?
+    }
+
     async fn request(&mut self, command: &'static str, arguments: Value) -> Result<Value> {
+        let id = self.send(command, arguments).await?;
+        loop {
+            if let Some(value) = self.answer(command, id).await? {
+                return Ok(value);
+            }
+        }
+    }
+
+    async fn send(&mut self, command: &'static str, arguments: Value) -> Result<u64> {
         self.last_id += 1;
         let id = self.last_id;
         let mut line = json!({"execute": command, "arguments": arguments, "id": id}).to_string();
         line.push('\n');
         self.stream.write_all(line.as_bytes()).await.map_err(|e| Error::Qmp(format!("{command}: {e}")))?;
-        loop {
-            let mut document = self.document().await?;
-            self.keep_event(&document);
-            // Answers to requests that have timed out carry another id.
-            if document.get("id").and_then(Value::as_u64) != Some(id) {
-                continue;
-            }
-            if let Some(error) = document.get("error") {
-                let text = error.get("desc").and_then(Value::as_str).unwrap_or("failed without a reason");
-                return Err(Error::Qmp(format!("{command}: {text}")));
-            }
-            return Ok(document.get_mut("return").map(Value::take).unwrap_or_default());
+        Ok(id)
+    }
+
+    /// Reads one document: the return value of the command with this id, or something else. Answers to
+    /// requests that were not waited for carry another id.
+    async fn answer(&mut self, command: &'static str, id: u64) -> Result<Option<Value>> {
+        let mut document = self.document().await?;
+        self.keep_event(&document);
+        if document.get("id").and_then(Value::as_u64) != Some(id) {
+            return Ok(None);
         }
+        if let Some(error) = document.get("error") {
+            let text = error.get("desc").and_then(Value::as_str).unwrap_or("failed without a reason");
+            return Err(Error::Qmp(format!("{command}: {text}")));
+        }
+        Ok(Some(document.get_mut("return").map(Value::take).unwrap_or_default()))
     }
 
     fn keep_event(&mut self, document: &Value) {
@@ -121,7 +144,7 @@ impl Qmp {
             }
             _ => return,
         };
-        if self.events.len() < MAX_EVENTS {
+        if self.events.len() < MAX_EVENTS && self.events.back() != Some(&event) {
             self.events.push_back(event);
         }
     }

@@ -39,6 +39,8 @@ fn log_file(spec: &ClientSpec) -> PathBuf {
 /// Boots the client's firmware. QEMU starts with the machine stopped, so that it is ready to be told, and its
 /// console complete, before the firmware's first instruction.
 pub(super) async fn start(pedestal: &Qemu, spec: &ClientSpec) -> Result<QemuGuest> {
+    // One that could not be taken over must not go on beside its successor.
+    sweep(spec).await;
     let image = Image::load(&spec.message.path)?;
     let machine = machine::choose(&spec.message, &image)?;
     let console = Console::open(&spec.tty_link)?;
@@ -139,7 +141,7 @@ async fn handshake(guest: &mut QemuGuest, socket: &Path) -> Result<()> {
             return Err(e);
         }
     });
-    guest.command("cont", json!({})).await.map(drop)
+    guest.run().await
 }
 
 /// Takes over the QEMU that `saved` describes.

@@ -1,0 +1,203 @@
+//! A client's task.
+
+use std::sync::Arc;
+
+use libmica::ClientState;
+use libmica::ext::ExitReport;
+use tokio::sync::{mpsc, watch};
+
+use super::client::{Action, Request, Snapshot};
+use super::state::SavedClient;
+use crate::pedestal::{ClientSpec, Ending, Event, Guest, Pedestal};
+use crate::{Error, Result};
+
+/// A client's task: the only one that touches its guest.
+pub(super) struct Task {
+    spec: Arc<ClientSpec>,
+    pedestal: Arc<dyn Pedestal>,
+    /// The guest of the current run, or of the last one, whose console can still be read.
+    guest: Option<Box<dyn Guest>>,
+    state: ClientState,
+    run: u64,
+    ended: Option<(u64, ExitReport)>,
+}
+
+impl Task {
+    /// A task for a client that does not run, or that `guest` runs; `exit` is the end of its last run.
+    pub(super) fn new(
+        spec: Arc<ClientSpec>,
+        pedestal: Arc<dyn Pedestal>,
+        guest: Option<Box<dyn Guest>>,
+        exit: Option<ExitReport>,
+    ) -> Self {
+        let state = guest.as_ref().map_or(ClientState::Offline, |guest| guest.state());
+        let run = u64::from(guest.is_some() || exit.is_some());
+        Self { spec, pedestal, guest, state, run, ended: exit.map(|report| (run, report)) }
+    }
+
+    /// Works off requests until the client is removed or left alone, and publishes what becomes of it.
+    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Request>, publish: watch::Sender<Snapshot>) {
+        loop {
+            let running = self.is_running();
+            let guest = self.guest.as_mut().filter(|_| running);
+            let event = async {
+                match guest {
+                    Some(guest) => guest.event().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                // A command that comes with the end of the run finds the run ended.
+                biased;
+                event = event => {
+                    match event {
+                        Event::Ended(ending) => self.reap(ending).await,
+                        Event::StateChanged => self.take_state(),
+                    }
+                    publish.send_replace(self.snapshot());
+                }
+                request = inbox.recv() => {
+                    let Some(Request { action, answer }) = request else { return };
+                    let last = matches!(action, Action::Remove | Action::Detach);
+                    let result = self.perform(action).await;
+                    let last = last && result.is_ok();
+                    publish.send_replace(self.snapshot());
+                    // Whoever asked may have gone away meanwhile; the deed is done all the same.
+                    let _ = answer.send(result);
+                    if last {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_running(&self) -> bool {
+        matches!(self.state, ClientState::Running | ClientState::Suspended)
+    }
+
+    /// What is known now.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let running = self.guest.as_ref().filter(|_| self.is_running());
+        Snapshot {
+            state: self.state,
+            process: running.map(|guest| guest.process()),
+            has_console: self.guest.is_some(),
+            gdb: running.and_then(|guest| guest.gdb()),
+            run: self.run,
+            ended: self.ended.clone(),
+        }
+    }
+
+    async fn perform(&mut self, action: Action) -> Result<()> {
+        match action {
+            Action::Start => self.start().await,
+            Action::Stop => self.stop().await,
+            Action::Pause => self.pause().await,
+            Action::Resume => self.resume().await,
+            Action::Set { key, value } => self.pedestal.set(&self.spec, &key, &value),
+            Action::Remove => self.remove().await,
+            Action::Detach => Ok(()),
+        }
+    }
+
+    async fn start(&mut self) -> Result<()> {
+        if self.state != ClientState::Offline {
+            return Err(self.wrong_state("start"));
+        }
+        self.release();
+        let guest = self.pedestal.start(&self.spec).await?;
+        log::info!("{}: started, process {}", self.spec.name(), guest.process().pid);
+        self.state = guest.state();
+        self.guest = Some(guest);
+        self.run += 1;
+        self.save();
+        Ok(())
+    }
+
+    /// As upstream's: stopping what does not run is no error. What could not be stopped is tried again.
+    async fn stop(&mut self) -> Result<()> {
+        let Some(guest) = self.guest.as_mut().filter(|_| self.state != ClientState::Offline) else {
+            return Ok(());
+        };
+        let ended = guest.stop().await;
+        self.close_run(ended)
+    }
+
+    async fn reap(&mut self, ending: Ending) {
+        let Some(guest) = &mut self.guest else { return };
+        let ended = guest.reap(ending).await;
+        // There is nobody to answer; close_run has logged it.
+        let _ = self.close_run(ended);
+    }
+
+    fn close_run(&mut self, ended: Result<ExitReport>) -> Result<()> {
+        let name = self.spec.name();
+        let result = match ended {
+            Ok(report) => {
+                log::info!("{name}: {} (status {}, {:?})", report.detail, report.status, report.reason);
+                self.state = ClientState::Offline;
+                self.ended = Some((self.run, report));
+                Ok(())
+            }
+            Err(e) => {
+                log::error!("{name}: {}", e.sentence());
+                self.state = ClientState::Error;
+                Err(e)
+            }
+        };
+        self.save();
+        result
+    }
+
+    async fn pause(&mut self) -> Result<()> {
+        match (&mut self.guest, self.state) {
+            (Some(guest), ClientState::Running) => guest.pause().await?,
+            _ => return Err(self.wrong_state("pause")),
+        }
+        self.take_state();
+        Ok(())
+    }
+
+    async fn resume(&mut self) -> Result<()> {
+        match (&mut self.guest, self.state) {
+            (Some(guest), ClientState::Suspended) => guest.resume().await?,
+            _ => return Err(self.wrong_state("resume")),
+        }
+        self.take_state();
+        Ok(())
+    }
+
+    fn take_state(&mut self) {
+        if let Some(guest) = &self.guest {
+            self.state = guest.state();
+            log::info!("{}: now {}", self.spec.name(), self.state);
+        }
+    }
+
+    async fn remove(&mut self) -> Result<()> {
+        self.stop().await?;
+        self.release();
+        log::info!("{}: removed", self.spec.name());
+        Ok(())
+    }
+
+    fn release(&mut self) {
+        if let Some(mut guest) = self.guest.take() {
+            guest.release();
+        }
+    }
+
+    fn wrong_state(&self, command: &'static str) -> Error {
+        Error::WrongState { command, name: self.spec.name().to_owned(), state: self.state }
+    }
+
+    /// Writes down what a later daemon needs. A failure costs only that, not the run.
+    fn save(&self) {
+        let run = self.guest.as_ref().filter(|_| self.is_running()).map(|guest| guest.save());
+        let exit = self.snapshot().exit().cloned();
+        if let Err(e) = SavedClient::new(&self.spec, run, exit).write(&self.spec.dir) {
+            log::error!("{}: {}", self.spec.name(), e.sentence());
+        }
+    }
+}
