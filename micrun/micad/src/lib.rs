@@ -1,6 +1,6 @@
 //! The mica daemon (`micad`) and the `mica` command.
 //!
-//! [`daemon`] listens on the sockets of the mica protocol and keeps one task per client; [`pedestal`] is what
+//! [`daemon`] listens on the sockets of the mica protocol and keeps one task per client; `pedestal` is what
 //! firmware runs on; [`cli`] is the command.
 
 pub mod cli;

@@ -1,0 +1,132 @@
+//! The terminals that firmware announces over rpmsg: `rpmsg-tty`, and more whose names begin with that.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+use rustix::termios::OptionalActions;
+
+use super::sysfs::{self, Remoteproc, System};
+use crate::error::{file, system};
+use crate::{Result, sys};
+
+/// What the names begin with, as upstream's daemon matches them; alone, it is the console.
+pub(super) const CONSOLE: &str = "rpmsg-tty";
+/// The kernel's driver, which takes by itself only what is named [`CONSOLE`].
+const DRIVER: &str = "rpmsg_tty";
+
+/// A terminal that firmware has announced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Endpoint {
+    /// The announced name.
+    pub(super) name: String,
+    /// The rpmsg device's name, which no other has at the same time.
+    pub(super) device: String,
+    /// Its address on the firmware's side.
+    address: u32,
+    dir: PathBuf,
+}
+
+/// All terminals of the remoteproc's firmware, the console first. What firmware announces is its own choice:
+/// names that would not fit a status line are left out.
+pub(super) fn list(system: &System, remoteproc: &Remoteproc) -> Vec<Endpoint> {
+    let devices = std::fs::read_dir(system.path("/sys/bus/rpmsg/devices"));
+    let mut found: Vec<Endpoint> = devices
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            // Whose it is, its place tells; numbers and names could be another's.
+            let dir = entry.path().canonicalize().ok()?;
+            dir.starts_with(remoteproc.dir()).then(|| Endpoint::read(&dir))?
+        })
+        .collect();
+    found.sort_by(|a, b| (&a.name, a.address).cmp(&(&b.name, b.address)));
+    found
+}
+
+impl Endpoint {
+    fn read(dir: &Path) -> Option<Self> {
+        let name = sysfs::read(&dir.join("name")).ok().filter(|name| is_terminal(name))?;
+        let address = sysfs::read(&dir.join("dst")).ok()?;
+        let address = u32::from_str_radix(address.trim_start_matches("0x"), 16).ok()?;
+        Some(Self { name, device: dir.file_name()?.to_str()?.to_owned(), address, dir: dir.to_owned() })
+    }
+
+    /// Opens the terminal, so that every byte passes as it is; `None` if it is not there yet.
+    pub(super) fn open(&self, system: &System) -> Result<Option<File>> {
+        let Some(tty) = self.tty() else {
+            self.bind(system)?;
+            return Ok(None);
+        };
+        let path = system.path("/dev").join(tty);
+        let flags = OFlags::NOCTTY | OFlags::NONBLOCK;
+        let flags = i32::try_from(flags.bits()).unwrap_or_default();
+        match OpenOptions::new().read(true).write(true).custom_flags(flags).open(&path) {
+            // The device comes before its file; an event follows.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            other => {
+                let tty = other.map_err(file("open", &path))?;
+                self.make_raw(&tty)?;
+                Ok(Some(tty))
+            }
+        }
+    }
+
+    /// The name of its terminal device.
+    fn tty(&self) -> Option<String> {
+        let entry = std::fs::read_dir(self.dir.join("tty")).ok()?.flatten().next()?;
+        entry.file_name().into_string().ok()
+    }
+
+    /// Gives the device to the terminal driver, if it has none. The next look finds the terminal.
+    fn bind(&self, system: &System) -> Result<()> {
+        if self.dir.join("driver").exists() {
+            return Ok(());
+        }
+        let bind = system.path("/sys/bus/rpmsg/drivers").join(DRIVER).join("bind");
+        if !bind.exists() {
+            log::warn!("{}: nobody serves this terminal: modprobe {DRIVER}", self.device);
+            return Ok(());
+        }
+        let choose = self.dir.join("driver_override");
+        sysfs::write(&choose, DRIVER).map_err(file("write", &choose))?;
+        sysfs::write(&bind, &self.device).map_err(file("write", &bind))
+    }
+
+    /// Before a terminal is open the kernel keeps what arrives (up to 640 KiB, `TTYB_DEFAULT_MEM_LIMIT`) and
+    /// does not look at it. It would look at the next arrival only, so it is told to once the terminal is raw.
+    fn make_raw(&self, tty: &File) -> Result<()> {
+        let doing = "make the console transparent";
+        let mut modes = rustix::termios::tcgetattr(tty).map_err(system(doing))?;
+        modes.make_raw();
+        rustix::termios::tcsetattr(tty, OptionalActions::Now, &modes).map_err(system(doing))?;
+        // The driver's terminals begin with input translation. Firmware that writes without having been
+        // written to can hit the moment in between.
+        if let Ok(early @ 1..) = rustix::io::ioctl_fionread(tty) {
+            log::warn!("{}: {early} bytes came while the console was being opened; CR may be LF", self.device);
+        }
+        sys::deliver_pending_input(tty).map_err(system(doing))
+    }
+}
+
+fn is_terminal(name: &str) -> bool {
+    name.strip_prefix(CONSOLE)
+        .is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_terminal;
+
+    #[test]
+    fn names_that_fit_a_status_line() {
+        for good in ["rpmsg-tty", "rpmsg-tty1", "rpmsg-tty-exec_2"] {
+            assert!(is_terminal(good), "{good}");
+        }
+        for bad in ["", "rpmsg-raw", "rpmsg-tt", "rpmsg-tty(/etc)", "rpmsg-tty x", "rpmsg-tty\u{e9}", "tty"] {
+            assert!(!is_terminal(bad), "{bad}");
+        }
+    }
+}

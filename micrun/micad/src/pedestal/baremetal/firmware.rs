@@ -1,0 +1,153 @@
+//! A client's firmware where the kernel looks for it, as long as it takes to start it.
+//!
+//! Each start gets a file of its own, under a name that nobody else uses; the kernel has copied it when `start`
+//! returns. A lock tells the files of a daemon that is at it from those that a killed one has left.
+
+use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use libmica::names;
+use micrun_firmware::MAX_FIRMWARE_SIZE;
+use rustix::fs::{FlockOperation, OFlags};
+
+use super::sysfs::{self, System};
+use crate::error::file;
+use crate::{Error, Result};
+
+const PREFIX: &str = "micad-";
+const SUFFIX: &str = ".elf";
+/// The kernel's parameter with one more directory to search, before all others.
+const SEARCH_PATH: &str = "/sys/module/firmware_class/parameters/path";
+/// Where the kernel looks anyway.
+const DEFAULT_DIR: &str = "/lib/firmware";
+
+/// Where firmware goes.
+#[derive(Debug)]
+pub(super) struct FirmwareDir {
+    dir: PathBuf,
+}
+
+/// Firmware in the kernel's reach; dropping it takes it away.
+#[derive(Debug)]
+pub(super) struct Placed {
+    /// What the kernel is to be told.
+    pub(super) name: String,
+    path: PathBuf,
+    _locked: File,
+}
+
+impl FirmwareDir {
+    /// The directory: the configured one, else the kernel's own search path, else its default. A configured
+    /// one becomes the kernel's search path if there is none.
+    pub(super) fn find(system: &System, configured: Option<&Path>) -> Result<Self> {
+        let parameter = system.path(SEARCH_PATH);
+        let searched = sysfs::read(&parameter).unwrap_or_default();
+        let dir = match configured {
+            Some(dir) if dir == Path::new(DEFAULT_DIR) || dir == Path::new(&searched) => dir.to_owned(),
+            Some(dir) if searched.is_empty() => {
+                let text = dir.display().to_string();
+                sysfs::write(&parameter, &text).map_err(file("write", &parameter))?;
+                dir.to_owned()
+            }
+            Some(dir) => {
+                let problem = format!(
+                    "FirmwareDir is {}, but the kernel searches {searched}: use that, or change firmware_class.path",
+                    dir.display()
+                );
+                return Err(Error::RemoteprocUnusable { problem });
+            }
+            None if searched.is_empty() => DEFAULT_DIR.into(),
+            None => searched.into(),
+        };
+        Ok(Self { dir: system.path(&dir.display().to_string()) })
+    }
+
+    /// Copies the firmware at `source` here, whole or not at all.
+    pub(super) fn place(&self, client: &str, source: &Path) -> Result<Placed> {
+        let nanos = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
+        let name = format!("{PREFIX}{}-{nanos}{SUFFIX}", names::sanitize(client));
+        let path = self.dir.join(&name);
+        let partial = self.dir.join(format!("{PREFIX}.{nanos}{SUFFIX}"));
+        let firmware = open_regular(source)?;
+        std::fs::create_dir_all(&self.dir).map_err(file("create", &self.dir))?;
+        let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial);
+        let mut copy = created.map_err(|e| match e.kind() {
+            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
+                Error::FirmwareDir { dir: self.dir.clone(), source: e }
+            }
+            _ => file("create", &partial)(e),
+        })?;
+        // From here on the file goes with this value.
+        let mut placed = Placed { name, path: partial.clone(), _locked: lock(&copy, &partial)? };
+        let size = std::io::copy(&mut std::io::Read::take(firmware, MAX_FIRMWARE_SIZE + 1), &mut copy)
+            .map_err(file("copy the firmware to", &partial))?;
+        if size > MAX_FIRMWARE_SIZE {
+            let problem = format!("it is larger than {MAX_FIRMWARE_SIZE} bytes");
+            return Err(Error::Firmware { path: source.to_owned(), pedestal: super::NAME, problem });
+        }
+        std::fs::rename(&partial, &path).map_err(file("create", &path))?;
+        placed.path = path;
+        Ok(placed)
+    }
+
+    /// Removes what daemons that were killed have left.
+    pub(super) fn sweep(&self) {
+        for entry in std::fs::read_dir(&self.dir).into_iter().flatten().flatten() {
+            let file_name = entry.file_name();
+            let ours = file_name.to_str().is_some_and(|n| n.starts_with(PREFIX) && n.ends_with(SUFFIX));
+            if ours && let Err(e) = remove_stale(&entry.path()) {
+                log::warn!("{}", e.sentence());
+            }
+        }
+    }
+}
+
+impl Drop for Placed {
+    fn drop(&mut self) {
+        if let Err(e) = std::fs::remove_file(&self.path) {
+            log::warn!("{}", file("remove", &self.path)(e).sentence());
+        }
+    }
+}
+
+/// Whether the name in a remoteproc's `firmware` is one that a micad has made up.
+pub(super) fn is_ours(name: &str) -> bool {
+    name.starts_with(PREFIX) && name.ends_with(SUFFIX)
+}
+
+/// Opens the client's firmware. A fifo in its place must not block the daemon.
+fn open_regular(path: &Path) -> Result<File> {
+    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let opened = OpenOptions::new().read(true).custom_flags(nonblocking).open(path);
+    let opened = opened.map_err(|e| match e.kind() {
+        ErrorKind::NotFound => Error::NoSuchFile(path.to_owned()),
+        _ => file("read", path)(e),
+    })?;
+    if !opened.metadata().map_err(file("read", path))?.is_file() {
+        let problem = "it is no regular file".to_owned();
+        return Err(Error::Firmware { path: path.to_owned(), pedestal: super::NAME, problem });
+    }
+    Ok(opened)
+}
+
+fn lock(copy: &File, path: &Path) -> Result<File> {
+    let locked = copy.try_clone().map_err(file("lock", path))?;
+    rustix::fs::flock(&locked, FlockOperation::NonBlockingLockExclusive)
+        .map_err(|e| file("lock", path)(e.into()))?;
+    Ok(locked)
+}
+
+fn remove_stale(path: &Path) -> Result<()> {
+    let opened = match File::open(path) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(file("read", path))?,
+    };
+    if rustix::fs::flock(&opened, FlockOperation::NonBlockingLockExclusive).is_err() {
+        return Ok(());
+    }
+    log::info!("removing {}, which an earlier daemon left", path.display());
+    std::fs::remove_file(path).map_err(file("remove", path))
+}
