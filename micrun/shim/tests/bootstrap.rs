@@ -1,5 +1,7 @@
 //! The binary as containerd runs it: `start`, `-info`, and the server that `start` leaves behind.
 
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
