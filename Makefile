@@ -12,7 +12,7 @@ CARGO_FLAGS := $(if $(CI),--locked)
 DIST_PACKAGES := containerd-shim-mica-v2 micad micrun-image-builder
 DIST_BINARIES := containerd-shim-mica-v2 micad mica micrun-image-builder
 # Every shell script of the tree, by its first line.
-SCRIPTS = git ls-files --cached --others --exclude-standard | xargs grep -lE '^#!.*sh( |$$)'
+SCRIPTS = git ls-files --cached --others --exclude-standard | xargs grep -slE '^#!.*sh( |$$)'
 DESTDIR ?=
 PREFIX ?= /usr/local
 
@@ -63,6 +63,7 @@ dist: tools ## build the shipped binaries (size profile) and print their sizes
 install: dist ## install the shipped binaries and the unit below DESTDIR and PREFIX
 	@install -D -m 755 -t '$(DESTDIR)$(PREFIX)/bin' $(addprefix target/dist/,$(DIST_BINARIES))
 	@install -D -m 644 -t '$(DESTDIR)$(PREFIX)/lib/systemd/system' micrun/micad/systemd/micad.service
+	@sed -i 's|=/usr/bin/micad|=$(PREFIX)/bin/micad|' '$(DESTDIR)$(PREFIX)/lib/systemd/system/micad.service'
 
 clean: ## remove what was built; what was downloaded stays in .cache
 	@cargo clean --quiet

@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Read, Write, stdin, stdout};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use sha2::{Digest, Sha256};
@@ -62,7 +62,8 @@ fn address(args: &Args, caller: &Caller, bundle: &Path) -> Result<String> {
 /// Starts the server, detached, with its listening socket as stdin: a connection made from now on waits there.
 fn spawn(args: &Args, caller: &Caller, bundle: &Path, socket: &Path) -> Result<()> {
     let listener = listen(socket)?;
-    let program = PathBuf::from("/proc/self/exe");
+    // By its own name, so that an operator finds it in `ps`.
+    let program = std::env::current_exe().map_err(Error::io("find", "/proc/self/exe"))?;
     let mut command = Command::new(&program);
     command
         .args(["-namespace", &args.namespace, "-id", &args.id, "-address", &args.address])
