@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Start and stop of firmware on the core.
+ */
+#include <linux/cpu.h>
+#include <linux/cpumask.h>
+#include <linux/delay.h>
+#include <linux/jiffies.h>
+#include <linux/module.h>
+#include <linux/remoteproc.h>
+#include <linux/slab.h>
+
+#include "memory.h"
+#include "mica_rproc.h"
+#include "monitor.h"
+
+/* The convention of MICA firmware: a PSCI function in the table's reserved[0] */
+#define MICA_REQUEST_RUN	0xc4000003	/* CPU_ON */
+#define MICA_REQUEST_STOP	0x84000002	/* CPU_OFF */
+
+#define KILL_TIMEOUT_MS	1000
+#define KILLED_STATUS	137	/* 128 + SIGKILL */
+
+static unsigned int stop_timeout_ms = 1000;
+module_param(stop_timeout_ms, uint, 0644);
+MODULE_PARM_DESC(stop_timeout_ms, "how long firmware may take to go off when asked to stop");
+
+/* Moves on to a phase, unless somebody else was quicker. */
+bool mica_enter(struct mica_rproc *mica, enum mica_phase from,
+		enum mica_phase to)
+{
+	bool moved;
+
+	spin_lock(&mica->lock);
+	moved = mica->phase == from;
+	if (moved)
+		WRITE_ONCE(mica->phase, to);
+	spin_unlock(&mica->lock);
+	return moved;
+}
+
+/* The core is off and cleaned up: it may be started again or be Linux's. */
+void mica_release(struct mica_rproc *mica)
+{
+	spin_lock(&mica->lock);
+	WRITE_ONCE(mica->phase, MICA_IDLE);
+	spin_unlock(&mica->lock);
+	module_put(THIS_MODULE);
+}
+
+static void mica_request(struct mica_rproc *mica, u32 request)
+{
+	WRITE_ONCE(mica->table->reserved[0], request);
+	mica_doorbell_wake(mica);
+}
+
+/*
+ * The core frees carveouts only of firmware that it has parsed: so they are not
+ * added before, in rproc_ops.prepare.
+ */
+static int mica_parse(struct rproc *rproc, const struct firmware *fw)
+{
+	int ret;
+
+	ret = mica_elf_parse(rproc, fw);
+	if (ret)
+		return ret;
+	ret = mica_memory_add_carveouts(rproc->priv);
+	if (ret) {
+		kfree(rproc->cached_table);
+		rproc->cached_table = NULL;
+		rproc->table_ptr = NULL;
+	}
+	return ret;
+}
+
+static int mica_unprepare(struct rproc *rproc)
+{
+	mica_doorbell_remove(rproc->priv);
+	return 0;
+}
+
+static int mica_load(struct rproc *rproc, const struct firmware *fw)
+{
+	struct mica_rproc *mica = rproc->priv;
+	int ret;
+
+	if (READ_ONCE(mica->phase) != MICA_IDLE) {
+		dev_err(&rproc->dev, "CPU%u still runs the previous firmware\n",
+			mica->cpu);
+		return -EBUSY;
+	}
+	ret = mica_elf_load(mica, fw);
+	if (ret)
+		return ret;
+	mica_doorbell_add(mica);
+	return 0;
+}
+
+/* Hotplug is locked: Linux cannot take the core between the check and CPU_ON. */
+static int mica_power_on(struct mica_rproc *mica)
+{
+	struct device *dev = &mica->rproc->dev;
+	int state = mica_psci_core_state(mica->mpidr);
+	int ret;
+
+	if (cpu_online(mica->cpu)) {
+		dev_err(dev, "CPU%u is used by Linux: take it offline first\n",
+			mica->cpu);
+		return -EBUSY;
+	}
+	if (state != MICA_CORE_OFF) {
+		dev_err(dev, "CPU%u is not off (PSCI state %d)\n", mica->cpu,
+			state);
+		return state < 0 ? state : -EBUSY;
+	}
+	if (!mica_enter(mica, MICA_IDLE, MICA_RUNNING))
+		return -EBUSY;
+	mica->exit = (struct mica_exit){ .reason = MICA_EXIT_NONE };
+	mica_gic_reset(mica);
+	ret = mica_psci_cpu_on(mica->mpidr,
+			       mica_monitor_install(mica,
+						    mica->rproc->bootaddr));
+	if (ret) {
+		dev_err(dev, "CPU%u does not go on: %d\n", mica->cpu, ret);
+		mica_enter(mica, MICA_RUNNING, MICA_IDLE);
+	}
+	return ret;
+}
+
+static int mica_start(struct rproc *rproc)
+{
+	struct mica_rproc *mica = rproc->priv;
+	int ret;
+
+	mica->table = rproc->table_ptr;
+	if (!mica->table)
+		return -EINVAL;
+	/* While firmware runs there is no unloading: nobody could stop it. */
+	__module_get(THIS_MODULE);
+
+	cpus_read_lock();
+	ret = mica_power_on(mica);
+	cpus_read_unlock();
+	if (ret) {
+		module_put(THIS_MODULE);
+		return ret;
+	}
+	mica_request(mica, MICA_REQUEST_RUN);
+	mica_watch_start(mica);
+	return 0;
+}
+
+static bool mica_wait_off(struct mica_rproc *mica, unsigned int ms)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(ms);
+
+	for (;;) {
+		bool last = time_after(jiffies, end);
+
+		if (mica_psci_core_state(mica->mpidr) == MICA_CORE_OFF)
+			return true;
+		if (last)
+			return false;
+		usleep_range(200, 1000);
+	}
+}
+
+/* Firmware gets a chance to end by itself. Not so if it does not use it. */
+static int mica_power_off(struct mica_rproc *mica)
+{
+	if (mica_monitor_paused(mica))
+		mica_monitor_resume(mica);
+	mica_request(mica, MICA_REQUEST_STOP);
+	if (mica_wait_off(mica, READ_ONCE(stop_timeout_ms))) {
+		mica->exit = mica_read_exit(mica);
+		if (mica->exit.reason == MICA_EXIT_EXITED)
+			mica->exit.reason = MICA_EXIT_STOPPED;
+		return 0;
+	}
+	if (!mica_monitor_kill(mica) && mica_wait_off(mica, KILL_TIMEOUT_MS)) {
+		mica->exit = (struct mica_exit){
+			.reason = MICA_EXIT_KILLED,
+			.status = KILLED_STATUS,
+		};
+		return 0;
+	}
+	dev_err(&mica->rproc->dev, "CPU%u does not go off: its firmware ignores the request to stop\n",
+		mica->cpu);
+	return -ETIMEDOUT;
+}
+
+/*
+ * The remoteproc core has put rproc->table_ptr back to its own copy by now:
+ * mica->table is what the firmware sees.
+ */
+static int mica_stop(struct rproc *rproc)
+{
+	struct mica_rproc *mica = rproc->priv;
+	int ret;
+
+	if (mica_enter(mica, MICA_CRASHED, MICA_STOPPING)) {
+		mica_watch_stop(mica);
+		mica_release(mica);
+		return 0;
+	}
+	/* Off already; the watch releases the core. */
+	if (!mica_enter(mica, MICA_RUNNING, MICA_STOPPING))
+		return 0;
+
+	ret = mica_power_off(mica);
+	if (ret) {
+		mica_enter(mica, MICA_STOPPING, MICA_RUNNING);
+		mica_watch_start(mica);
+		return ret;
+	}
+	mica_watch_stop(mica);
+	mica_release(mica);
+	return 0;
+}
+
+static void mica_kick(struct rproc *rproc, int vqid)
+{
+	mica_doorbell_wake(rproc->priv);
+}
+
+static void *mica_da_to_va(struct rproc *rproc, u64 da, size_t len,
+			   bool *is_iomem)
+{
+	return mica_memory_va(rproc->priv, da, len);
+}
+
+const struct rproc_ops mica_ops = {
+	.unprepare = mica_unprepare,
+	.start = mica_start,
+	.stop = mica_stop,
+	.kick = mica_kick,
+	.da_to_va = mica_da_to_va,
+	.sanity_check = mica_elf_check,
+	.get_boot_addr = mica_elf_entry,
+	.parse_fw = mica_parse,
+	.load = mica_load,
+	.find_loaded_rsc_table = mica_elf_loaded_table,
+};

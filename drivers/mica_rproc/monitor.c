@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Linux's side of the monitor at EL2 of the spare core.
+ */
+#include <linux/delay.h>
+#include <linux/errno.h>
+#include <linux/io.h>
+#include <linux/jiffies.h>
+#include <linux/string.h>
+
+#include "mica_rproc.h"
+#include "monitor.h"
+
+#define COMMAND_TIMEOUT_MS	1000
+
+static void *control_at(struct mica_rproc *mica, size_t offset)
+{
+	return mica->monitor.va + mica_monitor_control_offset + offset;
+}
+
+static u32 monitor_state(struct mica_rproc *mica)
+{
+	if (!mica->monitor.va)
+		return MONITOR_STATE_NONE;
+	return READ_ONCE(*(u32 *)control_at(mica, MONITOR_STATE));
+}
+
+/*
+ * Puts a fresh monitor into its memory, if the instance has any. Returns where
+ * the core has to start.
+ */
+phys_addr_t mica_monitor_install(struct mica_rproc *mica, u64 entry)
+{
+	if (!mica->monitor.va)
+		return entry;
+	memcpy(mica->monitor.va, mica_monitor_code,
+	       mica_monitor_code_end - mica_monitor_code);
+	WRITE_ONCE(*(u64 *)control_at(mica, MONITOR_ENTRY), entry);
+	return mica->monitor.base;
+}
+
+bool mica_monitor_paused(struct mica_rproc *mica)
+{
+	return monitor_state(mica) == MONITOR_STATE_PAUSED;
+}
+
+bool mica_monitor_active(struct mica_rproc *mica)
+{
+	return monitor_state(mica) == MONITOR_STATE_RUNNING ||
+	       mica_monitor_paused(mica);
+}
+
+static int monitor_command(struct mica_rproc *mica, u32 command, u32 state)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(COMMAND_TIMEOUT_MS);
+
+	if (!mica_monitor_active(mica))
+		return -EOPNOTSUPP;
+	WRITE_ONCE(*(u32 *)control_at(mica, MONITOR_COMMAND), command);
+	/* The firmware may have switched the interrupt off. */
+	mica_gic_enable_sgi(mica, MONITOR_SGI);
+	mica_doorbell_ring(mica, MONITOR_SGI);
+	while (monitor_state(mica) != state) {
+		if (time_after(jiffies, end)) {
+			dev_err(&mica->rproc->dev,
+				"the monitor of CPU%u does not answer\n",
+				mica->cpu);
+			return -ETIMEDOUT;
+		}
+		usleep_range(20, 100);
+	}
+	return 0;
+}
+
+/* Switches the core off, whatever the firmware does. */
+int mica_monitor_kill(struct mica_rproc *mica)
+{
+	return monitor_command(mica, MONITOR_COMMAND_OFF, MONITOR_STATE_OFF);
+}
+
+int mica_monitor_pause(struct mica_rproc *mica)
+{
+	return monitor_command(mica, MONITOR_COMMAND_PAUSE,
+			       MONITOR_STATE_PAUSED);
+}
+
+int mica_monitor_resume(struct mica_rproc *mica)
+{
+	return monitor_command(mica, MONITOR_COMMAND_RESUME,
+			       MONITOR_STATE_RUNNING);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the driver and the monitor at EL2 share. Also read by the assembler.
+ */
+#ifndef MICA_RPROC_MONITOR_H
+#define MICA_RPROC_MONITOR_H
+
+#define MONITOR_SGI	15	/* of Linux, to the monitor */
+
+/* The control block, by offsets. Addresses and times have 64 bits. */
+#define MONITOR_ENTRY		0	/* where the firmware starts */
+#define MONITOR_PAUSED_AT	8	/* CNTPCT_EL0 */
+#define MONITOR_COMMAND		16
+#define MONITOR_STATE		20
+#define MONITOR_CONTROL_SIZE	32
+
+#define MONITOR_COMMAND_OFF	1
+#define MONITOR_COMMAND_PAUSE	2
+#define MONITOR_COMMAND_RESUME	3
+
+#define MONITOR_STATE_NONE	0	/* not entered yet */
+#define MONITOR_STATE_NO_EL2	1	/* the core starts at EL1: no monitor */
+#define MONITOR_STATE_RUNNING	2
+#define MONITOR_STATE_PAUSED	3
+#define MONITOR_STATE_OFF	4
+
+#ifndef __ASSEMBLY__
+
+#include <linux/types.h>
+
+struct mica_rproc;
+
+/* monitor_code.S */
+extern const char mica_monitor_code[], mica_monitor_code_end[];
+extern const u64 mica_monitor_control_offset;
+
+/* monitor.c */
+phys_addr_t mica_monitor_install(struct mica_rproc *mica, u64 entry);
+bool mica_monitor_active(struct mica_rproc *mica);
+bool mica_monitor_paused(struct mica_rproc *mica);
+int mica_monitor_kill(struct mica_rproc *mica);
+int mica_monitor_pause(struct mica_rproc *mica);
+int mica_monitor_resume(struct mica_rproc *mica);
+
+#endif
+#endif
