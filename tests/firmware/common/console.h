@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The firmware's terminal. Each image links one implementation: console_pl011.c.
+// The firmware's terminal. Each image links one implementation: on a serial port, on rpmsg, or in the trace buffer.
 #ifndef CONSOLE_H
 #define CONSOLE_H
 

@@ -25,8 +25,11 @@
 // At the same offsets in the distributor (shared interrupts) and the SGI frame (the core's own).
 #define GIC_IGROUPR(n)		(0x0080 + 4ul * ((n) / 32))
 #define GIC_ISENABLER(n)	(0x0100 + 4ul * ((n) / 32))
+#define GIC_ICENABLER(n)	(0x0180 + 4ul * ((n) / 32))
+#define GIC_ICACTIVER(n)	(0x0380 + 4ul * ((n) / 32))
 #define GIC_IPRIORITYR(n)	(0x0400 + (n))
 
+#define PRIVATE_PERIPHERALS	0xffff0000u // INTID 16 to 31
 #define FIRST_SHARED		32u
 #define PRIORITY_ALL		0xff
 
@@ -65,18 +68,35 @@ void gic_enable_distributor(void)
 		;
 }
 
+// An interrupt whose handler did not return, but switched the core off, would stay active and never come again.
+static void quieten(void)
+{
+	write32(redistributor + GICR_SGI_FRAME + GIC_ICENABLER(0), PRIVATE_PERIPHERALS);
+	write32(redistributor + GICR_SGI_FRAME + GIC_ICACTIVER(0), 0xffffffff);
+}
+
 void gic_init_core(void)
 {
 	redistributor = find_redistributor();
 	write32(redistributor + GICR_WAKER, read32(redistributor + GICR_WAKER) & ~GICR_WAKER_SLEEP);
 	while (read32(redistributor + GICR_WAKER) & GICR_WAKER_ASLEEP)
 		;
+	quieten();
 
 	write_sysreg(s3_0_c12_c12_5, 7); // ICC_SRE_EL1: system registers, no bypass
 	isb();
 	write_sysreg(s3_0_c12_c12_3, 0);	    // ICC_BPR1_EL1: every priority bit preempts
 	write_sysreg(s3_0_c4_c6_0, PRIORITY_ALL);   // ICC_PMR_EL1
 	write_sysreg(s3_0_c12_c12_7, 1);	    // ICC_IGRPEN1_EL1
+	isb();
+}
+
+void gic_leave_core(void)
+{
+	if (!redistributor)
+		return;
+	quieten();
+	write_sysreg(s3_0_c12_c12_7, 0); // ICC_IGRPEN1_EL1
 	isb();
 }
 

@@ -13,7 +13,11 @@ bool gic_present(void);
 // distributor is on already, and not ours to touch.
 void gic_enable_distributor(void);
 
+// Starts with every private peripheral interrupt off and none active, whatever the core was used for before.
 void gic_init_core(void);
+
+// Leaves the core's interrupts off, for whoever uses the core next.
+void gic_leave_core(void);
 
 // Enables an interrupt as level-triggered Group 1: of the core itself (INTID 16 to 31) or shared (32 and
 // up, routed to this core).

@@ -39,6 +39,14 @@
 #define configUNIQUE_INTERRUPT_PRIORITIES	32
 #define configMAX_API_CALL_INTERRUPT_PRIORITY	20
 
+#ifdef SPARE_CORE
+#define INCLUDE_xTaskGetCurrentTaskHandle	1
+#define INCLUDE_xTaskDelayUntil			1
+#define INCLUDE_vTaskDelay			1
+#define INCLUDE_vTaskPrioritySet		1
+#define INCLUDE_uxTaskPriorityGet		1
+#endif
+
 void setup_tick_interrupt(void);
 #define configSETUP_TICK_INTERRUPT()		setup_tick_interrupt()
 #define configCLEAR_TICK_INTERRUPT()		timer_rearm()

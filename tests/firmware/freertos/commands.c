@@ -6,6 +6,7 @@
 #include "console.h"
 #include "exit_record.h"
 #include "io.h"
+#include "jitter.h"
 #include "shell.h"
 #include "timer.h"
 
@@ -14,8 +15,7 @@
 
 #define MAX_TASKS 8
 
-// Reads a decimal number no greater than max; false if the text is none.
-static bool parse_number(const char *text, unsigned long max, unsigned long *number)
+bool parse_number(const char *text, unsigned long max, unsigned long *number)
 {
 	unsigned long value = 0;
 
@@ -63,7 +63,7 @@ static void echo(const char *arguments)
 static void ps(const char *arguments)
 {
 	static const char *const states[] = { "running", "ready", "blocked", "suspended", "deleted", "invalid" };
-	static TaskStatus_t tasks[MAX_TASKS];
+	TaskStatus_t tasks[MAX_TASKS];
 	uint64_t total;
 	UBaseType_t count = uxTaskGetSystemState(tasks, MAX_TASKS, &total);
 
@@ -99,6 +99,7 @@ static void spin(const char *arguments)
 {
 	(void)arguments;
 	console_printf("spinning with interrupts masked\n");
+	console_flush();
 	mask_interrupts();
 	for (;;)
 		;
@@ -126,5 +127,8 @@ const struct command commands[] = {
 	{ "crash", "", "write to an address where nothing is", crash },
 	{ "spin", "", "mask interrupts and loop for ever", spin },
 	{ "flood", "N", "print N numbered lines as fast as possible", flood },
+#ifdef SPARE_CORE
+	{ "jitter", "[N]", "measure how late a task wakes up in N ticks (100 if missing)", jitter },
+#endif
 	{ 0 },
 };

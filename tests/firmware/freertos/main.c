@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The demo as the owner of its machine, a microVM.
 #include <FreeRTOS.h>
 #include <task.h>
 
@@ -8,35 +9,9 @@
 #include "io.h"
 #include "shell.h"
 
-#define SHELL_STACK_WORDS 1024
-#define SHELL_PRIORITY	  (tskIDLE_PRIORITY + 1)
+#define SHELL_PRIORITY (tskIDLE_PRIORITY + 1)
 
 extern char _freertos_vector_table[];
-
-// Hooks that the kernel calls by these names.
-void vApplicationIdleHook(void);
-void vApplicationStackOverflowHook(TaskHandle_t task, char *name);
-
-void vApplicationIdleHook(void)
-{
-	// Without it the loop of the idle task keeps a core of the host busy.
-	wfi();
-}
-
-void vApplicationStackOverflowHook(TaskHandle_t task, char *name)
-{
-	(void)task;
-	console_printf("\nThe stack of task %s overflowed.", name);
-	panic("stack overflow");
-}
-
-static void shell_task(void *argument)
-{
-	(void)argument;
-	console_printf("micrun FreeRTOS demo\n"
-		       "FreeRTOS " tskKERNEL_VERSION_NUMBER ", aarch64; help lists the commands\n");
-	shell_run();
-}
 
 int main(void)
 {

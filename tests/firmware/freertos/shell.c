@@ -2,15 +2,24 @@
 // The line editor and the dispatch of commands, on whatever console is linked.
 #include "shell.h"
 
+#include <FreeRTOS.h>
 #include <stdbool.h>
 #include <string.h>
+#include <task.h>
 
 #include "console.h"
 
+#define GREETING	"micrun FreeRTOS demo\n" \
+			"FreeRTOS " tskKERNEL_VERSION_NUMBER ", aarch64; help lists the commands\n"
 #define PROMPT		"micrun> "
 #define LINE_MAX	256
 #define BACKSPACE	0x08
 #define DELETE		0x7f
+
+struct shell {
+	char line[LINE_MAX + 1];
+	bool after_cr; // was the last byte of the line before
+};
 
 static bool is_continuation(char c)
 {
@@ -30,17 +39,17 @@ static size_t erase(const char *line, size_t len)
 }
 
 // Reads a line and echoes it. CR, LF and CR LF each end a line. False if it was longer than the buffer.
-static bool read_line(char *line)
+static bool read_line(struct shell *shell)
 {
-	static bool after_cr;
+	char *line = shell->line;
 	size_t len = 0;
 	bool fits = true;
 
 	for (;;) {
 		char c = (char)console_get();
-		bool second_of_pair = c == '\n' && after_cr;
+		bool second_of_pair = c == '\n' && shell->after_cr;
 
-		after_cr = c == '\r';
+		shell->after_cr = c == '\r';
 		if (second_of_pair)
 			continue;
 		if (c == '\r' || c == '\n')
@@ -95,14 +104,16 @@ static void run_line(char *line)
 	console_printf("%s: no such command; help lists them\n", name);
 }
 
-_Noreturn void shell_run(void)
+_Noreturn void shell_task(void *unused)
 {
-	static char line[LINE_MAX + 1];
+	struct shell shell = { 0 };
 
+	(void)unused;
+	console_printf(GREETING);
 	for (;;) {
 		console_printf(PROMPT);
-		if (read_line(line))
-			run_line(line);
+		if (read_line(&shell))
+			run_line(shell.line);
 		else
 			console_printf("The line is longer than %lu bytes and was not run.\n", (unsigned long)LINE_MAX);
 	}

@@ -2,6 +2,8 @@
 #ifndef SHELL_H
 #define SHELL_H
 
+#include <stdbool.h>
+
 struct command {
 	const char *name;
 	const char *arguments;
@@ -10,10 +12,15 @@ struct command {
 	void (*run)(const char *arguments);
 };
 
+// Reads a decimal number no greater than max; false if the text is none.
+bool parse_number(const char *text, unsigned long max, unsigned long *number);
+
 // In commands.c; ends with an entry without a name.
 extern const struct command commands[];
 
-// Reads and runs commands for ever.
-_Noreturn void shell_run(void);
+#define SHELL_STACK_WORDS 1024
+
+// A task that greets, then reads and runs commands for ever, on the console of its own.
+_Noreturn void shell_task(void *unused);
 
 #endif

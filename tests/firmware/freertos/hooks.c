@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the kernel calls by name.
+#include <FreeRTOS.h>
+#include <task.h>
+
+#include "console.h"
+#include "fault.h"
+#include "io.h"
+
+void vApplicationIdleHook(void);
+void vApplicationStackOverflowHook(TaskHandle_t task, char *name);
+
+void vApplicationIdleHook(void)
+{
+	// Without it the loop of the idle task keeps a core of the host busy.
+	wfi();
+}
+
+void vApplicationStackOverflowHook(TaskHandle_t task, char *name)
+{
+	(void)task;
+	console_printf("\nThe stack of task %s overflowed.", name);
+	panic("stack overflow");
+}
