@@ -12,7 +12,7 @@ CARGO_FLAGS := $(if $(CI),--locked)
 DIST_PACKAGES := containerd-shim-mica-v2 micad micrun-image-builder
 DIST_BINARIES := containerd-shim-mica-v2 micad mica micrun-image-builder
 # Every shell script of the tree, by its first line.
-SCRIPTS = git ls-files --cached --others --exclude-standard | xargs grep -slE '^#!.*sh( |$$)'
+SCRIPTS = git ls-files --cached --others --exclude-standard | { xargs grep -slE '^\#!.*sh( |$$)' || true; }
 DESTDIR ?=
 PREFIX ?= /usr/local
 
