@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use containerd_shim_protos::events::task::{TaskDelete, TaskExit, TaskStart};
+use containerd_shim_protos::events::task::{TaskDelete, TaskExit, TaskPaused, TaskResumed, TaskStart};
 use containerd_shim_protos::protobuf::well_known_types::timestamp::Timestamp;
 use nix::libc::{SIGINT, SIGKILL, SIGTERM};
 use tokio::net::unix::pipe::Sender;
@@ -103,7 +103,7 @@ impl Container {
                 self.finish(context, exit::signalled(signal));
                 return Ok(());
             }
-            State::Starting | State::Running => {}
+            State::Starting | State::Running | State::Paused => {}
         }
         self.lock().signal.get_or_insert(signal);
         log::info!("signal {signal} stops {}", self.id);
@@ -112,6 +112,30 @@ impl Container {
             Ok(()) | Err(libmica::Error::ClientNotFound { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Freezes the RTOS.
+    pub(crate) async fn pause(&self, context: &Context) -> Result<()> {
+        self.state().check_pausable(&self.id)?;
+        context.mica.pause(&self.id).await?;
+        if self.lock().state.paused() {
+            let mut event = TaskPaused::new();
+            event.container_id.clone_from(&self.id);
+            context.events.publish(Event::Paused(event));
+        }
+        Ok(())
+    }
+
+    /// Lets the frozen RTOS go on.
+    pub(crate) async fn resume(&self, context: &Context) -> Result<()> {
+        self.state().check_resumable(&self.id)?;
+        context.mica.resume(&self.id).await?;
+        if self.lock().state.resumed() {
+            let mut event = TaskResumed::new();
+            event.container_id.clone_from(&self.id);
+            context.events.publish(Event::Resumed(event));
+        }
+        Ok(())
     }
 
     /// Waits for the end.

@@ -10,7 +10,9 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use containerd_shim_protos::api::ForwardRequest;
-use containerd_shim_protos::events::task::{TaskCreate, TaskDelete, TaskExit, TaskStart};
+use containerd_shim_protos::events::task::{
+    TaskCreate, TaskDelete, TaskExit, TaskPaused, TaskResumed, TaskStart,
+};
 use containerd_shim_protos::protobuf::MessageDyn;
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
 use containerd_shim_protos::protobuf::well_known_types::timestamp::Timestamp;
@@ -33,6 +35,10 @@ pub(crate) enum Event {
     Create(TaskCreate),
     /// Its process was started.
     Start(TaskStart),
+    /// Its process was frozen.
+    Paused(TaskPaused),
+    /// Its process goes on.
+    Resumed(TaskResumed),
     /// Its process has ended.
     Exit(TaskExit),
     /// It was deleted.
@@ -45,6 +51,8 @@ impl Event {
         match self {
             Self::Create(_) => topics::TASK_CREATE_EVENT_TOPIC,
             Self::Start(_) => topics::TASK_START_EVENT_TOPIC,
+            Self::Paused(_) => topics::TASK_PAUSED_EVENT_TOPIC,
+            Self::Resumed(_) => topics::TASK_RESUMED_EVENT_TOPIC,
             Self::Exit(_) => topics::TASK_EXIT_EVENT_TOPIC,
             Self::Delete(_) => topics::TASK_DELETE_EVENT_TOPIC,
         }
@@ -54,6 +62,8 @@ impl Event {
         match self {
             Self::Create(message) => message,
             Self::Start(message) => message,
+            Self::Paused(message) => message,
+            Self::Resumed(message) => message,
             Self::Exit(message) => message,
             Self::Delete(message) => message,
         }

@@ -16,6 +16,10 @@ pub(crate) trait Mica: Send + Sync {
     async fn stop(&self, name: &str) -> Result<(), Error>;
     /// Ends it, if need be, and forgets it.
     async fn remove(&self, name: &str) -> Result<(), Error>;
+    /// Freezes it.
+    async fn pause(&self, name: &str) -> Result<(), Error>;
+    /// Lets it go on.
+    async fn resume(&self, name: &str) -> Result<(), Error>;
     /// Asks for its state and its console.
     async fn status(&self, name: &str) -> Result<ClientStatus, Error>;
     /// Waits for its end.
@@ -38,6 +42,14 @@ impl Mica for Client {
 
     async fn remove(&self, name: &str) -> Result<(), Error> {
         self.remove(name).await
+    }
+
+    async fn pause(&self, name: &str) -> Result<(), Error> {
+        self.pause(name).await
+    }
+
+    async fn resume(&self, name: &str) -> Result<(), Error> {
+        self.resume(name).await
     }
 
     async fn status(&self, name: &str) -> Result<ClientStatus, Error> {

@@ -185,12 +185,18 @@ impl Task for TaskService {
         unimplemented(EXEC)
     }
 
-    async fn pause(&self, _: &TtrpcContext, _: PauseRequest) -> ttrpc::Result<Empty> {
-        unimplemented("this version of micrun does not pause an RTOS")
+    async fn pause(&self, _: &TtrpcContext, request: PauseRequest) -> ttrpc::Result<Empty> {
+        let container = self.containers.find(&request.id)?;
+        let context = Arc::clone(&self.context);
+        whole(async move { container.pause(&context).await }).await?;
+        Ok(Empty::new())
     }
 
-    async fn resume(&self, _: &TtrpcContext, _: ResumeRequest) -> ttrpc::Result<Empty> {
-        unimplemented("this version of micrun does not pause an RTOS, so there is nothing to resume")
+    async fn resume(&self, _: &TtrpcContext, request: ResumeRequest) -> ttrpc::Result<Empty> {
+        let container = self.containers.find(&request.id)?;
+        let context = Arc::clone(&self.context);
+        whole(async move { container.resume(&context).await }).await?;
+        Ok(Empty::new())
     }
 
     async fn checkpoint(&self, _: &TtrpcContext, _: CheckpointTaskRequest) -> ttrpc::Result<Empty> {

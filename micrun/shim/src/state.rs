@@ -24,6 +24,8 @@ pub(crate) enum State {
     Starting,
     /// The RTOS runs.
     Running,
+    /// The RTOS is frozen.
+    Paused,
     /// The RTOS has ended and its output has been delivered.
     Stopped(Exit),
     /// The client and its files are being removed.
@@ -37,6 +39,7 @@ impl State {
             Self::Created => "created",
             Self::Starting => "starting",
             Self::Running => "running",
+            Self::Paused => "paused",
             Self::Stopped(_) => "stopped",
             Self::Deleting(_) => "being deleted",
         }
@@ -47,6 +50,7 @@ impl State {
         match self {
             Self::Created | Self::Starting => Status::CREATED,
             Self::Running => Status::RUNNING,
+            Self::Paused => Status::PAUSED,
             Self::Stopped(_) | Self::Deleting(_) => Status::STOPPED,
         }
     }
@@ -76,11 +80,41 @@ impl State {
         }
     }
 
-    /// Created, Starting or Running -> Stopped. False when the task had already ended.
+    /// Whether Pause may be tried; it is done only once the daemon has done it.
+    pub(crate) fn check_pausable(&self, id: &str) -> Result<()> {
+        if matches!(self, Self::Running) { Ok(()) } else { Err(self.refuse(id, "paused")) }
+    }
+
+    /// Whether Resume may be tried.
+    pub(crate) fn check_resumable(&self, id: &str) -> Result<()> {
+        if matches!(self, Self::Paused) { Ok(()) } else { Err(self.refuse(id, "resumed")) }
+    }
+
+    /// Running -> Paused. False when the task has ended meanwhile.
+    #[must_use]
+    pub(crate) fn paused(&mut self) -> bool {
+        self.exchange(&Self::Running, Self::Paused)
+    }
+
+    /// Paused -> Running. False when the task has ended meanwhile.
+    #[must_use]
+    pub(crate) fn resumed(&mut self) -> bool {
+        self.exchange(&Self::Paused, Self::Running)
+    }
+
+    fn exchange(&mut self, from: &Self, to: Self) -> bool {
+        let matched = self == from;
+        if matched {
+            *self = to;
+        }
+        matched
+    }
+
+    /// Created, Starting, Running or Paused -> Stopped. False when the task had already ended.
     #[must_use]
     pub(crate) fn stopped(&mut self, exit: Exit) -> bool {
         match self {
-            Self::Created | Self::Starting | Self::Running => {
+            Self::Created | Self::Starting | Self::Running | Self::Paused => {
                 *self = Self::Stopped(exit);
                 true
             }

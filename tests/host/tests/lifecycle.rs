@@ -4,6 +4,7 @@ use micrun_host_tests::Host;
 use micrun_host_tests::containerd::{ctr, ctr_piped};
 use micrun_host_tests::firmware::{BANNER, PROMPT};
 use micrun_host_tests::host::{DEMO, MICA};
+use micrun_host_tests::micad::mica;
 
 /// Runs one shell command of the demo, which ends the firmware; answers the exit status of `ctr run`.
 fn status_after(command: &str) -> i32 {
@@ -69,6 +70,25 @@ fn another_signal_is_accepted_and_changes_nothing() {
     console.send("echo still here\r");
     console.expect("\nstill here\r\n");
     assert_eq!(host.task_state("rtos").as_deref(), Some("RUNNING"));
+}
+
+/// Frozen, it neither reads nor writes; what was typed meanwhile is answered when it goes on.
+#[test]
+fn a_paused_firmware_stands_still_until_it_is_resumed() {
+    let host = Host::start();
+    let mut console = host.run_demo("rtos");
+    console.expect(PROMPT);
+    ctr(&["tasks", "pause", "rtos"]).success();
+    assert_eq!(host.task_state("rtos").as_deref(), Some("PAUSED"));
+    assert!(mica(&["status", "rtos"]).success().contains("Suspended"));
+    console.send("echo typed while asleep\r");
+    ctr(&["tasks", "resume", "rtos"]).success();
+    console.expect("\ntyped while asleep\r\n");
+    ctr(&["tasks", "pause", "rtos"]).success();
+    host.kill("rtos", "SIGTERM");
+    assert_eq!(console.wait(), 143, "a paused firmware can be stopped");
+    host.delete_container("rtos");
+    host.assert_clean();
 }
 
 #[test]

@@ -113,3 +113,19 @@ async fn a_task_killed_before_it_ran_ends_without_the_daemon() {
     assert_eq!(f.daemon.count("stop"), 0);
     assert_eq!(f.read_stdout().await, "");
 }
+
+#[tokio::test]
+async fn only_a_running_task_pauses_and_only_a_paused_one_resumes() {
+    let mut f = Fixture::new(Script::default());
+    f.create().await.unwrap();
+    assert_eq!(code(f.pause().await), Code::FAILED_PRECONDITION);
+    f.start().await.unwrap();
+    assert_eq!(code(f.resume().await), Code::FAILED_PRECONDITION);
+    f.pause().await.unwrap();
+    assert_eq!(code(f.pause().await), Code::FAILED_PRECONDITION);
+    f.resume().await.unwrap();
+    f.pause().await.unwrap();
+    f.kill(9).await.unwrap();
+    assert_eq!(f.wait().await, 137);
+    assert_eq!(f.events(), ["create", "start", "paused", "resumed", "paused", "exit 137"]);
+}

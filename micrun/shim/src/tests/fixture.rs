@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use containerd_shim_protos::api::{CreateTaskRequest, DeleteRequest, KillRequest, StartRequest, WaitRequest};
+use containerd_shim_protos::api::{
+    CreateTaskRequest, DeleteRequest, KillRequest, PauseRequest, ResumeRequest, StartRequest, WaitRequest,
+};
 use containerd_shim_protos::shim_async::Task;
 use containerd_shim_protos::ttrpc::r#async::TtrpcContext;
 use containerd_shim_protos::ttrpc::proto::MessageHeader;
@@ -123,6 +125,16 @@ impl Mica for Daemon {
         Ok(())
     }
 
+    async fn pause(&self, _: &str) -> Result<(), Error> {
+        self.note("pause");
+        Ok(())
+    }
+
+    async fn resume(&self, _: &str) -> Result<(), Error> {
+        self.note("resume");
+        Ok(())
+    }
+
     async fn status(&self, name: &str) -> Result<ClientStatus, Error> {
         let state = if self.end.borrow().is_some() { ClientState::Offline } else { ClientState::Running };
         let tty = Service { name: "rpmsg-tty".into(), device: Some(self.slave.clone()) };
@@ -207,6 +219,18 @@ impl Fixture {
         request.id = "c".into();
         request.signal = signal;
         self.service.kill(&context(), request).await.map(drop)
+    }
+
+    pub(super) async fn pause(&self) -> ttrpc::Result<()> {
+        let mut request = PauseRequest::new();
+        request.id = "c".into();
+        self.service.pause(&context(), request).await.map(drop)
+    }
+
+    pub(super) async fn resume(&self) -> ttrpc::Result<()> {
+        let mut request = ResumeRequest::new();
+        request.id = "c".into();
+        self.service.resume(&context(), request).await.map(drop)
     }
 
     pub(super) async fn wait(&self) -> u32 {
