@@ -36,7 +36,7 @@ fn describe(path: PathBuf, conf: &ClientConf) -> Result<ConfiguredClient> {
     let number = |n: Option<u32>| n.and_then(|n| i32::try_from(n).ok()).unwrap_or(-1);
     let text = |t: &Option<String>| t.clone().unwrap_or_default();
     let mut pedestal_conf = PathBuf::from(text(&mica.pedestal_conf));
-    if mica.pedestal == Some(Pedestal::Qemu) && pedestal_conf.as_os_str().is_empty() {
+    if matches!(mica.pedestal, None | Some(Pedestal::Qemu)) && pedestal_conf.as_os_str().is_empty() {
         pedestal_conf.clone_from(&path);
     }
     let message = CreateMessage {

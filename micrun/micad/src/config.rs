@@ -10,8 +10,17 @@ use crate::{Error, Result};
 
 /// The section of micad.conf that is read.
 const SECTION: &str = "micad";
-const KEYS: [&str; 7] =
-    ["runtimedir", "confdir", "pidfile", "defaultpedestal", "qemupath", "qemuuidbase", "alloweduids"];
+const KEYS: [&str; 9] = [
+    "runtimedir",
+    "confdir",
+    "pidfile",
+    "defaultpedestal",
+    "firmwaredir",
+    "sysfsroot",
+    "qemupath",
+    "qemuuidbase",
+    "alloweduids",
+];
 
 /// The mica daemon: runs RTOS firmware and serves the mica protocol.
 ///
@@ -31,9 +40,15 @@ pub struct Options {
     /// File that gets the daemon's process number.
     #[arg(long, value_name = "FILE")]
     pub pid_file: Option<PathBuf>,
-    /// Pedestal of clients that name none, or `baremetal`.
+    /// Pedestal of clients that name none; without it, `baremetal` if a remoteproc is free, else `qemu`.
     #[arg(long, value_name = "NAME")]
     pub default_pedestal: Option<String>,
+    /// Directory for firmware that the kernel is to load.
+    #[arg(long, value_name = "DIR")]
+    pub firmware_dir: Option<PathBuf>,
+    /// Directory that stands for `/` in what the baremetal pedestal uses: for tests.
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub sysfs_root: Option<PathBuf>,
     /// Directory of the qemu-system-* programs.
     #[arg(long, value_name = "DIR")]
     pub qemu_path: Option<PathBuf>,
@@ -43,6 +58,9 @@ pub struct Options {
     /// A user, beside root and the daemon's own, who may use the sockets (may be repeated).
     #[arg(long = "allow-uid", value_name = "UID")]
     pub allow_uid: Vec<u32>,
+    /// Carry a console: what the daemon starts for each.
+    #[arg(long, value_name = "SOCKET,PTY,PARENT", value_delimiter = ',', hide = true)]
+    pub carry: Vec<i32>,
     /// Log more: -v for every step.
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,
@@ -57,8 +75,12 @@ pub struct Config {
     pub conf_dir: PathBuf,
     /// File that gets the daemon's process number.
     pub pid_file: PathBuf,
-    /// Pedestal of clients that name none, or `baremetal`.
-    pub default_pedestal: String,
+    /// Pedestal of clients that name none; chosen for each if there is none.
+    pub default_pedestal: Option<String>,
+    /// Directory for firmware that the kernel is to load; the kernel's own if there is none.
+    pub firmware_dir: Option<PathBuf>,
+    /// Directory with `sys`, `dev` and `lib/firmware`.
+    pub sysfs_root: PathBuf,
     /// Directory of the emulators.
     pub qemu_path: PathBuf,
     /// User id of the first client's QEMU.
@@ -73,7 +95,9 @@ impl Default for Config {
             runtime_dir: libmica::names::RUNTIME_DIR.into(),
             conf_dir: "/etc/mica".into(),
             pid_file: "/run/micad.pid".into(),
-            default_pedestal: "baremetal".into(),
+            default_pedestal: None,
+            firmware_dir: None,
+            sysfs_root: "/".into(),
             qemu_path: "/usr/bin".into(),
             // Above what Linux distributions give to people, services and containers; systemd's
             // documented ranges (UIDS-GIDS) end below, at 1879048191.
@@ -105,9 +129,9 @@ impl Config {
         set(&mut config.conf_dir, &options.conf_dir);
         set(&mut config.pid_file, &options.pid_file);
         set(&mut config.qemu_path, &options.qemu_path);
-        if let Some(name) = &options.default_pedestal {
-            config.default_pedestal.clone_from(name);
-        }
+        set(&mut config.sysfs_root, &options.sysfs_root);
+        config.default_pedestal = options.default_pedestal.clone().or(config.default_pedestal);
+        config.firmware_dir = options.firmware_dir.clone().or(config.firmware_dir);
         config.qemu_uid_base = options.qemu_uid_base.unwrap_or(config.qemu_uid_base);
         config.allowed_uids.extend(&options.allow_uid);
         config.runtime_dir = std::path::absolute(&config.runtime_dir)
@@ -135,7 +159,9 @@ impl Config {
                 "runtimedir" => self.runtime_dir = value.into(),
                 "confdir" => self.conf_dir = value.into(),
                 "pidfile" => self.pid_file = value.into(),
-                "defaultpedestal" => self.default_pedestal = value,
+                "defaultpedestal" => self.default_pedestal = Some(value),
+                "firmwaredir" => self.firmware_dir = Some(value.into()),
+                "sysfsroot" => self.sysfs_root = value.into(),
                 "qemupath" => self.qemu_path = value.into(),
                 "qemuuidbase" => self.qemu_uid_base = number(&value)?,
                 _ => {

@@ -59,10 +59,12 @@ pub enum Error {
     #[error("No such file: {}", .0.display())]
     NoSuchFile(PathBuf),
     /// The firmware cannot run here.
-    #[error("firmware {} cannot run on the qemu pedestal: {problem}", path.display())]
+    #[error("firmware {} cannot run on the {pedestal} pedestal: {problem}", path.display())]
     Firmware {
         /// The ELF.
         path: PathBuf,
+        /// The pedestal.
+        pedestal: &'static str,
         /// Why not.
         problem: String,
     },
@@ -80,7 +82,7 @@ pub enum Error {
         /// What the client asked for.
         asked: String,
         /// What there is.
-        known: &'static str,
+        known: String,
     },
     /// A command that does not fit the client's state.
     #[error("cannot {command} {name}: it is {state}")]
@@ -105,6 +107,63 @@ pub enum Error {
         pedestal: &'static str,
         /// The key of the `set` command.
         key: String,
+    },
+    /// Bare metal was asked for on a machine that has none to give.
+    #[error(
+        "no remoteproc is there to run firmware on: load the board's remoteproc driver (mica_rproc for a spare core), or set Pedestal = qemu"
+    )]
+    NoRemoteproc,
+    /// The remoteproc that was asked for, or any, cannot be used.
+    #[error("{problem}")]
+    RemoteprocUnusable {
+        /// Which, and why, and what else there is.
+        problem: String,
+    },
+    /// Firmware cannot be put where the kernel looks for it.
+    #[error(
+        "cannot put firmware into {}: set FirmwareDir in micad.conf to a writable directory that the kernel searches (firmware_class.path)",
+        dir.display()
+    )]
+    FirmwareDir {
+        /// The directory.
+        dir: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A remoteproc did not start.
+    #[error("{remoteproc} did not start: {problem}")]
+    RemoteprocStart {
+        /// Its id and name.
+        remoteproc: String,
+        /// The kernel's words, and what to do.
+        problem: String,
+    },
+    /// A terminal that firmware has announced cannot be used.
+    #[error("the terminal {device} cannot be used: {problem}")]
+    Terminal {
+        /// The rpmsg device.
+        device: String,
+        /// Why not, and what to do.
+        problem: &'static str,
+    },
+    /// Firmware still runs after a stop.
+    #[error("{remoteproc} did not stop, its firmware runs on: {problem}")]
+    NotStopped {
+        /// Its id and name.
+        remoteproc: String,
+        /// The kernel's words.
+        problem: String,
+    },
+    /// A remoteproc's driver, or the machine, lacks something.
+    #[error("{remoteproc} cannot {doing}: {problem}")]
+    RemoteprocCannot {
+        /// Its id and name.
+        remoteproc: String,
+        /// What was asked for.
+        doing: &'static str,
+        /// Why not.
+        problem: String,
     },
     /// QEMU did not come up.
     #[error("QEMU did not start: {problem}")]

@@ -13,3 +13,9 @@ mod pedestal;
 mod sys;
 
 pub use error::{Error, Result};
+
+/// What `micad --carry` does, which the daemon, process `parent`, starts for a console: carries bytes between
+/// the terminals that come by the inherited descriptor `socket` and the inherited `pty`.
+pub fn carry(socket: i32, pty: i32, parent: i32) -> std::io::Result<()> {
+    pedestal::carry::run(sys::inherited(socket), sys::inherited(pty), parent)
+}

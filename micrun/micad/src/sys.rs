@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 
@@ -55,6 +55,27 @@ fn confine(uid: Option<u32>, keep: &[RawFd]) -> io::Result<()> {
         rustix::io::fcntl_setfd(fd, FdFlags::empty())?;
     }
     Ok(())
+}
+
+/// The descriptor `number` that this process was started with.
+pub(crate) fn inherited(number: RawFd) -> OwnedFd {
+    // SAFETY: the caller is a process that was started with this descriptor for its own, and takes it once.
+    unsafe { OwnedFd::from_raw_fd(number) }
+}
+
+/// Has the kernel look at what has arrived for a terminal before it was opened.
+pub(crate) fn deliver_pending_input(tty: &impl AsFd) -> rustix::io::Result<()> {
+    /// Number of the ordinary line discipline (linux/tty.h).
+    const N_TTY: libc::c_int = 0;
+    /// `TIOCSETD`: its type is not the same on all architectures.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::unnecessary_cast)]
+    const SET_DISCIPLINE: rustix::ioctl::Opcode = libc::TIOCSETD as rustix::ioctl::Opcode;
+    // Setting the discipline that is set changes nothing, but restarts the input (`tty_set_ldisc`).
+    // SAFETY: the ioctl reads one int (ioctl_tty(2)).
+    unsafe {
+        let setter = rustix::ioctl::Setter::<SET_DISCIPLINE, libc::c_int>::new(N_TTY);
+        rustix::ioctl::ioctl(tty, setter)
+    }
 }
 
 /// Watches `fd` for being readable.

@@ -7,6 +7,9 @@ use micad::config::{Config, Options};
 
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
+    if let [socket, pty, parent] = options.carry[..] {
+        return Ok(micad::carry(socket, pty, parent)?);
+    }
     micad::logger::init(if options.verbose == 0 { LevelFilter::Info } else { LevelFilter::Debug });
     let config = Config::load(&options)?;
     let runtime = tokio::runtime::Builder::new_current_thread()

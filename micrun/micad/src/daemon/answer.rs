@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use libmica::ext::{ClientEntry, ClientList, EXTENSIONS, PROTOCOL, Stats, Version};
-use libmica::{ClientStatus, Command, CreateMessage, Reply, Service, names};
+use libmica::{ClientStatus, Command, CreateMessage, Reply, names};
 
 use super::Daemon;
 use super::client::{Action, Client, Snapshot};
 use super::connection::Endpoint;
-use crate::pedestal::{self, ProcessId, Usage};
+use crate::pedestal::{self, Runner, Usage};
 use crate::{Error, Result};
 
 impl Daemon {
@@ -72,8 +72,8 @@ impl Daemon {
                 state: snapshot.state,
                 pedestal: client.pedestal.to_owned(),
                 cpu: client.spec.message.cpu.clone(),
-                pid: snapshot.process.map(pid),
-                tty: snapshot.has_console.then(|| client.spec.tty_link.clone()),
+                pid: snapshot.runner.and_then(Runner::pid),
+                tty: snapshot.services.first().and_then(|console| console.device.clone()),
                 exit: snapshot.exit().cloned(),
             }
         };
@@ -93,20 +93,19 @@ fn version() -> Version {
 }
 
 fn status(client: &Client, snapshot: &Snapshot) -> ClientStatus {
-    let tty = Service { name: "rpmsg-tty".to_owned(), device: Some(client.spec.tty_link.clone()) };
     ClientStatus {
         display_name: names::display_name(client.spec.name()),
         cpu: client.spec.message.cpu.clone(),
         state: snapshot.state,
         // As upstream's: services are those of firmware that runs.
-        services: snapshot.process.map(|_| tty).into_iter().collect(),
+        services: snapshot.runner.map(|_| snapshot.services.clone()).unwrap_or_default(),
     }
 }
 
 fn stats(snapshot: &Snapshot) -> Stats {
-    let usage = snapshot.process.and_then(ProcessId::usage);
+    let usage = snapshot.runner.and_then(Runner::usage);
     let Usage { cpu_usec, memory_bytes, uptime_usec } = usage.unwrap_or_default();
-    let pid = snapshot.process.map(pid).unwrap_or_default();
+    let pid = snapshot.runner.and_then(Runner::pid).unwrap_or_default();
     Stats { state: snapshot.state, pid, cpu_usec, memory_bytes, uptime_usec, exit: snapshot.exit().cloned() }
 }
 
@@ -116,10 +115,6 @@ fn gdb(client: &Client, snapshot: Snapshot) -> Result<String> {
     }
     let (command, name) = ("debug", client.spec.name().to_owned());
     snapshot.gdb.ok_or(Error::WrongState { command, name, state: snapshot.state })
-}
-
-fn pid(process: ProcessId) -> u32 {
-    u32::try_from(process.pid).unwrap_or_default()
 }
 
 #[expect(clippy::expect_used, reason = "maps with text keys and plain fields always serialise")]

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use libmica::ClientState;
 use libmica::ext::ExitReport;
+use libmica::{ClientState, Service};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::task::Task;
-use crate::pedestal::{ClientSpec, Guest, Pedestal, ProcessId};
+use crate::pedestal::{ClientSpec, Guest, Pedestal, Runner};
 use crate::{Error, Result};
 
 /// Requests that may wait for a client's task; each belongs to a connection, which waits with it.
@@ -18,10 +18,10 @@ const QUEUE: usize = 16;
 pub(super) struct Snapshot {
     /// State.
     pub(super) state: ClientState,
-    /// The process that runs the firmware.
-    pub(super) process: Option<ProcessId>,
-    /// Whether the link to the console leads anywhere.
-    pub(super) has_console: bool,
+    /// What runs the firmware, while it runs.
+    pub(super) runner: Option<Runner>,
+    /// The terminals that can be read, also after the run.
+    pub(super) services: Vec<Service>,
     /// The command line for gdb.
     pub(super) gdb: Option<String>,
     /// Number of the current or last run; 0 before the first.

@@ -16,12 +16,14 @@ use crate::{Error, Result};
 
 impl Daemon {
     /// Creates the client that `message` describes. On an error nothing is left behind.
-    pub(super) fn create(self: &Arc<Self>, message: CreateMessage) -> Result<()> {
+    pub(super) fn create(self: &Arc<Self>, mut message: CreateMessage) -> Result<()> {
         let pedestal = self.pedestals.find(&message.pedestal)?;
         if self.client(&message.name).is_some() {
             return Err(Error::AlreadyCreated(message.name));
         }
         pedestal.check(&message)?;
+        // What was chosen stays, also for a later daemon.
+        pedestal.name().clone_into(&mut message.pedestal);
         let name = message.name.clone();
         let spec = ClientSpec {
             slot: self.free_slot(),

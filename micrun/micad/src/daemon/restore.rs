@@ -37,7 +37,7 @@ impl Daemon {
             }
             Some(run) => match pedestal.adopt(&spec, run).await {
                 Ok(guest) => {
-                    log::info!("{name}: taken over, process {}", guest.process().pid);
+                    log::info!("{name}: taken over, {}", guest.runner());
                     (Some(guest), None)
                 }
                 Err(e) => {

@@ -53,6 +53,7 @@ impl Task {
                     match event {
                         Event::Ended(ending) => self.reap(ending).await,
                         Event::StateChanged => self.take_state(),
+                        Event::ServicesChanged => self.save(),
                     }
                     publish.send_replace(self.snapshot());
                 }
@@ -81,8 +82,8 @@ impl Task {
         let running = self.guest.as_ref().filter(|_| self.is_running());
         Snapshot {
             state: self.state,
-            process: running.map(|guest| guest.process()),
-            has_console: self.guest.is_some(),
+            runner: running.map(|guest| guest.runner()),
+            services: self.guest.as_ref().map(|guest| guest.services()).unwrap_or_default(),
             gdb: running.and_then(|guest| guest.gdb()),
             run: self.run,
             ended: self.ended.clone(),
@@ -107,7 +108,7 @@ impl Task {
         }
         self.release();
         let guest = self.pedestal.start(&self.spec).await?;
-        log::info!("{}: started, process {}", self.spec.name(), guest.process().pid);
+        log::info!("{}: started, {}", self.spec.name(), guest.runner());
         self.state = guest.state();
         self.guest = Some(guest);
         self.run += 1;
@@ -142,7 +143,10 @@ impl Task {
             }
             Err(e) => {
                 log::error!("{name}: {}", e.sentence());
-                self.state = ClientState::Error;
+                // What is known to run on is not broken.
+                if !matches!(e, Error::NotStopped { .. }) {
+                    self.state = ClientState::Error;
+                }
                 Err(e)
             }
         };

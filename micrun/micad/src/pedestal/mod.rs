@@ -1,7 +1,10 @@
 //! Pedestals: what firmware runs on. One folder each.
 
+mod baremetal;
+mod console;
 mod process;
 mod qemu;
+mod runner;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,15 +12,17 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use libmica::ext::{ExitReason, ExitReport};
-use libmica::{ClientState, CreateMessage};
+use libmica::{ClientState, CreateMessage, Service};
 
-pub(crate) use process::{ProcessId, Usage};
+pub(crate) use baremetal::carry;
+pub(crate) use process::{ProcessId, Usage, boot_usec};
+pub(crate) use runner::Runner;
 
 use crate::config::Config;
 use crate::{Error, Result};
 
 /// The pedestals of this daemon.
-pub(crate) const NAMES: [&str; 1] = [qemu::NAME];
+pub(crate) const NAMES: [&str; 2] = [baremetal::NAME, qemu::NAME];
 
 /// A client as its pedestal sees it.
 #[derive(Debug)]
@@ -66,11 +71,14 @@ pub(crate) trait Pedestal: Send + Sync {
 /// Dropping it neither ends the firmware nor removes a file: the daemon's end must not be the firmware's.
 #[async_trait]
 pub(crate) trait Guest: Send {
-    /// The host process that runs the firmware.
-    fn process(&self) -> ProcessId;
+    /// What runs the firmware.
+    fn runner(&self) -> Runner;
 
     /// [`ClientState::Running`] or [`ClientState::Suspended`].
     fn state(&self) -> ClientState;
+
+    /// The terminals that can be read, the console first.
+    fn services(&self) -> Vec<Service>;
 
     /// What [`Pedestal::adopt`] needs.
     fn save(&self) -> serde_json::Value;
@@ -104,43 +112,52 @@ pub(crate) enum Event {
     Ended(Ending),
     /// [`Guest::state`] is another: a debugger froze it, or a command that seemed to fail came through late.
     StateChanged,
+    /// [`Guest::services`] and [`Guest::save`] are others: the firmware has announced a terminal.
+    ServicesChanged,
 }
 
 /// How firmware ended by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// It powered the machine off.
+    /// It powered its machine or core off.
     PoweredOff,
     /// It asked for a reset.
     Reset,
-    /// The machine reported a panic.
+    /// The machine reported a panic, or the core a crash.
     Panicked,
     /// The process that runs it was asked to end by a signal that is not ours.
     Signalled,
-    /// The process that runs it has ended.
+    /// What runs it has ended: the process, or the core's driver.
     Died,
 }
 
 /// The pedestals that `config` describes, chosen by the name in a create message.
 pub(crate) struct Pedestals {
-    qemu: Arc<dyn Pedestal>,
-    default: String,
+    baremetal: Arc<baremetal::BareMetal>,
+    qemu: Arc<qemu::Qemu>,
+    default: Option<String>,
 }
 
 impl Pedestals {
     /// All pedestals of this daemon.
     pub(crate) fn new(config: &Config) -> Self {
-        Self { qemu: Arc::new(qemu::Qemu::new(config)), default: config.default_pedestal.clone() }
+        Self {
+            baremetal: Arc::new(baremetal::BareMetal::new(config)),
+            qemu: Arc::new(qemu::Qemu::new(config)),
+            default: config.default_pedestal.clone(),
+        }
     }
 
-    /// The pedestal of that name. Upstream sends nothing or `baremetal` for bare metal, which a daemon
-    /// without that pedestal may replace by its default.
+    /// The pedestal of that name; for a client that names none, the configured one, else `baremetal` if there
+    /// is a remoteproc to be had, else `qemu`.
     pub(crate) fn find(&self, asked: &str) -> Result<Arc<dyn Pedestal>> {
-        let wanted = if matches!(asked, "" | "baremetal") { self.default.as_str() } else { asked };
-        if wanted == self.qemu.name() {
-            return Ok(Arc::clone(&self.qemu));
+        match Some(asked).filter(|name| !name.is_empty()).or(self.default.as_deref()) {
+            Some(baremetal::NAME) => Ok(Arc::clone(&self.baremetal) as _),
+            Some(qemu::NAME) => Ok(Arc::clone(&self.qemu) as _),
+            Some(other) => Err(Error::UnknownPedestal { asked: other.to_owned(), known: NAMES.join(", ") }),
+            None if self.baremetal.is_usable() => Ok(Arc::clone(&self.baremetal) as _),
+            None => Ok(Arc::clone(&self.qemu) as _),
         }
-        Err(Error::UnknownPedestal { asked: asked.to_owned(), known: NAMES[0] })
     }
 }
 

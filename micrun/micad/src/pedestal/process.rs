@@ -1,11 +1,11 @@
 //! Host processes, held by pidfd: noticed when they end, never mistaken for another.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::process::Child;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, WaitId, WaitIdOptions};
 use tokio::io::unix::AsyncFd;
 
 use crate::error::system;
@@ -42,14 +42,19 @@ impl ProcessId {
         let stat = stat(self.pid).filter(|stat| stat.start_time == self.start_time)?;
         let ticks = rustix::param::clock_ticks_per_second().max(1);
         let usec = |t: u64| t.saturating_mul(1_000_000) / ticks;
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-        let now_usec = u64::try_from(now.tv_sec).ok()? * 1_000_000 + u64::try_from(now.tv_nsec).ok()? / 1000;
         Some(Usage {
             cpu_usec: usec(stat.cpu_ticks),
             memory_bytes: stat.resident_pages.saturating_mul(rustix::param::page_size() as u64),
-            uptime_usec: now_usec.saturating_sub(usec(stat.start_time)),
+            uptime_usec: boot_usec().saturating_sub(usec(stat.start_time)),
         })
     }
+}
+
+/// Microseconds since the machine was booted.
+pub(crate) fn boot_usec() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let number = |n| u64::try_from(n).unwrap_or_default();
+    number(now.tv_sec) * 1_000_000 + number(now.tv_nsec) / 1000
 }
 
 /// How a process ended.
@@ -95,8 +100,13 @@ impl Process {
         self.id
     }
 
-    /// Its pidfd.
-    pub(crate) fn pidfd(&self) -> BorrowedFd<'_> {
+    /// A copy of its descriptor `number`.
+    pub(crate) fn fd(&self, number: RawFd) -> Result<OwnedFd> {
+        rustix::process::pidfd_getfd(self.pidfd(), number, PidfdGetfdFlags::empty())
+            .map_err(system("take a descriptor over from a process"))
+    }
+
+    fn pidfd(&self) -> BorrowedFd<'_> {
         self.pidfd.get_ref().as_fd()
     }
 

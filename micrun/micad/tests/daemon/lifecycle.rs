@@ -81,8 +81,8 @@ async fn what_create_refuses() {
     assert_eq!(failed(missing), "No such file: /no/such.elf");
     let xen = CreateMessage { pedestal: "xen".into(), ..message("x", &echo) };
     assert!(failed(client.create(&xen).await).contains("\"xen\" is not available"));
-    let bare = CreateMessage { pedestal: String::new(), ..message("x", &echo) };
-    assert!(failed(client.create(&bare).await).contains("not available"));
+    let bare = CreateMessage { pedestal: "baremetal".into(), ..message("x", &echo) };
+    assert!(failed(client.create(&bare).await).contains("no remoteproc"));
     let conf = daemon.path("bad.conf");
     fs::write(&conf, "[Qemu]\nMachine=virt,dumpdtb=/etc/passwd\n").unwrap();
     let hostile = CreateMessage { pedestal_conf: conf, ..message("x", &echo) };
@@ -92,13 +92,18 @@ async fn what_create_refuses() {
 }
 
 #[tokio::test]
-async fn the_default_pedestal_is_configurable() {
-    let daemon = Daemon::start_with(&["--default-pedestal", "qemu"]);
-    let echo = tiny_elf::echo(daemon.dir());
-    let bare = CreateMessage { pedestal: "baremetal".into(), ..message("x", &echo) };
-    daemon.client().create(&bare).await.unwrap();
-    daemon.client().start("x").await.unwrap();
-    assert_eq!(daemon.client().list().await.unwrap().clients[0].pedestal, "qemu");
+async fn a_client_without_a_pedestal_gets_the_configured_one_else_qemu_without_a_remoteproc() {
+    for options in [&[][..], &["--default-pedestal", "qemu"]] {
+        let daemon = Daemon::start_with(options);
+        let echo = tiny_elf::echo(daemon.dir());
+        let any = CreateMessage { pedestal: String::new(), ..message("x", &echo) };
+        daemon.client().create(&any).await.unwrap();
+        daemon.client().start("x").await.unwrap();
+        assert_eq!(daemon.client().list().await.unwrap().clients[0].pedestal, "qemu");
+    }
+    let daemon = Daemon::start_with(&["--default-pedestal", "baremetal"]);
+    let any = CreateMessage { pedestal: String::new(), ..message("x", &tiny_elf::echo(daemon.dir())) };
+    assert!(failed(daemon.client().create(&any).await).contains("no remoteproc"));
 }
 
 #[tokio::test]

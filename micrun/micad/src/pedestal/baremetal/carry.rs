@@ -1,16 +1,27 @@
-//! The process between an rpmsg terminal and its pty: `micad --carry=TTY,PTY`.
+//! The process between rpmsg terminals and a pty: `micad --carry=SOCKET,PTY,PARENT`.
 //!
-//! It starts when a line comes on its standard input, and ends when the rpmsg terminal is gone and all that came
-//! from it is in the pty. What the pty's reader does not take is kept here, up to [`BACKLOG`]; beyond that in
-//! the kernel, whose terminal drops what its own buffers (640 KiB) do not hold.
+//! It takes one terminal after the other from the daemon's socket. When a terminal is gone and all that came
+//! from it is in the pty, it says so by a byte on the socket. It stays until it is killed: if there is no daemon,
+//! nobody else holds the pty. What the pty's reader does not take is kept here, up to [`BACKLOG`]; beyond that
+//! in the kernel, whose terminal drops what its own buffers (640 KiB) do not hold.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags};
+use rustix::process::{Pid, PidfdFlags};
+
+/// The daemon has written the process down: it need not die with it any more.
+pub(super) const KEEP: u8 = b'k';
+/// A terminal comes with this.
+pub(super) const TAKE: u8 = b't';
+/// All of a terminal is carried.
+const DONE: u8 = b'd';
 
 /// Most bytes that wait for the pty's reader.
 const BACKLOG: usize = 1 << 20;
@@ -19,69 +30,127 @@ const CHUNK: usize = 4096;
 /// Pause after the firmware's buffers were found full: the kernel does not tell when one is free.
 const RETRY: Duration = Duration::from_millis(1);
 
-/// Carries bytes both ways, from the line on standard input to the end of `tty`.
-pub fn run(tty: OwnedFd, pty: OwnedFd) -> io::Result<()> {
+/// Carries what the daemon, process `parent`, gives. Returns when the daemon has ended before it had written
+/// this process down, or to report an error.
+pub(crate) fn run(socket: OwnedFd, pty: OwnedFd, parent: i32) -> io::Result<()> {
     rustix::thread::set_name(c"mica-console")?;
-    let mut go = String::new();
-    if io::stdin().read_line(&mut go)? == 0 {
-        // The daemon has ended before it had written us down. The next one starts another.
-        return Ok(());
+    rustix::io::ioctl_fionbio(&pty, true)?;
+    let parent = Pid::from_raw(parent).ok_or(Errno::SRCH)?;
+    // A parent that is dead already has a pidfd as long as its number is another's; that is no parent then.
+    let pidfd = rustix::process::pidfd_open(parent, PidfdFlags::empty()).ok();
+    let daemon = pidfd.filter(|_| rustix::process::getppid() == Some(parent));
+    let (output, input) = (VecDeque::new(), VecDeque::new());
+    let mut carrier =
+        Carrier { socket, pty, kept: false, rpmsg: None, output, input, full: false, gone: false };
+    if daemon.is_none() {
+        carrier.obey()?;
     }
-    Carrier { tty, pty, output: VecDeque::new(), input: VecDeque::new(), full: false, gone: false }.run()
+    while carrier.kept || daemon.is_some() {
+        if carrier.step(daemon.as_ref().filter(|_| !carrier.kept))? {
+            break;
+        }
+    }
+    Ok(())
 }
 
 struct Carrier {
-    tty: OwnedFd,
+    socket: OwnedFd,
     pty: OwnedFd,
+    /// Whether the daemon has written this process down: it lives longer than the daemon then.
+    kept: bool,
+    /// The terminal that is carried.
+    rpmsg: Option<OwnedFd>,
     /// From the firmware to its reader.
     output: VecDeque<u8>,
     /// To the firmware.
     input: VecDeque<u8>,
     /// The firmware has no room.
     full: bool,
-    /// The rpmsg terminal is no more.
+    /// The terminal is no more; the rest of its output is on the way.
     gone: bool,
 }
 
 impl Carrier {
-    fn run(mut self) -> io::Result<()> {
-        while !self.gone || !self.output.is_empty() {
-            let (tty, pty) = self.wait()?;
-            if tty.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
-                self.read_tty(tty.intersects(PollFlags::HUP | PollFlags::ERR))?;
-            }
-            if pty.contains(PollFlags::IN) {
-                read_into(&self.pty, &mut self.input)?;
-            }
-            self.write_pty()?;
-            self.write_tty()?;
+    /// Waits for something to do, and does it. True if that was the end of the `daemon` that has not written
+    /// this process down.
+    fn step(&mut self, daemon: Option<&OwnedFd>) -> io::Result<bool> {
+        let [socket, pty, rpmsg, ended] = self.wait(daemon)?;
+        if !socket.is_empty() || !ended.is_empty() {
+            // All that it has said, before it counts as gone.
+            self.obey()?;
         }
-        Ok(())
+        if !ended.is_empty() && !self.kept {
+            return Ok(true);
+        }
+        if rpmsg.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
+            self.read_rpmsg(rpmsg.intersects(PollFlags::HUP | PollFlags::ERR))?;
+        }
+        if pty.contains(PollFlags::IN) {
+            read_into(&self.pty, &mut self.input)?;
+        }
+        self.write_pty()?;
+        self.write_rpmsg()?;
+        if self.gone && self.output.is_empty() {
+            self.gone = false;
+            self.rpmsg = None;
+            rustix::net::send(&self.socket, &[DONE], SendFlags::NOSIGNAL)?;
+        }
+        Ok(false)
     }
 
-    /// Waits for something to do; gives what each side is ready for.
-    fn wait(&self) -> io::Result<(PollFlags, PollFlags)> {
-        let mut for_tty = PollFlags::empty();
+    /// Waits for something to do; gives what socket, pty, terminal and daemon are ready for.
+    fn wait(&self, daemon: Option<&OwnedFd>) -> io::Result<[PollFlags; 4]> {
+        let live = self.rpmsg.as_ref().filter(|_| !self.gone);
         let mut for_pty = PollFlags::empty();
-        for_tty.set(PollFlags::IN, self.output.len() < BACKLOG);
-        for_pty.set(PollFlags::IN, self.input.is_empty() && !self.gone);
+        for_pty.set(PollFlags::IN, live.is_some() && self.input.is_empty());
         for_pty.set(PollFlags::OUT, !self.output.is_empty());
+        let mut for_rpmsg = PollFlags::empty();
+        for_rpmsg.set(PollFlags::IN, self.output.len() < BACKLOG);
+        // What there is not is asked for nothing: the socket takes its place.
+        let (rpmsg, for_rpmsg) = live.map_or((&self.socket, PollFlags::empty()), |fd| (fd, for_rpmsg));
+        let (daemon, for_daemon) =
+            daemon.map_or((&self.socket, PollFlags::empty()), |fd| (fd, PollFlags::IN));
+        let mut ready = [
+            PollFd::new(&self.socket, PollFlags::IN),
+            PollFd::new(&self.pty, for_pty),
+            PollFd::new(rpmsg, for_rpmsg),
+            PollFd::new(daemon, for_daemon),
+        ];
         let pause = Timespec::try_from(RETRY).ok().filter(|_| self.full);
-        let mut ready = vec![PollFd::new(&self.pty, for_pty)];
-        if !self.gone {
-            ready.push(PollFd::new(&self.tty, for_tty));
-        }
         match rustix::event::poll(&mut ready, pause.as_ref()) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(e) => return Err(e.into()),
+            Ok(_) | Err(Errno::INTR) => Ok(ready.map(|fd| fd.revents())),
+            Err(e) => Err(e.into()),
         }
-        Ok((ready.get(1).map_or(PollFlags::empty(), PollFd::revents), ready[0].revents()))
+    }
+
+    /// Takes the daemon's messages. A terminal that comes while there is one is the same once more.
+    fn obey(&mut self) -> io::Result<()> {
+        loop {
+            let mut byte = [0];
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut control = RecvAncillaryBuffer::new(&mut space);
+            let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+            let mut bytes = [IoSliceMut::new(&mut byte)];
+            match rustix::net::recvmsg(&self.socket, &mut bytes, &mut control, flags) {
+                Ok(message) if message.bytes > 0 => {}
+                Ok(_) | Err(Errno::WOULDBLOCK) => return Ok(()),
+                Err(Errno::INTR) => continue,
+                Err(e) => return Err(e.into()),
+            }
+            self.kept |= byte == [KEEP];
+            for message in control.drain() {
+                if let RecvAncillaryMessage::ScmRights(fds) = message {
+                    fds.for_each(|fd| _ = self.rpmsg.get_or_insert(fd));
+                }
+            }
+        }
     }
 
     /// Reads what there is; of a terminal that is gone, to its end.
-    fn read_tty(&mut self, hung_up: bool) -> io::Result<()> {
+    fn read_rpmsg(&mut self, hung_up: bool) -> io::Result<()> {
+        let Some(rpmsg) = &self.rpmsg else { return Ok(()) };
         while self.output.len() < BACKLOG || hung_up {
-            match read_into(&self.tty, &mut self.output)? {
+            match read_into(rpmsg, &mut self.output)? {
                 Got::Bytes => {}
                 Got::NothingYet => break,
                 Got::End => {
@@ -107,10 +176,11 @@ impl Carrier {
         Ok(())
     }
 
-    fn write_tty(&mut self) -> io::Result<()> {
+    fn write_rpmsg(&mut self) -> io::Result<()> {
         self.full = false;
+        let Some(rpmsg) = &self.rpmsg else { return Ok(()) };
         while !self.input.is_empty() {
-            match rustix::io::write(&self.tty, self.input.as_slices().0) {
+            match rustix::io::write(rpmsg, self.input.as_slices().0) {
                 // `rpmsg_trysend` found no free buffer.
                 Ok(0) | Err(Errno::WOULDBLOCK | Errno::NOMEM) => {
                     self.full = true;

@@ -140,9 +140,13 @@ mod tests {
 
     #[test]
     fn core_numbers_in_names() {
-        for (name, number) in
-            [("mica-cpu3", Some(3)), ("cpu31", Some(31)), ("rtos-cpu2-a", Some(2)), ("m4", None), ("cpu", None)]
-        {
+        for (name, number) in [
+            ("mica-cpu3", Some(3)),
+            ("cpu31", Some(31)),
+            ("rtos-cpu2-a", Some(2)),
+            ("m4", None),
+            ("cpu", None),
+        ] {
             assert_eq!(number_in(name), number, "{name}");
         }
     }

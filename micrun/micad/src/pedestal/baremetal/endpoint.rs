@@ -9,7 +9,7 @@ use rustix::termios::OptionalActions;
 
 use super::sysfs::{self, Remoteproc, System};
 use crate::error::{file, system};
-use crate::{Result, sys};
+use crate::{Error, Result, sys};
 
 /// What the names begin with, as upstream's daemon matches them; alone, it is the console.
 pub(super) const CONSOLE: &str = "rpmsg-tty";
@@ -87,8 +87,8 @@ impl Endpoint {
         }
         let bind = system.path("/sys/bus/rpmsg/drivers").join(DRIVER).join("bind");
         if !bind.exists() {
-            log::warn!("{}: nobody serves this terminal: modprobe {DRIVER}", self.device);
-            return Ok(());
+            let problem = "no driver serves it: modprobe rpmsg_tty";
+            return Err(Error::Terminal { device: self.device.clone(), problem });
         }
         let choose = self.dir.join("driver_override");
         sysfs::write(&choose, DRIVER).map_err(file("write", &choose))?;
@@ -105,7 +105,10 @@ impl Endpoint {
         // The driver's terminals begin with input translation. Firmware that writes without having been
         // written to can hit the moment in between.
         if let Ok(early @ 1..) = rustix::io::ioctl_fionread(tty) {
-            log::warn!("{}: {early} bytes came while the console was being opened; CR may be LF", self.device);
+            log::warn!(
+                "{}: {early} bytes came while the console was being opened; CR may be LF",
+                self.device
+            );
         }
         sys::deliver_pending_input(tty).map_err(system(doing))
     }

@@ -15,6 +15,7 @@ use rustix::fs::{FlockOperation, OFlags};
 
 use super::sysfs::{self, System};
 use crate::error::file;
+use crate::pedestal::ClientSpec;
 use crate::{Error, Result};
 
 const PREFIX: &str = "micad-";
@@ -65,10 +66,11 @@ impl FirmwareDir {
         Ok(Self { dir: system.path(&dir.display().to_string()) })
     }
 
-    /// Copies the firmware at `source` here, whole or not at all.
-    pub(super) fn place(&self, client: &str, source: &Path) -> Result<Placed> {
+    /// Copies the client's firmware here, whole or not at all.
+    pub(super) fn place(&self, spec: &ClientSpec) -> Result<Placed> {
+        let source = &spec.message.path;
         let nanos = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
-        let name = format!("{PREFIX}{}-{nanos}{SUFFIX}", names::sanitize(client));
+        let name = format!("{}{nanos}{SUFFIX}", prefix(spec));
         let path = self.dir.join(&name);
         let partial = self.dir.join(format!("{PREFIX}.{nanos}{SUFFIX}"));
         let firmware = open_regular(source)?;
@@ -81,13 +83,15 @@ impl FirmwareDir {
             _ => file("create", &partial)(e),
         })?;
         // From here on the file goes with this value.
-        let mut placed = Placed { name, path: partial.clone(), _locked: lock(&copy, &partial)? };
+        let mut placed = Placed { name, path: partial.clone(), _locked: lock(&partial)? };
         let size = std::io::copy(&mut std::io::Read::take(firmware, MAX_FIRMWARE_SIZE + 1), &mut copy)
             .map_err(file("copy the firmware to", &partial))?;
         if size > MAX_FIRMWARE_SIZE {
             let problem = format!("it is larger than {MAX_FIRMWARE_SIZE} bytes");
             return Err(Error::Firmware { path: source.to_owned(), pedestal: super::NAME, problem });
         }
+        // The kernel reads no file that is open for writing (ETXTBSY).
+        drop(copy);
         std::fs::rename(&partial, &path).map_err(file("create", &path))?;
         placed.path = path;
         Ok(placed)
@@ -118,6 +122,16 @@ pub(super) fn is_ours(name: &str) -> bool {
     name.starts_with(PREFIX) && name.ends_with(SUFFIX)
 }
 
+/// Whether it is one of this client's.
+pub(super) fn is_of(name: &str, spec: &ClientSpec) -> bool {
+    name.starts_with(&prefix(spec)) && name.ends_with(SUFFIX)
+}
+
+fn prefix(spec: &ClientSpec) -> String {
+    // Names that differ can be the same when sanitised; slots cannot.
+    format!("{PREFIX}{}-{}-", spec.slot, names::sanitize(spec.name()))
+}
+
 /// Opens the client's firmware. A fifo in its place must not block the daemon.
 fn open_regular(path: &Path) -> Result<File> {
     let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
@@ -133,8 +147,8 @@ fn open_regular(path: &Path) -> Result<File> {
     Ok(opened)
 }
 
-fn lock(copy: &File, path: &Path) -> Result<File> {
-    let locked = copy.try_clone().map_err(file("lock", path))?;
+fn lock(path: &Path) -> Result<File> {
+    let locked = File::open(path).map_err(file("lock", path))?;
     rustix::fs::flock(&locked, FlockOperation::NonBlockingLockExclusive)
         .map_err(|e| file("lock", path)(e.into()))?;
     Ok(locked)

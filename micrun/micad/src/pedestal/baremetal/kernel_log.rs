@@ -24,14 +24,13 @@ impl KernelLog {
     /// From now on. Without permission to read the log there is simply nothing in it.
     pub(super) fn from_now(system: &System) -> Self {
         let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
-        let opened =
-            OpenOptions::new().read(true).custom_flags(nonblocking).open(system.path("/dev/kmsg"));
+        let opened = OpenOptions::new().read(true).custom_flags(nonblocking).open(system.path("/dev/kmsg"));
         let at_end = opened.and_then(|mut log| log.seek(SeekFrom::End(0)).map(|_| log));
         Self(at_end.ok())
     }
 
     /// The warnings and errors since then that name the remoteproc or its device, as one line.
-    pub(super) fn complaints(mut self, remoteproc: &Remoteproc) -> String {
+    pub(super) fn complaints(&mut self, remoteproc: &Remoteproc) -> String {
         let mut subjects = vec![format!("{}:", remoteproc.id)];
         subjects.extend(remoteproc.device_name().map(|name| format!("{name}:")));
         let mut found: Vec<String> = Vec::new();
@@ -82,10 +81,10 @@ mod tests {
 
     #[test]
     fn records_of_the_kernel() {
-        assert_eq!(parse("3,900,41,-;remoteproc remoteproc0: Boot failed: -22"), Some((
-            3,
-            "remoteproc remoteproc0: Boot failed: -22"
-        )));
+        assert_eq!(
+            parse("3,900,41,-;remoteproc remoteproc0: Boot failed: -22"),
+            Some((3, "remoteproc remoteproc0: Boot failed: -22"))
+        );
         assert_eq!(parse("30,1,2,c;daemon"), Some((6, "daemon")));
         for other in ["", " SUBSYSTEM=remoteproc", " DEVICE=+x;y", "x,1;text"] {
             assert_eq!(parse(other), None, "{other:?}");

@@ -1,5 +1,5 @@
 //! Remoteprocs as Linux shows them: Documentation/ABI/testing/sysfs-class-remoteproc of the kernel, and what
-//! our own driver adds to its device (drivers/mica_rproc).
+//! our own driver adds to its device (`drivers/mica_rproc`).
 
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind, Write};

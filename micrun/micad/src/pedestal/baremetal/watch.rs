@@ -37,14 +37,10 @@ impl Watch {
     /// Watches from now on.
     pub(super) fn new(system: &System, remoteproc: &Remoteproc) -> Self {
         let devpath = remoteproc.dir().strip_prefix(system.path("/sys")).unwrap_or(Path::new(""));
-        let events = if system.is_real() { open() } else { Err(Errno::NOSYS.into()) };
-        let events = match events {
-            Ok(events) => Some(events),
-            Err(e) => {
-                log::debug!("no events of the kernel: {e}");
-                None
-            }
-        };
+        // A simulated kernel sends none.
+        let events = system.is_real().then(open).and_then(|opened| {
+            opened.inspect_err(|e| log::warn!("{}: {} looks slowly", e.sentence(), remoteproc.id)).ok()
+        });
         let slow = events.is_none() || !remoteproc.announces_end();
         Self { events, devpath: format!("/{}", devpath.display()), slow }
     }
@@ -55,7 +51,7 @@ impl Watch {
             if self.slow {
                 tokio::time::sleep(SLOW).await;
             } else {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         };
         tokio::select! {
@@ -88,7 +84,8 @@ impl Watch {
     fn concerns(&self, event: &[u8]) -> bool {
         let head = event.split(|&b| b == 0).next().unwrap_or_default();
         let path = head.splitn(2, |&b| b == b'@').nth(1).unwrap_or_default();
-        path.strip_prefix(self.devpath.as_bytes()).is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
+        path.strip_prefix(self.devpath.as_bytes())
+            .is_some_and(|rest| matches!(rest.first(), None | Some(b'/')))
     }
 }
 

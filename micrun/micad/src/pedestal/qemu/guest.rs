@@ -4,15 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use libmica::ClientState;
 use libmica::ext::{ExitReason, ExitReport};
+use libmica::{ClientState, Service};
 use serde_json::json;
 
-use super::console::Console;
 use super::exit_record;
 use super::qmp::{Event, Qmp};
+use crate::pedestal::console::Console;
 use crate::pedestal::process::{ExitKind, Process, ProcessId};
-use crate::pedestal::{self, Ending, Guest, report};
+use crate::pedestal::{self, Ending, Guest, Runner, report};
 use crate::{Error, Result};
 
 /// How long QEMU may take for a command; it answers in microseconds unless the firmware waits for its console.
@@ -177,12 +177,17 @@ fn ending_of(event: &Event) -> Option<Ending> {
 
 #[async_trait]
 impl Guest for QemuGuest {
-    fn process(&self) -> ProcessId {
-        self.process.id()
+    fn runner(&self) -> Runner {
+        Runner::Process(self.process.id())
     }
 
     fn state(&self) -> ClientState {
         self.state
+    }
+
+    fn services(&self) -> Vec<Service> {
+        let device = self.console.as_ref().map(|console| console.link().to_owned());
+        vec![Service { name: "rpmsg-tty".to_owned(), device }]
     }
 
     fn save(&self) -> serde_json::Value {

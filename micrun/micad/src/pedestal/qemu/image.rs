@@ -22,7 +22,8 @@ pub(super) struct Image {
 impl Image {
     /// Copies the firmware at `path`, seals the copy and reads its headers.
     pub(super) fn load(path: &Path) -> Result<Self> {
-        let refuse = |problem: String| Error::Firmware { path: path.to_owned(), problem };
+        let refuse =
+            |problem: String| Error::Firmware { path: path.to_owned(), pedestal: super::NAME, problem };
         // A fifo in place of the file must not block the daemon.
         let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
         let opened = OpenOptions::new().read(true).custom_flags(nonblocking).open(path);
@@ -60,6 +61,6 @@ impl Image {
 
     /// The error for a firmware that cannot run.
     pub(super) fn refuse(&self, problem: impl Into<String>) -> Error {
-        Error::Firmware { path: self.path.clone(), problem: problem.into() }
+        Error::Firmware { path: self.path.clone(), pedestal: super::NAME, problem: problem.into() }
     }
 }

@@ -1,11 +1,10 @@
 //! The qemu pedestal: one confined QEMU process per client.
 //!
-//! QEMU is not tied to the daemon's life. It owns its console's master ([`console`]), listens for QMP on a
+//! QEMU is not tied to the daemon's life. It owns its console's master ([`super::console`]), listens for QMP on a
 //! socket in the client's directory ([`qmp`]), and stays paused when the firmware has powered off until a
 //! daemon has read the exit status out of its memory ([`exit_record`]).
 
 mod command_line;
-mod console;
 mod exit_record;
 mod guest;
 mod image;

@@ -12,12 +12,12 @@ use libmica::ClientState;
 use serde_json::json;
 
 use super::command_line::{Descriptors, arguments};
-use super::console::Console;
 use super::guest::{QemuGuest, Saved};
 use super::image::Image;
 use super::qmp::Qmp;
 use super::{Qemu, machine};
 use crate::error::{file, system};
+use crate::pedestal::console::Console;
 use crate::pedestal::process::Process;
 use crate::pedestal::{ClientSpec, Guest};
 use crate::{Error, Result, sys};

@@ -1,15 +1,15 @@
-//! The firmware's console: a pty whose master belongs to QEMU itself.
+//! The firmware's console: a pty whose master belongs to the process that runs the firmware, or carries its
+//! bytes.
 //!
-//! QEMU writes to the master with no process in between, so the console does not depend on the daemon's
-//! life. The daemon holds both ends as well: closing the last master discards what nobody has read yet, and
-//! without an open slave the master hangs up.
+//! That process writes to the master by itself, so the console does not depend on the daemon's life. The daemon
+//! holds both ends as well: closing the last master discards what nobody has read yet, and without an open
+//! slave the master hangs up.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::process::PidfdGetfdFlags;
 use rustix::pty::OpenptFlags;
 use rustix::termios::OptionalActions;
 
@@ -43,13 +43,9 @@ impl Console {
         Ok(console)
     }
 
-    /// The console of a running QEMU, whose numbers for the two ends are known.
+    /// The console of a running process, whose numbers for the two ends are known.
     pub(super) fn adopt(process: &Process, master: RawFd, slave: RawFd, link: &Path) -> Result<Self> {
-        let take = |number| {
-            rustix::process::pidfd_getfd(process.pidfd(), number, PidfdGetfdFlags::empty())
-                .map_err(system("take the console over from QEMU"))
-        };
-        let console = Self::new(take(master)?, take(slave)?, link)?;
+        let console = Self::new(process.fd(master)?, process.fd(slave)?, link)?;
         console.make_link()?;
         Ok(console)
     }
@@ -67,14 +63,19 @@ impl Console {
         }
     }
 
-    /// The numbers of master and slave, which QEMU inherits.
+    /// The link that leads to it.
+    pub(super) fn link(&self) -> &Path {
+        &self.link
+    }
+
+    /// The numbers of master and slave, which the process inherits.
     pub(super) fn numbers(&self) -> (RawFd, RawFd) {
         (self.master.as_fd().as_raw_fd(), self.slave.as_fd().as_raw_fd())
     }
 
     /// Another descriptor of the master.
     pub(super) fn share_master(&self) -> Result<OwnedFd> {
-        self.master.try_clone().map_err(system("share the console with QEMU"))
+        self.master.try_clone().map_err(system("share the console"))
     }
 
     /// Closes both ends and removes the link, unless it leads to another console by now.

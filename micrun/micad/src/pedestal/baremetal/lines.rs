@@ -1,0 +1,147 @@
+//! The terminals of one client.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use libmica::Service;
+use tokio::time::Instant;
+
+use super::endpoint::{self, CONSOLE, Endpoint};
+use super::line::{Line, SavedLine};
+use super::sysfs::{Remoteproc, System};
+use crate::{Error, Result};
+
+/// Most terminals of one client: firmware must not fill the host with processes.
+const MOST: usize = 4;
+
+/// The terminals, the console first.
+pub(super) struct Lines {
+    all: Vec<Line>,
+    /// Whether [`Self::save`] gives something new.
+    unsaved: bool,
+    /// Rpmsg devices that could not be used, which was logged.
+    complained: BTreeSet<String>,
+    /// Where the link to the console belongs.
+    link: PathBuf,
+    /// User of the processes that carry the bytes.
+    uid: Option<u32>,
+}
+
+impl Lines {
+    /// A console for firmware that is to be started. Firmware may end as soon as it has announced its console,
+    /// and takes with it what was not read: everything else must be there before.
+    pub(super) fn new(link: &Path, uid: Option<u32>) -> Result<Self> {
+        let mut lines = Self::without_console(link, uid);
+        lines.all.push(Line::new(CONSOLE, link, uid)?);
+        Ok(lines)
+    }
+
+    /// What is left of those that an earlier daemon has written down.
+    pub(super) fn adopt(saved: &[SavedLine], link: &Path, uid: Option<u32>) -> Self {
+        let all = saved.iter().filter_map(Line::adopt).collect();
+        Self { all, ..Self::without_console(link, uid) }
+    }
+
+    fn without_console(link: &Path, uid: Option<u32>) -> Self {
+        let (link, complained) = (link.to_owned(), BTreeSet::new());
+        Self { all: Vec::new(), unsaved: false, complained, link, uid }
+    }
+
+    /// What [`Self::adopt`] needs.
+    pub(super) fn save(&self) -> Vec<SavedLine> {
+        self.all.iter().map(Line::save).collect()
+    }
+
+    /// Whether [`Self::save`] gives something that it has not given when this was asked before.
+    pub(super) fn take_unsaved(&mut self) -> bool {
+        std::mem::take(&mut self.unsaved)
+    }
+
+    /// Lets the bytes pass, now that everything is written down.
+    pub(super) fn begin(&mut self) {
+        self.all.iter_mut().for_each(Line::begin);
+    }
+
+    /// What was announced, for a status.
+    pub(super) fn services(&self) -> Vec<Service> {
+        self.all.iter().filter_map(Line::service).collect()
+    }
+
+    /// Takes up the terminals that the firmware has announced since the last look.
+    pub(super) fn look(&mut self, system: &System, remoteproc: &Remoteproc) {
+        for endpoint in endpoint::list(system, remoteproc) {
+            if !self.all.iter().any(|line| line.carries(&endpoint))
+                && let Err(e) = self.take_up(system, &endpoint)
+            {
+                // It may work at the next look.
+                if self.complained.insert(endpoint.device) {
+                    log::error!("{}", e.sentence());
+                }
+            }
+        }
+    }
+
+    /// Takes a terminal up: for a line that waits for one of that name, or a new one.
+    fn take_up(&mut self, system: &System, endpoint: &Endpoint) -> Result<()> {
+        let fits = self.all.iter().position(|line| line.fits(endpoint));
+        if fits.is_none() && self.all.len() == MOST {
+            let problem = "the client has four others, which is enough";
+            return Err(Error::Terminal { device: endpoint.device.clone(), problem });
+        }
+        let Some(tty) = endpoint.open(system)? else { return Ok(()) };
+        let index = fits.unwrap_or(self.all.len());
+        if fits.is_none() {
+            self.all.push(Line::new(&endpoint.name, &self.free_link(), self.uid)?);
+        }
+        self.unsaved = true;
+        self.all[index].accept(endpoint, tty, self.uid)
+    }
+
+    /// A link for one more line: the client's own with a dot and a number, which is no client's own.
+    fn free_link(&self) -> PathBuf {
+        let numbered = |n: usize| {
+            let mut link = self.link.clone().into_os_string();
+            link.push(format!(".{n}"));
+            PathBuf::from(link)
+        };
+        let free = |link: &PathBuf| !self.all.iter().any(|line| line.is_at(link));
+        (1..MOST).map(numbered).find(free).unwrap_or_else(|| numbered(MOST))
+    }
+
+    /// Completes what an earlier daemon may not have come to: a console for the firmware, and its terminal for
+    /// each carrier.
+    pub(super) fn complete(&mut self, system: &System, remoteproc: &Remoteproc) -> Result<()> {
+        if !self.all.iter().any(|line| line.is_at(&self.link)) {
+            self.all.insert(0, Line::new(CONSOLE, &self.link, self.uid)?);
+            self.unsaved = true;
+        }
+        for endpoint in endpoint::list(system, remoteproc) {
+            let line = self.all.iter_mut().find(|line| line.carries(&endpoint));
+            if let (Some(line), Some(tty)) = (line, endpoint.open(system)?) {
+                line.repeat(tty);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the last output reach the ptys, after the firmware's end. False if that takes longer than `bound`:
+    /// the rest follows when somebody reads.
+    pub(super) async fn drain(&self, bound: Duration) -> bool {
+        let deadline = Instant::now() + bound;
+        let mut complete = true;
+        for line in &self.all {
+            if line.drained(deadline.saturating_duration_since(Instant::now())).await {
+                line.settle();
+            } else {
+                complete = false;
+            }
+        }
+        complete
+    }
+
+    /// Gives everything up.
+    pub(super) fn close(&mut self) {
+        self.all.drain(..).for_each(Line::close);
+    }
+}

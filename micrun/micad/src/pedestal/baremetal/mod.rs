@@ -1,0 +1,103 @@
+//! The baremetal pedestal: firmware on a processor core of its own, by Linux' remoteproc framework.
+//!
+//! Everything goes through sysfs and the devices that the kernel makes for a remoteproc, so any driver will do:
+//! those of boards, and ours for a spare core ([`sysfs`] says what ours adds). The firmware's terminals reach
+//! their readers through ptys ([`line`]).
+
+mod carrier;
+pub(crate) mod carry;
+mod choice;
+mod command;
+mod endpoint;
+mod firmware;
+mod guest;
+mod kernel_log;
+mod line;
+mod lines;
+mod start;
+mod sysfs;
+mod watch;
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use libmica::CreateMessage;
+
+use self::choice::Claims;
+use self::firmware::FirmwareDir;
+use self::sysfs::System;
+use super::{ClientSpec, Guest, Pedestal, firmware_exists};
+use crate::config::Config;
+use crate::{Error, Result};
+
+/// Name in the create message.
+pub(super) const NAME: &str = "baremetal";
+
+/// The baremetal pedestal.
+pub(super) struct BareMetal {
+    system: System,
+    /// Where firmware goes, if not where the kernel looks by itself.
+    firmware_dir: Option<PathBuf>,
+    /// User of the first client's processes; `None` if the daemon is not root and cannot change users.
+    uid_base: Option<u32>,
+    claims: Claims,
+}
+
+impl BareMetal {
+    /// The pedestal as `config` has it.
+    pub(super) fn new(config: &Config) -> Self {
+        let root = rustix::process::geteuid().is_root();
+        let pedestal = Self {
+            system: System::new(&config.sysfs_root),
+            firmware_dir: config.firmware_dir.clone(),
+            uid_base: root.then_some(config.qemu_uid_base),
+            claims: Claims::default(),
+        };
+        // A machine without remoteproc is none of our business.
+        if pedestal.system.remoteprocs().is_ok_and(|all| !all.is_empty()) {
+            match FirmwareDir::find(&pedestal.system, pedestal.firmware_dir.as_deref()) {
+                Ok(dir) => dir.sweep(),
+                Err(e) => log::error!("{}", e.sentence()),
+            }
+        }
+        pedestal
+    }
+
+    /// User of the client's processes.
+    fn uid(&self, spec: &ClientSpec) -> Option<u32> {
+        self.uid_base.map(|base| base.saturating_add(spec.slot))
+    }
+
+    /// Whether a client could be started here now.
+    pub(super) fn is_usable(&self) -> bool {
+        choice::any_free(&self.system, &self.claims)
+    }
+}
+
+#[async_trait]
+impl Pedestal for BareMetal {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn check(&self, message: &CreateMessage) -> Result<()> {
+        firmware_exists(&message.path)?;
+        choice::check(&self.system, &self.claims, &message.cpu)
+    }
+
+    async fn start(&self, spec: &ClientSpec) -> Result<Box<dyn Guest>> {
+        Ok(Box::new(start::start(self, spec).await?))
+    }
+
+    async fn adopt(&self, spec: &ClientSpec, saved: &serde_json::Value) -> Result<Box<dyn Guest>> {
+        Ok(Box::new(start::adopt(self, spec, saved)?))
+    }
+
+    async fn sweep(&self, spec: &ClientSpec) {
+        start::sweep(self, spec).await;
+    }
+
+    fn set(&self, _: &ClientSpec, key: &str, _: &str) -> Result<()> {
+        Err(Error::SetUnsupported { pedestal: NAME, key: key.to_owned() })
+    }
+}

@@ -1,0 +1,199 @@
+//! What stands for the kernel: it loads firmware, starts and stops it, and makes its terminals.
+
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::pty::OpenptFlags;
+use rustix::termios::OptionalActions;
+
+/// How the firmware of a remoteproc behaves.
+#[derive(Clone, Default)]
+pub(crate) struct Behaviour {
+    /// Endpoints that it announces, with what it writes on each at once.
+    pub(crate) endpoints: Vec<(&'static str, Vec<u8>)>,
+    /// It does not obey `stop`.
+    pub(crate) deaf: bool,
+}
+
+impl Behaviour {
+    /// With a console on which this is written.
+    pub(crate) fn console(text: &str) -> Self {
+        Self { endpoints: vec![("rpmsg-tty", text.into())], ..Self::default() }
+    }
+}
+
+/// The firmware's side of a terminal.
+pub(crate) struct Terminal {
+    device: String,
+    pub(crate) master: OwnedFd,
+    /// As the driver's terminals, it lasts without a reader.
+    slave: OwnedFd,
+    node: PathBuf,
+}
+
+/// One remoteproc, from inside.
+pub(crate) struct Remoteproc {
+    root: PathBuf,
+    pub(crate) dir: PathBuf,
+    pub(crate) behaviour: Behaviour,
+    /// What was loaded last.
+    pub(crate) loaded: Vec<u8>,
+    pub(crate) terminals: Vec<Terminal>,
+    next_address: u32,
+}
+
+impl Remoteproc {
+    pub(crate) fn new(root: &Path, dir: PathBuf) -> Self {
+        let root = root.to_owned();
+        Self {
+            root,
+            dir,
+            behaviour: Behaviour::default(),
+            loaded: Vec::new(),
+            terminals: Vec::new(),
+            next_address: 0x400,
+        }
+    }
+
+    /// Sets an attribute, whole at once as sysfs does.
+    pub(crate) fn set(&self, attribute: &str, value: &str) {
+        let path = self.dir.join(attribute);
+        let new = path.with_extension("new");
+        fs::write(&new, format!("{value}\n")).unwrap();
+        fs::rename(new, path).unwrap();
+    }
+
+    pub(crate) fn get(&self, attribute: &str) -> String {
+        fs::read_to_string(self.dir.join(attribute)).unwrap().trim_end().to_owned()
+    }
+
+    /// Somebody has written to `state`.
+    pub(crate) fn commanded(&mut self) {
+        match self.get("state").as_str() {
+            "start" => self.start(),
+            "stop" if self.behaviour.deaf => self.set("state", "running"),
+            "stop" => self.end("offline"),
+            _ => {}
+        }
+    }
+
+    fn start(&mut self) {
+        let name = self.get("firmware");
+        let path = self.root.join("lib/firmware").join(name);
+        let Ok(firmware) = fs::read(&path) else {
+            return self.set("state", "offline");
+        };
+        assert!(!is_open_for_writing(&path), "the kernel refuses that with ETXTBSY");
+        self.loaded = firmware;
+        for (name, text) in self.behaviour.endpoints.clone() {
+            self.announce(name, &text);
+        }
+        self.set("state", "running");
+    }
+
+    /// The firmware is no more; a crash leaves its devices.
+    pub(crate) fn end(&mut self, state: &str) {
+        if state == "offline" {
+            while let Some(terminal) = self.terminals.pop() {
+                self.withdraw(&terminal);
+            }
+        }
+        self.set("state", state);
+    }
+
+    /// The firmware ends, and the kernel notices once the last output has been read, as our driver does within
+    /// 100 ms at most.
+    pub(crate) fn exit(&mut self) {
+        for terminal in &self.terminals {
+            // poll, unlike FIONREAD, waits for what is still on its way between the two ends.
+            let unread = || {
+                let mut ready = [PollFd::new(&terminal.slave, PollFlags::IN)];
+                rustix::event::poll(&mut ready, Some(&Timespec::default())).unwrap() > 0
+            };
+            while unread() {
+                std::thread::yield_now();
+            }
+        }
+        self.end("offline");
+    }
+
+    /// The firmware announces an endpoint, and writes on it before anybody can have opened it.
+    pub(crate) fn announce(&mut self, name: &'static str, text: &[u8]) {
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let master = rustix::pty::openpt(flags).unwrap();
+        rustix::pty::unlockpt(&master).unwrap();
+        let slave = rustix::pty::ioctl_tiocgptpeer(&master, flags).unwrap();
+        // What comes before the terminal is opened waits untouched in the driver's buffers.
+        let mut modes = rustix::termios::tcgetattr(&slave).unwrap();
+        modes.make_raw();
+        rustix::termios::tcsetattr(&slave, OptionalActions::Now, &modes).unwrap();
+        rustix::io::write(&master, text).unwrap();
+
+        let address = self.next_address;
+        self.next_address += 1;
+        let device = format!("{}.{name}.{address}.{address}", self.virtio().file_name().unwrap().display());
+        let dir = self.virtio().join(&device);
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("name"), format!("{name}\n")).unwrap();
+        fs::write(dir.join("dst"), format!("{address:#x}\n")).unwrap();
+        fs::write(dir.join("driver_override"), "(null)\n").unwrap();
+        let pts = rustix::pty::ptsname(&master, Vec::new()).unwrap();
+        let number = pts.to_str().unwrap().rsplit('/').next().unwrap();
+        let node = self.root.join(format!("dev/ttyRPMSG{number}"));
+        symlink(pts.to_str().unwrap(), &node).unwrap();
+        // The driver knows one name.
+        if name == "rpmsg-tty" {
+            bind(&dir, &node);
+        }
+        symlink(&dir, self.root.join("sys/bus/rpmsg/devices").join(&device)).unwrap();
+        self.terminals.push(Terminal { device, master, slave, node });
+    }
+
+    /// The firmware takes an endpoint back, or ends.
+    pub(crate) fn withdraw(&self, terminal: &Terminal) {
+        fs::remove_file(self.root.join("sys/bus/rpmsg/devices").join(&terminal.device)).unwrap();
+        fs::remove_dir_all(self.virtio().join(&terminal.device)).unwrap();
+        fs::remove_file(&terminal.node).unwrap();
+    }
+
+    /// The device with which rpmsg reaches the firmware.
+    fn virtio(&self) -> PathBuf {
+        let number = self.dir.file_name().unwrap().to_str().unwrap().trim_start_matches("remoteproc");
+        self.dir.join(format!("rproc-virtio.{number}.auto/virtio{number}"))
+    }
+
+    /// Somebody has written this device's name to the terminal driver. Unlike the kernel's, the write returns
+    /// before that is done, so it can come twice.
+    pub(crate) fn bind(&self, device: &str) {
+        let dir = self.virtio().join(device);
+        let Some(terminal) = self.terminals.iter().find(|t| t.device == device) else { return };
+        if dir.join("driver").exists() {
+            return;
+        }
+        while fs::read_to_string(dir.join("driver_override")).unwrap() != "rpmsg_tty" {
+            std::thread::yield_now();
+        }
+        bind(&dir, &terminal.node);
+    }
+}
+
+fn is_open_for_writing(path: &Path) -> bool {
+    let path = path.canonicalize().unwrap();
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let descriptors = processes.filter_map(|p| Some(fs::read_dir(p.path().join("fd")).ok()?.flatten()));
+    descriptors.flatten().filter(|d| fs::read_link(d.path()).is_ok_and(|target| target == path)).any(|d| {
+        let info = d.path().parent().unwrap().with_file_name("fdinfo").join(d.file_name());
+        let info = fs::read_to_string(info).unwrap_or_default();
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap_or("0").trim();
+        // The access mode is in the last octal digit: 0 is reading.
+        !flags.ends_with(['0', '4'])
+    })
+}
+
+fn bind(dir: &Path, node: &Path) {
+    fs::create_dir_all(dir.join("tty").join(node.file_name().unwrap())).unwrap();
+    fs::create_dir(dir.join("driver")).unwrap();
+}
