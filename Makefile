@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
-.PHONY: help setup tools build firmware demo test lint fmt bench dist install clean
+.PHONY: help setup tools build firmware demo test kernel image qemu test-qemu test-driver lint fmt bench dist install clean
 
 export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
 # CI builds what Cargo.lock says; a developer's change of Cargo.toml may update it.
@@ -18,8 +18,8 @@ PREFIX ?= /usr/local
 
 help: ## list the targets
 	@bold= off=; [[ ! -t 1 ]] || { bold=$$'\e[1m' off=$$'\e[0m'; }; \
-	sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | \
-	    while IFS=$$'\t' read -r name text; do printf '%s%-10s%s%s\n' "$$bold" "$$name" "$$off" "$$text"; done
+	sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | \
+	    while IFS=$$'\t' read -r name text; do printf '%s%-12s%s%s\n' "$$bold" "$$name" "$$off" "$$text"; done
 
 setup: ## install what this machine lacks (Debian packages, Rust tools)
 	@tools/setup
@@ -41,6 +41,23 @@ test: setup lint build firmware ## lint, then every test: firmware, crates, end 
 	@cargo test $(CARGO_FLAGS) --workspace --doc --quiet
 	@$(MAKE) --no-print-directory -C tests/firmware check
 	@cargo nextest run $(CARGO_FLAGS) --workspace
+
+kernel: tools ## fetch the aarch64 kernel, build the rpmsg modules and mica_rproc for it
+	@tests/qemu/kernel/build
+
+image: build firmware kernel ## assemble the aarch64 system: containerd, shim, micad, kernel, packed firmware
+	@$(MAKE) --no-print-directory -C tests/firmware/rproc
+	@tests/qemu/cross
+	@tests/qemu/assemble
+
+qemu: image ## boot the aarch64 system with a shell on this terminal
+	@tests/qemu/run
+
+test-qemu: image ## boot the aarch64 system once and run the smoke suite in it
+	@tests/qemu/test
+
+test-driver: kernel ## test mica_rproc in two emulated machines, at EL1 and with the EL2 monitor
+	@drivers/mica_rproc/test/run
 
 lint: setup ## formatting, clippy, licences, unused dependencies, spelling, scripts
 	@cargo fmt --all --check
