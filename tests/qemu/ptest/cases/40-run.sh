@@ -1,0 +1,52 @@
+# Firmware on the qemu pedestal: from start to the agreement of all who know about it.
+# shellcheck shell=sh
+
+case_firmware_runs_to_its_end() {
+    import hello
+    ctr run --rm --runtime "$RUNTIME" "$HELLO" "$PREFIX-hello" >"$WORK/out"
+    equal "$(tr -d '\r' <"$WORK/out")" 'hello from bare metal' "the console"
+}
+
+case_all_agree_that_firmware_runs() {
+    import freertos-demo
+    run_detached "$PREFIX-agree"
+    equal "$(task_state "$PREFIX-agree")" RUNNING "the task's state"
+    equal "$(count emulators)" 1 "the number of emulators"
+    equal "$(count shims)" 1 "the number of shims"
+    mica list | tee "$WORK/list"
+    grep -qi running "$WORK/list" || fail "mica list shows no running client"
+    # Not root's: a user of its own, and no privilege.
+    [ "$(stat -c %u "/proc/$(emulators)")" != 0 ] || fail "the emulator runs as root"
+    grep -q '^CapEff:[[:space:]]*0*$' "/proc/$(emulators)/status" || fail "the emulator has capabilities"
+}
+
+case_two_firmwares_run_at_once() {
+    import freertos-demo
+    run_detached "$PREFIX-one"
+    run_detached "$PREFIX-two"
+    equal "$(count emulators)" 2 "the number of emulators"
+    ctr task kill --signal SIGTERM "$PREFIX-one"
+    await "$PREFIX-one stops" task_is "$PREFIX-one" STOPPED
+    equal "$(task_state "$PREFIX-two")" RUNNING "the other's state"
+}
+
+# A root filesystem with busybox alone, and the libraries it may need.
+busybox_root() {
+    mkdir -p "$1/bin" "$1/lib"
+    # An applet of that name hides the file from `command -v`.
+    busybox=$(find /bin/busybox /usr/bin/busybox 2>/dev/null | head -n 1)
+    [ -n "$busybox" ] || skip "no busybox to make an ordinary container of"
+    cp -L "$busybox" "$1/bin/busybox"
+    for library in ld-linux-aarch64.so.1 libc.so.6 libcrypt.so.2 libm.so.6 libresolv.so.2; do
+        [ ! -e "/lib/$library" ] || cp -L "/lib/$library" "$1/lib"
+    done
+}
+
+case_ordinary_container_runs_beside_firmware() {
+    busybox_root "$WORK/rootfs"
+    import freertos-demo
+    run_detached "$PREFIX-beside"
+    expect_status 5 ctr run --rm --runc-binary crun --rootfs "$WORK/rootfs" "$PREFIX-linux" \
+        /bin/busybox sh -c 'echo from Linux; exit 5'
+    equal "$(task_state "$PREFIX-beside")" RUNNING "the firmware's state"
+}

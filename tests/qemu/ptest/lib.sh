@@ -1,0 +1,151 @@
+# What the cases of the smoke suite share.
+# shellcheck shell=sh disable=SC2034 # used by the cases
+
+RUNTIME=io.containerd.mica.v2
+SHARE=/usr/share/micrun
+DEMO=localhost/micrun/freertos-demo:1
+HELLO=localhost/micrun/hello:1
+BANNER='micrun FreeRTOS demo'
+PROMPT='micrun> '
+# Ids of containers begin with it: what is left of a case is found by it.
+PREFIX=ptest
+# Seconds for one step, generous because the whole system may be emulated.
+STEP=120
+
+# Ends the case as failed.
+fail() {
+    echo "failed: $*"
+    exit 1
+}
+
+# Ends the case as skipped.
+skip() {
+    echo "$*" >"$WORK/reason"
+    exit 77
+}
+
+equal() { [ "$1" = "$2" ] || fail "$3 is '$1', not '$2'"; }
+
+# await WHAT COMMAND... - repeats a command until it succeeds.
+await() {
+    what=$1
+    shift
+    # Counted, not timed: in an emulated system `date` costs more than the wait.
+    tries=$((STEP * 5))
+    until "$@"; do
+        tries=$((tries - 1))
+        [ "$tries" -gt 0 ] || fail "after $STEP s not yet: $what"
+        sleep 0.2
+    done
+}
+
+# import IMAGE - imports one of the packed images, once. (In an emulated system every ctr costs a second.)
+import() {
+    [ ! -e "$WORK.$1" ] || return 0
+    ctr image import "$SHARE/images/$1.tar" >/dev/null
+    : >"$WORK.$1"
+}
+
+run_detached() {
+    : >"$WORK/used"
+    ctr run --detach --runtime "$RUNTIME" "$DEMO" "$1"
+}
+
+# The state that containerd tells of a task, empty if there is none.
+task_state() { ctr task ls | awk -v id="$1" '$1 == id { print $3 }'; }
+task_is() { [ "$(task_state "$1")" = "$2" ]; }
+
+# Deletes a stopped task and its container; the status is the task's. (ctr of containerd 1.7 only tells it.)
+delete() {
+    status=0
+    ctr task rm "$1" >/dev/null 2>"$WORK/delete.err" || status=$?
+    told=$(sed -n 's/.*exit with non-zero exit code \([0-9]*\).*/\1/p' "$WORK/delete.err")
+    cat "$WORK/delete.err"
+    ctr container rm "$1"
+    return "${told:-$status}"
+}
+
+# expect_status STATUS COMMAND... - fails unless the command ends with that status.
+expect_status() {
+    expected=$1
+    shift
+    status=0
+    "$@" || status=$?
+    equal "$status" "$expected" "the exit status of '$*'"
+}
+
+# Numbers of the processes of a program, by the file they run.
+processes() {
+    for process in /proc/[0-9]*; do
+        program=$(readlink "$process/exe" 2>/dev/null) || continue
+        [ "${program##*/}" != "$1" ] || echo "${process#/proc/}"
+    done
+}
+emulators() { processes qemu-system-aarch64; }
+shims() { processes containerd-shim-mica-v2; }
+count() { "$@" | wc -l; }
+none_of() { [ -z "$("$@")" ]; }
+
+# A console is `ctr`, with a fifo for its input and a file for its output; a case has one at a time.
+open_console() {
+    rm -f "$WORK/in" "$WORK/out" && mkfifo "$WORK/in"
+    : >"$WORK/out"
+    # Read and write, or it would wait for ctr; ctr itself must not hold it open.
+    exec 9<>"$WORK/in"
+    "$@" <"$WORK/in" >"$WORK/out" 2>"$WORK/err" 9>&- &
+    console=$!
+}
+
+send() { printf '%s\r' "$*" >&9; }
+
+# Whether the console has shown a line with a basic regular expression, or never will because its ctr has ended.
+console_showed() {
+    grep -q -- "$1" "$WORK/out" && return
+    kill -0 "$console" 2>/dev/null && return 1
+    # What it wrote last may be newer than the first look.
+    grep -q -- "$1" "$WORK/out" || fail "ctr ended without '$1' on the console"
+}
+
+# Awaits a line on the console that a basic regular expression matches.
+expect() { await "'$1' on the console" console_showed "$1"; }
+
+# Lets go of the console's input and awaits its ctr; the status is ctr's.
+close_console() {
+    exec 9>&-
+    status=0
+    wait "$console" || status=$?
+    return "$status"
+}
+
+# A console on a container of the demo image that has come to its prompt.
+run_demo() {
+    import freertos-demo
+    open_console ctr run --rm --runtime "$RUNTIME" "$DEMO" "$1"
+    expect "$PROMPT"
+}
+
+# Processes, mounts, files, containers, tasks and snapshots that containers may leave, one a line.
+inventory() {
+    for process in /proc/[0-9]*; do
+        program=$(readlink "$process/exe" 2>/dev/null) || continue
+        case ${program##*/} in
+            qemu-system-* | containerd-shim-* | crun | runc) echo "process ${program##*/}" ;;
+        esac
+    done
+    awk '$2 ~ /containerd|mica|micrun/ { print "mount", $2 }' /proc/mounts
+    # Directories that the first container makes for all.
+    find /run/mica /run/micrun /run/containerd 2>/dev/null | grep -vE \
+        -e '^/run/mica(/clients)?$' -e '^/run/micrun(/containers)?(/default)?$' \
+        -e '^/run/containerd(/fifo|/s|/runc|/io\.containerd\.[^/]*)?(/default)?$' || true
+    ctr container ls -q | sed 's/^/container /'
+    ctr task ls -q | sed 's/^/task /'
+    ctr snapshot ls | awk '$3 == "Active" { print "snapshot", $1 }'
+}
+
+# Ends and removes every container of the suite.
+remove_containers() {
+    for id in $(ctr container ls -q | grep "^$PREFIX"); do
+        ctr task rm --force "$id"
+        ctr container rm "$id"
+    done
+}
