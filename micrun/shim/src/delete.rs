@@ -1,9 +1,9 @@
 //! `delete`: cleans up after a shim that is gone. Anything may be missing already.
 
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use containerd_shim_protos::api::DeleteResponse;
 use containerd_shim_protos::protobuf::Message;
@@ -17,6 +17,9 @@ use crate::mica::Mica;
 use crate::start::ADDRESS_FILE;
 use crate::state_dir::{ROOT, StateDir};
 use crate::{exit, logger, mount};
+
+/// How long a dying server may take to hang up.
+const HANG_UP: Duration = Duration::from_millis(500);
 
 /// Runs the action and prints a `DeleteResponse`.
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -47,10 +50,19 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 fn remove_dead_socket(bundle: &Path) {
     let Ok(address) = std::fs::read_to_string(bundle.join(ADDRESS_FILE)) else { return };
     let socket = Path::new(address.trim_start_matches("unix://"));
-    if UnixStream::connect(socket).is_err() {
+    if !is_served(socket) {
         // It may be gone already.
         let _ = std::fs::remove_file(socket);
     }
+}
+
+/// A killed server's listening socket is the last of its descriptors that the kernel closes: it may still take
+/// a connection, but it hangs up on it at once, which a living server never does.
+fn is_served(socket: &Path) -> bool {
+    let Ok(mut stream) = UnixStream::connect(socket) else { return false };
+    let patient = stream.set_read_timeout(Some(HANG_UP));
+    let silence = stream.read(&mut [0]).err().map(|error| error.kind());
+    patient.is_err() || silence == Some(ErrorKind::WouldBlock)
 }
 
 /// Removes what the container left and returns its shim's process id, or 0. What cannot be removed is logged:
