@@ -98,12 +98,15 @@ async fn a_wait_is_for_its_run_even_if_the_next_begins_at_once() {
     std::io::Write::write_all(&mut waiting, b"wait").unwrap();
     // Connections are accepted in their order: the wait is being served.
     daemon.ask("x.socket", b"status");
-    // Both at once: the daemon finds the start behind the stop.
-    let (stopped, started) = tokio::join!(client.stop("x"), client.start("x"));
-    stopped.unwrap();
-    started.unwrap();
-    assert_eq!(client.status("x").await.unwrap().state, ClientState::Running);
+    // The stop is not answered yet when the start comes: the daemon finds the one behind the other.
+    let mut stopping = daemon.connect("x.socket");
+    std::io::Write::write_all(&mut stopping, b"stop").unwrap();
+    client.start("x").await.unwrap();
     let mut reply = String::new();
+    std::io::Read::read_to_string(&mut stopping, &mut reply).unwrap();
+    assert_eq!(reply, "MICA-SUCCESS");
+    assert_eq!(client.status("x").await.unwrap().state, ClientState::Running);
+    reply.clear();
     std::io::Read::read_to_string(&mut waiting, &mut reply).unwrap();
     assert!(reply.contains("\"reason\":\"stopped\""), "{reply}");
 }
