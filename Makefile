@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
-.PHONY: help setup tools build firmware demo test kernel image qemu test-qemu test-driver lint fmt bench dist install clean
+.PHONY: help setup tools build firmware demo demo-host test kernel image qemu test-qemu test-driver lint fmt bench bench-qemu dist install clean
 
 export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
 # CI builds what Cargo.lock says; a developer's change of Cargo.toml may update it.
@@ -34,13 +34,17 @@ build: tools ## build the workspace (debug profile)
 firmware: tools ## build the demo firmware into build/firmware
 	@$(MAKE) --no-print-directory -C tests/firmware
 
-demo: build firmware ## pack a firmware, run it as a container, talk to it
+demo: image ## boot the aarch64 system: an RTOS on its own core, one in an emulator, a Linux container, one containerd
+	@tests/qemu/demo
+
+demo-host: build firmware ## the short one, on this machine: pack a firmware, run it as a container, talk to it
 	@tools/demo
 
-test: setup lint build firmware ## lint, then every test: firmware, crates, end to end
+test: setup lint build firmware image ## lint, then every test: crates, end to end, firmware, driver, the aarch64 system
 	@cargo test $(CARGO_FLAGS) --workspace --doc --quiet
-	@$(MAKE) --no-print-directory -C tests/firmware check
 	@cargo nextest run $(CARGO_FLAGS) --workspace
+	@$(MAKE) --no-print-directory -C tests/firmware check
+	@$(MAKE) --no-print-directory test-driver test-qemu
 
 kernel: tools ## fetch the aarch64 kernel, build the rpmsg modules and mica_rproc for it
 	@tests/qemu/kernel/build
@@ -72,6 +76,9 @@ fmt: ## format the Rust sources
 
 bench: dist firmware ## start latency beside an ordinary container, sizes, memory
 	@tools/bench
+
+bench-qemu: image ## the same on the aarch64 system: an RTOS on its own core beside crun; jitter
+	@tests/qemu/run --timeout 1800 --exec /usr/lib/micrun/measure
 
 dist: tools ## build the shipped binaries (size profile) and print their sizes
 	@cargo build $(CARGO_FLAGS) --profile dist $(addprefix --package ,$(DIST_PACKAGES))

@@ -86,8 +86,12 @@ shims() { processes containerd-shim-mica-v2; }
 count() { "$@" | wc -l; }
 none_of() { [ -z "$("$@")" ]; }
 
+containerd_answers() { ctr version >/dev/null 2>&1; }
+micad_answers() { mica list >/dev/null 2>&1; }
+
 # A console is `ctr`, with a fifo for its input and a file for its output; a case has one at a time.
 open_console() {
+    : >"$WORK/open"
     rm -f "$WORK/in" "$WORK/out" && mkfifo "$WORK/in"
     : >"$WORK/out"
     # Read and write, or it would wait for ctr; ctr itself must not hold it open.
@@ -114,6 +118,7 @@ close_console() {
     exec 9>&-
     status=0
     wait "$console" || status=$?
+    rm "$WORK/open"
     return "$status"
 }
 
@@ -122,6 +127,16 @@ run_demo() {
     import freertos-demo
     open_console ctr run --rm --runtime "$RUNTIME" "$DEMO" "$1"
     expect "$PROMPT"
+}
+
+# flood_is_complete LINES - has the open console's demo print as many lines as it can, and looks whether all came.
+flood_is_complete() {
+    send "flood $1"
+    expect "^flood $(printf %010d "$1") the .* dog"
+    tr -d '\r' <"$WORK/out" | sed -n 's/^flood \([0-9]\{10\}\) the quick brown fox jumps over the lazy dog$/\1/p' \
+        >"$WORK/seen"
+    awk -v lines="$1" 'BEGIN { for (i = 1; i <= lines; i++) printf "%010d\n", i }' >"$WORK/expected"
+    cmp "$WORK/seen" "$WORK/expected"
 }
 
 # Processes, mounts, files, containers, tasks and snapshots that containers may leave, one a line.
@@ -142,10 +157,14 @@ inventory() {
     ctr snapshot ls | awk '$3 == "Active" { print "snapshot", $1 }'
 }
 
-# Ends and removes every container of the suite.
+# Ends and removes every container of the suite. A ctr at one of them may be about to do the same.
 remove_containers() {
     for id in $(ctr container ls -q | grep "^$PREFIX"); do
         ctr task rm --force "$id"
         ctr container rm "$id"
     done
+    await "the last ctr ends" none_of processes ctr
 }
+
+# shellcheck source-path=SCRIPTDIR source=core.sh
+. "${here:?}/core.sh"

@@ -20,16 +20,6 @@ case_all_agree_that_firmware_runs() {
     grep -q '^CapEff:[[:space:]]*0*$' "/proc/$(emulators)/status" || fail "the emulator has capabilities"
 }
 
-case_two_firmwares_run_at_once() {
-    import freertos-demo
-    run_detached "$PREFIX-one"
-    run_detached "$PREFIX-two"
-    equal "$(count emulators)" 2 "the number of emulators"
-    ctr task kill --signal SIGTERM "$PREFIX-one"
-    await "$PREFIX-one stops" task_is "$PREFIX-one" STOPPED
-    equal "$(task_state "$PREFIX-two")" RUNNING "the other's state"
-}
-
 # A root filesystem with busybox alone, and the libraries it may need.
 busybox_root() {
     mkdir -p "$1/bin" "$1/lib"
@@ -42,11 +32,15 @@ busybox_root() {
     done
 }
 
-case_ordinary_container_runs_beside_firmware() {
+# Firmware in an emulator, firmware on a core if there is one, and an ordinary container.
+case_all_kinds_run_beside_each_other() {
     busybox_root "$WORK/rootfs"
     import freertos-demo
-    run_detached "$PREFIX-beside"
+    run_detached "$PREFIX-emulated"
+    [ -z "$(remoteproc)" ] || { needs_core && run_detached_on_core "$PREFIX-core"; }
     expect_status 5 ctr run --rm --runc-binary crun --rootfs "$WORK/rootfs" "$PREFIX-linux" \
         /bin/busybox sh -c 'echo from Linux; exit 5'
-    equal "$(task_state "$PREFIX-beside")" RUNNING "the firmware's state"
+    equal "$(task_state "$PREFIX-emulated")" RUNNING "the state of the emulated firmware"
+    equal "$(count emulators)" 1 "the number of emulators"
+    [ -z "${core:-}" ] || equal "$(task_state "$PREFIX-core")" RUNNING "the state of the firmware on the core"
 }

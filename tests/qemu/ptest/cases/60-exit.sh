@@ -9,10 +9,6 @@ ends_with() {
     await "no emulator is left" none_of emulators
 }
 
-case_exit_0_is_success() { ends_with 0 'exit 0'; }
-
 case_exit_7_is_7() { ends_with 7 'exit 7'; }
-
-case_exit_255_is_255() { ends_with 255 'exit 255'; }
 
 case_crash_is_a_memory_fault() { ends_with 139 crash; }

@@ -1,9 +1,6 @@
 # The daemons restart under a running firmware, which does not notice.
 # shellcheck shell=sh
 
-containerd_answers() { ctr version >/dev/null 2>&1; }
-micad_answers() { mica list >/dev/null 2>&1; }
-
 # restart_under SERVICE ANSWERS ID - restarts a daemon under a detached demo; emulator and state stay.
 restart_under() {
     import freertos-demo

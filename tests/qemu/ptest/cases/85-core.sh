@@ -1,0 +1,121 @@
+# Firmware on a core of its own. At each step all who know about it tell the same.
+# shellcheck shell=sh
+
+case_core_is_off_before() {
+    needs_core
+    all_agree none GONE
+}
+
+case_core_console_begins_with_the_first_byte() {
+    needs_core
+    run_on_core "$PREFIX-core"
+    equal "$(head -n 1 "$WORK/out" | tr -d '\r')" "$BANNER" "the console's first line"
+    equal "$(head -c 6 "$WORK/out")" micrun "the console's first bytes"
+    all_agree "$PREFIX-core" RUNNING
+    send 'echo there and back'
+    expect '^there and back'
+    send 'exit 0'
+    expect_status 0 close_console
+    all_agree "$PREFIX-core" GONE
+}
+
+case_core_console_loses_nothing_of_a_flood() {
+    needs_core
+    run_on_core "$PREFIX-core"
+    flood_is_complete 2000
+}
+
+case_core_exit_7_is_7() {
+    needs_core
+    run_on_core "$PREFIX-core"
+    send 'exit 7'
+    expect_status 7 close_console
+    all_agree "$PREFIX-core" GONE
+}
+
+case_core_crash_is_a_memory_fault() {
+    needs_core
+    run_on_core "$PREFIX-core"
+    send crash
+    expect_status 139 close_console
+    grep -q '^fault: data abort' "$WORK/out" || fail "the firmware's last words are missing"
+    all_agree "$PREFIX-core" GONE
+}
+
+case_core_is_off_after_sigterm() {
+    needs_core
+    run_detached_on_core "$PREFIX-core"
+    all_agree "$PREFIX-core" RUNNING
+    ctr task kill --signal SIGTERM "$PREFIX-core"
+    await "the task stops" task_is "$PREFIX-core" STOPPED
+    all_agree "$PREFIX-core" STOPPED
+    expect_status 143 delete "$PREFIX-core"
+    all_agree "$PREFIX-core" GONE
+}
+
+# With interrupts masked it does not hear that it is to stop.
+case_core_is_off_under_spinning_firmware() {
+    needs_core
+    run_on_core "$PREFIX-core"
+    has_monitor || skip "the core starts at EL1: nothing can end its firmware by force"
+    send spin
+    expect 'spinning with interrupts masked'
+    ctr task kill --signal SIGTERM "$PREFIX-core"
+    expect_status 143 close_console
+    all_agree "$PREFIX-core" GONE
+}
+
+case_core_pauses_and_resumes() {
+    needs_core
+    run_on_core "$PREFIX-core"
+    if ! has_monitor; then
+        ! ctr task pause "$PREFIX-core" 2>"$WORK/pause.err" || fail "nothing can pause it, and pausing succeeded"
+        cat "$WORK/pause.err"
+        grep -qi monitor "$WORK/pause.err" || fail "the refusal does not say why"
+        all_agree "$PREFIX-core" RUNNING
+        return
+    fi
+    ctr task pause "$PREFIX-core"
+    all_agree "$PREFIX-core" PAUSED
+    send 'echo heard while asleep'
+    # It cannot answer; a second is more than it needs when awake.
+    sleep 1
+    ! grep -q '^heard while asleep' "$WORK/out" || fail "paused firmware answered"
+    ctr task resume "$PREFIX-core"
+    all_agree "$PREFIX-core" RUNNING
+    expect '^heard while asleep'
+}
+
+case_core_has_one_container() {
+    needs_core
+    run_detached_on_core "$PREFIX-core"
+    status=0
+    ctr run --rm --runtime "$RUNTIME" "$CORE_DEMO" "$PREFIX-second" >"$WORK/out" 2>"$WORK/second.err" || status=$?
+    [ "$status" != 0 ] || fail "two containers run on one core"
+    cat "$WORK/second.err"
+    grep -q "$PREFIX-core" "$WORK/second.err" || fail "the refusal does not name the container that has the core"
+    # ctr leaves what it could not start.
+    ctr task rm --force "$PREFIX-second"
+    ctr container rm "$PREFIX-second"
+    all_agree "$PREFIX-core" RUNNING
+}
+
+# The daemons restart under running firmware, which does not notice.
+core_survives_restart_of() {
+    needs_core
+    run_detached_on_core "$PREFIX-core"
+    systemctl restart "$1"
+    await "$1 answers" "$2"
+    all_agree "$PREFIX-core" RUNNING
+    open_console ctr task attach "$PREFIX-core"
+    send 'echo after the restart'
+    expect '^after the restart'
+    send 'exit 7'
+    # Attached, ctr deletes the task once it has ended.
+    expect_status 7 close_console
+    all_agree "$PREFIX-core" GONE
+}
+
+case_core_survives_a_restart_of_containerd() { core_survives_restart_of containerd containerd_answers; }
+
+case_core_survives_a_restart_of_micad() { core_survives_restart_of micad micad_answers; }
