@@ -74,13 +74,8 @@ expect_status() {
     equal "$status" "$expected" "the exit status of '$*'"
 }
 
-# Numbers of the processes of a program, by the file they run.
-processes() {
-    for process in /proc/[0-9]*; do
-        program=$(readlink "$process/exe" 2>/dev/null) || continue
-        [ "${program##*/}" != "$1" ] || echo "${process#/proc/}"
-    done
-}
+# Numbers of the processes of a program, one a line.
+processes() { pidof "$1" | tr ' ' '\n'; }
 emulators() { processes qemu-system-aarch64; }
 shims() { processes containerd-shim-mica-v2; }
 count() { "$@" | wc -l; }
