@@ -60,7 +60,8 @@ qemu: image ## boot the aarch64 system with a shell on this terminal
 test-qemu: image ## boot the aarch64 system once and run the smoke suite in it
 	@tests/qemu/test
 
-test-driver: kernel ## test mica_rproc in two emulated machines, at EL1 and with the EL2 monitor
+test-driver: kernel ## test mica_rproc: its binding, and its cases in two emulated machines, at EL1 and with the EL2 monitor
+	@drivers/mica_rproc/test/binding
 	@drivers/mica_rproc/test/run
 
 lint: setup ## formatting, clippy, licences, unused dependencies, spelling, scripts
