@@ -4,6 +4,7 @@
 //! after a server that died (`delete`).
 
 mod args;
+mod auto_close;
 mod bundle;
 mod console;
 mod container;
