@@ -1,12 +1,15 @@
 //! Carries bytes between the RTOS console and the container's streams, and nothing else: no echo, no pacing,
 //! no magic words.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use libmica::ClientStatus;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::watch;
 
@@ -67,32 +70,45 @@ fn candidates(name: &str, status: &ClientStatus) -> Vec<PathBuf> {
 /// Copies stdin to the console until stdin ends: the client has closed it and so has `CloseIO`.
 ///
 /// With `client`, nothing keeps stdin from ending while nobody is attached, and that end is only the client's:
-/// the watch is told of it and of the next client, and the copy goes on.
-pub(crate) async fn copy_in(tty: Arc<Tty>, stdin: Receiver, client: Option<Arc<Presence>>) {
+/// the copy goes on with the next one, and `client` knows.
+pub(crate) async fn copy_in(tty: Arc<Tty>, mut stdin: Receiver, client: Option<Arc<Presence>>) {
     let mut buffer = vec![0; BUFFER];
     loop {
-        if stdin.readable().await.is_err() {
-            return;
-        }
-        let result = stdin.try_read(&mut buffer);
         if let Some(client) = &client {
-            client.set(!matches!(result, Ok(0)));
+            stdin = match next_client(stdin, client).await {
+                Ok(stdin) => stdin,
+                Err(error) => return log::warn!("waiting for a client on stdin failed: {error}"),
+            };
         }
-        match result {
-            Ok(0) if client.is_none() => return,
-            // The kernel does not tell when a FIFO gets a writer.
-            Ok(0) => tokio::time::sleep(LOOK.1).await,
-            Ok(count) => {
-                if let Err(error) = tty.write_all(&buffer[..count]).await {
-                    log::warn!("{count} bytes of input are lost: writing the console failed: {error}");
-                    return;
-                }
-            }
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
-            Err(error) => {
-                log::warn!("reading stdin failed: {error}");
-                return;
-            }
+        let count = match stdin.read(&mut buffer).await {
+            Ok(0) if client.is_some() => continue,
+            Ok(0) => return,
+            Ok(count) => count,
+            Err(error) => return log::warn!("reading stdin failed: {error}"),
+        };
+        if let Err(error) = tty.write_all(&buffer[..count]).await {
+            return log::warn!("{count} bytes of input are lost: writing the console failed: {error}");
         }
     }
+}
+
+/// Waits until somebody has the FIFO open for writing.
+///
+/// The kernel does not tell when that happens, so it is asked now and then; and as tokio never forgets that
+/// a pipe was hung up, it gets the descriptor anew.
+async fn next_client(stdin: Receiver, client: &Presence) -> io::Result<Receiver> {
+    let fd = stdin.into_nonblocking_fd()?;
+    while hung_up(&fd)? {
+        client.set(false);
+        tokio::time::sleep(LOOK.1).await;
+    }
+    client.set(true);
+    Receiver::from_owned_fd(fd)
+}
+
+/// Whether all writers have gone, and all they wrote has been read.
+fn hung_up(fifo: &OwnedFd) -> io::Result<bool> {
+    let mut state = [PollFd::new(fifo.as_fd(), PollFlags::POLLIN)];
+    poll(&mut state, PollTimeout::ZERO)?;
+    Ok(state[0].revents() == Some(PollFlags::POLLHUP))
 }
