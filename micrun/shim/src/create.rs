@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::error::{Error, Result, describe};
 use crate::events::Event;
 use crate::mount::Rootfs;
+use crate::options::Options;
 use crate::state_dir::{Owner, StateDir};
 use crate::stdio::{Identity, Paths, Streams};
 
@@ -36,6 +37,8 @@ pub(crate) async fn create(context: &Context, request: &CreateTaskRequest) -> Re
     if !request.checkpoint.is_empty() {
         return Err(Error::Unimplemented("an RTOS container cannot be created from a checkpoint"));
     }
+    let options = Options::read(request.options.get_or_default())?;
+    log::debug!("{id}: runtime options {options:?}");
     let paths = Paths {
         stdin: request.stdin.clone(),
         stdout: request.stdout.clone(),

@@ -19,6 +19,7 @@ mod info;
 mod logger;
 mod mica;
 mod mount;
+mod options;
 mod reply;
 mod server;
 mod service;
