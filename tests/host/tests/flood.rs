@@ -1,5 +1,7 @@
 //! A firmware that prints more than anybody reads.
 
+#![allow(clippy::expect_used, reason = "a failed step fails the test")]
+
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::PathBuf;

@@ -1,14 +1,13 @@
 //! `ctr run --log-uri`: output to programs and files.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use micrun_host_tests::Host;
 use micrun_host_tests::containerd::ctr;
 use micrun_host_tests::firmware::{self, BANNER, PROMPT};
 use micrun_host_tests::host::{DEMO, MICA};
-use micrun_host_tests::{isolation, wait};
+use micrun_host_tests::{isolation, process, wait};
 
 const HELLO: &str = "localhost/micrun/hello:1";
 const GREETING: &str = "hello from bare metal\r\n";
@@ -19,16 +18,10 @@ fn host_with_hello() -> Host {
     host
 }
 
-/// A logging program as a shell script: what it gets on stdout goes to the file that the query names.
+/// A logging program: what it gets on stdout goes to the file that the query names.
 fn logger(ready: &str) -> String {
-    let path = isolation::state_dir().join("logger");
-    fs::write(
-        &path,
-        format!("#!/bin/sh\n{ready}exec 5>&-\necho \"$CONTAINER_ID\" >\"$2\"\ncat <&3 >>\"$2\"\n"),
-    )
-    .expect("the script can be written");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("the script can be made executable");
-    path.display().to_string()
+    let script = format!("{ready}exec 5>&-\necho \"$CONTAINER_ID\" >\"$2\"\ncat <&3 >>\"$2\"\n");
+    process::script("logger", &script).display().to_string()
 }
 
 fn run(uri: &str) {

@@ -3,11 +3,13 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use containerd_shim_protos::ttrpc::{self, Code};
 use libmica::ext::ExitReason;
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
+use tokio::time::{Instant, sleep};
 
 use super::fixture::{Fixture, Script, code};
 
@@ -159,7 +161,7 @@ async fn everything_is_in_the_file_when_the_exit_is_known() {
     let log = f.path("log").display().to_string();
     f.create_at(&format!("file://{log}")).await.unwrap();
     f.start().await.unwrap();
-    let lines: String = (0..20_000).map(|line| format!("line {line}\n")).collect();
+    let lines = (0..20_000).map(|line| line.to_string()).collect::<Vec<_>>().join("\n");
     let (daemon, text) = (f.daemon.clone(), lines.clone());
     tokio::task::spawn_blocking(move || daemon.print(&text)).await.unwrap();
     f.daemon.end(ExitReason::Exited, 0);
@@ -208,7 +210,7 @@ const AUTO_CLOSE: &str = r#""org.openeuler.micrun.container.auto_close_timeout":
 async fn auto_close_stops_what_nobody_is_attached_to() {
     let mut f = Fixture::new(Script::default());
     f.annotate(AUTO_CLOSE);
-    let begin = tokio::time::Instant::now();
+    let begin = Instant::now();
     f.create().await.unwrap();
     f.start().await.unwrap();
     assert_eq!(f.wait().await, 0);
@@ -223,17 +225,17 @@ async fn auto_close_waits_for_the_last_client_to_leave() {
     let stdin = f.fifo("stdin");
     f.create_with(|request| request.stdin = stdin.display().to_string()).await.unwrap();
     let client = pipe::OpenOptions::new().open_sender(&stdin).unwrap();
-    let begin = tokio::time::Instant::now();
+    let begin = Instant::now();
     f.start().await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_secs(300)).await;
+    sleep(Duration::from_mins(5)).await;
     assert_eq!(f.daemon.count("stop"), 0);
     drop(client);
-    tokio::time::sleep(std::time::Duration::from_secs(30)).await;
+    sleep(Duration::from_secs(30)).await;
     let mut client = pipe::OpenOptions::new().open_sender(&stdin).unwrap();
     client.write_all(b"back").await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    sleep(Duration::from_secs(1)).await;
     assert_eq!(f.read_input(4).await, "back");
-    tokio::time::sleep(std::time::Duration::from_secs(300)).await;
+    sleep(Duration::from_mins(5)).await;
     assert_eq!(f.daemon.count("stop"), 0);
     drop(client);
     assert_eq!(f.wait().await, 0);
