@@ -36,7 +36,8 @@ impl Source for Receiver {
     async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             self.readable().await?;
-            match Self::try_read(self, buffer) {
+            // tokio's own, which takes note of a `WouldBlock`.
+            match Receiver::try_read(self, buffer) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 result => return result,
             }
@@ -63,10 +64,10 @@ pub(crate) async fn carry(
         Output { outlet: Outlet::new(name, sink), spill: Spill::new(SPILL), taken: Instant::now() };
     let mut buffer = vec![0; BUFFER];
     let (mut open, mut over) = (true, false);
-    while open || output.waits() {
+    loop {
         let absent = output.absent();
-        if over && absent {
-            break;
+        if !open && (!output.waits() || over && absent) {
+            return output.end();
         }
         let room = if absent { BUFFER } else { output.spill.room().min(BUFFER) };
         let reading = open && room > 0;
@@ -101,7 +102,6 @@ pub(crate) async fn carry(
             }
         }
     }
-    output.end()
 }
 
 /// Waits for the word. A sender that is gone has said it, too.

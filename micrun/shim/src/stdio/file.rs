@@ -12,6 +12,9 @@ use std::thread;
 
 use tokio::net::unix::pipe::Sender;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::PATIENCE;
 
 /// As much as a pipe holds.
 const BUFFER: usize = 64 * 1024;
@@ -22,14 +25,27 @@ const STACK: usize = 64 * 1024;
 pub(super) type Written = oneshot::Receiver<()>;
 
 /// Opens the file at `path`; `create` makes it and its directories if need be.
-pub(super) fn output(path: &Path, create: bool) -> io::Result<(Sender, Written)> {
-    let mut log = LogFile::open(path, create)?;
+pub(super) async fn output(path: &Path, create: bool) -> io::Result<(Sender, Written)> {
     let (mut reader, writer) = io::pipe()?;
+    let (opened, opening) = oneshot::channel();
     let (done, written) = oneshot::channel();
-    thread::Builder::new().name("stdio-file".into()).stack_size(STACK).spawn(move || {
-        log.take(&mut reader);
+    let path = path.to_owned();
+    let work = move || {
+        // Whoever waits for the word may have given up.
+        match LogFile::open(&path, create) {
+            Ok(mut log) => {
+                if opened.send(Ok(())).is_ok() {
+                    log.take(&mut reader);
+                }
+            }
+            Err(error) => drop(opened.send(Err(error))),
+        }
         drop(done);
-    })?;
+    };
+    thread::Builder::new().name("stdio-file".into()).stack_size(STACK).spawn(work)?;
+    let late = |_| io::Error::new(ErrorKind::TimedOut, format!("the disk did not answer in {PATIENCE:?}"));
+    // The thread always sends.
+    timeout(PATIENCE, opening).await.map_err(late)?.map_err(io::Error::other)??;
     Ok((Sender::from_owned_fd(OwnedFd::from(writer))?, written))
 }
 

@@ -107,12 +107,12 @@ impl Streams {
                 }
                 Some(stdout)
             }
-            other => takers.open("stdout", other)?,
+            other => takers.open("stdout", other).await?,
         };
         streams.stderr = match &stderr {
             Target::Program(program) => Some(takers.start(program, identity).await?.1),
             Target::File(_) if stderr == stdout => None,
-            other => takers.open("stderr", other)?,
+            other => takers.open("stderr", other).await?,
         };
         Ok(streams)
     }
@@ -125,17 +125,17 @@ impl Takers {
         Ok((stdout, stderr))
     }
 
-    fn open(&mut self, stream: &'static str, target: &Target) -> Result<Option<Sink>> {
+    async fn open(&mut self, stream: &'static str, target: &Target) -> Result<Option<Sink>> {
         let (path, create) = match target {
             Target::Null | Target::Program(_) => return Ok(None),
             Target::Path(path) => (path, false),
             Target::File(path) => (path, true),
         };
         let is_fifo = path.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo());
-        if is_fifo && !create {
+        if is_fifo {
             return fifo::output(path).map(Some).map_err(unopened(stream, path));
         }
-        let (sink, written) = file::output(path, create).map_err(unopened(stream, path))?;
+        let (sink, written) = file::output(path, create).await.map_err(unopened(stream, path))?;
         self.files.push(written);
         Ok(Some(sink))
     }

@@ -151,7 +151,6 @@ async fn output_that_goes_nowhere_is_read_and_not_lost() {
 /// The shim's own share: how fast bytes get from a source through the copy into a pipe.
 #[tokio::test]
 #[ignore = "a measurement, which tools/bench runs"]
-#[expect(clippy::print_stdout, reason = "the table is the result")]
 async fn copy_path_throughput() {
     const AMOUNT: u32 = 1 << 30;
     let socket = || {
