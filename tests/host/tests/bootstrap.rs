@@ -37,7 +37,7 @@ fn assert_served(address: &str) {
 
 #[test]
 fn a_plain_address_unless_a_version_is_asked_for() {
-    let bundle = bundle(&Value::Null);
+    let bundle = bundle(&serde_json::json!({}));
     let address = start(&bundle, &[]);
     assert_served(&address);
     assert_eq!(start(&bundle, &[("MAX_SHIM_VERSION", "2")]), address);
