@@ -60,10 +60,10 @@ fn malformed_values_are_errors_that_name_the_key() {
 fn upstreams_tolerance_is_kept_and_told() {
     let annotations = ok("container.auto_close", "60");
     assert_eq!(annotations.auto_close, None);
-    assert!(annotations.warnings()[1].contains("\"60\" is no bool and is ignored"));
+    assert!(annotations.warnings()[0].contains("\"60\" is no bool and is ignored"));
     let annotations = ok("container.auto_close_timeout", "-5s");
     assert_eq!(annotations.auto_close_timeout, Some(Duration::from_secs(30)));
-    assert!(annotations.warnings()[1].contains("\"-5s\" is negative; 30s is used instead"));
+    assert!(annotations.warnings()[0].contains("\"-5s\" is negative; 30s is used instead"));
 }
 
 #[test]

@@ -1,23 +1,24 @@
 //! Carries bytes between the RTOS console and the container's streams, and nothing else: no echo, no pacing,
 //! no magic words.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use libmica::ClientStatus;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::watch;
 
+use crate::auto_close::Presence;
 use crate::mica::Mica;
-use crate::stdio::Output;
 use crate::tty::Tty;
 
-/// One read of the console at most. A pty hands out 4 KiB at a time, a FIFO takes 64.
-const BUFFER: usize = 64 * 1024;
-/// How long output may wait for a reader after the RTOS has ended.
-const LINGER: Duration = Duration::from_secs(10);
+/// One read of stdin at most, and as much as a terminal takes at once.
+const BUFFER: usize = 4 * 1024;
 /// How long firmware may take to announce its console (upstream's shim gives up after the same time).
 const ANNOUNCE: Duration = Duration::from_secs(30);
 /// First and longest pause between two looks for the console.
@@ -66,91 +67,48 @@ fn candidates(name: &str, status: &ClientStatus) -> Vec<PathBuf> {
     devices
 }
 
-/// Copies the console to stdout until the RTOS has ended and everything it wrote is delivered.
-///
-/// Without a reader the copy waits, and so does the RTOS when its buffers are full: nothing is dropped. After
-/// the end a reader that takes nothing for [`LINGER`] loses the rest, and the log says how much.
-pub(crate) async fn copy_out(tty: Arc<Tty>, stdout: Option<Output>, mut ended: watch::Receiver<bool>) {
-    let mut buffer = vec![0; BUFFER];
-    let mut over = false;
-    loop {
-        let result = if over {
-            tty.try_read(&mut buffer)
-        } else {
-            tokio::select! {
-                result = tty.read(&mut buffer) => result,
-                _ = ended.wait_for(|ended| *ended) => {
-                    over = true;
-                    continue;
-                }
-            }
-        };
-        let count = match result {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            // EAGAIN: drained. EIO: the other side of the pty is gone.
-            Err(error) => {
-                if !over && error.raw_os_error() != Some(nix::libc::EIO) {
-                    log::warn!("reading the console failed: {error}");
-                }
-                break;
-            }
-        };
-        if let Some(stdout) = &stdout
-            && let Err(lost) = write_all(stdout, &buffer[..count], &mut ended).await
-        {
-            log::error!("{lost} bytes of output and what followed are lost: nobody read stdout");
-            break;
-        }
-    }
-}
-
-/// Writes all bytes, or says how many are left when the RTOS has ended and nobody reads.
-async fn write_all(out: &Output, mut bytes: &[u8], ended: &mut watch::Receiver<bool>) -> Result<(), usize> {
-    while !bytes.is_empty() {
-        match out.try_write(bytes) {
-            Ok(count) => bytes = &bytes[count..],
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                let over = async {
-                    // An error means that the sender is gone, which is an end as well.
-                    let _ = ended.wait_for(|ended| *ended).await;
-                    tokio::time::sleep(LINGER).await;
-                };
-                tokio::select! {
-                    ready = out.writable() => ready.map_err(|_| bytes.len())?,
-                    () = over => return Err(bytes.len()),
-                }
-            }
-            Err(error) => {
-                log::warn!("writing stdout failed: {error}");
-                return Err(bytes.len());
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Copies stdin to the console until stdin ends: the client has closed it and so has `CloseIO`.
-pub(crate) async fn copy_in(tty: Arc<Tty>, stdin: Receiver) {
+///
+/// With `client`, nothing keeps stdin from ending while nobody is attached, and that end is only the client's:
+/// the copy goes on with the next one, and `client` knows.
+pub(crate) async fn copy_in(tty: Arc<Tty>, mut stdin: Receiver, client: Option<Arc<Presence>>) {
     let mut buffer = vec![0; BUFFER];
     loop {
-        if stdin.readable().await.is_err() {
-            return;
+        if let Some(client) = &client {
+            stdin = match next_client(stdin, client).await {
+                Ok(stdin) => stdin,
+                Err(error) => return log::warn!("waiting for a client on stdin failed: {error}"),
+            };
         }
-        match stdin.try_read(&mut buffer) {
+        let count = match stdin.read(&mut buffer).await {
+            Ok(0) if client.is_some() => continue,
             Ok(0) => return,
-            Ok(count) => {
-                if let Err(error) = tty.write_all(&buffer[..count]).await {
-                    log::warn!("{count} bytes of input are lost: writing the console failed: {error}");
-                    return;
-                }
-            }
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
-            Err(error) => {
-                log::warn!("reading stdin failed: {error}");
-                return;
-            }
+            Ok(count) => count,
+            Err(error) => return log::warn!("reading stdin failed: {error}"),
+        };
+        if let Err(error) = tty.write_all(&buffer[..count]).await {
+            return log::warn!("{count} bytes of input are lost: writing the console failed: {error}");
         }
     }
+}
+
+/// Waits until somebody has the FIFO open for writing.
+///
+/// The kernel does not tell when that happens, so it is asked now and then; and as tokio never forgets that
+/// a pipe was hung up, it gets the descriptor anew.
+async fn next_client(stdin: Receiver, client: &Presence) -> io::Result<Receiver> {
+    let fd = stdin.into_nonblocking_fd()?;
+    while hung_up(&fd)? {
+        client.set(false);
+        tokio::time::sleep(LOOK.1).await;
+    }
+    client.set(true);
+    Receiver::from_owned_fd(fd)
+}
+
+/// Whether all writers have gone, and all they wrote has been read.
+fn hung_up(fifo: &OwnedFd) -> io::Result<bool> {
+    let mut state = [PollFd::new(fifo.as_fd(), PollFlags::POLLIN)];
+    poll(&mut state, PollTimeout::ZERO)?;
+    Ok(state[0].revents() == Some(PollFlags::POLLHUP))
 }

@@ -2,13 +2,16 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use containerd_shim_protos::events::task::{TaskDelete, TaskExit, TaskPaused, TaskResumed, TaskStart};
 use containerd_shim_protos::protobuf::well_known_types::timestamp::Timestamp;
 use nix::libc::{SIGINT, SIGKILL, SIGTERM};
 use tokio::net::unix::pipe::Sender;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
+use crate::auto_close::Presence;
 use crate::console;
 use crate::context::Context;
 use crate::error::{Error, Result, describe};
@@ -16,8 +19,11 @@ use crate::events::Event;
 use crate::exit;
 use crate::state::{Exit, State};
 use crate::state_dir::StateDir;
-use crate::stdio::{Paths, Streams};
+use crate::stdio::{self, Paths, Streams, Takers};
 use crate::tty::Tty;
+
+/// Pause between attempts to stop an RTOS whose client is gone.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// An RTOS container. Its id is also the client's name at the daemon.
 #[derive(Debug)]
@@ -32,6 +38,8 @@ pub(crate) struct Container {
     /// shim's own, from Create to Delete.
     pub pid: u32,
     dir: StateDir,
+    /// How long after its client has left it is stopped; `None` is never.
+    close_after: Option<Duration>,
     inner: Mutex<Inner>,
     exited: watch::Sender<Option<Exit>>,
 }
@@ -39,11 +47,13 @@ pub(crate) struct Container {
 #[derive(Debug)]
 struct Inner {
     state: State,
-    /// The first signal that made the shim stop the RTOS.
-    signal: Option<u32>,
+    /// The status for which the RTOS was stopped, by the first who asked for it.
+    stopped_with: Option<u32>,
     /// Open streams, until the console takes them.
     streams: Option<Streams>,
     keep_stdin: Option<Sender>,
+    /// Logging programs, from Create to Delete.
+    takers: Takers,
     tty: Option<Arc<Tty>>,
 }
 
@@ -55,16 +65,27 @@ impl Container {
         paths: Paths,
         dir: StateDir,
         mut streams: Streams,
+        close_after: Option<Duration>,
     ) -> Self {
-        let keep_stdin = streams.keep_stdin.take();
-        let streams = Some(streams);
+        // Without it, the end of stdin tells that the client has left.
+        let keep_stdin = streams.keep_stdin.take().filter(|_| close_after.is_none());
+        let takers = std::mem::take(&mut streams.takers);
+        let inner = Inner {
+            state: State::Created,
+            stopped_with: None,
+            streams: Some(streams),
+            keep_stdin,
+            takers,
+            tty: None,
+        };
         Self {
             id,
             bundle,
             paths,
             pid: std::process::id(),
             dir,
-            inner: Mutex::new(Inner { state: State::Created, signal: None, streams, keep_stdin, tty: None }),
+            close_after,
+            inner: Mutex::new(inner),
             exited: watch::Sender::new(None),
         }
     }
@@ -105,8 +126,13 @@ impl Container {
             }
             State::Starting | State::Running | State::Paused => {}
         }
-        self.lock().signal.get_or_insert(signal);
         log::info!("signal {signal} stops {}", self.id);
+        self.stop(context, exit::signalled(signal).status).await
+    }
+
+    /// Stops the RTOS, which counts as an end with `status`.
+    async fn stop(&self, context: &Context, status: u32) -> Result<()> {
+        self.lock().stopped_with.get_or_insert(status);
         match context.mica.stop(&self.id).await {
             // It ended by itself meanwhile.
             Ok(()) | Err(libmica::Error::ClientNotFound { .. }) => Ok(()),
@@ -155,11 +181,11 @@ impl Container {
         if self.state() == State::Created {
             self.finish(context, exit::signalled(SIGKILL.unsigned_abs()));
         }
-        let exit = {
+        let (exit, takers) = {
             let mut inner = self.lock();
             inner.state.deleting(&self.id)?;
             inner.tty = None;
-            inner.state.exit().cloned()
+            (inner.state.exit().cloned(), std::mem::take(&mut inner.takers))
         };
         let exit = exit.unwrap_or_else(|| exit::signalled(SIGKILL.unsigned_abs()));
         if let Err(error) = context.mica.remove(&self.id).await {
@@ -168,6 +194,7 @@ impl Container {
         if let Err(error) = self.dir.remove() {
             log::warn!("{}", describe(&error));
         }
+        takers.finish().await;
         let mut event = TaskDelete::new();
         event.container_id.clone_from(&self.id);
         event.pid = self.pid;
@@ -197,31 +224,62 @@ impl Container {
     /// From start to end: carries the console's bytes, learns the exit, reports it after the last byte.
     async fn supervise(self: Arc<Self>, context: Arc<Context>) {
         let (end, ended) = watch::channel(false);
-        let console = tokio::spawn(Arc::clone(&self).carry_console(Arc::clone(&context), ended));
+        let (client, closing) = self.auto_close(&context).unzip();
+        let console = tokio::spawn(Arc::clone(&self).carry_console(Arc::clone(&context), client, ended));
         let report = exit::wait(&*context.mica, &self.id).await;
-        let signal = self.lock().signal;
-        let exit = report.exit(signal);
+        if let Some(closing) = closing {
+            closing.abort();
+        }
+        let asked = self.lock().stopped_with;
+        let exit = report.exit(asked);
         log::info!("{} ended with status {}: {}", self.id, exit.status, report.detail);
         // Cannot fail but for a console that has ended already.
         let _ = end.send(true);
         if let Err(error) = console.await {
             log::error!("the console of {} died: {error}", self.id);
         }
+        let mut takers = std::mem::take(&mut self.lock().takers);
+        takers.written().await;
+        self.lock().takers = takers;
         self.finish(&context, exit);
     }
 
-    async fn carry_console(self: Arc<Self>, context: Arc<Context>, ended: watch::Receiver<bool>) {
+    async fn carry_console(
+        self: Arc<Self>,
+        context: Arc<Context>,
+        client: Option<Arc<Presence>>,
+        mut ended: watch::Receiver<bool>,
+    ) {
         // The streams live here: they close, and the client sees the end, when this is over.
-        let Some(Streams { stdin, stdout, stderr, .. }) = self.lock().streams.take() else { return };
-        let Some(tty) = console::open(&*context.mica, &self.id, &ended).await else { return };
+        let Some(Streams { stdin, stdout, stderr: _stderr, .. }) = self.lock().streams.take() else { return };
+        let Some(tty) = console::open(&*context.mica, &self.id, &ended).await else {
+            // Cannot fail but for a sender that is gone, which is an end as well.
+            let _ = ended.wait_for(|ended| *ended).await;
+            return;
+        };
         let tty = Arc::new(tty);
         self.lock().tty = Some(Arc::clone(&tty));
-        let input = stdin.map(|stdin| tokio::spawn(console::copy_in(Arc::clone(&tty), stdin)));
-        console::copy_out(tty, stdout, ended).await;
-        drop(stderr);
+        let input = stdin.map(|stdin| tokio::spawn(console::copy_in(Arc::clone(&tty), stdin, client)));
+        stdio::carry(&self.id, &*tty, stdout.as_ref(), ended).await;
         if let Some(input) = input {
             input.abort();
         }
+    }
+
+    /// If an annotation asks for it, stops the RTOS once its client has been away for a while.
+    fn auto_close(self: &Arc<Self>, context: &Arc<Context>) -> Option<(Arc<Presence>, JoinHandle<()>)> {
+        let time = self.close_after?;
+        let client = Arc::new(Presence::new());
+        let (this, context, presence) = (Arc::clone(self), Arc::clone(context), Arc::clone(&client));
+        let closing = tokio::spawn(async move {
+            presence.absent_for(time).await;
+            log::info!("{} is closed: its client has been away for {time:?}", this.id);
+            while let Err(error) = this.stop(&context, 0).await {
+                log::warn!("cannot stop {}: {}; trying again", this.id, describe(&error));
+                tokio::time::sleep(RETRY).await;
+            }
+        });
+        Some((client, closing))
     }
 
     /// Makes the end known, once.

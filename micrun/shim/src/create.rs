@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use containerd_shim_protos::api::CreateTaskRequest;
 use containerd_shim_protos::events::task::{TaskCreate, TaskIO};
@@ -14,8 +15,9 @@ use crate::context::Context;
 use crate::error::{Error, Result, describe};
 use crate::events::Event;
 use crate::mount::Rootfs;
+use crate::options::Options;
 use crate::state_dir::{Owner, StateDir};
-use crate::stdio::{Paths, Streams};
+use crate::stdio::{Identity, Paths, Streams};
 
 /// Name of the checked firmware in the state directory, as upstream has it.
 const FIRMWARE: &str = "firmware.elf";
@@ -35,6 +37,8 @@ pub(crate) async fn create(context: &Context, request: &CreateTaskRequest) -> Re
     if !request.checkpoint.is_empty() {
         return Err(Error::Unimplemented("an RTOS container cannot be created from a checkpoint"));
     }
+    let options = Options::read(request.options.get_or_default())?;
+    log::debug!("{id}: runtime options {options:?}");
     let paths = Paths {
         stdin: request.stdin.clone(),
         stdout: request.stdout.clone(),
@@ -43,8 +47,8 @@ pub(crate) async fn create(context: &Context, request: &CreateTaskRequest) -> Re
     };
     let dir = StateDir::create(&context.state_root, &Owner::this_process(&context.namespace, &id))?;
     let prepared = prepare(context, request, &paths, &dir).await;
-    let streams = match prepared {
-        Ok(streams) => streams,
+    let (streams, auto_close) = match prepared {
+        Ok(prepared) => prepared,
         Err(error) => {
             if let Err(leftover) = dir.remove() {
                 log::warn!("{}", describe(&leftover));
@@ -54,7 +58,7 @@ pub(crate) async fn create(context: &Context, request: &CreateTaskRequest) -> Re
     };
     log::info!("created {id}");
     context.events.publish(created(request));
-    Ok(Container::new(id, request.bundle.clone().into(), paths, dir, streams))
+    Ok(Container::new(id, request.bundle.clone().into(), paths, dir, streams, auto_close))
 }
 
 fn check_id(id: &str) -> Result<()> {
@@ -73,16 +77,18 @@ async fn prepare(
     request: &CreateTaskRequest,
     paths: &Paths,
     dir: &StateDir,
-) -> Result<Streams> {
-    let message = unpack(request, dir)?;
-    let streams = Streams::open(paths)?;
+) -> Result<(Streams, Option<Duration>)> {
+    let (message, auto_close) = unpack(request, dir)?;
+    let identity = Identity { namespace: &context.namespace, id: &request.id };
+    let streams = Streams::open(paths, identity).await?;
     context.mica.create(&message).await?;
-    Ok(streams)
+    Ok((streams, auto_close))
 }
 
 /// Takes the firmware out of the image. The root file system is mounted only meanwhile: what runs is a copy
-/// that nobody can change after the check.
-fn unpack(request: &CreateTaskRequest, dir: &StateDir) -> Result<CreateMessage> {
+/// that nobody can change after the check. Gives what to tell the daemon, and how long after its client has left
+/// the container is to be stopped.
+fn unpack(request: &CreateTaskRequest, dir: &StateDir) -> Result<(CreateMessage, Option<Duration>)> {
     let bundle = Path::new(&request.bundle);
     let spec = Spec::read(bundle)?;
     let rootfs = spec.rootfs(bundle);
@@ -98,7 +104,7 @@ fn unpack(request: &CreateTaskRequest, dir: &StateDir) -> Result<CreateMessage> 
     let pedestal_conf = pedestal_conf(&mut firmware, dir)?;
     let message = message(&request.id, path, pedestal_conf, &firmware);
     log::info!("{}: {} on {}", request.id, firmware.file.path.display(), message.pedestal);
-    Ok(message)
+    Ok((message, firmware.settings.auto_close.value))
 }
 
 /// What the create message's `ped_cfg` names: the file that the pedestal asks for, or for qemu the

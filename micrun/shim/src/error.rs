@@ -57,7 +57,7 @@ pub enum Error {
     Mica(#[from] libmica::Error),
 
     /// A standard stream cannot be had.
-    #[error("the container's {stream} `{path}` cannot be opened; containerd must hand over a FIFO")]
+    #[error("the container's {stream} `{path}` cannot be opened")]
     Stdio {
         /// `stdin`, `stdout` or `stderr`.
         stream: &'static str,
@@ -67,13 +67,24 @@ pub enum Error {
         source: io::Error,
     },
 
-    /// A stdio URI of a kind that the shim does not speak.
-    #[error("the {stream} URI `{uri}` is not supported: only FIFO paths are")]
-    StdioScheme {
+    /// A stdio URI of a kind that the shim does not speak, or none.
+    #[error("the {stream} URI `{uri}` is not supported: {reason}")]
+    StdioUri {
         /// `stdin`, `stdout` or `stderr`.
         stream: &'static str,
         /// The URI that containerd gave.
         uri: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A logging program (`binary://`) failed.
+    #[error("the logging program `{program}` {reason}")]
+    Logger {
+        /// The program.
+        program: String,
+        /// What it did, or did not do.
+        reason: String,
     },
 
     /// A system call on a path failed.
@@ -135,11 +146,14 @@ impl Error {
             Self::NotFound(_) | Self::NoSuchExec { .. } | Self::Finished(_) => Code::NOT_FOUND,
             Self::AlreadyExists(_) => Code::ALREADY_EXISTS,
             Self::State { .. } => Code::FAILED_PRECONDITION,
-            Self::Usage(_) | Self::Invalid(_) | Self::Firmware(_) => Code::INVALID_ARGUMENT,
-            Self::Unimplemented(_) | Self::StdioScheme { .. } => Code::UNIMPLEMENTED,
+            Self::Usage(_) | Self::Invalid(_) | Self::Firmware(_) | Self::StdioUri { .. } => {
+                Code::INVALID_ARGUMENT
+            }
+            Self::Unimplemented(_) => Code::UNIMPLEMENTED,
             Self::Mica(error) => mica_code(error),
             Self::Io { .. }
             | Self::Stdio { .. }
+            | Self::Logger { .. }
             | Self::Json { .. }
             | Self::Mount { .. }
             | Self::Ttrpc(_)

@@ -5,6 +5,7 @@
 //! event on its own and loses the order).
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -23,8 +24,6 @@ use tokio::sync::Notify;
 
 /// How many undelivered events are kept: a pod's shim makes four per container.
 const CAPACITY: usize = 2048;
-/// Longest a single delivery may take.
-const FORWARD_TIMEOUT: Duration = Duration::from_secs(5);
 /// First and longest pause between attempts while containerd is away.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
@@ -96,6 +95,7 @@ pub(crate) trait Courier: Send {
 pub(crate) struct Queue {
     namespace: String,
     waiting: Mutex<VecDeque<(SystemTime, Event)>>,
+    dropped: AtomicU64,
     arrived: Notify,
     delivered: Notify,
 }
@@ -106,6 +106,7 @@ impl Queue {
         Arc::new(Self {
             namespace: namespace.to_owned(),
             waiting: Mutex::default(),
+            dropped: AtomicU64::new(0),
             arrived: Notify::new(),
             delivered: Notify::new(),
         })
@@ -177,16 +178,25 @@ impl Queue {
 impl EventSink for Queue {
     fn publish(&self, event: Event) {
         let mut waiting = self.lock();
-        if waiting.len() == CAPACITY {
-            // The front may be on its way this moment, so the one behind it goes.
-            if let Some((_, lost)) = waiting.remove(1) {
-                log::error!("event {} is lost: {CAPACITY} events wait for containerd", lost.topic());
-            }
+        let dispensable = (waiting.len() >= CAPACITY).then(|| dispensable(&waiting));
+        if let Some((_, lost)) = dispensable.and_then(|at| waiting.remove(at)) {
+            let count = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
+            log::error!(
+                "event {} is lost, {count} so far: {CAPACITY} events wait for containerd",
+                lost.topic()
+            );
         }
         waiting.push_back((SystemTime::now(), event));
         drop(waiting);
         self.arrived.notify_one();
     }
+}
+
+/// Which event to do without: the oldest that is no exit, as a lost exit is a container that never ends. Not
+/// the front, which may be on its way this moment.
+fn dispensable(waiting: &VecDeque<(SystemTime, Event)>) -> usize {
+    let oldest = waiting.iter().skip(1).position(|(_, event)| !matches!(event, Event::Exit(_)));
+    1 + oldest.unwrap_or(0)
 }
 
 /// containerd's own events service over ttrpc, connected when it is first needed and again after it was away.
@@ -212,7 +222,9 @@ impl Courier for Containerd {
         };
         let mut request = ForwardRequest::new();
         request.envelope = Some(envelope).into();
-        let result = client.forward(ttrpc::context::with_duration(FORWARD_TIMEOUT), &request).await;
+        // No deadline: an event sent again because its answer came late would be there twice. A containerd that
+        // dies hangs up.
+        let result = client.forward(ttrpc::context::Context::default(), &request).await;
         if matches!(result, Ok(_) | Err(ttrpc::Error::RpcStatus(_))) {
             self.client = Some(client);
         }

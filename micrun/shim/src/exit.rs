@@ -28,9 +28,9 @@ pub(crate) struct End {
 }
 
 impl End {
-    /// The exit as the Task API reports it, `signal` being the one that made the shim stop the RTOS.
-    pub(crate) fn exit(&self, signal: Option<u32>) -> Exit {
-        let stopped = || SIGNALLED + signal.unwrap_or(nix::libc::SIGTERM.unsigned_abs());
+    /// The exit as the Task API reports it, `asked` being the status for which the shim stopped the RTOS.
+    pub(crate) fn exit(&self, asked: Option<u32>) -> Exit {
+        let stopped = || asked.unwrap_or(SIGNALLED + nix::libc::SIGTERM.unsigned_abs());
         Exit { status: self.status.unwrap_or_else(stopped), at: self.at }
     }
 }

@@ -4,6 +4,7 @@
 //! after a server that died (`delete`).
 
 mod args;
+mod auto_close;
 mod bundle;
 mod console;
 mod container;
@@ -18,6 +19,7 @@ mod info;
 mod logger;
 mod mica;
 mod mount;
+mod options;
 mod reply;
 mod server;
 mod service;

@@ -14,7 +14,7 @@ use crate::args::Args;
 use crate::bundle::Spec;
 use crate::error::{Error, Result};
 use crate::logger;
-use crate::reply::Caller;
+use crate::reply::{self, Caller};
 
 /// Where containerd's own shims have their sockets.
 const SOCKET_DIR: &str = "/run/containerd/s";
@@ -26,17 +26,32 @@ pub(crate) const TTRPC_ADDRESS: &str = "TTRPC_ADDRESS";
 pub(crate) const ADDRESS_FILE: &str = "address";
 const PID_FILE: &str = "shim.pid";
 
+/// Says which version to announce, to containerd's `start` environment or as an annotation.
+const VERSION_VARIABLE: &str = "MICRUN_SHIM_VERSION";
+const VERSION_ANNOTATION: &str = "org.openeuler.micrun.runtime.shim_version";
+
 /// Runs the action; the bundle is the working directory.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let caller = Caller::recognize(&read_stdin()?);
+    let max_version = std::env::var("MAX_SHIM_VERSION").ok();
+    let caller = Caller::recognize(&read_stdin()?, max_version.as_deref(), args)?;
+    let args = &caller.complete(args);
     let bundle = std::env::current_dir().map_err(Error::io("find", "."))?;
-    let address = address(args, &caller, &bundle)?;
+    let spec = Spec::read(&bundle)?;
+    let version = asked_version(&spec)?;
+    let address = address(args, &caller, &spec);
     let socket = Path::new(address.strip_prefix("unix://").unwrap_or(&address));
     if UnixStream::connect(socket).is_err() {
         spawn(args, &caller, &bundle, socket)?;
     }
     std::fs::write(ADDRESS_FILE, &address).map_err(Error::io("write", ADDRESS_FILE))?;
-    stdout().write_all(&caller.reply(&address)?).map_err(Error::io("write", "stdout"))
+    stdout().write_all(&caller.reply(&address, version)?).map_err(Error::io("write", "stdout"))
+}
+
+/// The version that the operator wants to be announced; the annotation goes first.
+fn asked_version(spec: &Spec) -> Result<Option<i32>> {
+    let annotation = spec.annotations.get(VERSION_ANNOTATION).cloned();
+    let value = annotation.or_else(|| std::env::var(VERSION_VARIABLE).ok()).filter(|value| !value.is_empty());
+    value.map(|value| reply::asked_version(&value)).transpose()
 }
 
 fn read_stdin() -> Result<Vec<u8>> {
@@ -48,15 +63,14 @@ fn read_stdin() -> Result<Vec<u8>> {
 }
 
 /// One server per pod: the group's id, not the container's, names the socket.
-fn address(args: &Args, caller: &Caller, bundle: &Path) -> Result<String> {
-    let spec = Spec::read(bundle)?;
+fn address(args: &Args, caller: &Caller, spec: &Spec) -> String {
     let group = spec.group().unwrap_or(&args.id);
     let dir = match caller {
-        Caller::Bootstrap(params) if params.has_socket_dir() => params.socket_dir(),
+        Caller::Bootstrap(params) if !params.socket_dir().is_empty() => params.socket_dir(),
         _ => SOCKET_DIR,
     };
     let name = hex::encode(Sha256::digest(format!("{}/{}/{group}", args.address, args.namespace)));
-    Ok(format!("unix://{dir}/{name}"))
+    format!("unix://{dir}/{name}")
 }
 
 /// Starts the server, detached, with its listening socket as stdin: a connection made from now on waits there.

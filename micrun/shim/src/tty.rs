@@ -10,6 +10,8 @@ use nix::libc;
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use tokio::io::unix::AsyncFd;
 
+use crate::stdio::Source;
+
 /// An open console.
 #[derive(Debug)]
 pub(crate) struct Tty(AsyncFd<File>);
@@ -28,22 +30,6 @@ impl Tty {
         Ok(Self(register(file)?))
     }
 
-    /// Waits for output of the RTOS. 0 means that the device is gone.
-    pub(crate) async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let mut ready = self.0.readable().await?;
-            if let Ok(result) = ready.try_io(|file| file.get_ref().read(buffer)) {
-                return result;
-            }
-        }
-    }
-
-    /// Reads what is there already. `WouldBlock` when that is nothing: the kernel then has pushed everything
-    /// that was written to the other side (`n_tty_read` flushes the port's buffers first).
-    pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.get_ref().read(buffer)
-    }
-
     /// Writes all of `bytes` to the RTOS, waiting while it does not read.
     pub(crate) async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
@@ -59,6 +45,24 @@ impl Tty {
     pub(crate) fn resize(&self, columns: u16, rows: u16) -> io::Result<()> {
         let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         set_window_size(self.0.get_ref().as_raw_fd(), size)
+    }
+}
+
+impl Source for Tty {
+    /// 0 means that the device is gone.
+    async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let mut ready = self.0.readable().await?;
+            if let Ok(result) = ready.try_io(|file| file.get_ref().read(buffer)) {
+                return result;
+            }
+        }
+    }
+
+    /// `WouldBlock` when nothing is there: the kernel then has pushed everything that was written to the other
+    /// side (`n_tty_read` flushes the port's buffers first).
+    fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.get_ref().read(buffer)
     }
 }
 

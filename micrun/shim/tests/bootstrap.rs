@@ -208,3 +208,39 @@ fn a_bundle_without_a_spec_is_a_clear_error() {
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(text.contains("cannot read") && text.contains("config.json"), "{text}");
 }
+
+/// smolvm#889: containerd's flags are deprecated; the parameters say the same.
+#[test]
+fn smolvm_889_bootstrap_params_alone_are_enough() {
+    let mut place = Place::new();
+    let bundle = place.bundle("a", "");
+    let with_flags = place.start(&bundle, "a");
+    let mut params = BootstrapParams::new();
+    params.instance_id = "a".into();
+    params.namespace = "ns".into();
+    params.containerd_version = "2.4.0".into();
+    params.set_socket_dir(place.dir.path().display().to_string());
+    let output = run(&bundle, &["start"], &params.write_to_bytes().unwrap());
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(BootstrapResult::parse_from_bytes(&output.stdout).unwrap(), with_flags);
+}
+
+#[test]
+fn an_annotation_chooses_the_announced_version() {
+    let mut place = Place::new();
+    let bundle = place.bundle("a", r#""org.openeuler.micrun.runtime.shim_version":"2""#);
+    assert_eq!(place.start(&bundle, "a").version, 2);
+}
+
+#[test]
+fn options_of_an_unknown_type_are_an_error_that_names_it() {
+    let place = Place::new();
+    let bundle = place.bundle("a", "");
+    let mut any = containerd_shim_protos::protobuf::well_known_types::any::Any::new();
+    any.type_url = "windows.v1.Options".into();
+    let output = run(&bundle, &["-namespace", "ns", "-id", "a", "start"], &any.write_to_bytes().unwrap());
+    assert!(!output.status.success());
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("`windows.v1.Options`"), "{text}");
+    assert!(!bundle.join("address").exists());
+}

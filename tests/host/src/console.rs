@@ -88,6 +88,15 @@ impl Console {
             .unwrap_or_else(|error| panic!("writing to `{}`: {error}", self.name));
     }
 
+    /// Gives the program's terminal another size.
+    pub fn resize(&self, rows: u16, columns: u16) {
+        let terminal = self.input.as_ref().expect("the terminal is open").try_clone();
+        let size = ["rows", &rows.to_string(), "cols", &columns.to_string()].map(ToString::to_string);
+        let mut stty = Command::new("stty");
+        stty.args(size).stdin(terminal.expect("a descriptor can be shared"));
+        assert!(stty.status().expect("stty runs").success());
+    }
+
     /// Ends the program's input.
     pub fn close_input(&mut self) {
         self.input = None;

@@ -43,7 +43,7 @@ impl Containerd {
 
 fn spawn() -> Daemon {
     let config = isolation::workspace().join("tests/host/containerd.toml");
-    let mut command = Command::new("containerd");
+    let mut command = Command::new(isolation::containerd_program("containerd"));
     command.arg("--config").arg(config).env("PATH", isolation::path_variable());
     let mut daemon = Daemon::spawn("containerd", &mut command);
     wait::until("containerd accepts connections", || {
@@ -55,7 +55,7 @@ fn spawn() -> Daemon {
 
 /// `ctr` with the test's containerd namespace.
 pub fn command(args: &[&str]) -> Command {
-    let mut command = Command::new("ctr");
+    let mut command = Command::new(isolation::containerd_program("ctr"));
     command.arg("--namespace").arg(isolation::containerd_namespace()).args(args);
     command
 }

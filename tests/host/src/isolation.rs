@@ -42,7 +42,14 @@ pub fn binary(name: &str) -> PathBuf {
     path
 }
 
-/// `PATH` with the programs under test first: containerd finds the shim that way.
+/// `PATH` with the programs under test first, which is how containerd finds the shim, then the containerd that
+/// `MICRUN_CONTAINERD_BIN` chooses: a folder with `containerd`, `ctr` and `containerd-shim-runc-v2`.
 pub fn path_variable() -> String {
-    format!("{}:{}", binaries().display(), env::var("PATH").unwrap_or_default())
+    let chosen = env::var("MICRUN_CONTAINERD_BIN").map(|folder| format!("{folder}:")).unwrap_or_default();
+    format!("{}:{chosen}{}", binaries().display(), env::var("PATH").unwrap_or_default())
+}
+
+/// A program of containerd: that of the folder `MICRUN_CONTAINERD_BIN`, else the one on `PATH`.
+pub fn containerd_program(name: &str) -> PathBuf {
+    env::var_os("MICRUN_CONTAINERD_BIN").map_or_else(|| name.into(), |folder| Path::new(&folder).join(name))
 }

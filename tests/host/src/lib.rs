@@ -20,6 +20,7 @@ pub mod host;
 pub mod isolation;
 pub mod leftovers;
 pub mod micad;
+pub mod printer;
 pub mod process;
 pub mod system;
 pub mod wait;

@@ -1,12 +1,15 @@
 //! Running a program to its end.
 
 use std::fmt;
+use std::fs::{self, Permissions};
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
 
-use crate::wait;
+use crate::{isolation, wait};
 
 /// What a program printed, and how it ended.
 #[derive(Debug)]
@@ -61,6 +64,14 @@ pub(crate) fn wait_bounded(child: &mut Child, what: &str) -> i32 {
         let _ = child.kill();
         panic!("`{what}` did not end within {} s", wait::LIMIT.as_secs())
     }))
+}
+
+/// Writes a shell script into the test's folder; answers its path.
+pub fn script(name: &str, text: &str) -> PathBuf {
+    let path = isolation::state_dir().join(name);
+    fs::write(&path, format!("#!/bin/sh\n{text}")).expect("the script can be written");
+    fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("the script can be made executable");
+    path
 }
 
 /// Runs a program without input to its end.

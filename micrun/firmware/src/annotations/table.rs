@@ -87,10 +87,10 @@ annotations! {
             "client.conf's `ClientPath`, else `firmware.elf`, else the first `*.elf` of the root directory";
         #[doc = "The digest the firmware must have: 64 hexadecimal digits, with or without `sha256:`."]
         firmware_hash: Sha256Digest = "container.firmware_hash", USED, "not checked";
-        #[doc = "Stop the container some time after its client has left. Upstream's default is `true`."]
-        auto_close: AutoClose = "container.auto_close", NOT_YET, "`false`";
+        #[doc = "Stop the container, with status 0, some time after its client has left: whoever had its stdin open. Without a client, from the start. Upstream's default is `true`."]
+        auto_close: AutoClose = "container.auto_close", USED, "`false`";
         #[doc = "After how long; beats `container.auto_close`, 0 is never, a negative one is the default."]
-        auto_close_timeout: Duration = "container.auto_close_timeout", NOT_YET,
+        auto_close_timeout: Duration = "container.auto_close_timeout", USED,
             "30s when `container.auto_close` is true";
         #[doc = "The least memory of the firmware; raises what client.conf says."]
         min_memory_mb: Megabytes = "container.min_memory_mb", USED, "no floor";
@@ -110,6 +110,8 @@ annotations! {
         max_container_memory: Megabytes = "runtime.max_container_memory", USED, "no ceiling";
     }
     known {
+        "runtime.shim_version", "`2`, `3`", "3 for containerd 2.3 and later, else none", USED,
+            "The version the shim announces to a containerd that takes one (COMPLIANCE.md). For a whole pod. Ours.";
         "image.machine", "text", "-", Effect::Informational,
             "The firmware's ELF machine (`aarch64`, `arm`, `riscv`), written by micrun-image-builder. Ours.";
         "layer.record", "digest", "-", Effect::Informational,

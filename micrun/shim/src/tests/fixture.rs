@@ -1,14 +1,15 @@
 //! A task service whose daemon and event sink belong to the test.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use containerd_shim_protos::api::{
-    CreateTaskRequest, DeleteRequest, KillRequest, PauseRequest, ResumeRequest, StartRequest, WaitRequest,
+    CloseIORequest, CreateTaskRequest, DeleteRequest, KillRequest, PauseRequest, ResumeRequest, StartRequest,
+    WaitRequest,
 };
 use containerd_shim_protos::shim_async::Task;
 use containerd_shim_protos::ttrpc::r#async::TtrpcContext;
@@ -49,7 +50,7 @@ pub(super) struct Daemon {
     master: File,
     slave: PathBuf,
     _hold: File,
-    end: watch::Sender<Option<ExitReport>>,
+    pub end: watch::Sender<Option<ExitReport>>,
     /// Notified when `start` is under way.
     pub starting: Notify,
 }
@@ -174,6 +175,7 @@ pub(super) struct Fixture {
     recorder: Arc<Recorder>,
     pub dir: tempfile::TempDir,
     stdout: Option<pipe::Receiver>,
+    annotations: String,
 }
 
 impl Fixture {
@@ -189,23 +191,69 @@ impl Fixture {
             events: recorder.clone(),
         };
         let service = TaskService::new(Arc::new(context), Arc::new(Notify::new()));
-        Self { service, daemon, recorder, dir, stdout: None }
+        Self { service, daemon, recorder, dir, stdout: None, annotations: String::new() }
+    }
+
+    /// Adds an annotation, as JSON, to the bundle that Create will find.
+    pub(super) fn annotate(&mut self, annotation: &str) {
+        self.annotations = format!(",{annotation}");
+    }
+
+    /// Makes a FIFO.
+    pub(super) fn fifo(&self, name: &str) -> PathBuf {
+        let path = self.dir.path().join(name);
+        mkfifo(&path, Mode::S_IRWXU).unwrap();
+        path
     }
 
     /// Creates container `c` of a bundle with a small firmware.
     pub(super) async fn create(&mut self) -> ttrpc::Result<()> {
-        let bundle = self.dir.path().join("bundle");
-        write_bundle(&bundle);
-        let stdout = self.dir.path().join("stdout");
         if self.stdout.is_none() {
-            mkfifo(&stdout, Mode::S_IRWXU).unwrap();
+            let stdout = self.fifo("stdout");
             self.stdout = Some(pipe::OpenOptions::new().open_receiver(&stdout).unwrap());
         }
+        let stdout = self.dir.path().join("stdout").display().to_string();
+        self.create_with(|request| request.stdout = stdout).await
+    }
+
+    /// Creates it with a request that `change` completes.
+    pub(super) async fn create_with(
+        &mut self,
+        change: impl FnOnce(&mut CreateTaskRequest),
+    ) -> ttrpc::Result<()> {
+        let bundle = self.dir.path().join("bundle");
+        write_bundle(&bundle, &self.annotations);
         let mut request = CreateTaskRequest::new();
         request.id = "c".into();
         request.bundle = bundle.display().to_string();
-        request.stdout = stdout.display().to_string();
+        change(&mut request);
         self.service.create(&context(), request).await.map(drop)
+    }
+
+    pub(super) async fn close_stdin(&self) -> ttrpc::Result<()> {
+        let mut request = CloseIORequest::new();
+        request.id = "c".into();
+        request.stdin = true;
+        self.service.close_io(&context(), request).await.map(drop)
+    }
+
+    /// What the RTOS gets as input: the next `count` bytes.
+    pub(super) async fn read_input(&self, count: usize) -> String {
+        let daemon = self.daemon.clone();
+        let read = move || {
+            let mut bytes = vec![0; count];
+            (&daemon.master).read_exact(&mut bytes).map(|()| bytes)
+        };
+        String::from_utf8(tokio::task::spawn_blocking(read).await.unwrap().unwrap()).unwrap()
+    }
+
+    /// Waits for a condition.
+    pub(super) async fn until(&self, condition: impl Fn(&Self) -> bool) {
+        let limit = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while !condition(self) {
+            assert!(std::time::Instant::now() < limit, "waited in vain");
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
     }
 
     pub(super) async fn start(&self) -> ttrpc::Result<()> {
@@ -287,13 +335,15 @@ pub(super) fn context() -> TtrpcContext {
     }
 }
 
-fn write_bundle(bundle: &Path) {
+fn write_bundle(bundle: &Path, annotations: &str) {
     let rootfs = bundle.join("rootfs");
     std::fs::create_dir_all(&rootfs).unwrap();
     let firmware = rootfs.join("firmware.elf");
     std::fs::write(&firmware, small_elf()).unwrap();
     std::fs::set_permissions(&firmware, PermissionsExt::from_mode(0o444)).unwrap();
-    let spec = r#"{"annotations":{"org.openeuler.micrun.ped.pedestal":"qemu"},"root":{"path":"rootfs"}}"#;
+    let spec = format!(
+        r#"{{"annotations":{{"org.openeuler.micrun.ped.pedestal":"qemu"{annotations}}},"root":{{"path":"rootfs"}}}}"#
+    );
     std::fs::write(bundle.join("config.json"), spec).unwrap();
 }
 

@@ -1,0 +1,128 @@
+//! Runtime options: what containerd's configuration, `ctr` or nerdctl say about the runtime itself.
+//!
+//! They come as an `Any`, with the type's bare name. Runtimes that are not called runc get
+//! `runtimeoptions.v1.Options` (containerd#9671), runc's own options are for the Linux containers of a pod.
+
+use std::path::PathBuf;
+
+use containerd_shim_protos::protobuf::well_known_types::any::Any;
+use containerd_shim_protos::protobuf::{CodedInputStream, Message};
+use containerd_shim_protos::shim::oci;
+
+use crate::error::{Error, Result};
+
+const RUNC: &str = "containerd.runc.v1.Options";
+const GENERIC: &str = "runtimeoptions.v1.Options";
+/// Its name in containerd 1.6 (`pkg/runtimeoptions/v1`).
+const GENERIC_OLD: &str = "cri.runtimeoptions.v1.Options";
+
+/// Options of either type.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) enum Options {
+    /// None were given.
+    #[default]
+    None,
+    /// `containerd.runc.v1.Options`.
+    Runc(Box<oci::Options>),
+    /// `runtimeoptions.v1.Options`.
+    Generic(Config),
+}
+
+/// Where the runtime's own configuration is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Config {
+    /// What kind of text it is, as its author says.
+    pub type_url: String,
+    /// A file. It goes before `body`.
+    pub path: PathBuf,
+    /// The text itself: TOML, from containerd's configuration.
+    pub body: Vec<u8>,
+}
+
+impl Options {
+    /// Reads options. An unknown type is an error: options that are ignored are worse than none.
+    pub(crate) fn read(any: &Any) -> Result<Self> {
+        let invalid =
+            |error| Error::Invalid(format!("the runtime options {} are broken: {error}", any.type_url));
+        match name(any) {
+            "" if any.value.is_empty() => Ok(Self::None),
+            RUNC => {
+                let options = oci::Options::parse_from_bytes(&any.value).map_err(invalid)?;
+                Ok(Self::Runc(Box::new(options)))
+            }
+            GENERIC | GENERIC_OLD => Config::parse(&any.value).map(Self::Generic).map_err(invalid),
+            other => Err(Error::Invalid(format!(
+                "runtime options of type `{other}` are not known: use {GENERIC} (a configuration file or its \
+                 text) or {RUNC}"
+            ))),
+        }
+    }
+}
+
+/// The type's name, without the host that some put in front.
+fn name(any: &Any) -> &str {
+    any.type_url.rsplit_once('/').map_or(any.type_url.as_str(), |(_, name)| name)
+}
+
+impl Config {
+    /// containerd `api/types/runtimeoptions/v1/api.proto`: three fields, for which no generated code is shipped.
+    fn parse(bytes: &[u8]) -> containerd_shim_protos::protobuf::Result<Self> {
+        const TYPE_URL: u32 = 1 << 3 | 2;
+        const CONFIG_PATH: u32 = 2 << 3 | 2;
+        const CONFIG_BODY: u32 = 3 << 3 | 2;
+        let mut config = Self::default();
+        let mut input = CodedInputStream::from_bytes(bytes);
+        while let Some(tag) = input.read_raw_tag_or_eof()? {
+            match tag {
+                TYPE_URL => config.type_url = input.read_string()?,
+                CONFIG_PATH => config.path = input.read_string()?.into(),
+                CONFIG_BODY => config.body = input.read_bytes()?,
+                other => containerd_shim_protos::protobuf::rt::skip_field_for_tag(other, &mut input)?,
+            }
+        }
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn any(type_url: &str, value: &[u8]) -> Any {
+        let mut any = Any::new();
+        type_url.clone_into(&mut any.type_url);
+        any.value = value.to_vec();
+        any
+    }
+
+    #[test]
+    fn containerd_9671_generic_options() {
+        let bytes = b"\x0a\x04text\x12\x06/etc/x\x1a\x05a = 1\x20\x07";
+        let config = Config { type_url: "text".into(), path: "/etc/x".into(), body: b"a = 1".to_vec() };
+        for name in [GENERIC, GENERIC_OLD, "types.example/runtimeoptions.v1.Options"] {
+            assert_eq!(Options::read(&any(name, bytes)).unwrap(), Options::Generic(config.clone()));
+        }
+        assert_eq!(Options::read(&any(GENERIC, b"")).unwrap(), Options::Generic(Config::default()));
+    }
+
+    #[test]
+    fn runc_options_and_none() {
+        let mut runc = oci::Options::new();
+        runc.binary_name = "crun".into();
+        let read = Options::read(&any(RUNC, &runc.write_to_bytes().unwrap())).unwrap();
+        assert_eq!(read, Options::Runc(Box::new(runc)));
+        assert_eq!(Options::read(&Any::new()).unwrap(), Options::None);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        for (any, part) in [
+            (any("windows.v1.Options", b""), "`windows.v1.Options`"),
+            (any(GENERIC, b"\x0a\x7f"), GENERIC),
+            (any(RUNC, b"\x0a"), RUNC),
+        ] {
+            let message = Options::read(&any).unwrap_err().to_string();
+            assert!(message.contains(part), "{message}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Carries output from where it is made to where it goes.
+//!
+//! The rule, which has to please both a log that wants every byte and an RTOS that must not stand still:
+//! - Whoever takes the output, however slowly, gets every byte; when [`SPILL`] bytes wait, the source waits too.
+//! - When nothing has been taken for [`PATIENCE`], nobody is there. From then on the newest [`SPILL`] bytes are
+//!   kept, older ones are dropped and counted, and the log says so; the source does not wait any more.
+//! - The first byte that is taken ends that.
+
+use std::future::Future;
+use std::io::{self, ErrorKind};
+
+use nix::libc;
+use tokio::net::unix::pipe::Receiver;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use super::outlet::Outlet;
+use super::spill::Spill;
+use super::{PATIENCE, Sink};
+
+/// Most output that waits in the shim for each stream. It takes memory only while it is used.
+pub(crate) const SPILL: usize = 1 << 20;
+/// One read at most. A pty hands out 4 KiB at a time, a pipe 64.
+const BUFFER: usize = 64 * 1024;
+
+/// Where output is made.
+pub(crate) trait Source: Sync {
+    /// Waits for output. 0 is the end.
+    fn read(&self, buffer: &mut [u8]) -> impl Future<Output = io::Result<usize>> + Send;
+
+    /// Takes what is there; `WouldBlock` when that is nothing.
+    fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize>;
+}
+
+impl Source for Receiver {
+    async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            self.readable().await?;
+            // tokio's own, which takes note of a `WouldBlock`.
+            match Receiver::try_read(self, buffer) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Asks the kernel: tokio's own `try_read` says `WouldBlock` until a poll has said otherwise.
+    fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(nix::unistd::read(self, buffer)?)
+    }
+}
+
+/// Carries everything until the source ends, or until `ended` says that nothing more will be made and all that
+/// was is carried. Gives how many bytes were lost because nobody took them; `name` is for the log.
+///
+/// Without a sink, everything is read and forgotten.
+pub(crate) async fn carry(
+    name: &str,
+    source: &impl Source,
+    sink: Option<&Sink>,
+    mut ended: watch::Receiver<bool>,
+) -> u64 {
+    let mut output =
+        Output { outlet: Outlet::new(name, sink), spill: Spill::new(SPILL), taken: Instant::now() };
+    let mut buffer = vec![0; BUFFER];
+    let (mut open, mut over) = (true, false);
+    loop {
+        let absent = output.absent();
+        if !open && (!output.waits() || over && absent) {
+            return output.end();
+        }
+        let room = if absent { BUFFER } else { output.spill.room().min(BUFFER) };
+        let reading = open && room > 0;
+        let read = if reading && over {
+            source.try_read(&mut buffer[..room])
+        } else {
+            tokio::select! {
+                biased;
+                () = output.outlet.writable(), if output.waits() => {
+                    output.flush();
+                    continue;
+                }
+                read = source.read(&mut buffer[..room]), if reading => read,
+                () = until(&mut ended), if !over => {
+                    over = true;
+                    continue;
+                }
+                () = sleep_until(output.taken + PATIENCE), if output.waits() && !absent => continue,
+            }
+        };
+        match read {
+            Ok(0) => open = false,
+            Ok(count) => output.put(&buffer[..count]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => {
+                open = false;
+                // At the end, EAGAIN says that all is read. EIO is the end of a pty.
+                let end = over && error.kind() == ErrorKind::WouldBlock;
+                if !end && error.raw_os_error() != Some(libc::EIO) {
+                    log::warn!("{name}: reading the output failed: {error}");
+                }
+            }
+        }
+    }
+}
+
+/// Waits for the word. A sender that is gone has said it, too.
+async fn until(ended: &mut watch::Receiver<bool>) {
+    let _ = ended.wait_for(|ended| *ended).await;
+}
+
+struct Output<'a> {
+    outlet: Outlet<'a>,
+    spill: Spill,
+    /// When something was taken last, or began to wait.
+    taken: Instant,
+}
+
+impl Output<'_> {
+    fn waits(&self) -> bool {
+        !self.spill.is_empty()
+    }
+
+    fn absent(&self) -> bool {
+        self.waits() && self.taken.elapsed() >= PATIENCE
+    }
+
+    /// Hands on what it can at once; the rest waits.
+    fn put(&mut self, bytes: &[u8]) {
+        let rest = if self.waits() { bytes } else { &bytes[self.outlet.write(bytes)..] };
+        if rest.is_empty() {
+            return;
+        }
+        if !self.waits() {
+            self.taken = Instant::now();
+        }
+        let displaced = self.spill.push(rest);
+        self.outlet.lose(displaced, "nobody takes it");
+    }
+
+    /// Hands on what waits, as far as that goes.
+    fn flush(&mut self) {
+        while self.waits() {
+            let count = self.outlet.write(self.spill.front());
+            if count == 0 {
+                return;
+            }
+            self.spill.consume(count);
+            self.taken = Instant::now();
+        }
+        self.outlet.recovered();
+    }
+
+    fn end(mut self) -> u64 {
+        self.outlet.lose(self.spill.len(), "it has ended, and nobody takes the rest");
+        self.outlet.end()
+    }
+}
