@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use containerd_shim_protos::api::CreateTaskRequest;
 use micrun_host_tests::isolation;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::Subject;
 use crate::fifo;
@@ -36,6 +36,19 @@ impl Bundle {
         }
         fs::write(bundle.path.join("config.json"), spec.to_string()).expect("the bundle can be written");
         bundle
+    }
+
+    /// The same with a terminal.
+    #[must_use]
+    pub fn on_a_terminal(self) -> Self {
+        let path = self.path.join("config.json");
+        let mut spec: Value =
+            serde_json::from_slice(&fs::read(&path).expect("it is there")).expect("it is JSON");
+        if let Some(process) = spec.get_mut("process") {
+            process["terminal"] = true.into();
+        }
+        fs::write(path, spec.to_string()).expect("the bundle can be written");
+        self
     }
 
     /// Makes one that holds a log FIFO and nothing else.

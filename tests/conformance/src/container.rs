@@ -122,7 +122,7 @@ impl<'a> Container<'a> {
     pub fn assert_answers(&self, word: &str) {
         assert_eq!(self.status(), Status::RUNNING);
         self.say(&format!("echo is {word}"));
-        self.stdout().expect(&format!("\nis {word}\n"));
+        self.stdout().expect_line(&format!("is {word}"));
     }
 
     /// Asserts that the shim knows nothing of it.

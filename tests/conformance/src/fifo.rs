@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -13,6 +14,12 @@ use nix::unistd::mkfifo;
 /// Makes a FIFO.
 pub fn make(path: &Path) {
     mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap_or_else(|e| panic!("making {}: {e}", path.display()));
+}
+
+/// Opens a FIFO to read without waiting for a writer; reading does not wait either.
+pub fn open_nonblocking(path: &Path) -> File {
+    let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path);
+    file.unwrap_or_else(|error| panic!("opening {}: {error}", path.display()))
 }
 
 /// A reader of a FIFO that keeps all that comes.
@@ -66,6 +73,19 @@ impl Reader {
         );
     }
 
+    /// Waits for a whole line. A console's echo and its prompt are lines of their own.
+    #[track_caller]
+    pub fn expect_line(&self, line: &str) {
+        let found =
+            wait::poll(|| self.text().split_inclusive('\n').any(|l| l == format!("{line}\n")).then_some(()));
+        assert!(
+            found.is_some(),
+            "{} did not bring {line:?} but {:?}",
+            self.path.display(),
+            tail(&self.text())
+        );
+    }
+
     /// Waits for the end; answers all that came.
     #[track_caller]
     pub fn to_end(&self) -> String {
@@ -84,7 +104,7 @@ fn tail(text: &str) -> &str {
 pub struct Stdio {
     dir: PathBuf,
     stdin: Option<File>,
-    /// What the container prints; `None` until [`Stdio::read`].
+    /// What the container prints.
     pub stdout: Reader,
     /// What it prints to stderr.
     pub stderr: Reader,

@@ -16,6 +16,9 @@ const FAILED: u8 = 1;
 const LISTED: u8 = 3;
 const OUTDATED: u8 = 4;
 
+/// Longest that a case may take, in seconds; each of its waits has a shorter bound.
+const CASE_LIMIT: &str = "120";
+
 /// What became of a case on a subject.
 #[derive(Clone, Debug)]
 pub enum Outcome {
@@ -82,9 +85,12 @@ fn run(case: &Case, subject: &dyn Subject) -> Outcome {
 
 /// Answers the exit status and what was said.
 fn try_isolated(case: &str, subject: &str) -> io::Result<(Option<i32>, String)> {
-    let output = Command::new(isolation::workspace().join("tests/host/isolated"))
+    let output = Command::new("timeout")
+        .arg(CASE_LIMIT)
+        .arg(isolation::workspace().join("tests/host/isolated"))
         .arg(std::env::current_exe()?)
         .args(["--attempt", subject, case])
+        .env("RUST_BACKTRACE", "0")
         .stdin(Stdio::null())
         .output()?;
     Ok((output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned()))

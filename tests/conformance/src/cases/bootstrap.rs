@@ -4,6 +4,7 @@ use std::io::Read;
 use std::process::Stdio;
 
 use crate::case::both;
+use crate::fifo::Reader;
 use crate::reply::Form;
 use crate::shim::Invocation;
 use crate::{Case, Stage};
@@ -62,6 +63,7 @@ fn readme_start_writes_the_address_into_the_bundle(stage: &mut Stage) {
 /// containerd, `binary.go`: the reply ends when the last writer of the pipe has gone, so the server holds none.
 fn readme_start_lets_go_of_stdout_and_stderr(stage: &mut Stage) {
     let bundle = stage.bundle("one");
+    let _log = Reader::of(&bundle.path.join("log"));
     let mut command = stage.command("one", &Invocation::default(), &["start"]);
     let command = command.current_dir(&bundle.path).stdin(Stdio::null());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

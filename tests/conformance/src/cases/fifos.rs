@@ -1,14 +1,14 @@
 //! Standard streams through FIFOs.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 
 use containerd_shim_protos::api::Status;
 use micrun_host_tests::wait;
 
 use crate::case::{both, runc};
 use crate::container::Container;
+use crate::fifo;
 use crate::subject::Program;
 use crate::{Case, Stage};
 
@@ -99,36 +99,31 @@ fn runc_fifo_outlives_its_reader(stage: &mut Stage) {
     let shim = stage.launch(&bundle);
     let container = Container::new(stage, bundle, shim);
     let own = "/run/containerd/fifo/own";
-    crate::fifo::make(own.as_ref());
+    fifo::make(own.as_ref());
     let mut request = container.request();
     own.clone_into(&mut request.stdout);
     // A reader that does not block: the shim opens its end during Create.
-    let first = nonblocking(own);
+    let first = fifo::open_nonblocking(own.as_ref());
     container.task.create(&request).unwrap();
     container.start();
     container.say("echo first");
-    read_until(&first, "\nfirst\n");
+    read_until(&first, "first");
     drop(first);
     container.say("echo meanwhile");
-    let second = nonblocking(own);
+    let second = fifo::open_nonblocking(own.as_ref());
     container.say("echo second");
-    read_until(&second, "\nsecond\n");
+    read_until(&second, "second");
     assert_eq!(container.status(), Status::RUNNING);
 }
 
-fn nonblocking(path: &str) -> File {
-    OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path).unwrap()
-}
-
-fn read_until(mut file: &File, text: &str) {
+fn read_until(mut file: &File, line: &str) {
     let mut seen = String::new();
-    wait::until(&format!("{text:?} comes"), || {
+    wait::until(&format!("{line:?} comes"), || {
         let mut buffer = [0; 4096];
         // Nothing there is an error of a file that does not block.
         let count = file.read(&mut buffer).unwrap_or(0);
         seen += &String::from_utf8_lossy(&buffer[..count]).replace('\r', "");
-        // A shell without an echo prints this line first.
-        format!("\n{seen}").contains(text).then_some(())
+        seen.lines().any(|found| found == line).then_some(())
     });
 }
 
@@ -138,10 +133,10 @@ fn kata_a_reader_that_does_not_read_blocks_no_rpc(stage: &mut Stage) {
     let shim = stage.launch(&bundle);
     let container = Container::new(stage, bundle, shim);
     let own = "/run/containerd/fifo/own";
-    crate::fifo::make(own.as_ref());
+    fifo::make(own.as_ref());
     let mut request = container.request();
     own.clone_into(&mut request.stdout);
-    let mut reader = nonblocking(own);
+    let mut reader = fifo::open_nonblocking(own.as_ref());
     container.task.create(&request).unwrap();
     container.start();
     container.say("flood 5000");

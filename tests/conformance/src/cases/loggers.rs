@@ -92,7 +92,8 @@ fn readme_binary_logger_that_dies_early_is_an_error(stage: &mut Stage) {
     if created.is_ok() {
         let task = shim.connect();
         task.start("one").unwrap();
-        assert_eq!(task.wait("one").unwrap().exit_status, 0);
+        // A program may die of writing to nobody.
+        task.wait("one").unwrap();
         task.delete("one").unwrap();
     }
 }

@@ -42,7 +42,7 @@ fn readme_pause_and_resume(stage: &mut Stage) {
     container.say("echo kept");
     container.task.resume("one").unwrap();
     assert_eq!(container.status(), Status::RUNNING);
-    container.stdout().expect("\nkept\n");
+    container.stdout().expect_line("kept");
     stage.events.expect("one", topic::RESUMED);
     let expected = [topic::CREATE, topic::START, topic::PAUSED, topic::RESUMED];
     assert_eq!(stage.events.topics_of("one"), expected);
@@ -80,7 +80,7 @@ fn readme_resize_without_a_terminal_is_no_error(stage: &mut Stage) {
 
 /// A terminal takes its size before the first byte and at any time.
 fn readme_resize_of_a_terminal(stage: &mut Stage) {
-    let bundle = stage.bundle("one");
+    let bundle = stage.bundle("one").on_a_terminal();
     let shim = stage.launch(&bundle);
     let container = crate::container::Container::new(stage, bundle, shim);
     let mut request = container.request();
@@ -92,7 +92,7 @@ fn readme_resize_of_a_terminal(stage: &mut Stage) {
     container.start();
     container.task.resize("one", 132, 50).unwrap();
     container.say("echo resized");
-    container.stdout().expect("\nresized\n");
+    container.stdout().expect_line("resized");
     assert!(container.task.state("one").unwrap().terminal);
 }
 

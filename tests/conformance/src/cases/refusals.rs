@@ -65,7 +65,8 @@ fn readme_unknown_ids_are_not_found(stage: &mut Stage) {
 fn readme_unknown_processes_are_not_found(stage: &mut Stage) {
     let container = stage.run("one");
     for (method, answer) in on_process(&container.task, "one", "absent") {
-        assert_eq!(answer, Code::NOT_FOUND, "{method}");
+        let passable = answer == Code::NOT_FOUND || (answer == Code::UNKNOWN && !stage.subject.exact_codes());
+        assert!(passable, "{method}: {answer:?}");
     }
     container.assert_answers("undisturbed");
 }
