@@ -28,9 +28,9 @@ pub struct Container<'a> {
 impl<'a> Container<'a> {
     /// One that is not created yet.
     pub fn new(stage: &'a Stage, bundle: Bundle, shim: Shim) -> Self {
-        let task = shim.connect();
+        let connection = shim.connect();
         let stdio = RefCell::new(Stdio::make(format!("/run/containerd/fifo/{}", bundle.id).into()));
-        Self { stage, bundle, shim, task, stdio }
+        Self { stage, bundle, shim, task: connection, stdio }
     }
 
     /// Its id.
@@ -95,6 +95,11 @@ impl<'a> Container<'a> {
     pub fn say(&self, command: &str) {
         let line = format!("{command}{}", self.stage.subject.enter());
         self.stdio.borrow_mut().send(&line);
+    }
+
+    /// Streams for another task of this id, as containerd makes them.
+    pub fn renew_streams(&self) {
+        *self.stdio.borrow_mut() = Stdio::make(format!("/run/containerd/fifo/{}-again", self.id()).into());
     }
 
     /// Goes away as the writer of stdin.

@@ -10,6 +10,11 @@ pub const EXPECTED: &[(&str, &str, &str)] = &[
         "the shim of containerd 1.6 wants the file `runtime` in the bundle, which Create writes",
     ),
     (
+        RUNC,
+        "containerd_shim_load_pids_of_a_stopped_task",
+        "answers an empty list; containerd up to 2.3 then cleans the task up, and its exit status is lost",
+    ),
+    (
         MICA,
         "readme_unknown_services_are_unimplemented",
         "ttrpc 0.10 (Rust) answers INVALID_ARGUMENT; the services that containerd knows are all registered",

@@ -12,8 +12,9 @@
 #![allow(
     clippy::expect_used,
     clippy::missing_panics_doc,
+    clippy::similar_names,
     clippy::unwrap_used,
-    reason = "a test harness reports what went wrong by panicking"
+    reason = "a test harness reports what went wrong by panicking, and a stage has states"
 )]
 
 pub mod bundle;

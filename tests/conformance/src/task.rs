@@ -59,18 +59,32 @@ impl Task {
         metadata: &[(&str, &str)],
     ) -> ttrpc::Result<R> {
         let mut raw = ttrpc::Request::new();
-        raw.service = self.service.to_owned();
-        raw.method = method.to_owned();
+        self.service.clone_into(&mut raw.service);
+        method.clone_into(&mut raw.method);
         raw.payload = request.write_to_bytes().expect("a request can be encoded");
-        raw.timeout_nano = i64::try_from(self.deadline.as_nanos()).expect("deadlines are short");
+        raw.timeout_nano = self.timeout();
         for (key, value) in metadata {
             let mut pair = ttrpc::proto::KeyValue::new();
-            pair.key = (*key).to_owned();
-            pair.value = (*value).to_owned();
+            (*key).clone_into(&mut pair.key);
+            (*value).clone_into(&mut pair.value);
             raw.metadata.push(pair);
         }
         let response = self.client.request(raw)?;
         Ok(R::parse_from_bytes(&response.payload).expect("the response is of the method's type"))
+    }
+
+    /// Any bytes as a request.
+    pub fn send_bytes(&self, method: &str, payload: Vec<u8>) -> ttrpc::Result<()> {
+        let mut raw = ttrpc::Request::new();
+        self.service.clone_into(&mut raw.service);
+        method.clone_into(&mut raw.method);
+        raw.payload = payload;
+        raw.timeout_nano = self.timeout();
+        self.client.request(raw).map(drop)
+    }
+
+    fn timeout(&self) -> i64 {
+        i64::try_from(self.deadline.as_nanos()).expect("deadlines are short")
     }
 
     /// Create.

@@ -97,10 +97,12 @@ fn readme_create_mounts_the_rootfs_it_is_given(stage: &mut Stage) {
 /// A restarted container keeps its id, and in a pod its shim.
 fn readme_an_id_is_free_again_after_delete(stage: &mut Stage) {
     let container = stage.run("one");
+    container.assert_answers("first");
     container.end();
-    container.task.create(&container.bundle.request()).unwrap();
+    container.renew_streams();
+    container.create();
     container.start();
-    assert_eq!(container.status(), Status::RUNNING);
+    container.assert_answers("second");
     container.end();
 }
 
@@ -116,7 +118,8 @@ fn readme_failed_create_leaves_the_id_free(stage: &mut Stage) {
     let _ = container.task.delete("one");
     std::fs::remove_dir_all(&container.bundle.path).unwrap();
     let mended = stage.bundle("one");
-    container.task.create(&mended.request()).unwrap();
+    assert_eq!(mended.path, container.bundle.path);
+    container.create();
     container.start();
     assert_eq!(container.status(), Status::RUNNING);
 }

@@ -8,6 +8,7 @@ mod endings;
 mod events;
 mod fifos;
 mod group;
+mod hostile;
 mod lifecycle;
 mod load;
 mod loggers;
@@ -40,6 +41,7 @@ pub fn all() -> impl Iterator<Item = Case> {
         logs::CASES,
         delete_command::CASES,
         load::CASES,
+        hostile::CASES,
     ]
     .into_iter()
     .flatten()

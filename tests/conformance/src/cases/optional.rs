@@ -33,7 +33,7 @@ fn served_or_explained<T: std::fmt::Debug>(answer: &ttrpc::Result<T>) {
     }
 }
 
-/// README, events: TaskPaused and TaskResumed follow the rpcs.
+/// README, events: `TaskPaused` and `TaskResumed` follow the rpcs.
 fn readme_pause_and_resume(stage: &mut Stage) {
     let container = stage.run("one");
     container.assert_answers("before");

@@ -2,17 +2,14 @@
 
 use containerd_shim_protos::ttrpc::Code;
 
-use crate::case::{both, mica};
+use crate::case::both;
 use crate::task::code_of;
 use crate::{Case, Stage};
 
 pub(super) const CASES: &[Case] = &[
     both!(containerd_shim_load_connect_then_pids_of_a_running_task),
     both!(containerd_shim_load_pids_of_a_created_task),
-    mica!(
-        containerd_shim_load_pids_of_a_stopped_task,
-        "runc's cgroup is empty then: containerd up to 2.3 cleans up, which for a process that has gone is right"
-    ),
+    both!(containerd_shim_load_pids_of_a_stopped_task),
     both!(containerd_shim_load_pids_after_delete_is_not_found),
 ];
 

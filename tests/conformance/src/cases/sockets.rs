@@ -1,6 +1,6 @@
 //! The shim's socket and what comes through it.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 
@@ -13,14 +13,11 @@ use crate::{Case, Stage};
 pub(super) const CASES: &[Case] = &[
     both!(readme_socket_is_for_root_alone),
     both!(readme_socket_address_is_short_whatever_the_id),
-    both!(ttrpc_garbage_ends_its_connection_only),
+    both!(ttrpc_garbage_harms_its_connection_only),
     both!(ttrpc_thirty_connections_at_once),
     both!(readme_shutdown_ends_the_shim_and_removes_its_socket),
     both!(runc_sigpipe_does_not_end_a_shim),
-    mica!(
-        systemd_sigterm_does_not_end_a_shim_with_containers,
-        "runc's shim ends on SIGTERM, and its containers go on"
-    ),
+    mica!(systemd_sigterm_does_not_end_a_shim_with_containers, "runc's shim ends on SIGTERM"),
     both!(containerd_12344_start_after_a_killed_shim),
 ];
 
@@ -41,16 +38,14 @@ fn readme_socket_address_is_short_whatever_the_id(stage: &mut Stage) {
     assert!(shim.connect().connect("").unwrap().shim_pid > 0);
 }
 
-/// ttrpc: a peer that speaks something else is hung up on, and nobody else notices.
-fn ttrpc_garbage_ends_its_connection_only(stage: &mut Stage) {
+/// ttrpc: a peer that speaks something else may be hung up on, and nobody else notices.
+fn ttrpc_garbage_harms_its_connection_only(stage: &mut Stage) {
     let container = stage.run("one");
     let mut hostile = UnixStream::connect(container.shim.socket()).unwrap();
-    hostile.set_read_timeout(Some(wait::LIMIT)).unwrap();
     // A header that promises 4 GiB - 1.
     hostile.write_all(&[0xff; 64]).unwrap();
-    hostile.shutdown(std::net::Shutdown::Write).unwrap();
-    // The shim may answer before it hangs up, and may hang up with bytes unread.
-    let _ = hostile.read_to_end(&mut Vec::new());
+    container.assert_answers("with it");
+    drop(hostile);
     container.assert_answers("unharmed");
 }
 

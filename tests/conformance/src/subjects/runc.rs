@@ -54,7 +54,12 @@ impl Subject for Runc {
         json!({
             "ociVersion": "1.0.2",
             "process": {"user": {"uid": 0, "gid": 0}, "cwd": "/", "args": args},
-            "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}],
+            "mounts": [
+                {"destination": "/proc", "type": "proc", "source": "proc"},
+                {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["mode=755"]},
+                {"destination": "/dev/pts", "type": "devpts", "source": "devpts",
+                 "options": ["newinstance", "ptmxmode=0666"]},
+            ],
             "linux": {"namespaces": [{"type": "pid"}, {"type": "mount"}, {"type": "ipc"}, {"type": "uts"}]},
         })
     }
