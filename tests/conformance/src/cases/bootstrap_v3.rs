@@ -101,7 +101,7 @@ fn containerd_2_0_task_v3_is_served_beside_v2(stage: &mut Stage) {
 /// containerd 2.0 sends a `traceparent` with each rpc (otelttrpc).
 fn containerd_2_0_trace_context_in_the_metadata_is_no_error(stage: &mut Stage) {
     let shim = stage.launch(&stage.bundle("one"));
-    let trace = [("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")];
+    let trace = [("traceparent", "00-11111111111111111111111111111111-2222222222222222-01")];
     let request = containerd_shim_protos::api::ConnectRequest { id: "one".into(), ..Default::default() };
     let answer =
         shim.connect().call_with::<containerd_shim_protos::api::ConnectResponse>("Connect", &request, &trace);
