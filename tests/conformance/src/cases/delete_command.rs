@@ -8,7 +8,7 @@ use micrun_host_tests::system::Process;
 use micrun_host_tests::wait;
 use nix::sys::signal::{self, Signal};
 
-use crate::case::both;
+use crate::case::{both, mica};
 use crate::container::Container;
 use crate::stage::GROUP;
 use crate::subject::Program;
@@ -17,6 +17,10 @@ use crate::{Case, Stage};
 pub(super) const CASES: &[Case] = &[
     both!(readme_delete_answers_a_delete_response),
     both!(readme_delete_ends_what_the_killed_shim_ran),
+    mica!(
+        containerd_12344_delete_removes_the_dead_shim_s_socket,
+        "runc's shim leaves it to the next start of that id"
+    ),
     both!(readme_delete_is_idempotent),
     both!(readme_delete_works_without_a_spec),
     both!(readme_delete_of_what_never_was),
@@ -57,7 +61,14 @@ fn readme_delete_ends_what_the_killed_shim_ran(stage: &mut Stage) {
         let left = Process::all().into_iter().filter(|process| !before.contains(process)).count();
         (left == 0).then_some(())
     });
-    assert!(!container.shim.socket().exists() || stage.subject.name() == crate::subjects::RUNC);
+}
+
+/// containerd#12344: sockets of dead shims pile up under pod churn.
+fn containerd_12344_delete_removes_the_dead_shim_s_socket(stage: &mut Stage) {
+    let container = stage.run("one");
+    kill_shim(&container);
+    response(&stage.delete(&container.bundle));
+    assert!(!container.shim.socket().exists());
 }
 
 /// containerd may be interrupted and ask again.
