@@ -31,6 +31,7 @@ impl Bundle {
         let mut spec = subject.fill(&rootfs, program);
         spec["root"] = json!({"path": "rootfs"});
         spec["annotations"] = annotations.iter().map(|(key, value)| (*key, *value)).collect();
+        // Control groups are the whole machine's: only this path keeps runs that go on at once apart.
         if let Some(linux) = spec.get_mut("linux") {
             linux["cgroupsPath"] = format!("/{}/{id}", isolation::containerd_namespace()).into();
         }

@@ -38,7 +38,7 @@ impl Subject for Mica {
                 fs::write(rootfs.join("client.conf"), "[Mica]\nClientPath=firmware.elf\n").expect("as above");
             }
         }
-        json!({"ociVersion": "1.1.0"})
+        json!({"ociVersion": "1.1.0", "linux": {}})
     }
 
     fn enter(&self) -> &'static str {
