@@ -25,11 +25,6 @@ pub const EXPECTED: &[(&str, &str, &str)] = &[
 pub const PENDING: &[(&str, &str)] = &[
     ("rust_extensions_163_stats_have_a_type_that_containerd_knows", "pending: branch task"),
     ("readme_update_takes_linux_resources", "pending: branch task"),
-    ("kata_4391_binary_logger_gets_the_output", "pending: branch stdio"),
-    ("readme_binary_logger_gets_id_namespace_and_arguments", "pending: branch stdio"),
-    ("runwasi_630_binary_logger_sees_the_end_of_the_output", "pending: branch stdio"),
-    ("containerd_2_2_binary_v2_logger_reports_by_a_byte", "pending: branch stdio"),
-    ("readme_file_logger_appends", "pending: branch stdio"),
 ];
 
 /// Why a case is expected to fail on a subject.
