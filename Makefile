@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
-.PHONY: help setup tools build firmware demo demo-host test kernel image qemu test-qemu test-driver lint fmt bench bench-qemu dist install clean
+.PHONY: help setup tools build firmware demo demo-host test conformance kernel image qemu test-qemu test-driver lint fmt bench bench-qemu dist install clean
 
 export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
 # CI builds what Cargo.lock says; a developer's change of Cargo.toml may update it.
@@ -45,6 +45,9 @@ test: setup lint build firmware image ## lint, then every test: crates, end to e
 	@cargo nextest run $(CARGO_FLAGS) --workspace
 	@$(MAKE) --no-print-directory -C tests/firmware check
 	@$(MAKE) --no-print-directory test-driver test-qemu
+
+conformance: build firmware ## every rule of the shim contract on containerd's own shim and on ours, as a table
+	@target/debug/shim-conformance
 
 kernel: tools ## fetch the aarch64 kernel, build the rpmsg modules and mica_rproc for it
 	@tests/qemu/kernel/build

@@ -1,0 +1,49 @@
+//! The cases, a file for each part of the contract.
+
+mod bootstrap;
+mod bootstrap_v3;
+mod command_line;
+mod delete_command;
+mod endings;
+mod events;
+mod fifos;
+mod group;
+mod hostile;
+mod lifecycle;
+mod load;
+mod loggers;
+mod logs;
+mod optional;
+mod pids;
+mod refusals;
+mod sockets;
+mod waits;
+
+use crate::Case;
+
+/// Every case, in the order of the table.
+pub fn all() -> impl Iterator<Item = Case> {
+    [
+        command_line::CASES,
+        bootstrap::CASES,
+        bootstrap_v3::CASES,
+        sockets::CASES,
+        group::CASES,
+        lifecycle::CASES,
+        endings::CASES,
+        waits::CASES,
+        pids::CASES,
+        refusals::CASES,
+        optional::CASES,
+        events::CASES,
+        fifos::CASES,
+        loggers::CASES,
+        logs::CASES,
+        delete_command::CASES,
+        load::CASES,
+        hostile::CASES,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+}
