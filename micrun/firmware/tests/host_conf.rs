@@ -29,7 +29,13 @@ impl Host {
 
     fn locations(&self, environment: &[(&str, &str)]) -> Locations {
         let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Locations { file: self.path("micrun.conf"), dir: self.path("conf.d"), extra: None, environment }
+        Locations {
+            file: self.path("micrun.conf"),
+            dir: self.path("conf.d"),
+            extra: None,
+            body: None,
+            environment,
+        }
     }
 
     fn load(&self, environment: &[(&str, &str)]) -> Result<HostConf, String> {

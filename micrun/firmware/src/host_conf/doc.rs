@@ -20,7 +20,8 @@ upstream's documentation puts the same keys under several.
 | `MICRUN_CONF_FILE`, `MICRUN_CONF_DIR` | other places for the file and the directory |
 | `MICRUN_` and a key in capitals | sets the key, after all files; a value that cannot be read is passed over with a warning |
 | the annotation `org.openeuler.micrun.config_path` | a further file for one container, read after `conf.d`; below `/etc/mica` only |
-| `ConfigPath` in containerd's runtime options | the same, anywhere: containerd's operator wrote it |
+| `ConfigPath` in containerd's runtime options | the same for every container of the runtime, anywhere: containerd's operator wrote it |
+| `ConfigBody` there, without `ConfigPath` | the text itself, as TOML |
 
 - An annotation of the specification goes before client.conf, client.conf before micrun.conf, and that before the default.
 - A file that cannot be read or understood fails Create with InvalidArgument, which names the file and the line.

@@ -25,6 +25,8 @@ pub const DIR: &str = "/etc/mica/micrun/conf.d";
 pub const CONFIG_PATH_ROOT: &str = "/etc/mica";
 /// What the environment's variables begin with; the key follows in capitals.
 pub const ENV_PREFIX: &str = "MICRUN_";
+/// What messages call containerd's runtime options.
+const RUNTIME_OPTIONS: &str = "the runtime options";
 /// Variables of the tests.
 const ENV_TEST: &str = "MICRUN_TEST_";
 /// The memory that an emulator needs beside its machine's, in MiB.
@@ -38,6 +40,8 @@ const MAX_SIZE: u64 = 64 << 10;
 pub enum Source {
     /// A file.
     File(PathBuf),
+    /// The text in containerd's runtime options.
+    RuntimeOptions,
     /// A variable of the environment.
     Environment(String),
 }
@@ -46,6 +50,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => write!(f, "{}", path.display()),
+            Self::RuntimeOptions => f.write_str(RUNTIME_OPTIONS),
             Self::Environment(name) => write!(f, "${name}"),
         }
     }
@@ -60,6 +65,8 @@ pub struct Locations {
     pub dir: PathBuf,
     /// A further file, which must exist.
     pub extra: Option<PathBuf>,
+    /// A further text, TOML, as containerd's configuration may hold.
+    pub body: Option<String>,
     /// The environment.
     pub environment: BTreeMap<String, String>,
 }
@@ -73,7 +80,7 @@ impl Locations {
             environment.get(name).filter(|path| !path.is_empty()).map_or(usual.into(), PathBuf::from)
         };
         let (file, dir) = (place("MICRUN_CONF_FILE", FILE), place("MICRUN_CONF_DIR", DIR));
-        Self { file, dir, extra: None, environment }
+        Self { file, dir, extra: None, body: None, environment }
     }
 
     /// The same and the file of a container's `config_path`, which must be below [`CONFIG_PATH_ROOT`].
@@ -120,6 +127,12 @@ impl HostConf {
             let text = load(file).map_err(|error| wrong(error.to_string()))?;
             for (key, value) in read::pairs(file, &text).map_err(wrong)? {
                 conf.set(&key, &value, Source::File(file.to_owned())).map_err(wrong)?;
+            }
+        }
+        if let Some(text) = &locations.body {
+            let wrong = |reason: String| Error::HostConf { place: RUNTIME_OPTIONS.to_owned(), reason };
+            for (key, value) in read::pairs(Path::new("options.toml"), text).map_err(wrong)? {
+                conf.set(&key, &value, Source::RuntimeOptions).map_err(wrong)?;
             }
         }
         for (name, value) in &locations.environment {

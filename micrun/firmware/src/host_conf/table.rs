@@ -96,6 +96,8 @@ pub const TABLE: &[Key] = &[
 pub(super) const ENVIRONMENT: &[(&str, &str)] = &[
     ("MICRUN_CONF_FILE", ""),
     ("MICRUN_CONF_DIR", ""),
+    // Read by `start`.
+    ("MICRUN_SHIM_VERSION", ""),
     ("MICRUN_ENABLE_BAREMETAL", "the mica daemon knows its pedestals"),
     ("MICRUN_XL_WORKAROUND", "it is about Xen, whose daemon is upstream's"),
     ("MICRUN_LOG_CONFIG", "the log goes to containerd"),
