@@ -46,6 +46,14 @@ pub enum Error {
         /// As the file's documentation spells it.
         key: &'static str,
     },
+    /// The host's own configuration cannot be used.
+    #[error("{place}: {reason}")]
+    HostConf {
+        /// The file or directory.
+        place: String,
+        /// What is wrong and what is accepted.
+        reason: String,
+    },
     /// A path of the image leaves its rootfs, or could.
     #[error("path {path} is refused: {reason}; name a file inside the image")]
     Escape {

@@ -1,14 +1,15 @@
 //! What applies to a firmware, and why.
 //!
 //! Each setting comes from the first layer that has it: the annotations of the container's
-//! specification, then client.conf (its `[Micrun]` section before its other keys), then a default.
+//! specification, then client.conf (its `[Micrun]` section before its other keys), then the host's
+//! micrun.conf, then a default.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::client_conf::Machine;
 use crate::elf::{self, ElfInfo, Requirements};
-use crate::{Annotations, ClientConf, Error, Os, Pedestal, Result, annotations};
+use crate::{Annotations, ClientConf, Error, HostConf, Os, Pedestal, Result, annotations};
 
 /// The memory of a firmware for which nothing else is said, in MiB (the daemon's default too).
 pub const DEFAULT_MEMORY_MB: u32 = 64;
@@ -24,6 +25,10 @@ pub enum Origin {
     Annotation,
     /// The image's client.conf.
     ClientConf,
+    /// The host's micrun.conf, or the shim's environment.
+    HostConf,
+    /// A limit of the container's specification.
+    Limit,
     /// A property of the ELF.
     Elf,
     /// Nothing said otherwise.
@@ -35,6 +40,8 @@ impl fmt::Display for Origin {
         f.write_str(match self {
             Self::Annotation => "annotation",
             Self::ClientConf => "client.conf",
+            Self::HostConf => "micrun.conf",
+            Self::Limit => "limit",
             Self::Elf => "elf",
             Self::Default => "default",
         })
@@ -57,19 +64,31 @@ impl<T> Setting<T> {
     }
 }
 
-/// Everything that can say something about a firmware, in order of precedence. A further layer (the
-/// shim's own configuration file) belongs between client.conf and the defaults, and into `Layers::pick`.
+/// Everything that can say something about a firmware, in order of precedence.
 #[derive(Debug)]
 pub struct Layers<'a> {
     spec: &'a Annotations,
     image: Annotations,
     pub(crate) conf: &'a ClientConf,
+    host: Annotations,
 }
 
 impl<'a> Layers<'a> {
     /// The layers of a specification's annotations over an image's client.conf.
     pub fn new(spec: &'a Annotations, conf: &'a ClientConf) -> Result<Self> {
-        Ok(Self { spec, image: conf.annotations()?, conf })
+        Ok(Self { spec, image: conf.annotations()?, conf, host: Annotations::default() })
+    }
+
+    /// These over what a host sets for all its containers.
+    #[must_use]
+    pub fn over(mut self, host: &HostConf) -> Self {
+        self.host = host.annotations().clone();
+        self
+    }
+
+    /// What the host says, for what an image may say in other ways than by annotations.
+    pub(crate) fn host<T>(&self, get: impl Fn(&Annotations) -> Option<T>) -> Option<T> {
+        get(&self.host)
     }
 
     /// The value of an annotation, from whichever layer has it first.
@@ -83,6 +102,7 @@ impl<'a> Layers<'a> {
         get(self.spec)
             .map(from(Origin::Annotation))
             .or_else(|| get(&self.image).or(in_conf).map(from(Origin::ClientConf)))
+            .or_else(|| get(&self.host).map(from(Origin::HostConf)))
     }
 }
 
@@ -104,6 +124,10 @@ pub struct Settings {
     pub auto_close: Setting<Option<Duration>>,
     /// Whether its steps are logged in detail.
     pub debug: Setting<bool>,
+    /// Whether changes of its resources at run time are ignored.
+    pub static_resource: Setting<bool>,
+    /// What its shell prints when it waits for a command; `None` is no shell.
+    pub shell_prompt: Setting<Option<String>>,
     /// The QEMU machine; `None` is the daemon's choice, `virt`.
     pub qemu_machine: Setting<Option<Machine>>,
 }
@@ -127,6 +151,10 @@ impl Settings {
                 .pick(Annotations::auto_close_after, None)
                 .map_or(default(None), |after| after.map(|after| (!after.is_zero()).then_some(after))),
             debug: layers.pick(|a| a.debug, None).unwrap_or(default(false)),
+            static_resource: layers.pick(|a| a.static_resource, None).unwrap_or(default(false)),
+            shell_prompt: layers
+                .pick(|a| a.shell_prompt.clone(), None)
+                .map_or(default(None), |prompt| prompt.map(Some)),
             qemu_machine: layers
                 .pick(|_| None, qemu.machine.clone())
                 .map_or(default(None), |machine| machine.map(Some)),

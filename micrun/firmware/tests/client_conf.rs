@@ -270,10 +270,11 @@ prop_compose! {
         gic in prop::option::of(prop::sample::select(vec!["2", "3", "4", "max"])),
         secure in prop::option::of(prop::sample::select(vec!["on", "off"])),
         memory in prop::option::of(1u32..100_000),
+        consoles in prop::option::of(1u32..=2),
     ) -> QemuSection {
         let options = [gic.map(|v| format!(",gic-version={v}")), secure.map(|v| format!(",secure={v}"))];
         let machine = format!("{name}{}", options.into_iter().flatten().collect::<String>());
-        QemuSection { machine: Some(machine.parse().unwrap()), cpu: Some(name.parse().unwrap()), memory }
+        QemuSection { machine: Some(machine.parse().unwrap()), cpu: Some(name.parse().unwrap()), memory, consoles }
     }
 }
 

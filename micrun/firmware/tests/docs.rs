@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use micrun_firmware::ClientConf;
-use micrun_firmware::annotations::{self, PREFIX, TABLE};
+use micrun_firmware::annotations::{self, Effect, PREFIX, TABLE};
+use micrun_firmware::host_conf::{self, Target};
 use micrun_firmware::record::LayerRecord;
 
 #[test]
@@ -15,6 +16,20 @@ fn the_page_is_what_the_table_says() {
         committed == annotations::page(),
         "docs/ANNOTATIONS.md is stale: cargo run -p micrun-firmware --example annotations-doc > docs/ANNOTATIONS.md"
     );
+}
+
+#[test]
+fn the_page_of_micrun_conf_is_what_its_table_says() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/MICRUN_CONF.md");
+    assert!(
+        std::fs::read_to_string(page).unwrap() == host_conf::page(),
+        "docs/MICRUN_CONF.md is stale: cargo run -p micrun-firmware --example micrun-conf-doc > docs/MICRUN_CONF.md"
+    );
+    for key in host_conf::TABLE {
+        if let Target::Annotation(name) = key.target {
+            assert!(TABLE.iter().any(|a| a.name == name && a.effect == Effect::Effective), "{}", key.name);
+        }
+    }
 }
 
 #[test]

@@ -39,6 +39,10 @@ pub enum Command {
     Stats,
     /// Extension: answer when the current run has ended.
     Wait,
+    /// Extension: write the state of the machine to the descriptor that comes with it.
+    Checkpoint,
+    /// Extension: boot, and go on where the state says that comes by the descriptor with it.
+    Restore,
 }
 
 impl Command {
@@ -79,6 +83,8 @@ impl Command {
             "resume" => Self::Resume,
             "stats" => Self::Stats,
             "wait" => Self::Wait,
+            "checkpoint" => Self::Checkpoint,
+            "restore" => Self::Restore,
             set if set.starts_with("set") => Self::decode_set(set)?,
             _ => return Err(unknown()),
         })
@@ -106,6 +112,8 @@ impl fmt::Display for Command {
             Self::Resume => "resume",
             Self::Stats => "stats",
             Self::Wait => "wait",
+            Self::Checkpoint => "checkpoint",
+            Self::Restore => "restore",
         })
     }
 }

@@ -9,7 +9,10 @@ use crate::status::ClientState;
 /// Version of these documents.
 pub const PROTOCOL: u32 = 1;
 /// The commands that upstream's daemon does not have.
-pub const EXTENSIONS: [&str; 6] = ["version", "list", "pause", "resume", "stats", "wait"];
+pub const EXTENSIONS: [&str; 8] =
+    ["version", "list", "pause", "resume", "stats", "wait", "checkpoint", "restore"];
+/// Most descriptors that come with a command.
+pub const MAX_DESCRIPTORS: usize = 16;
 
 /// Answer to `version`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -17,7 +17,7 @@ pub mod status;
 pub mod client;
 
 #[cfg(feature = "client")]
-pub use client::{Client, Timeouts};
+pub use client::{Client, Launch, Timeouts};
 pub use command::Command;
 pub use create::CreateMessage;
 pub use error::{Error, Result};

@@ -95,7 +95,7 @@ async fn a_silent_daemon_times_out() {
     let (dir, client) = setup();
     let _listener = UnixListener::bind(dir.path().join("c.socket")).unwrap();
     let short = Duration::from_millis(20);
-    let client = client.with_timeouts(Timeouts { start: short, other: short });
+    let client = client.with_timeouts(Timeouts { start: short, transfer: short, other: short });
     assert!(matches!(client.start("c").await, Err(Error::Timeout { after, .. }) if after == short));
     assert!(matches!(client.stop("c").await, Err(Error::Timeout { .. })));
 }

@@ -108,6 +108,23 @@ pub enum Error {
         /// The key of the `set` command.
         key: String,
     },
+    /// The pedestal cannot write down or take up the state of what it runs.
+    #[error("the {pedestal} pedestal has no checkpoints: the state of a core cannot be read or set")]
+    CheckpointUnsupported {
+        /// The pedestal.
+        pedestal: &'static str,
+    },
+    /// A command came without the descriptor that it is about.
+    #[error("`{0}` needs an open file sent with it: upstream's clients cannot")]
+    NoDescriptor(&'static str),
+    /// The state of a machine did not come through.
+    #[error("the machine's state could not be {doing}: {problem}")]
+    Migration {
+        /// `saved` or `restored`.
+        doing: &'static str,
+        /// QEMU's words.
+        problem: String,
+    },
     /// Bare metal was asked for on a machine that has none to give.
     #[error(
         "no remoteproc is there to run firmware on: load the board's remoteproc driver (mica_rproc for a spare core), or set Pedestal = qemu"

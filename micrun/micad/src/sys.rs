@@ -16,17 +16,26 @@ use tokio::io::unix::AsyncFd;
 /// display keep its picture in a memory file.
 const FILE_LIMIT: u64 = 16 << 20;
 
-/// Starts `command` in a session of its own, without core dumps, without new privileges, with no descriptor
+/// Starts `command` in the cgroups whose `cgroup.procs` are given, in a session of its own, without core dumps, without new privileges, with no descriptor
 /// but its standard ones and `keep`. With `uid` (the daemon is root) it also gets that user and group, no
 /// other group, and a network namespace with nothing in it.
-pub(crate) fn spawn_confined(command: &mut Command, uid: Option<u32>, keep: Vec<RawFd>) -> io::Result<Child> {
+pub(crate) fn spawn_confined(
+    command: &mut Command,
+    uid: Option<u32>,
+    keep: Vec<RawFd>,
+    cgroups: Vec<OwnedFd>,
+) -> io::Result<Child> {
     // SAFETY: between fork and exec only async-signal-safe functions may run. `confine` makes system calls
-    // by rustix and libc, and neither allocates nor takes a lock; `keep` was allocated before the fork.
-    unsafe { command.pre_exec(move || confine(uid, &keep)) };
+    // by rustix and libc, and neither allocates nor takes a lock; `keep` and `cgroups` were allocated before.
+    unsafe { command.pre_exec(move || confine(uid, &keep, &cgroups)) };
     command.spawn()
 }
 
-fn confine(uid: Option<u32>, keep: &[RawFd]) -> io::Result<()> {
+fn confine(uid: Option<u32>, keep: &[RawFd], cgroups: &[OwnedFd]) -> io::Result<()> {
+    for procs in cgroups {
+        // The writer itself. What counts is the right of whoever opened the file, on older kernels root's.
+        rustix::io::write(procs, b"0")?;
+    }
     rustix::process::setsid()?;
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     rustix::process::setrlimit(Resource::Core, none)?;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
+use crate::resources::Resources;
 
 /// Annotations that name the group (pod) a container belongs to, in the order of containerd's Go shim, then
 /// CRI-O's.
@@ -21,6 +22,19 @@ pub(crate) struct Spec {
     /// Root file system.
     #[serde(default)]
     pub root: Root,
+    /// What concerns Linux.
+    #[serde(default)]
+    pub linux: Linux,
+}
+
+/// `linux` of the spec.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Linux {
+    /// Where the container's cgroup belongs.
+    pub cgroups_path: String,
+    /// Its limits.
+    pub resources: Resources,
 }
 
 /// `root` of the spec.

@@ -1,22 +1,33 @@
 //! An RTOS container: its state, its console and its end.
 
+use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use containerd_shim_protos::events::task::{TaskDelete, TaskExit, TaskPaused, TaskResumed, TaskStart};
+use containerd_shim_protos::events::task::{
+    TaskDelete, TaskExit, TaskOOM, TaskPaused, TaskResumed, TaskStart,
+};
+use containerd_shim_protos::protobuf::well_known_types::any::Any;
 use containerd_shim_protos::protobuf::well_known_types::timestamp::Timestamp;
+use libmica::Launch;
 use nix::libc::{SIGINT, SIGKILL, SIGTERM};
 use tokio::net::unix::pipe::Sender;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::auto_close::Presence;
+use crate::cgroup::{self, Cgroup};
 use crate::console;
 use crate::context::Context;
 use crate::error::{Error, Result, describe};
 use crate::events::Event;
+use crate::exec::Execs;
 use crate::exit;
+use crate::plan::Plan;
+use crate::resources::Resources;
+use crate::shell::Shell;
 use crate::state::{Exit, State};
 use crate::state_dir::StateDir;
 use crate::stdio::{self, Paths, Streams, Takers};
@@ -24,6 +35,8 @@ use crate::tty::Tty;
 
 /// Pause between attempts to stop an RTOS whose client is gone.
 const RETRY: Duration = Duration::from_secs(1);
+/// Why there are no numbers.
+const NO_STATS: &str = "this mica daemon measures nothing of what it runs";
 
 /// An RTOS container. Its id is also the client's name at the daemon.
 #[derive(Debug)]
@@ -37,9 +50,15 @@ pub(crate) struct Container {
     /// What containerd takes for its process. No host process is the RTOS on every pedestal, so it is the
     /// shim's own, from Create to Delete.
     pub pid: u32,
+    /// How it is run.
+    pub plan: Plan,
+    /// The limits in force.
+    pub resources: tokio::sync::Mutex<Resources>,
+    /// Commands for its shell.
+    pub execs: Execs,
+    /// Its shell, once a command has needed it; held while one runs.
+    pub shell: tokio::sync::Mutex<Option<Shell>>,
     dir: StateDir,
-    /// How long after its client has left it is stopped; `None` is never.
-    close_after: Option<Duration>,
     inner: Mutex<Inner>,
     exited: watch::Sender<Option<Exit>>,
 }
@@ -63,12 +82,12 @@ impl Container {
         id: String,
         bundle: PathBuf,
         paths: Paths,
+        plan: Plan,
         dir: StateDir,
         mut streams: Streams,
-        close_after: Option<Duration>,
     ) -> Self {
         // Without it, the end of stdin tells that the client has left.
-        let keep_stdin = streams.keep_stdin.take().filter(|_| close_after.is_none());
+        let keep_stdin = streams.keep_stdin.take().filter(|_| plan.close_after.is_none());
         let takers = std::mem::take(&mut streams.takers);
         let inner = Inner {
             state: State::Created,
@@ -83,8 +102,11 @@ impl Container {
             bundle,
             paths,
             pid: std::process::id(),
+            resources: plan.resources.clone().into(),
+            plan,
+            execs: Execs::default(),
+            shell: tokio::sync::Mutex::default(),
             dir,
-            close_after,
             inner: Mutex::new(inner),
             exited: watch::Sender::new(None),
         }
@@ -98,7 +120,7 @@ impl Container {
     /// Boots the RTOS.
     pub(crate) async fn start(self: &Arc<Self>, context: &Arc<Context>) -> Result<()> {
         self.lock().state.starting(&self.id)?;
-        let result = context.mica.start(&self.id).await;
+        let result = self.boot(context).await;
         self.lock().state.started(result.is_ok());
         result?;
         log::info!("started {}", self.id);
@@ -108,6 +130,13 @@ impl Container {
         context.events.publish(Event::Start(event));
         tokio::spawn(Arc::clone(self).supervise(Arc::clone(context)));
         Ok(())
+    }
+
+    async fn boot(&self, context: &Context) -> Result<()> {
+        let cgroups = self.plan.cgroup.as_ref().map(Cgroup::join_files).transpose()?.unwrap_or_default();
+        let open = |path: &PathBuf| File::open(path).map_err(Error::io("open", path));
+        let snapshot = self.plan.snapshot.as_ref().map(open).transpose()?.map(OwnedFd::from);
+        Ok(context.mica.start(&self.id, &Launch { cgroups, snapshot }).await?)
     }
 
     /// TERM, KILL and INT stop the RTOS, which knows no signals; any other is accepted and has no effect.
@@ -164,6 +193,24 @@ impl Container {
         Ok(())
     }
 
+    /// What it has used, as one of containerd's metrics messages.
+    pub(crate) async fn stats(&self, context: &Context) -> Result<Any> {
+        if let Some(cgroup) = &self.plan.cgroup {
+            return Ok(cgroup.metrics());
+        }
+        match context.mica.stats(&self.id).await {
+            Ok(stats) => Ok(cgroup::daemon_metrics(context.cgroups.as_ref(), &stats)),
+            // Upstream's daemon measures nothing.
+            Err(libmica::Error::Unsupported { .. }) => Err(Error::Unimplemented(NO_STATS)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Tells when it has ended, and how.
+    pub(crate) fn ended(&self) -> watch::Receiver<Option<Exit>> {
+        self.exited.subscribe()
+    }
+
     /// Waits for the end.
     pub(crate) async fn wait(&self) -> Exit {
         let mut exited = self.exited.subscribe();
@@ -190,6 +237,9 @@ impl Container {
         let exit = exit.unwrap_or_else(|| exit::signalled(SIGKILL.unsigned_abs()));
         if let Err(error) = context.mica.remove(&self.id).await {
             log::warn!("the daemon did not remove {}: {}", self.id, describe(&error));
+        }
+        if let Some(cgroup) = &self.plan.cgroup {
+            cgroup.remove().await;
         }
         if let Err(error) = self.dir.remove() {
             log::warn!("{}", describe(&error));
@@ -241,6 +291,17 @@ impl Container {
         let mut takers = std::mem::take(&mut self.lock().takers);
         takers.written().await;
         self.lock().takers = takers;
+        // Its commands end with it, and before it.
+        self.execs.end_all(&context, &self).await;
+        if self.plan.cgroup.as_ref().is_some_and(|cgroup| cgroup.oom_kills() > 0) {
+            log::error!(
+                "{} needed more memory than its limit allows: the kernel has killed its emulator",
+                self.id
+            );
+            let mut event = TaskOOM::new();
+            event.container_id.clone_from(&self.id);
+            context.events.publish(Event::Oom(event));
+        }
         self.finish(&context, exit);
     }
 
@@ -268,7 +329,7 @@ impl Container {
 
     /// If an annotation asks for it, stops the RTOS once its client has been away for a while.
     fn auto_close(self: &Arc<Self>, context: &Arc<Context>) -> Option<(Arc<Presence>, JoinHandle<()>)> {
-        let time = self.close_after?;
+        let time = self.plan.close_after?;
         let client = Arc::new(Presence::new());
         let (this, context, presence) = (Arc::clone(self), Arc::clone(context), Arc::clone(&client));
         let closing = tokio::spawn(async move {

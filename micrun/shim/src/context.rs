@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use micrun_firmware::host_conf::Locations;
+
+use crate::cgroup::Layout;
 use crate::events::EventSink;
 use crate::mica::Mica;
 
@@ -12,6 +15,10 @@ pub(crate) struct Context {
     pub namespace: String,
     /// Where containers have their directories.
     pub state_root: PathBuf,
+    /// Where micrun.conf is.
+    pub host_conf: Locations,
+    /// The machine's cgroups; `None` if it has none.
+    pub cgroups: Option<Layout>,
     /// The mica daemon.
     pub mica: Arc<dyn Mica>,
     /// Where events go.

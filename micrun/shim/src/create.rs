@@ -2,20 +2,23 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use containerd_shim_protos::api::CreateTaskRequest;
 use containerd_shim_protos::events::task::{TaskCreate, TaskIO};
 use libmica::{CreateMessage, names};
-use micrun_firmware::{Firmware, Pedestal, is_firmware};
+use micrun_firmware::{ClientConf, Firmware, HostConf, Origin, Pedestal, Setting, is_firmware};
 
 use crate::bundle::Spec;
+use crate::cgroup::Cgroup;
+use crate::checkpoint;
 use crate::container::Container;
 use crate::context::Context;
 use crate::error::{Error, Result, describe};
 use crate::events::Event;
 use crate::mount::Rootfs;
 use crate::options::Options;
+use crate::plan::{Machine, Plan};
+use crate::resources::Resources;
 use crate::state_dir::{Owner, StateDir};
 use crate::stdio::{Identity, Paths, Streams};
 
@@ -25,6 +28,11 @@ const FIRMWARE: &str = "firmware.elf";
 const CONF: &str = "client.conf";
 /// Name of the file that a pedestal wants beside the ELF, as upstream has it.
 const PEDESTAL_FILE: &str = "image.bin";
+/// The annotation that names a further micrun.conf.
+const CONFIG_PATH: &str = "org.openeuler.micrun.config_path";
+/// Why a checkpoint is refused.
+const NO_CHECKPOINT: &str =
+    "only firmware on the qemu pedestal can go on from a checkpoint: a core's state cannot be set";
 /// Why an ordinary image is refused.
 const NO_MARKER: &str = "this image is no RTOS firmware: its spec has no annotation that begins with \
     `org.openeuler.micrun.` and its root file system no `/client.conf`; pack it with micrun-image-builder, or run \
@@ -34,9 +42,6 @@ const NO_MARKER: &str = "this image is no RTOS firmware: its spec has no annotat
 pub(crate) async fn create(context: &Context, request: &CreateTaskRequest) -> Result<Container> {
     let id = request.id.clone();
     check_id(&id)?;
-    if !request.checkpoint.is_empty() {
-        return Err(Error::Unimplemented("an RTOS container cannot be created from a checkpoint"));
-    }
     let options = Options::read(request.options.get_or_default())?;
     log::debug!("{id}: runtime options {options:?}");
     let paths = Paths {
@@ -45,9 +50,11 @@ pub(crate) async fn create(context: &Context, request: &CreateTaskRequest) -> Re
         stderr: request.stderr.clone(),
         terminal: request.terminal,
     };
-    let dir = StateDir::create(&context.state_root, &Owner::this_process(&context.namespace, &id))?;
-    let prepared = prepare(context, request, &paths, &dir).await;
-    let (streams, auto_close) = match prepared {
+    let spec = Spec::read(Path::new(&request.bundle))?;
+    let owner = Owner::this_process(&context.namespace, &id, &spec.linux.cgroups_path);
+    let dir = StateDir::create(&context.state_root, &owner)?;
+    let prepared = prepare(context, request, &spec, &options, &paths, &dir).await;
+    let (plan, streams) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
             if let Err(leftover) = dir.remove() {
@@ -58,7 +65,7 @@ pub(crate) async fn create(context: &Context, request: &CreateTaskRequest) -> Re
     };
     log::info!("created {id}");
     context.events.publish(created(request));
-    Ok(Container::new(id, request.bundle.clone().into(), paths, dir, streams, auto_close))
+    Ok(Container::new(id, request.bundle.clone().into(), paths, plan, dir, streams))
 }
 
 fn check_id(id: &str) -> Result<()> {
@@ -75,36 +82,141 @@ fn check_id(id: &str) -> Result<()> {
 async fn prepare(
     context: &Context,
     request: &CreateTaskRequest,
+    spec: &Spec,
+    options: &Options,
     paths: &Paths,
     dir: &StateDir,
-) -> Result<(Streams, Option<Duration>)> {
-    let (message, auto_close) = unpack(request, dir)?;
+) -> Result<(Plan, Streams)> {
+    let plan = unpack(context, request, spec, options, dir)?;
     let identity = Identity { namespace: &context.namespace, id: &request.id };
     let streams = Streams::open(paths, identity).await?;
-    context.mica.create(&message).await?;
-    Ok((streams, auto_close))
+    if let Some(cgroup) = &plan.cgroup {
+        cgroup.create()?;
+    }
+    let limited = plan.cgroup.iter().try_for_each(|cgroup| cgroup.limit(&plan.resources, plan.overhead_mb));
+    let made = match limited {
+        Ok(()) => context.mica.create(&plan.message).await.map_err(Error::from),
+        Err(error) => Err(error),
+    };
+    if let (Err(_), Some(cgroup)) = (&made, &plan.cgroup) {
+        cgroup.remove().await;
+    }
+    made.map(|()| (plan, streams))
 }
 
 /// Takes the firmware out of the image. The root file system is mounted only meanwhile: what runs is a copy
-/// that nobody can change after the check. Gives what to tell the daemon, and how long after its client has left
-/// the container is to be stopped.
-fn unpack(request: &CreateTaskRequest, dir: &StateDir) -> Result<(CreateMessage, Option<Duration>)> {
+/// that nobody can change after the check.
+fn unpack(
+    context: &Context,
+    request: &CreateTaskRequest,
+    spec: &Spec,
+    options: &Options,
+    dir: &StateDir,
+) -> Result<Plan> {
     let bundle = Path::new(&request.bundle);
-    let spec = Spec::read(bundle)?;
     let rootfs = spec.rootfs(bundle);
     let _mounted = Rootfs::mount(&request.rootfs, &rootfs)?;
     if !is_firmware(&rootfs, &spec.annotations) {
         return Err(Error::Unimplemented(NO_MARKER));
     }
-    let mut firmware = Firmware::resolve(&rootfs, &spec.annotations)?;
-    for warning in &firmware.warnings {
+    let host = host_conf(context, spec, options)?;
+    let mut firmware = Firmware::resolve_on(&host, &rootfs, &spec.annotations)?;
+    for warning in firmware.warnings.iter().chain(host.warnings()) {
         log::warn!("{}: {warning}", request.id);
     }
-    let path = dir.write(FIRMWARE, |file| firmware.copy_to(file))?;
+    if firmware.settings.debug.value {
+        log::set_max_level(log::LevelFilter::Debug);
+    }
+    let resources = spec.linux.resources.clone();
+    apply_memory_limit(&mut firmware, &resources)?;
+    let path = dir.path(FIRMWARE);
+    let digest = {
+        let mut digest = None;
+        dir.write(FIRMWARE, |file| {
+            digest = Some(firmware.copy_to(file)?);
+            Ok::<_, Error>(())
+        })?;
+        digest
+    };
     let pedestal_conf = pedestal_conf(&mut firmware, dir)?;
-    let message = message(&request.id, path, pedestal_conf, &firmware);
+    let message = message(&request.id, path, pedestal_conf, &firmware, &resources);
     log::info!("{}: {} on {}", request.id, firmware.file.path.display(), message.pedestal);
-    Ok((message, firmware.settings.auto_close.value))
+    let settings = &firmware.settings;
+    let (pedestal, memory) = (settings.pedestal.value, settings.memory_mb.value);
+    let digest = digest.ok_or_else(|| Error::Invalid("the firmware has no digest".into()))?;
+    let machine = Machine::new(pedestal, &digest, memory, settings.vcpu.value);
+    let snapshot = match request.checkpoint.as_str() {
+        "" => None,
+        _ if !machine.is_emulated() => return Err(Error::Unimplemented(NO_CHECKPOINT)),
+        path => Some(checkpoint::take_over(Path::new(path), &machine, dir)?),
+    };
+    Ok(Plan {
+        cgroup: cgroup(context, request, spec, &machine)?,
+        machine,
+        message,
+        resources,
+        overhead_mb: host.emulator_overhead_mb(),
+        static_resource: settings.static_resource.value,
+        prompt: settings.shell_prompt.value.clone(),
+        close_after: settings.auto_close.value,
+        snapshot,
+    })
+}
+
+/// The host's configuration, with the file that the container or containerd's operator names.
+fn host_conf(context: &Context, spec: &Spec, options: &Options) -> Result<HostConf> {
+    let mut places = context.host_conf.clone();
+    if let Options::Generic(config) = options {
+        if config.path.as_os_str().is_empty() {
+            let text = String::from_utf8(config.body.clone());
+            places.body =
+                Some(text.map_err(|_| Error::Invalid("the runtime options are no UTF-8 text".into()))?);
+        } else {
+            places.extra = Some(config.path.clone());
+        }
+    }
+    if let Some(path) = spec.annotations.get(CONFIG_PATH) {
+        places = places.with_config_path(path)?;
+    }
+    Ok(HostConf::load(&places)?)
+}
+
+/// The cgroup of an emulator. A firmware on a core of its own is no process that a cgroup could hold.
+fn cgroup(
+    context: &Context,
+    request: &CreateTaskRequest,
+    spec: &Spec,
+    machine: &Machine,
+) -> Result<Option<Cgroup>> {
+    let resources = &spec.linux.resources;
+    let unsupported = resources.unsupported();
+    if !unsupported.is_empty() {
+        log::warn!("{}: without effect for firmware: {}", request.id, unsupported.join(", "));
+    }
+    if !machine.is_emulated() {
+        return Ok(None);
+    }
+    let Some(layout) = &context.cgroups else {
+        log::warn!("{}: {}", request.id, Error::NoCgroups);
+        return Ok(None);
+    };
+    Cgroup::of(layout.clone(), &spec.linux.cgroups_path, &request.id).map(Some)
+}
+
+/// The container's memory limit lowers the machine's memory. On Xen, where nothing else says how much, it is the
+/// memory, as upstream has it.
+fn apply_memory_limit(firmware: &mut Firmware, resources: &Resources) -> Result<()> {
+    let Some(limit) = resources.memory_limit_mb() else { return Ok(()) };
+    let settings = &mut firmware.settings;
+    let unsaid = settings.memory_mb.origin == Origin::Default;
+    let replaces = unsaid && settings.pedestal.value == Pedestal::Xen;
+    if replaces || limit < settings.memory_mb.value {
+        settings.memory_mb = Setting { value: limit, origin: Origin::Limit };
+        settings
+            .check(&firmware.elf)
+            .map_err(|error| error.in_file(&firmware.file.path.to_string_lossy()))?;
+    }
+    Ok(())
 }
 
 /// What the create message's `ped_cfg` names: the file that the pedestal asks for, or for qemu the
@@ -116,16 +228,28 @@ fn pedestal_conf(firmware: &mut Firmware, dir: &StateDir) -> Result<PathBuf> {
             std::io::copy(&mut source, file).map_err(Error::io("copy", PEDESTAL_FILE))
         });
     }
-    match (&firmware.conf, firmware.settings.pedestal.value) {
-        (Some(conf), Pedestal::Qemu) => {
-            let text = conf.to_ini()?;
-            dir.write(CONF, |file| file.write_all(text.as_bytes()).map_err(Error::io("write", CONF)))
-        }
-        _ => Ok(PathBuf::new()),
+    if firmware.settings.pedestal.value != Pedestal::Qemu {
+        return Ok(PathBuf::new());
     }
+    let mut conf = firmware.conf.clone().unwrap_or_default();
+    if firmware.settings.shell_prompt.value.is_some() {
+        // The shell wants a terminal of its own.
+        conf.qemu.consoles.get_or_insert(2);
+    }
+    if conf == ClientConf::default() {
+        return Ok(PathBuf::new());
+    }
+    let text = conf.to_ini()?;
+    dir.write(CONF, |file| file.write_all(text.as_bytes()).map_err(Error::io("write", CONF)))
 }
 
-fn message(id: &str, path: PathBuf, pedestal_conf: PathBuf, firmware: &Firmware) -> CreateMessage {
+fn message(
+    id: &str,
+    path: PathBuf,
+    pedestal_conf: PathBuf,
+    firmware: &Firmware,
+    resources: &Resources,
+) -> CreateMessage {
     let settings = &firmware.settings;
     let mica = firmware.conf.as_ref().map(|conf| conf.mica.clone()).unwrap_or_default();
     CreateMessage {
@@ -134,11 +258,11 @@ fn message(id: &str, path: PathBuf, pedestal_conf: PathBuf, firmware: &Firmware)
         pedestal: settings.pedestal.value.as_str().to_owned(),
         pedestal_conf,
         debug: mica.debug.unwrap_or(false),
-        cpu: mica.cpu.unwrap_or_default(),
+        cpu: mica.cpu.unwrap_or_else(|| resources.cpu.cpus.clone()),
         vcpus: number(settings.vcpu.value),
         max_vcpus: number(settings.max_vcpu.value),
-        cpu_weight: number(mica.cpu_weight.unwrap_or(0)),
-        cpu_capacity: number(mica.cpu_capacity.unwrap_or(0)),
+        cpu_weight: number(resources.cpu_weight().or(mica.cpu_weight).unwrap_or(0)),
+        cpu_capacity: number(resources.cpu_capacity().or(mica.cpu_capacity).unwrap_or(0)),
         memory: number(settings.memory_mb.value),
         max_memory: number(mica.max_memory.unwrap_or(settings.memory_mb.value)),
         iomem: mica.iomem.unwrap_or_default(),

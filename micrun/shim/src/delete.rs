@@ -3,19 +3,23 @@
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use containerd_shim_protos::api::DeleteResponse;
 use containerd_shim_protos::protobuf::Message;
 use containerd_shim_protos::protobuf::well_known_types::timestamp::Timestamp;
+use micrun_firmware::HostConf;
+use micrun_firmware::host_conf::Locations;
 use nix::libc::SIGKILL;
 
 use crate::args::Args;
 use crate::bundle::Spec;
+use crate::cgroup::{Cgroup, Layout};
 use crate::error::{Error, Result, describe};
 use crate::mica::Mica;
 use crate::start::ADDRESS_FILE;
-use crate::state_dir::{ROOT, StateDir};
+use crate::state::Exit;
+use crate::state_dir::{self, StateDir};
 use crate::{exit, logger, mount};
 
 /// How long a dying server may take to hang up.
@@ -34,13 +38,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         .enable_all()
         .build()
         .map_err(Error::io("start", "the async runtime"))?;
-    let pid = runtime.block_on(clean(args, &bundle, &libmica::Client::default()));
+    let (pid, exit) = runtime.block_on(clean(args, &bundle, &libmica::Client::default()))?;
 
-    let exit = exit::signalled(SIGKILL.unsigned_abs());
     let mut response = DeleteResponse::new();
     response.pid = pid;
     response.exit_status = exit.status;
-    response.exited_at = Some(Timestamp::from(SystemTime::now())).into();
+    response.exited_at = Some(Timestamp::from(exit.at)).into();
     let bytes =
         response.write_to_bytes().map_err(|e| Error::Invalid(format!("cannot encode the response: {e}")))?;
     std::io::stdout().write_all(&bytes).map_err(Error::io("write", "stdout"))
@@ -65,25 +68,39 @@ fn is_served(socket: &Path) -> bool {
     patient.is_err() || silence == Some(ErrorKind::WouldBlock)
 }
 
-/// Removes what the container left and returns its shim's process id, or 0. What cannot be removed is logged:
-/// containerd would only ask again.
-async fn clean(args: &Args, bundle: &Path, mica: &dyn Mica) -> u32 {
+/// Removes what the container left; gives its shim's process id, or 0, and how it ended. What cannot be removed is
+/// logged: containerd would only ask again. The one refusal is for what a later shim has made.
+async fn clean(args: &Args, bundle: &Path, mica: &dyn Mica) -> Result<(u32, Exit)> {
+    let killed = exit::signalled(SIGKILL.unsigned_abs());
     let spec = Spec::read(bundle).unwrap_or_default();
     mount::unmount(&spec.rootfs(bundle));
     remove_dead_socket(bundle);
-    let dir = StateDir::of(Path::new(ROOT), &args.id);
-    let Some(owner) = dir.owner() else { return 0 };
+    let conf = HostConf::load(&Locations::from_env(std::env::vars()));
+    let conf = conf.inspect_err(|error| log::error!("{error}")).unwrap_or_default();
+    let dir = StateDir::of(&state_dir::root(&conf), &args.id);
+    let Some(owner) = dir.owner()? else { return Ok((0, killed)) };
     if owner.namespace != args.namespace {
         log::info!("{} belongs to namespace {}; nothing to clean", args.id, owner.namespace);
-        return 0;
+        return Ok((0, killed));
     }
+    let ended = end_before(mica, &args.id).await;
     match mica.remove(&args.id).await {
         Ok(()) | Err(libmica::Error::ClientNotFound { .. }) => {}
         Err(error) => log::warn!("the daemon did not remove {}: {}", args.id, describe(&error)),
+    }
+    match Layout::detect().and_then(|layout| Cgroup::of(layout, &owner.cgroups_path, &args.id)) {
+        Ok(cgroup) => cgroup.remove().await,
+        Err(error) => log::debug!("{}", describe(&error)),
     }
     if let Err(error) = dir.remove() {
         log::warn!("{}", describe(&error));
     }
     log::info!("cleaned up after {}", args.id);
-    owner.pid
+    Ok((owner.pid, ended.unwrap_or(killed)))
+}
+
+/// How the firmware ended, if it did so by itself after its shim: the daemon has seen it.
+async fn end_before(mica: &dyn Mica, id: &str) -> Option<Exit> {
+    let report = mica.stats(id).await.ok()?.exit?;
+    Some(exit::reported(report).exit(None))
 }

@@ -16,8 +16,8 @@ pub enum Error {
     #[error("container not found: this shim holds no container `{0}`")]
     NotFound(String),
 
-    /// The RTOS is one process; there is no other to address.
-    #[error("container `{id}` has no process `{exec_id}`: {EXEC}")]
+    /// No command with this id was given to the container's shell.
+    #[error("process does not exist: container `{id}` has no exec `{exec_id}`")]
     NoSuchExec {
         /// The container.
         id: String,
@@ -126,13 +126,55 @@ pub enum Error {
     #[error("ttrpc: {0}")]
     Ttrpc(#[from] ttrpc::Error),
 
+    /// The kernel has no cgroups, or none is mounted.
+    #[error("no cgroup hierarchy is mounted on this host, so nothing can be limited or measured")]
+    NoCgroups,
+
+    /// Something else lives where the container's cgroup belongs.
+    #[error("the cgroup `{}` exists and cannot be replaced: does another container use it?", path.display())]
+    CgroupInUse {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+
+    /// The kernel refused a limit.
+    #[error("the limit `{text}` for {what} is refused; nothing was changed")]
+    Limit {
+        /// The file of the cgroup.
+        what: &'static str,
+        /// What was written.
+        text: String,
+        /// What the system said.
+        source: io::Error,
+    },
+
+    /// A file was written by a later version of this program.
+    #[error(
+        "the {what} has version {found}, this shim knows versions up to {known}; use the shim that wrote it"
+    )]
+    Newer {
+        /// Which file.
+        what: &'static str,
+        /// Its version.
+        found: u32,
+        /// Ours.
+        known: u32,
+    },
+
     /// A background task of the shim died; always a defect of the shim.
     #[error("an internal task of the shim ended early; this is a defect of the shim")]
     Task(#[from] tokio::task::JoinError),
 }
 
-/// Why exec is refused; upstream's wording, which scripts look for.
-pub(crate) const EXEC: &str = "micrun does not support exec task, task are immutable inside client os";
+/// Why exec is refused; the first words are upstream's, which scripts look for.
+pub(crate) const EXEC_NO_PROMPT: &str = "micrun does not support exec task, task are immutable inside client os: \
+    only firmware with a shell of its own for it takes commands, and that says so by container.shell_prompt, see \
+    FIRMWARE.md";
+/// Why exec is refused to firmware that says it has a shell.
+pub(crate) const EXEC_NO_TERMINAL: &str = "micrun does not support exec task, task are immutable inside client os: \
+    this firmware has no second terminal, on which its shell would be, see FIRMWARE.md";
 
 impl Error {
     /// Shorthand for [`Error::Io`], to be used with `map_err`.
@@ -144,11 +186,13 @@ impl Error {
     fn code(&self) -> Code {
         match self {
             Self::NotFound(_) | Self::NoSuchExec { .. } | Self::Finished(_) => Code::NOT_FOUND,
-            Self::AlreadyExists(_) => Code::ALREADY_EXISTS,
-            Self::State { .. } => Code::FAILED_PRECONDITION,
-            Self::Usage(_) | Self::Invalid(_) | Self::Firmware(_) | Self::StdioUri { .. } => {
-                Code::INVALID_ARGUMENT
-            }
+            Self::AlreadyExists(_) | Self::CgroupInUse { .. } => Code::ALREADY_EXISTS,
+            Self::State { .. } | Self::NoCgroups | Self::Newer { .. } => Code::FAILED_PRECONDITION,
+            Self::Usage(_)
+            | Self::Invalid(_)
+            | Self::Firmware(_)
+            | Self::StdioUri { .. }
+            | Self::Limit { .. } => Code::INVALID_ARGUMENT,
             Self::Unimplemented(_) => Code::UNIMPLEMENTED,
             Self::Mica(error) => mica_code(error),
             Self::Io { .. }

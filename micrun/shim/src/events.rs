@@ -12,7 +12,8 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use containerd_shim_protos::api::ForwardRequest;
 use containerd_shim_protos::events::task::{
-    TaskCreate, TaskDelete, TaskExit, TaskPaused, TaskResumed, TaskStart,
+    TaskCheckpointed, TaskCreate, TaskDelete, TaskExecAdded, TaskExecStarted, TaskExit, TaskOOM, TaskPaused,
+    TaskResumed, TaskStart,
 };
 use containerd_shim_protos::protobuf::MessageDyn;
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
@@ -38,6 +39,14 @@ pub(crate) enum Event {
     Paused(TaskPaused),
     /// Its process goes on.
     Resumed(TaskResumed),
+    /// Its state was written down.
+    Checkpointed(TaskCheckpointed),
+    /// The kernel has killed it for want of memory.
+    Oom(TaskOOM),
+    /// A command for its shell was taken.
+    ExecAdded(TaskExecAdded),
+    /// The command was sent.
+    ExecStarted(TaskExecStarted),
     /// Its process has ended.
     Exit(TaskExit),
     /// It was deleted.
@@ -52,6 +61,10 @@ impl Event {
             Self::Start(_) => topics::TASK_START_EVENT_TOPIC,
             Self::Paused(_) => topics::TASK_PAUSED_EVENT_TOPIC,
             Self::Resumed(_) => topics::TASK_RESUMED_EVENT_TOPIC,
+            Self::Checkpointed(_) => topics::TASK_CHECKPOINTED_EVENT_TOPIC,
+            Self::Oom(_) => topics::TASK_OOM_EVENT_TOPIC,
+            Self::ExecAdded(_) => topics::TASK_EXEC_ADDED_EVENT_TOPIC,
+            Self::ExecStarted(_) => topics::TASK_EXEC_STARTED_EVENT_TOPIC,
             Self::Exit(_) => topics::TASK_EXIT_EVENT_TOPIC,
             Self::Delete(_) => topics::TASK_DELETE_EVENT_TOPIC,
         }
@@ -63,6 +76,10 @@ impl Event {
             Self::Start(message) => message,
             Self::Paused(message) => message,
             Self::Resumed(message) => message,
+            Self::Checkpointed(message) => message,
+            Self::Oom(message) => message,
+            Self::ExecAdded(message) => message,
+            Self::ExecStarted(message) => message,
             Self::Exit(message) => message,
             Self::Delete(message) => message,
         }

@@ -69,7 +69,8 @@ async fn poll(mica: &dyn Mica, name: &str) -> End {
     }
 }
 
-fn reported(report: ExitReport) -> End {
+/// The end that the daemon has seen.
+pub(crate) fn reported(report: ExitReport) -> End {
     let at = humantime::parse_rfc3339(&report.exited_at).unwrap_or_else(|_| SystemTime::now());
     let status = (report.reason != ExitReason::Stopped).then_some(u32::from(report.status));
     End { status, at, detail: report.detail }

@@ -6,6 +6,8 @@
 mod args;
 mod auto_close;
 mod bundle;
+mod cgroup;
+mod checkpoint;
 mod console;
 mod container;
 mod containers;
@@ -14,20 +16,26 @@ mod create;
 mod delete;
 mod error;
 mod events;
+mod exec;
 mod exit;
 mod info;
 mod logger;
 mod mica;
 mod mount;
 mod options;
+mod plan;
+mod print_config;
 mod reply;
+mod resources;
 mod server;
 mod service;
+mod shell;
 mod start;
 mod state;
 mod state_dir;
 mod stdio;
 mod tty;
+mod update;
 
 #[cfg(test)]
 mod tests;
@@ -50,6 +58,10 @@ fn main() -> ExitCode {
 
 #[expect(clippy::print_stdout, reason = "the version and the usage are what was asked for")]
 fn run() -> error::Result<()> {
+    if let Some(request) = print_config::Request::parse(std::env::args_os().skip(1))? {
+        print!("{}", print_config::text(&request)?);
+        return Ok(());
+    }
     let args = Args::parse(std::env::args_os().skip(1))?;
     match args.action {
         Action::Serve => server::run(&args)?,

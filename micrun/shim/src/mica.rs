@@ -1,9 +1,11 @@
 //! What the shim needs of a mica daemon, as a trait, so that tests can bring about what a healthy daemon never
 //! does.
 
+use std::os::fd::BorrowedFd;
+
 use async_trait::async_trait;
-use libmica::ext::ExitReport;
-use libmica::{Client, ClientStatus, CreateMessage, Error};
+use libmica::ext::{ExitReport, Stats};
+use libmica::{Client, ClientStatus, CreateMessage, Error, Launch};
 
 /// A mica daemon.
 #[async_trait]
@@ -11,7 +13,7 @@ pub(crate) trait Mica: Send + Sync {
     /// Makes a client known to the daemon.
     async fn create(&self, message: &CreateMessage) -> Result<(), Error>;
     /// Boots it.
-    async fn start(&self, name: &str) -> Result<(), Error>;
+    async fn start(&self, name: &str, launch: &Launch) -> Result<(), Error>;
     /// Ends it.
     async fn stop(&self, name: &str) -> Result<(), Error>;
     /// Ends it, if need be, and forgets it.
@@ -20,6 +22,12 @@ pub(crate) trait Mica: Send + Sync {
     async fn pause(&self, name: &str) -> Result<(), Error>;
     /// Lets it go on.
     async fn resume(&self, name: &str) -> Result<(), Error>;
+    /// Writes its state down.
+    async fn checkpoint(&self, name: &str, to: BorrowedFd<'_>) -> Result<(), Error>;
+    /// Changes a resource of it.
+    async fn set(&self, name: &str, key: &str, value: &str) -> Result<(), Error>;
+    /// Asks for what it has used, and how it ended.
+    async fn stats(&self, name: &str) -> Result<Stats, Error>;
     /// Asks for its state and its console.
     async fn status(&self, name: &str) -> Result<ClientStatus, Error>;
     /// Waits for its end.
@@ -32,8 +40,8 @@ impl Mica for Client {
         self.create(message).await
     }
 
-    async fn start(&self, name: &str) -> Result<(), Error> {
-        self.start(name).await
+    async fn start(&self, name: &str, launch: &Launch) -> Result<(), Error> {
+        self.launch(name, launch).await
     }
 
     async fn stop(&self, name: &str) -> Result<(), Error> {
@@ -50,6 +58,18 @@ impl Mica for Client {
 
     async fn resume(&self, name: &str) -> Result<(), Error> {
         self.resume(name).await
+    }
+
+    async fn checkpoint(&self, name: &str, to: BorrowedFd<'_>) -> Result<(), Error> {
+        self.checkpoint(name, to).await
+    }
+
+    async fn set(&self, name: &str, key: &str, value: &str) -> Result<(), Error> {
+        self.set(name, key, value).await
+    }
+
+    async fn stats(&self, name: &str) -> Result<Stats, Error> {
+        self.stats(name).await
     }
 
     async fn status(&self, name: &str) -> Result<ClientStatus, Error> {

@@ -11,17 +11,20 @@ use std::time::Duration;
 use containerd_shim_protos::shim_async::create_task;
 use containerd_shim_protos::ttrpc::r#async::transport::Listener;
 use containerd_shim_protos::ttrpc::r#async::{Server, Service};
+use micrun_firmware::HostConf;
+use micrun_firmware::host_conf::Locations;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::args::Args;
+use crate::cgroup::Layout;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::events::{Containerd, Queue};
 use crate::logger;
 use crate::service::TaskService;
 use crate::start::TTRPC_ADDRESS;
-use crate::state_dir::ROOT;
+use crate::state_dir;
 
 /// Task v3 is v2 under another package name (containerd 2.0), so one dispatch table serves both.
 const TASK_V3: &str = "containerd.task.v3.Task";
@@ -79,9 +82,18 @@ async fn serve(args: &Args, listener: UnixListener) -> Result<()> {
         log::warn!("{TTRPC_ADDRESS} is not set: nobody learns of this shim's events");
     }
     let mica = Arc::new(libmica::Client::default());
+    let host_conf = Locations::from_env(std::env::vars());
+    // Each Create reads it again, and fails with what is wrong with it.
+    let conf = HostConf::load(&host_conf).inspect_err(|error| log::error!("{error}")).unwrap_or_default();
+    if conf.annotations().debug == Some(true) {
+        log::set_max_level(log::LevelFilter::Debug);
+    }
+    let cgroups = Layout::detect().inspect_err(|error| log::warn!("{error}")).ok();
     let context = Arc::new(Context {
         namespace: args.namespace.clone(),
-        state_root: ROOT.into(),
+        state_root: state_dir::root(&conf),
+        host_conf,
+        cgroups,
         mica,
         events: events.clone(),
     });

@@ -20,8 +20,9 @@ use tokio::sync::Notify;
 use crate::container::Container;
 use crate::containers::Containers;
 use crate::context::Context;
-use crate::create;
-use crate::error::{EXEC, Error, Result, describe};
+use crate::error::{Error, Result, describe};
+use crate::exec::{self, Exec};
+use crate::{checkpoint, create, update};
 
 /// The containers of this shim and the rpcs on them.
 pub(crate) struct TaskService {
@@ -36,13 +37,14 @@ impl TaskService {
         Arc::new(Self { context, containers: Arc::default(), shutdown })
     }
 
-    /// The container's own process, which is the only one it has.
-    fn process(&self, id: &str, exec_id: &str) -> Result<Arc<Container>> {
+    /// A container, and the command in it that is addressed, if one is.
+    fn process(&self, id: &str, exec_id: &str) -> Result<(Arc<Container>, Option<Arc<Exec>>)> {
         let container = self.containers.find(id)?;
         if exec_id.is_empty() {
-            return Ok(container);
+            return Ok((container, None));
         }
-        Err(Error::NoSuchExec { id: id.to_owned(), exec_id: exec_id.to_owned() })
+        let exec = container.execs.find(id, exec_id)?;
+        Ok((container, Some(exec)))
     }
 }
 
@@ -56,10 +58,6 @@ async fn whole<T: Send + 'static>(
         log::warn!("{}", describe(error));
     }
     result.map_err(ttrpc::Error::from)
-}
-
-fn unimplemented<T>(reason: &'static str) -> ttrpc::Result<T> {
-    Err(Error::Unimplemented(reason).into())
 }
 
 #[async_trait]
@@ -82,26 +80,33 @@ impl Task for TaskService {
     }
 
     async fn start(&self, _: &TtrpcContext, request: StartRequest) -> ttrpc::Result<StartResponse> {
-        let container = self.process(&request.id, &request.exec_id)?;
+        let (container, exec) = self.process(&request.id, &request.exec_id)?;
         let mut response = StartResponse::new();
         response.pid = container.pid;
         let context = Arc::clone(&self.context);
-        whole(async move { container.start(&context).await }).await?;
+        match exec {
+            Some(exec) => exec.start(&context, &container)?,
+            None => whole(async move { container.start(&context).await }).await?,
+        }
         Ok(response)
     }
 
     async fn state(&self, _: &TtrpcContext, request: StateRequest) -> ttrpc::Result<StateResponse> {
-        let container = self.process(&request.id, &request.exec_id)?;
-        let state = container.state();
+        let (container, exec) = self.process(&request.id, &request.exec_id)?;
+        let (state, paths) = match &exec {
+            Some(exec) => (exec.state(), &exec.paths),
+            None => (container.state(), &container.paths),
+        };
         let mut response = StateResponse::new();
         response.id = request.id;
+        response.exec_id = request.exec_id;
         response.bundle = container.bundle.display().to_string();
         response.pid = container.pid;
         response.status = state.status().into();
-        response.stdin.clone_from(&container.paths.stdin);
-        response.stdout.clone_from(&container.paths.stdout);
-        response.stderr.clone_from(&container.paths.stderr);
-        response.terminal = container.paths.terminal;
+        response.stdin.clone_from(&paths.stdin);
+        response.stdout.clone_from(&paths.stdout);
+        response.stderr.clone_from(&paths.stderr);
+        response.terminal = paths.terminal;
         if let Some(exit) = state.exit() {
             response.exit_status = exit.status;
             response.exited_at = Some(Timestamp::from(exit.at)).into();
@@ -110,7 +115,11 @@ impl Task for TaskService {
     }
 
     async fn wait(&self, _: &TtrpcContext, request: WaitRequest) -> ttrpc::Result<WaitResponse> {
-        let exit = self.process(&request.id, &request.exec_id)?.wait().await;
+        let (container, exec) = self.process(&request.id, &request.exec_id)?;
+        let exit = match exec {
+            Some(exec) => exec.wait().await,
+            None => container.wait().await,
+        };
         let mut response = WaitResponse::new();
         response.exit_status = exit.status;
         response.exited_at = Some(Timestamp::from(exit.at)).into();
@@ -118,19 +127,25 @@ impl Task for TaskService {
     }
 
     async fn kill(&self, _: &TtrpcContext, request: KillRequest) -> ttrpc::Result<Empty> {
-        let container = self.process(&request.id, &request.exec_id)?;
+        let (container, exec) = self.process(&request.id, &request.exec_id)?;
         let context = Arc::clone(&self.context);
-        whole(async move { container.kill(&context, request.signal).await }).await?;
+        match exec {
+            Some(exec) => exec.kill(&context, &container, request.signal)?,
+            None => whole(async move { container.kill(&context, request.signal).await }).await?,
+        }
         Ok(Empty::new())
     }
 
     async fn delete(&self, _: &TtrpcContext, request: DeleteRequest) -> ttrpc::Result<DeleteResponse> {
-        let container = self.process(&request.id, &request.exec_id)?;
+        let (container, exec) = self.process(&request.id, &request.exec_id)?;
         let mut response = DeleteResponse::new();
         response.pid = container.pid;
         let context = Arc::clone(&self.context);
         let containers = Arc::clone(&self.containers);
         let exit = whole(async move {
+            if let Some(exec) = exec {
+                return exec.delete(&context, &container);
+            }
             let exit = container.delete(&context).await?;
             containers.remove(&container.id);
             Ok(exit)
@@ -169,20 +184,28 @@ impl Task for TaskService {
     }
 
     async fn close_io(&self, _: &TtrpcContext, request: CloseIORequest) -> ttrpc::Result<Empty> {
-        let container = self.process(&request.id, &request.exec_id)?;
-        if request.stdin {
+        let (container, exec) = self.process(&request.id, &request.exec_id)?;
+        // A command in the shell has no input beyond its line.
+        if request.stdin && exec.is_none() {
             container.close_stdin();
         }
         Ok(Empty::new())
     }
 
     async fn resize_pty(&self, _: &TtrpcContext, request: ResizePtyRequest) -> ttrpc::Result<Empty> {
-        self.process(&request.id, &request.exec_id)?.resize(request.width, request.height);
+        let (container, exec) = self.process(&request.id, &request.exec_id)?;
+        // Commands share the terminal of the shell, whose size is nobody's to set.
+        if exec.is_none() {
+            container.resize(request.width, request.height);
+        }
         Ok(Empty::new())
     }
 
-    async fn exec(&self, _: &TtrpcContext, _: ExecProcessRequest) -> ttrpc::Result<Empty> {
-        unimplemented(EXEC)
+    async fn exec(&self, _: &TtrpcContext, request: ExecProcessRequest) -> ttrpc::Result<Empty> {
+        let container = self.containers.find(&request.id)?;
+        let context = Arc::clone(&self.context);
+        whole(async move { exec::add(&context, &container, &request).await }).await?;
+        Ok(Empty::new())
     }
 
     async fn pause(&self, _: &TtrpcContext, request: PauseRequest) -> ttrpc::Result<Empty> {
@@ -199,15 +222,24 @@ impl Task for TaskService {
         Ok(Empty::new())
     }
 
-    async fn checkpoint(&self, _: &TtrpcContext, _: CheckpointTaskRequest) -> ttrpc::Result<Empty> {
-        unimplemented("this version of micrun does not checkpoint an RTOS")
+    async fn checkpoint(&self, _: &TtrpcContext, request: CheckpointTaskRequest) -> ttrpc::Result<Empty> {
+        let container = self.containers.find(&request.id)?;
+        let context = Arc::clone(&self.context);
+        whole(async move { checkpoint::save(&context, &container, &request).await }).await?;
+        Ok(Empty::new())
     }
 
-    async fn update(&self, _: &TtrpcContext, _: UpdateTaskRequest) -> ttrpc::Result<Empty> {
-        unimplemented("this version of micrun does not change the resources of a running RTOS")
+    async fn update(&self, _: &TtrpcContext, request: UpdateTaskRequest) -> ttrpc::Result<Empty> {
+        let container = self.containers.find(&request.id)?;
+        let context = Arc::clone(&self.context);
+        whole(async move { update::update(&context, &container, &request).await }).await?;
+        Ok(Empty::new())
     }
 
-    async fn stats(&self, _: &TtrpcContext, _: StatsRequest) -> ttrpc::Result<StatsResponse> {
-        unimplemented("this version of micrun does not measure what an RTOS uses")
+    async fn stats(&self, _: &TtrpcContext, request: StatsRequest) -> ttrpc::Result<StatsResponse> {
+        let container = self.containers.find(&request.id)?;
+        let mut response = StatsResponse::new();
+        response.stats = Some(container.stats(&self.context).await?).into();
+        Ok(response)
     }
 }

@@ -90,6 +90,23 @@ impl State {
         if matches!(self, Self::Paused) { Ok(()) } else { Err(self.refuse(id, "resumed")) }
     }
 
+    /// Whether there is a state to write down.
+    pub(crate) fn check_checkpointable(&self, id: &str) -> Result<()> {
+        let running = matches!(self, Self::Running | Self::Paused);
+        if running { Ok(()) } else { Err(self.refuse(id, "checkpointed")) }
+    }
+
+    /// Whether limits can still have an effect.
+    pub(crate) fn check_updatable(&self, id: &str) -> Result<()> {
+        let over = matches!(self, Self::Stopped(_) | Self::Deleting(_));
+        if over { Err(self.refuse(id, "updated")) } else { Ok(()) }
+    }
+
+    /// Whether a command can be sent to the firmware's shell.
+    pub(crate) fn check_executable(&self, id: &str) -> Result<()> {
+        if matches!(self, Self::Running) { Ok(()) } else { Err(self.refuse(id, "given a command")) }
+    }
+
     /// Running -> Paused. False when the task has ended meanwhile.
     #[must_use]
     pub(crate) fn paused(&mut self) -> bool {

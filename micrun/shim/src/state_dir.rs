@@ -6,17 +6,21 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use micrun_firmware::HostConf;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// Where the directories are; upstream's place, which its tools know.
-pub(crate) const ROOT: &str = "/run/micrun/containers";
 const OWNER: &str = "state.json";
-/// Version of [`Owner`] on disk.
-const VERSION: u32 = 1;
+/// Version of [`Owner`] on disk. 2 has the cgroup.
+const VERSION: u32 = 2;
 
-/// Whose directory it is.
+/// Where the directories are; by default upstream's place, which its tools know.
+pub(crate) fn root(conf: &HostConf) -> PathBuf {
+    conf.state_dir().join("containers")
+}
+
+/// Whose directory it is, and what to take away when nobody else can.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub(crate) struct Owner {
     version: u32,
@@ -24,6 +28,9 @@ pub(crate) struct Owner {
     pub namespace: String,
     /// Container id, which is the client's name at the daemon.
     pub id: String,
+    /// `linux.cgroupsPath` of the container.
+    #[serde(default)]
+    pub cgroups_path: String,
     /// The shim's process.
     pub pid: u32,
     /// Its start time in clock ticks since boot (proc(5), `stat` field 22), which tells it from a later
@@ -33,10 +40,17 @@ pub(crate) struct Owner {
 
 impl Owner {
     /// This process, on behalf of a container.
-    pub(crate) fn this_process(namespace: &str, id: &str) -> Self {
+    pub(crate) fn this_process(namespace: &str, id: &str, cgroups_path: &str) -> Self {
         let pid = std::process::id();
         let started = start_time(pid).unwrap_or_default();
-        Self { version: VERSION, namespace: namespace.to_owned(), id: id.to_owned(), pid, started }
+        Self {
+            version: VERSION,
+            namespace: namespace.to_owned(),
+            id: id.to_owned(),
+            cgroups_path: cgroups_path.to_owned(),
+            pid,
+            started,
+        }
     }
 
     /// Whether the process still lives.
@@ -57,10 +71,11 @@ impl StateDir {
         Self { path: root.join(id) }
     }
 
-    /// Makes it, for root alone. [`Error::AlreadyExists`] when it belongs to a container of a living shim.
+    /// Makes it, for root alone. [`Error::AlreadyExists`] when it belongs to a container of a living shim,
+    /// [`Error::Newer`] when a later shim made it.
     pub(crate) fn create(root: &Path, owner: &Owner) -> Result<Self> {
         let dir = Self::of(root, &owner.id);
-        if let Some(other) = dir.owner()
+        if let Some(other) = dir.owner()?
             && other.alive()
         {
             return Err(Error::AlreadyExists(format!("{}` of namespace `{}", other.id, other.namespace)));
@@ -77,12 +92,29 @@ impl StateDir {
         Ok(dir)
     }
 
-    /// Who made it, if it is there and readable.
-    pub(crate) fn owner(&self) -> Option<Owner> {
-        serde_json::from_slice(&std::fs::read(self.path.join(OWNER)).ok()?).ok()
+    /// Who made it, if it is there and readable. What a later shim wrote is an error: it may mean what this one
+    /// does not know, and a container must not be half cleaned up.
+    pub(crate) fn owner(&self) -> Result<Option<Owner>> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        let Ok(text) = std::fs::read(self.path.join(OWNER)) else { return Ok(None) };
+        match serde_json::from_slice(&text) {
+            Ok(Versioned { version }) if version > VERSION => {
+                Err(Error::Newer { what: "container's state.json", found: version, known: VERSION })
+            }
+            _ => Ok(serde_json::from_slice(&text).ok()),
+        }
     }
 
-    /// Makes a file of what `contents` writes, whole or not at all.
+    /// The path of a file in it.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Makes a file of what `contents` writes, whole or not at all. It need not survive the machine, whose end is
+    /// that of every container, so it is not synchronised.
     pub(crate) fn write<T, E>(
         &self,
         name: &str,

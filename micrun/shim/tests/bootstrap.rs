@@ -150,29 +150,6 @@ fn one_server_speaks_task_v2_and_v3() {
 }
 
 #[test]
-fn what_is_not_served_is_unimplemented_and_says_why() {
-    let mut place = Place::new();
-    let bundle = place.bundle("a", "");
-    let client = ttrpc::Client::connect(&place.start(&bundle, "a").address).unwrap();
-    for method in ["Exec", "Checkpoint", "Update", "Stats"] {
-        for service in [V2, V3] {
-            match call(&client, service, method, &api::Empty::new()) {
-                Err(ttrpc::Error::RpcStatus(status)) => {
-                    assert_eq!(status.code(), ttrpc::Code::UNIMPLEMENTED, "{method}: {status}");
-                    assert!(status.message.contains("micrun"), "{method}: {}", status.message);
-                }
-                other => panic!("{method}: {other:?}"),
-            }
-        }
-    }
-    let unknown = call(&client, V3, "Pids", &api::PidsRequest::new()).unwrap_err();
-    assert!(
-        matches!(&unknown, ttrpc::Error::RpcStatus(s) if s.code() == ttrpc::Code::NOT_FOUND),
-        "{unknown}"
-    );
-}
-
-#[test]
 fn containers_of_a_pod_share_a_server_and_others_do_not() {
     let mut place = Place::new();
     let pod = r#""io.kubernetes.cri.sandbox-id":"pod""#;

@@ -21,16 +21,7 @@ pub const EXPECTED: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// Rules that our shim will keep when a branch is merged: case, branch.
-pub const PENDING: &[(&str, &str)] = &[
-    ("rust_extensions_163_stats_have_a_type_that_containerd_knows", "pending: branch task"),
-    ("readme_update_takes_linux_resources", "pending: branch task"),
-];
-
 /// Why a case is expected to fail on a subject.
 pub fn of(subject: &str, case: &str) -> Option<&'static str> {
-    let expected =
-        EXPECTED.iter().find(|(s, c, _)| (*s, *c) == (subject, case)).map(|(_, _, reason)| *reason);
-    let pending = || PENDING.iter().find(|(c, _)| subject == MICA && *c == case).map(|(_, branch)| *branch);
-    expected.or_else(pending)
+    EXPECTED.iter().find(|(s, c, _)| (*s, *c) == (subject, case)).map(|(_, _, reason)| *reason)
 }

@@ -4,12 +4,11 @@
 
 #include "io.h"
 
-#define PL011_BASE	0x09000000ul
-#define DR		(PL011_BASE + 0x00)
-#define FR		(PL011_BASE + 0x18)
-#define LCR_H		(PL011_BASE + 0x2c)
-#define CR		(PL011_BASE + 0x30)
-#define IMSC		(PL011_BASE + 0x38)
+#define DR		0x00
+#define FR		0x18
+#define LCR_H		0x2c
+#define CR		0x30
+#define IMSC		0x38
 
 #define FR_BUSY		(1u << 3)
 #define FR_RXFE		(1u << 4)
@@ -20,37 +19,37 @@
 #define CR_RXE		(1u << 9)
 #define INT_RX		(1u << 4)
 
-void pl011_init(void)
+void pl011_init(uintptr_t port)
 {
-	write32(IMSC, 0);
+	write32(port + IMSC, 0);
 	// The FIFO stays off. Switching it on discards what has been received before, and QEMU's host side
 	// may send from the start. With one byte of room QEMU holds the next until this one is read.
-	write32(LCR_H, LCR_H_8BIT);
-	write32(CR, CR_UARTEN | CR_TXE | CR_RXE);
+	write32(port + LCR_H, LCR_H_8BIT);
+	write32(port + CR, CR_UARTEN | CR_TXE | CR_RXE);
 }
 
-void pl011_put(uint8_t byte)
+void pl011_put(uintptr_t port, uint8_t byte)
 {
-	while (read32(FR) & FR_TXFF)
+	while (read32(port + FR) & FR_TXFF)
 		;
-	write32(DR, byte);
+	write32(port + DR, byte);
 }
 
-void pl011_flush(void)
+void pl011_flush(uintptr_t port)
 {
-	while (read32(FR) & FR_BUSY)
+	while (read32(port + FR) & FR_BUSY)
 		;
 }
 
-bool pl011_get(uint8_t *byte)
+bool pl011_get(uintptr_t port, uint8_t *byte)
 {
-	if (read32(FR) & FR_RXFE)
+	if (read32(port + FR) & FR_RXFE)
 		return false;
-	*byte = (uint8_t)read32(DR);
+	*byte = (uint8_t)read32(port + DR);
 	return true;
 }
 
-void pl011_receive_interrupt(bool on)
+void pl011_receive_interrupt(uintptr_t port, bool on)
 {
-	write32(IMSC, on ? INT_RX : 0);
+	write32(port + IMSC, on ? INT_RX : 0);
 }

@@ -117,6 +117,27 @@ static void flood(const char *arguments)
 		console_printf("flood %010lu the quick brown fox jumps over the lazy dog\n", line);
 }
 
+#ifndef SPARE_CORE
+// Of 64 MiB of RAM the image and the device tree have the first few.
+#define HOARD_START	0x40800000ul
+#define HOARD_MAX	48ul
+#define MIB		(1ul << 20)
+#define PAGE		4096ul
+
+static void hoard(const char *arguments)
+{
+	unsigned long mebibytes;
+
+	if (!parse_number(arguments, HOARD_MAX, &mebibytes)) {
+		console_printf("hoard: \"%s\" is not a size; give a number up to %lu\n", arguments, HOARD_MAX);
+		return;
+	}
+	for (unsigned long at = 0; at < mebibytes * MIB; at += PAGE)
+		write32(HOARD_START + at, 1);
+	console_printf("touched %lu MiB\n", mebibytes);
+}
+#endif
+
 const struct command commands[] = {
 	{ "help", "", "list the commands", help },
 	{ "uname", "", "name the system", uname },
@@ -127,7 +148,9 @@ const struct command commands[] = {
 	{ "crash", "", "write to an address where nothing is", crash },
 	{ "spin", "", "mask interrupts and loop for ever", spin },
 	{ "flood", "N", "print N numbered lines as fast as possible", flood },
-#ifdef SPARE_CORE
+#ifndef SPARE_CORE
+	{ "hoard", "N", "touch N MiB of memory", hoard },
+#else
 	{ "jitter", "[N]", "measure how late a task wakes up in N ticks (100 if missing)", jitter },
 #endif
 	{ 0 },

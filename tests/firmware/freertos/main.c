@@ -4,9 +4,11 @@
 #include <task.h>
 
 #include "console.h"
+#include "devicetree.h"
 #include "fault.h"
 #include "gic.h"
 #include "io.h"
+#include "ports.h"
 #include "shell.h"
 
 #define SHELL_PRIORITY (tskIDLE_PRIORITY + 1)
@@ -15,8 +17,9 @@ extern char _freertos_vector_table[];
 
 int main(void)
 {
-	static StaticTask_t shell;
-	static StackType_t stack[SHELL_STACK_WORDS];
+	static const char *const names[PORTS] = { "shell", "shell1" };
+	static StaticTask_t shells[PORTS];
+	static StackType_t stacks[PORTS][SHELL_STACK_WORDS] __attribute__((aligned(portBYTE_ALIGNMENT)));
 
 	write_sysreg(vbar_el1, _freertos_vector_table);
 	isb();
@@ -24,8 +27,12 @@ int main(void)
 		panic("no GICv3; start the machine as virt,gic-version=3");
 	gic_enable_distributor();
 	gic_init_core();
+	ports[0].present = true;
+	ports[1].present = devicetree_has_node("pl011@9040000");
 	console_init();
-	xTaskCreateStatic(shell_task, "shell", SHELL_STACK_WORDS, NULL, SHELL_PRIORITY, stack, &shell);
+	for (unsigned int i = 0; i < PORTS && ports[i].present; i++)
+		ports[i].shell = xTaskCreateStatic(shell_task, names[i], SHELL_STACK_WORDS, i ? SHELL_FOR_COMMANDS : NULL,
+						   SHELL_PRIORITY, stacks[i], &shells[i]);
 	vTaskStartScheduler();
 	panic("the scheduler returned");
 }

@@ -23,7 +23,8 @@ static void start_shells(void)
 	static StackType_t stacks[TERMINALS][SHELL_STACK_WORDS] __attribute__((aligned(portBYTE_ALIGNMENT)));
 
 	for (unsigned int i = 0; i < TERMINALS; i++)
-		terminals[i].shell = xTaskCreateStatic(shell_task, names[i], SHELL_STACK_WORDS, NULL, SHELL_PRIORITY,
+		terminals[i].shell = xTaskCreateStatic(shell_task, names[i], SHELL_STACK_WORDS,
+						       i ? SHELL_FOR_COMMANDS : NULL, SHELL_PRIORITY,
 						       stacks[i], &tasks[i]);
 }
 

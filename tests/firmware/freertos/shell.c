@@ -13,6 +13,9 @@
 			"FreeRTOS " tskKERNEL_VERSION_NUMBER ", aarch64; help lists the commands\n"
 #define PROMPT		"micrun> "
 #define LINE_MAX	256
+#define STATUS_WORD	"micrun-exit: "
+#define STATUS_UNKNOWN	127
+#define STATUS_TOO_LONG	2
 #define BACKSPACE	0x08
 #define DELETE		0x7f
 
@@ -82,13 +85,14 @@ static char *trim(char *text)
 	return text;
 }
 
-static void run_line(char *line)
+// Gives the status of the command, as sh(1) would.
+static int run_line(char *line)
 {
 	char *name = trim(line);
 	char *arguments = name;
 
 	if (!*name)
-		return;
+		return 0;
 	while (*arguments && *arguments != ' ')
 		arguments++;
 	if (*arguments)
@@ -98,23 +102,27 @@ static void run_line(char *line)
 	for (const struct command *c = commands; c->name; c++) {
 		if (strcmp(c->name, name) == 0) {
 			c->run(arguments);
-			return;
+			return 0;
 		}
 	}
 	console_printf("%s: no such command; help lists them\n", name);
+	return STATUS_UNKNOWN;
 }
 
-_Noreturn void shell_task(void *unused)
+_Noreturn void shell_task(void *kind)
 {
 	struct shell shell = { 0 };
 
-	(void)unused;
 	console_printf(GREETING);
 	for (;;) {
+		int status = STATUS_TOO_LONG;
+
 		console_printf(PROMPT);
 		if (read_line(&shell))
-			run_line(shell.line);
+			status = run_line(shell.line);
 		else
 			console_printf("The line is longer than %lu bytes and was not run.\n", (unsigned long)LINE_MAX);
+		if (status && kind == SHELL_FOR_COMMANDS)
+			console_printf(STATUS_WORD "%lu\n", (unsigned long)status);
 	}
 }

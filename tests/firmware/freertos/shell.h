@@ -20,7 +20,10 @@ extern const struct command commands[];
 
 #define SHELL_STACK_WORDS 1024
 
+// The parameter of a shell for commands of programs (docs/FIRMWARE.md, Shell): it tells a command's status, too.
+#define SHELL_FOR_COMMANDS ((void *)1)
+
 // A task that greets, then reads and runs commands for ever, on the console of its own.
-_Noreturn void shell_task(void *unused);
+_Noreturn void shell_task(void *kind);
 
 #endif

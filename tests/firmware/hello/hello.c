@@ -6,9 +6,9 @@
 
 int main(void)
 {
-	pl011_init();
+	pl011_init(PL011_FIRST);
 	for (const char *c = "hello from bare metal\r\n"; *c; c++)
-		pl011_put((uint8_t)*c);
-	pl011_flush();
+		pl011_put(PL011_FIRST, (uint8_t)*c);
+	pl011_flush(PL011_FIRST);
 	psci_system_off();
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// Panics, saying how to run the test, unless it runs inside `tests/host/isolated`.
 pub fn require() {
     assert!(
-        env::var_os("MICRUN_ISOLATED").is_some(),
+        env::var_os("MICRUN_TEST_ISOLATED").is_some(),
         "this test needs namespaces of its own: run it by `cargo nextest run -p micrun-host-tests`, \
          or put tests/host/isolated before its command"
     );

@@ -17,6 +17,11 @@ pub struct Process {
 }
 
 impl Process {
+    /// Its number.
+    pub fn id(&self) -> i32 {
+        self.id
+    }
+
     /// Every process.
     pub fn all() -> Vec<Self> {
         let entries = fs::read_dir("/proc").expect("/proc is mounted").flatten();

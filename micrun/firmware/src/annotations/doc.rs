@@ -14,7 +14,8 @@ Every key begins with `org.openeuler.micrun.`. One key with this prefix, or a fi
 makes a container a firmware; without either it is an ordinary Linux container.
 
 - A value is taken from the container's annotations first, then from `[Micrun]` in `/client.conf` (the same keys
-  without the prefix, see CLIENT_CONF.md), then from the key of client.conf that the table names, then the default.
+  without the prefix, see CLIENT_CONF.md), then from the key of client.conf that the table names, then from the
+  host's micrun.conf (MICRUN_CONF.md), then the default.
 - A value that cannot be read fails Create with InvalidArgument. Two values are tolerated with a warning, as upstream
   does: `container.auto_close` that is no bool (`\"60\"`) is ignored, a negative timeout becomes 30s.
 - Booleans are written as Go reads them: `true`, `false`, `1`, `0`, `t`, `f`, `T`, `F`, `True`, `False`, `TRUE`, `FALSE`.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::value::{AutoClose, Megabytes, RootfsPath, Value};
+use super::value::{AutoClose, Megabytes, RootfsPath, Text, Value};
 use crate::{Os, Pedestal, Sha256Digest};
 
 /// What a key does in this implementation.
@@ -58,7 +58,7 @@ macro_rules! annotations {
         impl Annotations {
             /// Sets the field of the key `name`. Gives the reason for a value that cannot be read, or a
             /// warning about one that was read leniently.
-            pub(super) fn set(&mut self, name: &str, text: &str) -> Result<Option<String>, String> {
+            pub(crate) fn set(&mut self, name: &str, text: &str) -> Result<Option<String>, String> {
                 match name {
                     $( $name => {
                         let read = <$type as Value>::read(text)?;
@@ -73,10 +73,8 @@ macro_rules! annotations {
 }
 
 const USED: Effect = Effect::Effective;
-const NOT_YET: Effect = Effect::None("the shim does not act on it yet");
 const XEN_ONLY: Effect = Effect::None("it is about Xen, whose daemon is upstream's");
 const NEVER_READ: Effect = Effect::None("upstream defines it and never read it");
-const NO_UPDATE: Effect = Effect::None("resources are not changed at run time yet");
 
 annotations! {
     read {
@@ -102,12 +100,18 @@ annotations! {
         #[doc = "The pedestal's file inside the rootfs: guest kernel (Xen), cell (jailhouse), binary (hetero)."]
         pedestal_conf: RootfsPath = "ped.conf", USED,
             "client.conf's `PedestalConf`, else `image.bin` (Xen)";
-        #[doc = "Log every step of this container in detail."]
-        debug: bool = "runtime.debug", NOT_YET, "`false`";
+        #[doc = "Log every step of this container's shim in detail."]
+        debug: bool = "runtime.debug", USED, "`false`";
         #[doc = "The most CPUs any container may be given; lowers `VCPU`."]
         max_container_cpus: u32 = "runtime.max_container_cpus", USED, "no ceiling";
         #[doc = "The most memory any container may be given; lowers what client.conf says."]
         max_container_memory: Megabytes = "runtime.max_container_memory", USED, "no ceiling";
+        #[doc = "Accept changes of resources at run time and ignore them."]
+        static_resource: bool = "runtime.static_resource", USED, "`false`";
+        #[doc = "What the firmware's shell prints when it waits for a command; exec needs it, see `FIRMWARE.md`. Ours."]
+        shell_prompt: Text = "container.shell_prompt", USED, "no exec";
+        #[doc = "A further micrun.conf for this container, below `/etc/mica`, see `MICRUN_CONF.md`."]
+        config_path: Text = "config_path", USED, "-";
     }
     known {
         "runtime.shim_version", "`2`, `3`", "3 for containerd 2.3 and later, else none", USED,
@@ -129,11 +133,8 @@ annotations! {
         "runtime.exclusive_dom0_cpu", "bool", "`false`", XEN_ONLY, "Keep Dom0's CPUs free.";
         "runtime.enable_vcpus_pinning", "bool", "`false`", XEN_ONLY, "Pin virtual CPUs.";
         "runtime.vcpu_pcpu_binding", "bool", "`false`", XEN_ONLY, "Alias of `runtime.enable_vcpus_pinning`.";
-        "runtime.static_resource", "bool", "-", NO_UPDATE, "Ignore changes of resources at run time.";
         "runtime.hugepage_enable", "bool", "`false`", XEN_ONLY, "Stored only, upstream too.";
         "pkg.oci.bundle_path", "path", "-", Effect::None("upstream's shim sets it for itself"), "Internal.";
         "pkg.oci.container_type", "text", "-", Effect::None("upstream's shim sets it for itself"), "Internal.";
-        "config_path", "path", "-", Effect::None("no configuration file of the shim is read yet"),
-            "Another micrun.conf.";
     }
 }

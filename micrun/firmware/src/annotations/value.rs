@@ -35,6 +35,9 @@ pub struct AutoClose(pub bool);
 /// A path inside the rootfs: UTF-8 text whose containment `rootfs::open` checks.
 pub struct RootfsPath;
 
+/// A line of text.
+pub struct Text;
+
 /// An amount of memory in MiB, at least one.
 pub struct Megabytes;
 
@@ -72,6 +75,18 @@ impl Value for RootfsPath {
     fn read(text: &str) -> Result<Read<String>, String> {
         if text.is_empty() || text.contains('\0') {
             return Err(format!("{} is no path; name a file inside the image", quoted(text)));
+        }
+        Ok(text.to_owned().into())
+    }
+}
+
+impl Value for Text {
+    const KIND: &'static str = "text";
+    type Read = String;
+
+    fn read(text: &str) -> Result<Read<String>, String> {
+        if text.trim().is_empty() || text.chars().any(char::is_control) {
+            return Err(format!("{} is no line of text", quoted(text)));
         }
         Ok(text.to_owned().into())
     }

@@ -10,20 +10,29 @@ use crate::text::quoted;
 use crate::{Error, Result};
 
 /// Sections by name, each with its keys and values; names in lower case.
-pub(super) type Sections = BTreeMap<String, BTreeMap<String, String>>;
+pub(crate) type Sections = BTreeMap<String, BTreeMap<String, String>>;
 
-/// Reads `text`.
+/// Reads `text` of a client.conf.
 pub(super) fn parse(text: &str) -> Result<Sections> {
+    parse_from(text, None).map_err(|(line, reason)| Error::ConfSyntax { line, reason })
+}
+
+/// Reads `text`, whose keys before any section are an error, or belong to `first`. The error is the line, and
+/// what is wrong with it.
+pub(crate) fn parse_from(text: &str, first: Option<&str>) -> Result<Sections, (usize, String)> {
     if text.len() as u64 > MAX_SIZE {
         let reason = format!("the file has {} bytes, more than the {MAX_SIZE} allowed", text.len());
-        return Err(Error::ConfSyntax { line: 1, reason });
+        return Err((1, reason));
     }
     // Some editors begin a file with a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    check_lines(text)?;
+    check_lines(text, first)?;
     let mut ini = Ini::new();
+    if let Some(first) = first {
+        ini.set_default_section(first);
+    }
     ini.set_inline_comment_symbols(Some(&[]));
-    let map = ini.read(text.to_owned()).map_err(|reason| Error::ConfSyntax { line: 1, reason })?;
+    let map = ini.read(text.to_owned()).map_err(|reason| (1, reason))?;
     let keys = |keys: HashMap<String, Option<String>>| {
         keys.into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect()
     };
@@ -31,11 +40,11 @@ pub(super) fn parse(text: &str) -> Result<Sections> {
 }
 
 /// Refuses what `configparser` would pass over, naming the line.
-fn check_lines(text: &str) -> Result<()> {
-    let mut section: Option<String> = None;
+fn check_lines(text: &str, first: Option<&str>) -> Result<(), (usize, String)> {
+    let mut section: Option<String> = first.map(str::to_owned);
     let mut seen = HashMap::new();
     for (number, raw) in (1..).zip(text.lines()) {
-        let refuse = |reason: String| Err(Error::ConfSyntax { line: number, reason });
+        let refuse = |reason: String| Err((number, reason));
         let line = raw.trim();
         if line.is_empty() || line.starts_with(['#', ';']) {
             continue;

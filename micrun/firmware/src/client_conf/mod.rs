@@ -6,7 +6,7 @@
 //! `[Micrun]` are ours; upstream's daemon passes over them. The format is documented in
 //! `docs/CLIENT_CONF.md`.
 
-mod ini;
+pub(crate) mod ini;
 mod machine;
 mod section;
 mod value;
@@ -88,6 +88,8 @@ pub struct QemuSection {
     pub cpu: Option<Cpu>,
     /// `Memory`, in MiB; `[Mica]` `Memory` goes before it.
     pub memory: Option<u32>,
+    /// `Consoles`: serial ports, 1 or 2; the second one is for the firmware's shell.
+    pub consoles: Option<u32>,
 }
 
 impl ClientConf {

@@ -95,13 +95,14 @@ impl MicaSection {
 }
 
 impl QemuSection {
-    pub(super) const KEYS: &'static [&'static str] = &["Machine", "CPU", "Memory"];
+    pub(super) const KEYS: &'static [&'static str] = &["Machine", "CPU", "Memory", "Consoles"];
 
     pub(super) fn read(section: &mut Section<'_>) -> Result<Self> {
         Ok(Self {
             machine: section.parsed("Machine")?,
             cpu: section.parsed("CPU")?,
             memory: section.number("Memory", 1, MOST)?,
+            consoles: section.number("Consoles", 1, 2)?,
         })
     }
 }

@@ -59,6 +59,7 @@ impl QemuSection {
             self.machine.as_ref().map(ToString::to_string),
             self.cpu.as_ref().map(ToString::to_string),
             self.memory.map(|n| n.to_string()),
+            self.consoles.map(|n| n.to_string()),
         ];
         Self::KEYS.iter().copied().zip(values)
     }

@@ -8,7 +8,7 @@ use super::lookup::{self, Wanted};
 use super::walk::{self, RootFile};
 use crate::settings::{Layers, Settings};
 use crate::text::printable;
-use crate::{Annotations, ClientConf, ElfInfo, Error, MAX_FIRMWARE_SIZE, Result, Sha256Digest};
+use crate::{Annotations, ClientConf, ElfInfo, Error, HostConf, MAX_FIRMWARE_SIZE, Result, Sha256Digest};
 use crate::{client_conf, digest};
 
 /// A firmware that passed every check, with what applies to it.
@@ -36,10 +36,19 @@ impl Firmware {
     ///
     /// All errors are the image's or the specification's, except [`Error::Io`].
     pub fn resolve(rootfs: &Path, annotations: &BTreeMap<String, String>) -> Result<Self> {
+        Self::resolve_on(&HostConf::default(), rootfs, annotations)
+    }
+
+    /// The same on a host with this configuration.
+    pub fn resolve_on(
+        host: &HostConf,
+        rootfs: &Path,
+        annotations: &BTreeMap<String, String>,
+    ) -> Result<Self> {
         let spec = Annotations::from_map(annotations)?;
         let conf = read_conf(rootfs)?;
         let no_conf = ClientConf::default();
-        let layers = Layers::new(&spec, conf.as_ref().unwrap_or(&no_conf))?;
+        let layers = Layers::new(&spec, conf.as_ref().unwrap_or(&no_conf))?.over(host);
 
         let wanted = lookup::firmware(rootfs, &layers)?;
         let mut file = open(rootfs, &wanted, MAX_FIRMWARE_SIZE)?;

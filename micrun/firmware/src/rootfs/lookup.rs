@@ -26,6 +26,9 @@ pub(super) fn firmware(rootfs: &Path, layers: &Layers<'_>) -> Result<Wanted> {
     if let Some(path) = layers.conf.mica.client_path.clone() {
         return Ok(Wanted { path, asked_by: "named by ClientPath in client.conf" });
     }
+    if let Some(path) = layers.host(|annotations| annotations.firmware_path.clone()) {
+        return Ok(Wanted { path, asked_by: "named by firmware_path in micrun.conf" });
+    }
     if rootfs.join(FIRMWARE).symlink_metadata().is_ok() {
         return Ok(Wanted { path: FIRMWARE.into(), asked_by: "the default" });
     }

@@ -1,26 +1,31 @@
 //! One request and its reply over one connection.
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 
+use crate::ext::MAX_DESCRIPTORS;
 use crate::reply::{Outcome, Reply, ReplyParser};
 use crate::{Error, Result};
 
 /// How long to wait before another try when the daemon's backlog is full: the kernel gives no event for it.
 const BACKLOG_RETRY: Duration = Duration::from_millis(10);
 
-/// Sends `request` to `socket` and gives the text of a successful reply.
+/// Sends `request` to `socket`, `fds` with it, and gives the text of a successful reply.
 pub(super) async fn exchange(
     socket: &Path,
     command: &str,
     request: &[u8],
+    fds: &[BorrowedFd<'_>],
     bound: Option<Duration>,
 ) -> Result<String> {
-    let work = converse(socket, command, request);
+    let work = converse(socket, command, request, fds);
     let reply = match bound {
         None => work.await?,
         Some(after) => tokio::time::timeout(after, work)
@@ -33,7 +38,7 @@ pub(super) async fn exchange(
     }
 }
 
-async fn converse(socket: &Path, command: &str, request: &[u8]) -> Result<Reply> {
+async fn converse(socket: &Path, command: &str, request: &[u8], fds: &[BorrowedFd<'_>]) -> Result<Reply> {
     let io_error = |source| Error::Io { socket: socket.to_owned(), source };
     let mut stream = connect(socket).await.map_err(|source| match source.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
@@ -41,7 +46,7 @@ async fn converse(socket: &Path, command: &str, request: &[u8]) -> Result<Reply>
         }
         _ => io_error(source),
     })?;
-    match stream.write_all(request).await {
+    match send(&mut stream, request, fds).await {
         // A daemon that refuses us may have answered and closed already: its words are worth more.
         Err(e) if matches!(e.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
         other => other.map_err(io_error)?,
@@ -64,6 +69,26 @@ async fn converse(socket: &Path, command: &str, request: &[u8]) -> Result<Reply>
             return Ok(reply);
         }
     }
+}
+
+/// Writes the request. Descriptors travel with its first byte, and the kernel closes those that the daemon does
+/// not take (unix(7), `SCM_RIGHTS`): upstream's takes none.
+async fn send(stream: &mut UnixStream, request: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    if fds.is_empty() {
+        return stream.write_all(request).await;
+    }
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let sent = stream
+        .async_io(Interest::WRITABLE, || {
+            let mut control = SendAncillaryBuffer::new(&mut space);
+            if !control.push(SendAncillaryMessage::ScmRights(fds)) {
+                return Err(io::Error::new(ErrorKind::InvalidInput, "too many descriptors for one command"));
+            }
+            let bytes = [IoSlice::new(request)];
+            Ok(rustix::net::sendmsg(&*stream, &bytes, &mut control, SendFlags::NOSIGNAL)?)
+        })
+        .await?;
+    stream.write_all(&request[sent..]).await
 }
 
 async fn connect(socket: &Path) -> io::Result<UnixStream> {

@@ -2,6 +2,7 @@
 
 mod exchange;
 
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,14 +17,30 @@ use crate::{Error, Result, names};
 pub struct Timeouts {
     /// Bound of `start`, which boots the firmware.
     pub start: Duration,
+    /// Bound of `checkpoint` and `restore`, which move the memory of a machine.
+    pub transfer: Duration,
     /// Bound of every other command.
     pub other: Duration,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { start: Duration::from_secs(30), other: Duration::from_secs(5) }
+        Self {
+            start: Duration::from_secs(30),
+            transfer: Duration::from_secs(150),
+            other: Duration::from_secs(5),
+        }
     }
+}
+
+/// What a start is given beside the command. Upstream's daemon takes nothing of it.
+#[derive(Debug, Default)]
+pub struct Launch {
+    /// Open `cgroup.procs` files: whoever runs the firmware as a process writes `0` to each of them first, so
+    /// that it is in these cgroups from its first instruction. The daemon needs no right to them.
+    pub cgroups: Vec<OwnedFd>,
+    /// Where to read the state to go on from, if the machine is not to boot.
+    pub snapshot: Option<OwnedFd>,
 }
 
 /// A client of the mica daemon whose sockets are in one directory.
@@ -61,7 +78,7 @@ impl Client {
     pub async fn create(&self, message: &CreateMessage) -> Result<()> {
         let bytes = message.encode()?;
         let socket = names::create_socket(&self.dir)?;
-        let reply = exchange::exchange(&socket, "create", &bytes, Some(self.timeouts.other)).await;
+        let reply = exchange::exchange(&socket, "create", &bytes, &[], Some(self.timeouts.other)).await;
         match reply {
             Err(Error::Failed { text, .. }) if text.ends_with(" is already created") => {
                 Err(Error::AlreadyExists { name: message.name.clone() })
@@ -72,7 +89,21 @@ impl Client {
 
     /// Boots the client's firmware.
     pub async fn start(&self, name: &str) -> Result<()> {
-        self.control(name, &Command::Start).await.map(drop)
+        self.launch(name, &Launch::default()).await
+    }
+
+    /// Boots the client's firmware, or with a snapshot lets it go on from there (an extension).
+    pub async fn launch(&self, name: &str, launch: &Launch) -> Result<()> {
+        let command = if launch.snapshot.is_some() { Command::Restore } else { Command::Start };
+        let fds: Vec<BorrowedFd<'_>> =
+            launch.snapshot.iter().chain(&launch.cgroups).map(AsFd::as_fd).collect();
+        self.control_with(name, &command, &fds).await.map(drop)
+    }
+
+    /// Extension: writes the client's state to `to`, from which [`Self::launch`] can go on. A client that runs
+    /// stands still meanwhile.
+    pub async fn checkpoint(&self, name: &str, to: BorrowedFd<'_>) -> Result<()> {
+        self.control_with(name, &Command::Checkpoint, &[to]).await.map(drop)
     }
 
     /// Stops the client's firmware.
@@ -141,13 +172,18 @@ impl Client {
     }
 
     async fn control(&self, name: &str, command: &Command) -> Result<String> {
+        self.control_with(name, command, &[]).await
+    }
+
+    async fn control_with(&self, name: &str, command: &Command, fds: &[BorrowedFd<'_>]) -> Result<String> {
         let socket = names::control_socket(&self.dir, name)?;
         let bound = match command {
             Command::Start => Some(self.timeouts.start),
             Command::Wait => None,
+            Command::Checkpoint | Command::Restore => Some(self.timeouts.transfer),
             _ => Some(self.timeouts.other),
         };
-        let reply = exchange::exchange(&socket, &command.to_string(), &command.encode()?, bound).await;
+        let reply = exchange::exchange(&socket, &command.to_string(), &command.encode()?, fds, bound).await;
         match reply {
             // The daemon's own socket tells a missing client from a missing daemon.
             Err(Error::DaemonNotRunning { .. }) if !socket.exists() && self.daemon_is_there() => {
@@ -163,7 +199,8 @@ impl Client {
     async fn daemon(&self, command: &Command) -> Result<String> {
         let socket = names::create_socket(&self.dir)?;
         let name = command.to_string();
-        let reply = exchange::exchange(&socket, &name, &command.encode()?, Some(self.timeouts.other)).await;
+        let reply =
+            exchange::exchange(&socket, &name, &command.encode()?, &[], Some(self.timeouts.other)).await;
         match reply {
             // Upstream takes the word for a create message whose firmware path is empty.
             Err(Error::Failed { command, text })

@@ -3,19 +3,19 @@
 use std::sync::Arc;
 
 use libmica::ext::{ClientEntry, ClientList, EXTENSIONS, PROTOCOL, Stats, Version};
-use libmica::{ClientStatus, Command, CreateMessage, Reply, names};
+use libmica::{ClientStatus, Command, CreateMessage, Launch, Reply, names};
 
 use super::Daemon;
 use super::client::{Action, Client, Snapshot};
-use super::connection::Endpoint;
+use super::connection::{Asked, Endpoint};
 use crate::pedestal::{self, Runner, Usage};
 use crate::{Error, Result};
 
 impl Daemon {
     /// The reply to `request`.
-    pub(super) async fn answer(self: &Arc<Self>, endpoint: &Endpoint, request: &[u8]) -> Reply {
+    pub(super) async fn answer(self: &Arc<Self>, endpoint: &Endpoint, request: Asked) -> Reply {
         let result = match endpoint {
-            Endpoint::Create => self.answer_create(request),
+            Endpoint::Create => self.answer_create(&request.bytes),
             Endpoint::Control(client) => self.answer_control(client, request).await,
         };
         match result {
@@ -39,8 +39,9 @@ impl Daemon {
         }
     }
 
-    async fn answer_control(&self, client: &Client, request: &[u8]) -> Result<String> {
-        let command = Command::decode(request)?;
+    async fn answer_control(&self, client: &Client, request: Asked) -> Result<String> {
+        let command = Command::decode(&request.bytes)?;
+        let mut fds = request.fds.into_iter();
         let snapshot = client.snapshot();
         let action = match command {
             Command::Status => return Ok(status(client, &snapshot).to_string()),
@@ -55,7 +56,12 @@ impl Daemon {
                 )
                 .into());
             }
-            Command::Start => Action::Start,
+            Command::Start => Action::Start(Launch { cgroups: fds.collect(), snapshot: None }),
+            Command::Restore => {
+                let snapshot = Some(fds.next().ok_or(Error::NoDescriptor("restore"))?);
+                Action::Start(Launch { snapshot, cgroups: fds.collect() })
+            }
+            Command::Checkpoint => Action::Checkpoint(fds.next().ok_or(Error::NoDescriptor("checkpoint"))?),
             Command::Stop => Action::Stop,
             Command::Pause => Action::Pause,
             Command::Resume => Action::Resume,

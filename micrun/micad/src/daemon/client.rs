@@ -1,9 +1,10 @@
 //! A client: one task that does what changes it, and a snapshot that everyone may read at any time.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use libmica::ext::ExitReport;
-use libmica::{ClientState, Service};
+use libmica::{ClientState, Launch, Service};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::task::Task;
@@ -45,10 +46,12 @@ impl Snapshot {
 /// Something to do for a client's task.
 #[derive(Debug)]
 pub(super) enum Action {
-    Start,
+    Start(Launch),
     Stop,
     Pause,
     Resume,
+    /// Write the machine's state there.
+    Checkpoint(OwnedFd),
     Set {
         key: String,
         value: String,

@@ -1,12 +1,16 @@
 //! Connections: one request, one reply, close. Each has its own task, so that none waits for another.
 
-use std::io;
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use libmica::ext::MAX_DESCRIPTORS;
 use libmica::{Reply, command, create};
 use rustix::event::{PollFd, PollFlags};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
@@ -36,6 +40,13 @@ pub(super) enum Endpoint {
     Control(Arc<Client>),
 }
 
+/// What a peer asks for: the bytes, and the descriptors that came with them.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    pub(super) bytes: Vec<u8>,
+    pub(super) fds: Vec<OwnedFd>,
+}
+
 /// Serves the connections of `listener` until the task is aborted.
 pub(super) async fn accept(listener: UnixListener, daemon: Arc<Daemon>, endpoint: Endpoint) {
     let silent = Arc::new(Semaphore::new(MAX_SILENT));
@@ -49,7 +60,7 @@ pub(super) async fn accept(listener: UnixListener, daemon: Arc<Daemon>, endpoint
                     let request = daemon.admit(&mut stream, &endpoint).await;
                     drop(permit);
                     match request {
-                        Ok(Some(request)) => daemon.serve(stream, &endpoint, &request).await,
+                        Ok(Some(request)) => daemon.serve(stream, &endpoint, request).await,
                         Ok(None) => {}
                         Err(refusal) => send(&mut stream, &Reply::failed(refusal)).await,
                     }
@@ -66,7 +77,7 @@ pub(super) async fn accept(listener: UnixListener, daemon: Arc<Daemon>, endpoint
 impl Daemon {
     /// Checks who is there and reads the request. `None` if the peer asked nothing; the error is the sentence
     /// to refuse it with.
-    async fn admit(&self, stream: &mut UnixStream, endpoint: &Endpoint) -> Result<Option<Vec<u8>>, String> {
+    async fn admit(&self, stream: &mut UnixStream, endpoint: &Endpoint) -> Result<Option<Asked>, String> {
         let uid = stream.peer_cred().map_err(|e| format!("cannot tell who asks: {e}"))?.uid();
         let own = rustix::process::geteuid().as_raw();
         if uid != 0 && uid != own && !self.config.allowed_uids.contains(&uid) {
@@ -89,11 +100,12 @@ impl Daemon {
         }
     }
 
-    async fn serve(self: &Arc<Self>, mut stream: UnixStream, endpoint: &Endpoint, request: &[u8]) {
+    async fn serve(self: &Arc<Self>, mut stream: UnixStream, endpoint: &Endpoint, request: Asked) {
+        let waits = request.bytes == b"wait";
         let reply = tokio::select! {
             reply = self.answer(endpoint, request) => reply,
             // Only `wait` takes long enough for that. Everything else is done, whether anyone still listens or not.
-            () = gone(&stream), if request == b"wait" => return,
+            () = gone(&stream), if waits => return,
         };
         send(&mut stream, &reply).await;
     }
@@ -101,7 +113,7 @@ impl Daemon {
 
 /// A create message, or the text of a command. Upstream takes one recv for the request; here what follows at
 /// once belongs to it as well.
-async fn read_create(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
+async fn read_create(stream: &mut UnixStream) -> io::Result<Asked> {
     let mut request = Vec::with_capacity(create::SIZE + 1);
     let mut limited = stream.take(create::SIZE as u64 + 1);
     limited.read_buf(&mut request).await?;
@@ -113,14 +125,30 @@ async fn read_create(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
             _ => break,
         }
     }
-    Ok(request)
+    Ok(Asked { bytes: request, fds: Vec::new() })
 }
 
 /// A command; one byte more than allowed tells that it is too long.
-async fn read_control(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
-    let mut request = Vec::with_capacity(command::MAX_LEN + 1);
-    stream.take(command::MAX_LEN as u64 + 1).read_buf(&mut request).await?;
-    Ok(request)
+async fn read_control(stream: &mut UnixStream) -> io::Result<Asked> {
+    let mut bytes = vec![0; command::MAX_LEN + 1];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let received = stream
+        .async_io(Interest::READABLE, || {
+            let mut buffer = [IoSliceMut::new(&mut bytes)];
+            Ok(rustix::net::recvmsg(&*stream, &mut buffer, &mut control, RecvFlags::CMSG_CLOEXEC)?)
+        })
+        .await?;
+    bytes.truncate(received.bytes);
+    let fds = control
+        .drain()
+        .filter_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(fds) => Some(fds),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    Ok(Asked { bytes, fds })
 }
 
 async fn send(stream: &mut UnixStream, reply: &Reply) {

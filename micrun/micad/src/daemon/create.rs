@@ -1,5 +1,6 @@
 //! Creating and removing clients.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,10 +26,12 @@ impl Daemon {
         // What was chosen stays, also for a later daemon.
         pedestal.name().clone_into(&mut message.pedestal);
         let name = message.name.clone();
+        let mut ttys = self.free_ttys(&name);
         let spec = ClientSpec {
             slot: self.free_slot(),
             dir: self.clients_dir().join(&name),
-            tty_link: self.free_tty(&name),
+            tty_link: ttys.next().unwrap_or_default(),
+            shell_link: if pedestal.consoles(&message)? > 1 { ttys.next() } else { None },
             message,
         };
         let (dir, control) = (spec.dir.clone(), names::control_socket(&self.config.runtime_dir, &name)?);
@@ -70,22 +73,19 @@ impl Daemon {
 
     /// The lowest number that no client has.
     fn free_slot(&self) -> u32 {
-        self.first_free(|spec, slot| spec.slot == slot)
+        let taken: BTreeSet<u32> = self.clients().values().map(|entry| entry.client.spec.slot).collect();
+        (0..u32::MAX).find(|slot| !taken.contains(slot)).unwrap_or(u32::MAX)
     }
 
-    /// The client's link to its console. Names that differ can be the same when sanitised: then the number
+    /// Links to the client's consoles. Names that differ can be the same when sanitised: then the number
     /// differs, as upstream's status line shows.
-    fn free_tty(&self, name: &str) -> PathBuf {
-        let path = |index| self.config.runtime_dir.join(names::tty_name(name, index));
-        path(self.first_free(|spec, index| spec.tty_link == path(index)))
-    }
-
-    /// The lowest number that no client uses.
-    fn first_free(&self, uses: impl Fn(&ClientSpec, u32) -> bool) -> u32 {
-        let clients = self.clients();
-        let taken = |number: &u32| clients.values().any(|entry| uses(&entry.client.spec, *number));
-        // Of one number more than there are clients, one is free.
-        let most = u32::try_from(clients.len()).unwrap_or(u32::MAX);
-        (0..=most).find(|number| !taken(number)).unwrap_or(most)
+    fn free_ttys(&self, name: &str) -> impl Iterator<Item = PathBuf> + use<> {
+        let links = |entry: &Entry| {
+            let spec = &entry.client.spec;
+            [Some(spec.tty_link.clone()), spec.shell_link.clone()]
+        };
+        let taken: BTreeSet<PathBuf> = self.clients().values().flat_map(links).flatten().collect();
+        let (dir, name) = (self.config.runtime_dir.clone(), name.to_owned());
+        (0..u32::MAX).map(move |n| dir.join(names::tty_name(&name, n))).filter(move |p| !taken.contains(p))
     }
 }

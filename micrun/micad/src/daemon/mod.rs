@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use libmica::Launch;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -157,7 +158,7 @@ async fn boot(client: Arc<Client>) {
     if client.snapshot().state != libmica::ClientState::Offline {
         return;
     }
-    if let Err(e) = client.act(Action::Start).await {
+    if let Err(e) = client.act(Action::Start(Launch::default())).await {
         log::error!("{}: AutoBoot: {}", client.spec.name(), e.sentence());
     }
 }

@@ -43,7 +43,9 @@ impl Daemon {
                 Err(e) => {
                     log::warn!("{name}: {}", e.sentence());
                     // The link leads to a pty that is gone, or to a stranger's.
-                    socket::remove(&spec.tty_link)?;
+                    for link in std::iter::once(&spec.tty_link).chain(&spec.shell_link) {
+                        socket::remove(link)?;
+                    }
                     let detail = "it ended while no mica daemon was there to see it";
                     (None, Some(report(137, ExitReason::Killed, detail)))
                 }

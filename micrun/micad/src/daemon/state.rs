@@ -23,6 +23,8 @@ pub(super) struct SavedClient {
     create: Create,
     slot: u32,
     tty_link: PathBuf,
+    #[serde(default)]
+    shell_link: Option<PathBuf>,
     /// The pedestal's own words on the current run.
     pub(super) run: Option<serde_json::Value>,
     /// How the last run ended.
@@ -57,7 +59,8 @@ impl SavedClient {
     /// What to write for this client.
     pub(super) fn new(spec: &ClientSpec, run: Option<serde_json::Value>, exit: Option<ExitReport>) -> Self {
         let create = Create(spec.message.clone());
-        Self { version: VERSION, create, slot: spec.slot, tty_link: spec.tty_link.clone(), run, exit }
+        let (tty_link, shell_link) = (spec.tty_link.clone(), spec.shell_link.clone());
+        Self { version: VERSION, create, slot: spec.slot, tty_link, shell_link, run, exit }
     }
 
     /// Writes the file, whole or not at all.
@@ -92,6 +95,7 @@ impl SavedClient {
             slot: self.slot,
             dir: dir.to_owned(),
             tty_link: self.tty_link.clone(),
+            shell_link: self.shell_link.clone(),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! A client's task.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use libmica::ClientState;
 use libmica::ext::ExitReport;
+use libmica::{ClientState, Launch};
 use tokio::sync::{mpsc, watch};
 
 use super::client::{Action, Request, Snapshot};
@@ -92,22 +93,23 @@ impl Task {
 
     async fn perform(&mut self, action: Action) -> Result<()> {
         match action {
-            Action::Start => self.start().await,
+            Action::Start(launch) => self.start(launch).await,
             Action::Stop => self.stop().await,
             Action::Pause => self.pause().await,
             Action::Resume => self.resume().await,
+            Action::Checkpoint(to) => self.checkpoint(to).await,
             Action::Set { key, value } => self.pedestal.set(&self.spec, &key, &value),
             Action::Remove => self.remove().await,
             Action::Detach => Ok(()),
         }
     }
 
-    async fn start(&mut self) -> Result<()> {
+    async fn start(&mut self, launch: Launch) -> Result<()> {
         if self.state != ClientState::Offline {
             return Err(self.wrong_state("start"));
         }
         self.release();
-        let guest = self.pedestal.start(&self.spec).await?;
+        let guest = self.pedestal.start(&self.spec, launch).await?;
         log::info!("{}: started, {}", self.spec.name(), guest.runner());
         self.state = guest.state();
         self.guest = Some(guest);
@@ -170,6 +172,15 @@ impl Task {
         }
         self.take_state();
         Ok(())
+    }
+
+    async fn checkpoint(&mut self, to: OwnedFd) -> Result<()> {
+        match &mut self.guest {
+            Some(guest) if matches!(self.state, ClientState::Running | ClientState::Suspended) => {
+                guest.checkpoint(to).await
+            }
+            _ => Err(self.wrong_state("checkpoint")),
+        }
     }
 
     fn take_state(&mut self) {

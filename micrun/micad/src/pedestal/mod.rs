@@ -6,13 +6,14 @@ mod process;
 mod qemu;
 mod runner;
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
 use libmica::ext::{ExitReason, ExitReport};
-use libmica::{ClientState, CreateMessage, Service};
+use libmica::{ClientState, CreateMessage, Launch, Service};
 
 pub(crate) use baremetal::carry;
 pub(crate) use process::{ProcessId, Usage, boot_usec};
@@ -35,6 +36,8 @@ pub(crate) struct ClientSpec {
     pub(crate) dir: PathBuf,
     /// Where the link to the console belongs.
     pub(crate) tty_link: PathBuf,
+    /// Where the link to the second console belongs, if the client has one that its pedestal makes.
+    pub(crate) shell_link: Option<PathBuf>,
 }
 
 impl ClientSpec {
@@ -53,8 +56,14 @@ pub(crate) trait Pedestal: Send + Sync {
     /// Checks at creation what can be checked without starting.
     fn check(&self, message: &CreateMessage) -> Result<()>;
 
-    /// Boots the client's firmware. On an error nothing is left behind.
-    async fn start(&self, spec: &ClientSpec) -> Result<Box<dyn Guest>>;
+    /// How many consoles the client has from its start on, other than those that firmware announces: 1 or 2.
+    fn consoles(&self, message: &CreateMessage) -> Result<u32> {
+        let _ = message;
+        Ok(1)
+    }
+
+    /// Boots the client's firmware, or lets it go on from a snapshot. On an error nothing is left behind.
+    async fn start(&self, spec: &ClientSpec, launch: Launch) -> Result<Box<dyn Guest>>;
 
     /// Takes over firmware that an earlier daemon started; `saved` is its [`Guest::save`].
     async fn adopt(&self, spec: &ClientSpec, saved: &serde_json::Value) -> Result<Box<dyn Guest>>;
@@ -100,6 +109,9 @@ pub(crate) trait Guest: Send {
 
     /// Lets frozen firmware go on.
     async fn resume(&mut self) -> Result<()>;
+
+    /// Writes the state of the machine, from which [`Pedestal::start`] can go on.
+    async fn checkpoint(&mut self, to: OwnedFd) -> Result<()>;
 
     /// Gives the console up: what has not been read of it is lost.
     fn release(&mut self);

@@ -1,6 +1,7 @@
 //! The real daemon with real QEMU, driven over its sockets.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod checkpoint;
 mod cli;
 mod confinement;
 mod connections;
@@ -9,5 +10,6 @@ mod endings;
 mod harness;
 mod lifecycle;
 mod restart;
+mod shell;
 mod tiny_elf;
 mod upstream;

@@ -1,7 +1,9 @@
 //! A task service whose daemon and event sink belong to the test.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -15,8 +17,9 @@ use containerd_shim_protos::shim_async::Task;
 use containerd_shim_protos::ttrpc::r#async::TtrpcContext;
 use containerd_shim_protos::ttrpc::proto::MessageHeader;
 use containerd_shim_protos::ttrpc::{self, Code};
-use libmica::ext::{ExitReason, ExitReport};
-use libmica::{ClientState, ClientStatus, CreateMessage, Error, Service};
+use libmica::ext::{ExitReason, ExitReport, Stats};
+use libmica::{ClientState, ClientStatus, CreateMessage, Error, Launch, Service};
+use micrun_firmware::host_conf::Locations;
 use nix::pty::{OpenptyResult, openpty};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
@@ -24,6 +27,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::sync::{Notify, watch};
 
+use crate::cgroup::Layout;
 use crate::context::Context;
 use crate::events::{Event, EventSink};
 use crate::mica::Mica;
@@ -31,6 +35,7 @@ use crate::service::TaskService;
 
 /// What the daemon does when it is asked to.
 #[derive(Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own")]
 pub(super) struct Script {
     /// `wait` is unknown, as with upstream's daemon.
     pub no_wait: bool,
@@ -40,6 +45,12 @@ pub(super) struct Script {
     pub refuse_start: bool,
     /// The RTOS ends while `start` is still being answered.
     pub exit_during_start: bool,
+    /// `set` of this key is refused.
+    pub refuse_set: Option<&'static str>,
+    /// The RTOS has a shell on a second terminal, which prompts as `$ `.
+    pub shell: bool,
+    /// The pedestal of the image; `qemu` if empty.
+    pub pedestal: &'static str,
 }
 
 /// A daemon with one client and a real terminal as its console.
@@ -49,7 +60,12 @@ pub(super) struct Daemon {
     broken: Mutex<usize>,
     master: File,
     slave: PathBuf,
-    _hold: File,
+    /// The shell's terminal.
+    shell: Option<PathBuf>,
+    shell_master: Option<File>,
+    /// `cgroup.procs` files that came with `start`.
+    pub joined: Mutex<Vec<File>>,
+    _hold: Vec<File>,
     pub end: watch::Sender<Option<ExitReport>>,
     /// Notified when `start` is under way.
     pub starting: Notify,
@@ -57,18 +73,24 @@ pub(super) struct Daemon {
 
 impl Daemon {
     fn new(script: Script) -> Arc<Self> {
-        let OpenptyResult { master, slave } = openpty(None, None).unwrap();
-        let path = nix::unistd::ttyname(&slave).unwrap();
-        let mut raw = nix::sys::termios::tcgetattr(&slave).unwrap();
-        nix::sys::termios::cfmakeraw(&mut raw);
-        nix::sys::termios::tcsetattr(&slave, nix::sys::termios::SetArg::TCSANOW, &raw).unwrap();
+        let (master, slave, path) = raw_pty();
+        let mut hold = vec![slave];
+        let shell = script.shell.then(raw_pty);
+        let (mut shell_path, mut shell_master) = (None, None);
+        if let Some((master, slave, path)) = shell {
+            hold.push(slave);
+            (shell_path, shell_master) = (Some(path), Some(master));
+        }
         Arc::new(Self {
             script,
             calls: Mutex::default(),
             broken: Mutex::new(script.broken_waits),
-            master: master.into(),
+            master,
             slave: path,
-            _hold: slave.into(),
+            shell: shell_path,
+            shell_master,
+            joined: Mutex::default(),
+            _hold: hold,
             end: watch::Sender::new(None),
             starting: Notify::new(),
         })
@@ -85,6 +107,11 @@ impl Daemon {
         self.end.send_replace(Some(ExitReport { status, reason, detail: "test".into(), exited_at }));
     }
 
+    /// The other end of the shell's terminal.
+    pub(super) fn shell(&self) -> &File {
+        self.shell_master.as_ref().unwrap()
+    }
+
     fn note(&self, call: &str) {
         self.calls.lock().unwrap().push(call.to_owned());
     }
@@ -95,6 +122,16 @@ impl Daemon {
     }
 }
 
+/// A terminal without any processing: its master, its slave and the slave's path.
+fn raw_pty() -> (File, File, PathBuf) {
+    let OpenptyResult { master, slave } = openpty(None, None).unwrap();
+    let path = nix::unistd::ttyname(&slave).unwrap();
+    let mut raw = nix::sys::termios::tcgetattr(&slave).unwrap();
+    nix::sys::termios::cfmakeraw(&mut raw);
+    nix::sys::termios::tcsetattr(&slave, nix::sys::termios::SetArg::TCSANOW, &raw).unwrap();
+    (master.into(), slave.into(), path)
+}
+
 #[async_trait]
 impl Mica for Daemon {
     async fn create(&self, message: &CreateMessage) -> Result<(), Error> {
@@ -103,11 +140,19 @@ impl Mica for Daemon {
         Ok(())
     }
 
-    async fn start(&self, name: &str) -> Result<(), Error> {
+    async fn start(&self, name: &str, launch: &Launch) -> Result<(), Error> {
         self.note("start");
+        for procs in &launch.cgroups {
+            self.joined.lock().unwrap().push(procs.try_clone().unwrap().into());
+        }
+        if let Some(snapshot) = &launch.snapshot {
+            let text = std::io::read_to_string(File::from(snapshot.try_clone().unwrap())).unwrap();
+            self.note(&format!("restore {text}"));
+        }
         if self.script.refuse_start {
             return Err(Error::Failed { command: "start".into(), text: format!("{name} is broken") });
         }
+        self.end.send_replace(None);
         self.starting.notify_one();
         if self.script.exit_during_start {
             self.end(ExitReason::Exited, 3);
@@ -136,10 +181,43 @@ impl Mica for Daemon {
         Ok(())
     }
 
+    async fn checkpoint(&self, _: &str, to: BorrowedFd<'_>) -> Result<(), Error> {
+        self.note("checkpoint");
+        let mut file = File::from(to.try_clone_to_owned().unwrap());
+        file.write_all(b"the state").unwrap();
+        Ok(())
+    }
+
+    async fn set(&self, _: &str, key: &str, value: &str) -> Result<(), Error> {
+        self.note(&format!("set {key} {value}"));
+        if self.script.refuse_set == Some(key) {
+            let text = format!("the baremetal pedestal cannot change {key}");
+            return Err(Error::Failed { command: "set".into(), text });
+        }
+        Ok(())
+    }
+
+    async fn stats(&self, _: &str) -> Result<Stats, Error> {
+        if self.script.no_wait {
+            return Err(Error::Unsupported { command: "stats".into() });
+        }
+        Ok(Stats {
+            state: ClientState::Running,
+            pid: 0,
+            cpu_usec: 0,
+            memory_bytes: 0,
+            uptime_usec: 5,
+            exit: self.end.borrow().clone(),
+        })
+    }
+
     async fn status(&self, name: &str) -> Result<ClientStatus, Error> {
         let state = if self.end.borrow().is_some() { ClientState::Offline } else { ClientState::Running };
-        let tty = Service { name: "rpmsg-tty".into(), device: Some(self.slave.clone()) };
-        Ok(ClientStatus { display_name: name.into(), cpu: String::new(), state, services: vec![tty] })
+        let mut services = vec![Service { name: "rpmsg-tty".into(), device: Some(self.slave.clone()) }];
+        if let Some(shell) = &self.shell {
+            services.push(Service { name: "rpmsg-tty1".into(), device: Some(shell.clone()) });
+        }
+        Ok(ClientStatus { display_name: name.into(), cpu: String::new(), state, services })
     }
 
     async fn wait(&self, _: &str) -> Result<ExitReport, Error> {
@@ -175,28 +253,45 @@ pub(super) struct Fixture {
     recorder: Arc<Recorder>,
     pub dir: tempfile::TempDir,
     stdout: Option<pipe::Receiver>,
-    annotations: String,
+    /// `config.json` of the next container.
+    pub spec: serde_json::Value,
+    /// The checkpoint that the next container goes on from.
+    pub checkpoint: String,
 }
 
 impl Fixture {
-    /// A service without containers.
+    /// A service without containers, on a machine without cgroups.
     pub(super) fn new(script: Script) -> Self {
+        Self::with_cgroups(script, None)
+    }
+
+    /// A service without containers.
+    pub(super) fn with_cgroups(script: Script, cgroups: Option<Layout>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let daemon = Daemon::new(script);
         let recorder = Arc::new(Recorder::default());
         let context = Context {
             namespace: "test".into(),
             state_root: dir.path().join("state"),
+            host_conf: Locations {
+                file: dir.path().join("micrun.conf"),
+                dir: dir.path().join("conf.d"),
+                extra: None,
+                body: None,
+                environment: BTreeMap::new(),
+            },
+            cgroups,
             mica: daemon.clone(),
             events: recorder.clone(),
         };
         let service = TaskService::new(Arc::new(context), Arc::new(Notify::new()));
-        Self { service, daemon, recorder, dir, stdout: None, annotations: String::new() }
+        let spec = Self::spec(script.pedestal);
+        Self { service, daemon, recorder, dir, stdout: None, spec, checkpoint: String::new() }
     }
 
-    /// Adds an annotation, as JSON, to the bundle that Create will find.
-    pub(super) fn annotate(&mut self, annotation: &str) {
-        self.annotations = format!(",{annotation}");
+    /// Adds an annotation to the bundle that Create will find.
+    pub(super) fn annotate(&mut self, key: &str, value: &str) {
+        self.spec["annotations"][format!("org.openeuler.micrun.{key}")] = value.into();
     }
 
     /// Makes a FIFO.
@@ -204,6 +299,14 @@ impl Fixture {
         let path = self.dir.path().join(name);
         mkfifo(&path, Mode::S_IRWXU).unwrap();
         path
+    }
+
+    fn spec(pedestal: &str) -> serde_json::Value {
+        let pedestal = if pedestal.is_empty() { "qemu" } else { pedestal };
+        serde_json::json!({
+            "annotations": {"org.openeuler.micrun.ped.pedestal": pedestal},
+            "root": {"path": "rootfs"},
+        })
     }
 
     /// Creates container `c` of a bundle with a small firmware.
@@ -222,10 +325,11 @@ impl Fixture {
         change: impl FnOnce(&mut CreateTaskRequest),
     ) -> ttrpc::Result<()> {
         let bundle = self.dir.path().join("bundle");
-        write_bundle(&bundle, &self.annotations);
+        write_bundle(&bundle, &self.spec);
         let mut request = CreateTaskRequest::new();
         request.id = "c".into();
         request.bundle = bundle.display().to_string();
+        request.checkpoint.clone_from(&self.checkpoint);
         change(&mut request);
         self.service.create(&context(), request).await.map(drop)
     }
@@ -335,16 +439,13 @@ pub(super) fn context() -> TtrpcContext {
     }
 }
 
-fn write_bundle(bundle: &Path, annotations: &str) {
+fn write_bundle(bundle: &Path, spec: &serde_json::Value) {
     let rootfs = bundle.join("rootfs");
     std::fs::create_dir_all(&rootfs).unwrap();
     let firmware = rootfs.join("firmware.elf");
     std::fs::write(&firmware, small_elf()).unwrap();
     std::fs::set_permissions(&firmware, PermissionsExt::from_mode(0o444)).unwrap();
-    let spec = format!(
-        r#"{{"annotations":{{"org.openeuler.micrun.ped.pedestal":"qemu"{annotations}}},"root":{{"path":"rootfs"}}}}"#
-    );
-    std::fs::write(bundle.join("config.json"), spec).unwrap();
+    std::fs::write(bundle.join("config.json"), spec.to_string()).unwrap();
 }
 
 /// An aarch64 executable with one segment of four bytes.

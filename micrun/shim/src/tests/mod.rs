@@ -2,7 +2,10 @@
 //! else is tested with the real parts in `tests/host`.
 
 mod carry;
+mod execs;
 mod faults;
 mod fixture;
 mod queue;
+mod resources;
+mod state;
 mod streams;

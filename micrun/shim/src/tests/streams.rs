@@ -204,12 +204,12 @@ async fn input_goes_on_with_the_next_client() {
     f.until(|_| pipe::OpenOptions::new().open_sender(&stdin).is_err()).await;
 }
 
-const AUTO_CLOSE: &str = r#""org.openeuler.micrun.container.auto_close_timeout":"45""#;
+const AUTO_CLOSE: &str = "container.auto_close_timeout";
 
 #[tokio::test(start_paused = true)]
 async fn auto_close_stops_what_nobody_is_attached_to() {
     let mut f = Fixture::new(Script::default());
-    f.annotate(AUTO_CLOSE);
+    f.annotate(AUTO_CLOSE, "45");
     let begin = Instant::now();
     f.create().await.unwrap();
     f.start().await.unwrap();
@@ -221,7 +221,7 @@ async fn auto_close_stops_what_nobody_is_attached_to() {
 #[tokio::test(start_paused = true)]
 async fn auto_close_waits_for_the_last_client_to_leave() {
     let mut f = Fixture::new(Script::default());
-    f.annotate(AUTO_CLOSE);
+    f.annotate(AUTO_CLOSE, "45");
     let stdin = f.fifo("stdin");
     f.create_with(|request| request.stdin = stdin.display().to_string()).await.unwrap();
     let client = pipe::OpenOptions::new().open_sender(&stdin).unwrap();

@@ -47,7 +47,8 @@ impl Carrier {
         command.arg(format!("--carry={its_number},{master},{parent}")).env_clear().current_dir("/");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let keep = vec![its_number, number, master, slave];
-        let mut child = sys::spawn_confined(&mut command, uid, keep).map_err(file("run", SELF))?;
+        let mut child =
+            sys::spawn_confined(&mut command, uid, keep, Vec::new()).map_err(file("run", SELF))?;
         // From here on the process is watched and reaped by its pidfd; dropping `child` does neither.
         match Process::open(&child).and_then(|process| Ok((process, watch(ours)?))) {
             Ok((process, socket)) => Ok(Self { process, socket, number }),

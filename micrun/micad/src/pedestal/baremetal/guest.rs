@@ -1,5 +1,6 @@
 //! Firmware on a remoteproc, and what the daemon does with it.
 
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -263,6 +264,10 @@ impl Guest for CoreGuest {
 
     async fn resume(&mut self) -> Result<()> {
         self.set_paused("resume", "0").await
+    }
+
+    async fn checkpoint(&mut self, _: OwnedFd) -> Result<()> {
+        Err(Error::CheckpointUnsupported { pedestal: super::NAME })
     }
 
     fn release(&mut self) {

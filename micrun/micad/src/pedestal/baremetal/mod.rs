@@ -21,7 +21,7 @@ mod watch;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use libmica::CreateMessage;
+use libmica::{CreateMessage, Launch};
 
 use self::choice::Claims;
 use self::firmware::FirmwareDir;
@@ -85,7 +85,11 @@ impl Pedestal for BareMetal {
         choice::check(&self.system, &self.claims, &message.cpu)
     }
 
-    async fn start(&self, spec: &ClientSpec) -> Result<Box<dyn Guest>> {
+    /// A core is in no cgroup.
+    async fn start(&self, spec: &ClientSpec, launch: Launch) -> Result<Box<dyn Guest>> {
+        if launch.snapshot.is_some() {
+            return Err(Error::CheckpointUnsupported { pedestal: NAME });
+        }
         Ok(Box::new(start::start(self, spec).await?))
     }
 

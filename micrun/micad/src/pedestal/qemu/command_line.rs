@@ -10,12 +10,14 @@ use crate::pedestal::ClientSpec;
 pub(super) struct Descriptors {
     /// The firmware, sealed.
     pub(super) firmware: RawFd,
-    /// Master of the console.
-    pub(super) console: RawFd,
+    /// Masters of the consoles, in the order of the machine's serial ports.
+    pub(super) consoles: Vec<RawFd>,
     /// Listening socket for QMP.
     pub(super) qmp: RawFd,
     /// Listening socket for gdb.
     pub(super) gdb: Option<RawFd>,
+    /// Whether the machine is to take up a saved state.
+    pub(super) restored: bool,
 }
 
 /// The arguments for one client. Nothing of it comes unchecked from outside: names are validated, machine and
@@ -28,6 +30,8 @@ pub(super) fn arguments(spec: &ClientSpec, machine: &Machine, fds: &Descriptors)
     line.word("-nodefaults").word("-no-user-config").pair("-display", "none");
     line.pair("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
     line.pair("-machine", &machine.name);
+    // QEMU's own limit for translated code is an eighth of the host's memory: no limit for a container.
+    line.pair("-accel", "tcg,tb-size=32");
     if let Some(cpu) = &machine.cpu {
         line.pair("-cpu", cpu);
     }
@@ -40,8 +44,11 @@ pub(super) fn arguments(spec: &ClientSpec, machine: &Machine, fds: &Descriptors)
     if let Some(bios) = machine.bios {
         line.pair("-bios", bios);
     }
-    line.pair("-add-fd", format!("fd={},set=1,opaque=console", fds.console));
-    line.pair("-chardev", "serial,id=console,path=/dev/fdset/1").pair("-serial", "chardev:console");
+    for (fd, set) in fds.consoles.iter().zip(1..) {
+        line.pair("-add-fd", format!("fd={fd},set={set},opaque=console"));
+        line.pair("-chardev", format!("serial,id=console{set},path=/dev/fdset/{set}"));
+        line.pair("-serial", format!("chardev:console{set}"));
+    }
     line.pair("-chardev", format!("socket,id=qmp,fd={},server=on,wait=off", fds.qmp));
     line.pair("-mon", "chardev=qmp,mode=control");
     if let Some(gdb) = fds.gdb {
@@ -51,6 +58,9 @@ pub(super) fn arguments(spec: &ClientSpec, machine: &Machine, fds: &Descriptors)
     // The machine stays, stopped, so that the exit record can be read.
     line.pair("-action", "shutdown=pause,reboot=shutdown,panic=pause");
     line.pair("-kernel", format!("/proc/self/fd/{}", fds.firmware));
+    if fds.restored {
+        line.pair("-incoming", "defer");
+    }
     line.word("-S");
     line.0
 }

@@ -1,5 +1,6 @@
 //! A QEMU process and what the daemon does with it.
 
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,8 +9,8 @@ use libmica::ext::{ExitReason, ExitReport};
 use libmica::{ClientState, Service};
 use serde_json::json;
 
-use super::exit_record;
 use super::qmp::{Event, Qmp};
+use super::{exit_record, migration};
 use crate::pedestal::console::Console;
 use crate::pedestal::process::{ExitKind, Process, ProcessId};
 use crate::pedestal::{self, Ending, Guest, Runner, report};
@@ -31,6 +32,9 @@ pub(super) struct Saved {
     pub(super) master: i32,
     /// Its number for the console's slave.
     pub(super) slave: i32,
+    /// The same of the second console, if there is one.
+    #[serde(default)]
+    pub(super) shell: Option<(i32, i32)>,
     /// Guest-physical address of the exit record, if the firmware has one.
     pub(super) exit_record: Option<u64>,
     /// The command line for gdb, if the client was created for debugging.
@@ -45,6 +49,8 @@ pub(super) struct QemuGuest {
     pub(super) qmp: Option<Qmp>,
     /// `None` once given up.
     pub(super) console: Option<Console>,
+    /// The machine's second console, if it was asked for.
+    pub(super) shell: Option<Console>,
     pub(super) saved: Saved,
     pub(super) state: ClientState,
     /// File with QEMU's own words.
@@ -66,7 +72,7 @@ impl QemuGuest {
         self.qmp()?.resume(COMMAND_BOUND).await
     }
 
-    fn qmp(&mut self) -> Result<&mut Qmp> {
+    pub(super) fn qmp(&mut self) -> Result<&mut Qmp> {
         self.qmp.as_mut().ok_or_else(|| Error::Qmp("closed".to_owned()))
     }
 
@@ -96,7 +102,8 @@ impl QemuGuest {
     pub(super) async fn resync(&mut self) {
         let answer = self.command("query-status", json!({})).await.unwrap_or_default();
         let (stopped, missed) = match answer.get("status").and_then(serde_json::Value::as_str) {
-            Some("paused") => (true, None),
+            // After a checkpoint of a machine that was frozen, or in the middle of one.
+            Some("paused" | "postmigrate" | "finish-migrate") => (true, None),
             Some("shutdown") => (true, Some(Event::Shutdown("guest-shutdown".to_owned()))),
             Some("guest-panicked") => (true, Some(Event::Panicked)),
             _ => (false, None),
@@ -186,8 +193,11 @@ impl Guest for QemuGuest {
     }
 
     fn services(&self) -> Vec<Service> {
-        let device = self.console.as_ref().map(|console| console.link().to_owned());
-        vec![Service { name: "rpmsg-tty".to_owned(), device }]
+        let device = |console: &Console| Some(console.link().to_owned());
+        let console = self.console.as_ref().and_then(device);
+        let shell =
+            self.shell.as_ref().map(|shell| Service { name: "rpmsg-tty1".to_owned(), device: device(shell) });
+        std::iter::once(Service { name: "rpmsg-tty".to_owned(), device: console }).chain(shell).collect()
     }
 
     fn save(&self) -> serde_json::Value {
@@ -258,8 +268,12 @@ impl Guest for QemuGuest {
         Ok(())
     }
 
+    async fn checkpoint(&mut self, to: OwnedFd) -> Result<()> {
+        migration::save(self, to).await
+    }
+
     fn release(&mut self) {
-        if let Some(console) = self.console.take() {
+        for console in [self.console.take(), self.shell.take()].into_iter().flatten() {
             console.close();
         }
     }

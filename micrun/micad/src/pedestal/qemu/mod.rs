@@ -9,13 +9,14 @@ mod exit_record;
 mod guest;
 mod image;
 mod machine;
+mod migration;
 mod qmp;
 mod start;
 
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use libmica::CreateMessage;
+use libmica::{CreateMessage, Launch};
 
 use super::{ClientSpec, Guest, Pedestal, firmware_exists};
 use crate::config::Config;
@@ -57,8 +58,12 @@ impl Pedestal for Qemu {
         Ok(())
     }
 
-    async fn start(&self, spec: &ClientSpec) -> Result<Box<dyn Guest>> {
-        Ok(Box::new(start::start(self, spec).await?))
+    fn consoles(&self, message: &CreateMessage) -> Result<u32> {
+        Ok(machine::section(&message.pedestal_conf)?.consoles.unwrap_or(1))
+    }
+
+    async fn start(&self, spec: &ClientSpec, launch: Launch) -> Result<Box<dyn Guest>> {
+        Ok(Box::new(start::start(self, spec, launch).await?))
     }
 
     async fn adopt(&self, spec: &ClientSpec, saved: &serde_json::Value) -> Result<Box<dyn Guest>> {

@@ -3,11 +3,15 @@
 //! QEMU runs what may be hostile firmware, so what it says is bounded and checked like any other input.
 
 use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 
 use crate::error::file;
@@ -37,14 +41,22 @@ pub(super) struct Qmp {
     events: VecDeque<Event>,
     last_id: u64,
     machine_stopped: bool,
+    /// The last word on a migration that nobody has taken yet.
+    migration: Option<String>,
 }
 
 impl Qmp {
     /// Connects to the socket at `path` and negotiates. Not bounded in time: the caller is.
     pub(super) async fn connect(path: &Path) -> Result<Self> {
         let stream = UnixStream::connect(path).await.map_err(file("connect to", path))?;
-        let mut qmp =
-            Self { stream, received: Vec::new(), events: VecDeque::new(), last_id: 0, machine_stopped: true };
+        let mut qmp = Self {
+            stream,
+            received: Vec::new(),
+            events: VecDeque::new(),
+            last_id: 0,
+            machine_stopped: true,
+            migration: None,
+        };
         let greeting = qmp.document().await?;
         if greeting.get("QMP").is_none() {
             return Err(Error::Qmp(format!("no greeting, but {greeting}")));
@@ -91,15 +103,40 @@ impl Qmp {
     /// the firmware waits for a reader of its console, QEMU waits with it.
     pub(super) async fn resume(&mut self, bound: Duration) -> Result<()> {
         let resumed = async {
-            let id = self.send("cont", json!({})).await?;
+            let id = self.send("cont", json!({}), None).await?;
             while self.answer("cont", id).await?.is_none() && self.machine_stopped {}
             Ok(())
         };
         tokio::time::timeout(bound, resumed).await.map_err(|_| Error::QmpTimeout("cont"))?
     }
 
+    /// Hands QEMU a descriptor, which it then knows by `name`.
+    pub(super) async fn give(&mut self, name: &str, fd: BorrowedFd<'_>, bound: Duration) -> Result<()> {
+        let given = async {
+            let id = self.send("getfd", json!({"fdname": name}), Some(fd)).await?;
+            while self.answer("getfd", id).await?.is_none() {}
+            Ok(())
+        };
+        tokio::time::timeout(bound, given).await.map_err(|_| Error::QmpTimeout("getfd"))?
+    }
+
+    /// Waits until a migration has come to its end, and says to which.
+    pub(super) async fn migrated(&mut self) -> Result<String> {
+        loop {
+            match self.migration.take() {
+                Some(status) if matches!(status.as_str(), "completed" | "failed" | "cancelled") => {
+                    return Ok(status);
+                }
+                _ => {
+                    let document = self.document().await?;
+                    self.keep_event(&document);
+                }
+            }
+        }
+    }
+
     async fn request(&mut self, command: &'static str, arguments: Value) -> Result<Value> {
-        let id = self.send(command, arguments).await?;
+        let id = self.send(command, arguments, None).await?;
         loop {
             if let Some(value) = self.answer(command, id).await? {
                 return Ok(value);
@@ -107,13 +144,36 @@ impl Qmp {
         }
     }
 
-    async fn send(&mut self, command: &'static str, arguments: Value) -> Result<u64> {
+    async fn send(
+        &mut self,
+        command: &'static str,
+        arguments: Value,
+        fd: Option<BorrowedFd<'_>>,
+    ) -> Result<u64> {
         self.last_id += 1;
         let id = self.last_id;
         let mut line = json!({"execute": command, "arguments": arguments, "id": id}).to_string();
         line.push('\n');
-        self.stream.write_all(line.as_bytes()).await.map_err(|e| Error::Qmp(format!("{command}: {e}")))?;
+        let wrong = |e| Error::Qmp(format!("{command}: {e}"));
+        let sent = match fd {
+            Some(fd) => self.send_with(line.as_bytes(), fd).await.map_err(wrong)?,
+            None => 0,
+        };
+        self.stream.write_all(&line.as_bytes()[sent..]).await.map_err(wrong)?;
         Ok(id)
+    }
+
+    async fn send_with(&mut self, bytes: &[u8], fd: BorrowedFd<'_>) -> io::Result<usize> {
+        let fds = [fd];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let stream = &self.stream;
+        stream
+            .async_io(Interest::WRITABLE, || {
+                let mut control = SendAncillaryBuffer::new(&mut space);
+                control.push(SendAncillaryMessage::ScmRights(&fds));
+                Ok(rustix::net::sendmsg(stream, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)?)
+            })
+            .await
     }
 
     /// Reads one document: the return value of the command with this id, or something else. Answers to
@@ -136,6 +196,11 @@ impl Qmp {
             Some("SHUTDOWN") => {
                 let reason = document.pointer("/data/reason").and_then(Value::as_str).unwrap_or_default();
                 Event::Shutdown(reason.to_owned())
+            }
+            Some("MIGRATION") => {
+                let status = document.pointer("/data/status").and_then(Value::as_str);
+                self.migration = status.map(str::to_owned);
+                return;
             }
             Some("GUEST_PANICKED" | "GUEST_CRASHLOADED") => Event::Panicked,
             Some(change @ ("STOP" | "RESUME")) => {

@@ -1,21 +1,21 @@
 //! Bringing a QEMU up, and taking one over.
 
 use std::fs::{File, OpenOptions};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use libmica::ClientState;
+use libmica::{ClientState, Launch};
 use serde_json::json;
 
 use super::command_line::{Descriptors, arguments};
 use super::guest::{QemuGuest, Saved};
 use super::image::Image;
 use super::qmp::Qmp;
-use super::{Qemu, machine};
+use super::{Qemu, machine, migration};
 use crate::error::{file, system};
 use crate::pedestal::console::Console;
 use crate::pedestal::process::Process;
@@ -38,17 +38,47 @@ fn log_file(spec: &ClientSpec) -> PathBuf {
 
 /// Boots the client's firmware. QEMU starts with the machine stopped, so that it is ready to be told, and its
 /// console complete, before the firmware's first instruction.
-pub(super) async fn start(pedestal: &Qemu, spec: &ClientSpec) -> Result<QemuGuest> {
+pub(super) async fn start(pedestal: &Qemu, spec: &ClientSpec, launch: Launch) -> Result<QemuGuest> {
     // One that could not be taken over must not go on beside its successor.
     sweep(spec).await;
     let image = Image::load(&spec.message.path)?;
     let machine = machine::choose(&spec.message, &image)?;
-    let console = Console::open(&spec.tty_link)?;
-    match launch_and_connect(pedestal, spec, &image, &machine, &console).await {
-        Ok(guest) => Ok(QemuGuest { console: Some(console), ..guest }),
+    let consoles = Consoles::open(spec)?;
+    match launch_and_connect(pedestal, spec, &image, &machine, &consoles, launch).await {
+        Ok(guest) => Ok(QemuGuest { console: Some(consoles.first), shell: consoles.second, ..guest }),
         Err(e) => {
-            console.close();
+            consoles.close();
             Err(e)
+        }
+    }
+}
+
+/// The machine's serial ports.
+struct Consoles {
+    first: Console,
+    second: Option<Console>,
+}
+
+impl Consoles {
+    fn open(spec: &ClientSpec) -> Result<Self> {
+        let first = Console::open(&spec.tty_link)?;
+        match spec.shell_link.as_deref().map(Console::open).transpose() {
+            Ok(second) => Ok(Self { first, second }),
+            Err(e) => {
+                first.close();
+                Err(e)
+            }
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Console> {
+        std::iter::once(&self.first).chain(&self.second)
+    }
+
+    fn close(self) {
+        self.first.close();
+        if let Some(second) = self.second {
+            second.close();
         }
     }
 }
@@ -58,22 +88,27 @@ async fn launch_and_connect(
     spec: &ClientSpec,
     image: &Image,
     machine: &machine::Machine,
-    console: &Console,
+    consoles: &Consoles,
+    launch: Launch,
 ) -> Result<QemuGuest> {
     let qmp = listen(&qmp_socket(spec))?;
     let gdb_socket = spec.dir.join("gdb.sock");
     let gdb = if spec.message.debug { Some(listen(&gdb_socket)?) } else { None };
-    let (master, slave) = console.numbers();
+    let (master, slave) = consoles.first.numbers();
+    let shell = consoles.second.as_ref().map(Console::numbers);
     // QEMU closes what -add-fd gives it; the original stays for `adopt`.
-    let to_qemu = console.share_master()?;
+    let to_qemu = consoles.all().map(Console::share_master).collect::<Result<Vec<OwnedFd>>>()?;
     let descriptors = Descriptors {
         firmware: image.file().as_raw_fd(),
-        console: to_qemu.as_raw_fd(),
+        consoles: to_qemu.iter().map(AsRawFd::as_raw_fd).collect(),
         qmp: qmp.as_raw_fd(),
         gdb: gdb.as_ref().map(AsRawFd::as_raw_fd),
+        restored: launch.snapshot.is_some(),
     };
-    let keep: Vec<RawFd> = [descriptors.firmware, descriptors.console, master, slave, descriptors.qmp]
+    let keep: Vec<RawFd> = [descriptors.firmware, descriptors.qmp, master, slave]
         .into_iter()
+        .chain(shell.into_iter().flat_map(|(master, slave)| [master, slave]))
+        .chain(descriptors.consoles.iter().copied())
         .chain(descriptors.gdb)
         .collect();
     let log = log_file(spec);
@@ -88,7 +123,8 @@ async fn launch_and_connect(
     let uid = pedestal.uid_base.map(|base| base.saturating_add(spec.slot));
     let mut command = command(&emulator, &output)?;
     command.args(arguments(spec, machine, &descriptors));
-    let mut child = sys::spawn_confined(&mut command, uid, keep).map_err(file("run", &emulator))?;
+    let mut child =
+        sys::spawn_confined(&mut command, uid, keep, launch.cgroups).map_err(file("run", &emulator))?;
     let process = match Process::open(&child) {
         Ok(process) => process,
         Err(e) => {
@@ -101,10 +137,12 @@ async fn launch_and_connect(
     let mut guest = QemuGuest {
         qmp: None,
         console: None,
+        shell: None,
         saved: Saved {
             process: process.id(),
             master,
             slave,
+            shell,
             exit_record: image.info().exit_record,
             gdb: gdb.is_some().then(|| gdb_command(&spec.message.path, &gdb_socket)),
         },
@@ -114,7 +152,7 @@ async fn launch_and_connect(
     };
     // QEMU now holds the only listening end, so that its death refuses the connection.
     drop((qmp, gdb, to_qemu));
-    match handshake(&mut guest, &qmp_socket(spec)).await {
+    match handshake(&mut guest, &qmp_socket(spec), launch.snapshot).await {
         Ok(()) => Ok(guest),
         Err(problem) => {
             let died = guest.process.ended_within(Duration::ZERO).await;
@@ -125,15 +163,22 @@ async fn launch_and_connect(
     }
 }
 
-/// Negotiates and lets the machine run.
-async fn handshake(guest: &mut QemuGuest, socket: &Path) -> Result<()> {
+/// Negotiates, puts the machine into the state of the snapshot, if there is one, and lets it run.
+async fn handshake(guest: &mut QemuGuest, socket: &Path, snapshot: Option<OwnedFd>) -> Result<()> {
     let connected = tokio::select! {
         biased;
         qmp = Qmp::connect(socket) => qmp,
         () = guest.process.ended() => Err(Error::Qmp("QEMU ended".to_owned())),
         () = tokio::time::sleep(HANDSHAKE_BOUND) => Err(Error::QmpTimeout("qmp_capabilities")),
     };
-    guest.qmp = Some(match connected {
+    let ready = async {
+        let mut qmp = connected?;
+        if let Some(snapshot) = snapshot {
+            migration::load(&mut qmp, snapshot).await?;
+        }
+        Ok(qmp)
+    };
+    guest.qmp = Some(match ready.await {
         Ok(qmp) => qmp,
         Err(e) => {
             // A refused or closed connection means that QEMU is ending: its own words say why.
@@ -161,10 +206,17 @@ pub(super) async fn adopt(spec: &ClientSpec, saved: &serde_json::Value) -> Resul
             return Err(e);
         }
     };
+    let shell = match (saved.shell, &spec.shell_link) {
+        (Some((master, slave)), Some(link)) => Console::adopt(&process, master, slave, link)
+            .inspect_err(|e| log::warn!("{}: no second console: {}", spec.name(), e.sentence()))
+            .ok(),
+        _ => None,
+    };
     let mut guest = QemuGuest {
         process,
         qmp: None,
         console: Some(console),
+        shell,
         saved,
         state: ClientState::Running,
         log: log_file(spec),

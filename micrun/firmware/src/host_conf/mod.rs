@@ -1,0 +1,269 @@
+//! The shim's own configuration: `/etc/mica/micrun/micrun.conf`, then every file of `conf.d`, then the environment.
+//! Each key has the value that comes last; nothing is replaced as a whole. `docs/MICRUN_CONF.md` is generated from
+//! the table.
+
+mod doc;
+mod read;
+mod table;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+pub use doc::page;
+pub use table::{Key, TABLE, Target};
+
+use crate::annotations::{self, Annotations};
+use crate::text::{hint, quoted};
+use crate::{Error, Result};
+
+/// The file.
+pub const FILE: &str = "/etc/mica/micrun/micrun.conf";
+/// The directory whose files are read after it, in the order of their names.
+pub const DIR: &str = "/etc/mica/micrun/conf.d";
+/// Below this a container's `config_path` may name a further file; elsewhere it could read what it likes.
+pub const CONFIG_PATH_ROOT: &str = "/etc/mica";
+/// What the environment's variables begin with; the key follows in capitals.
+pub const ENV_PREFIX: &str = "MICRUN_";
+/// What messages call containerd's runtime options.
+const RUNTIME_OPTIONS: &str = "the runtime options";
+/// Variables of the tests.
+const ENV_TEST: &str = "MICRUN_TEST_";
+/// The memory that an emulator needs beside its machine's, in MiB.
+pub const EMULATOR_OVERHEAD_MB: u32 = 128;
+/// The largest configuration file accepted, in bytes.
+const MAX_SIZE: u64 = 64 << 10;
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Source {
+    /// A file.
+    File(PathBuf),
+    /// The text in containerd's runtime options.
+    RuntimeOptions,
+    /// A variable of the environment.
+    Environment(String),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::RuntimeOptions => f.write_str(RUNTIME_OPTIONS),
+            Self::Environment(name) => write!(f, "${name}"),
+        }
+    }
+}
+
+/// Where to read.
+#[derive(Debug, Clone)]
+pub struct Locations {
+    /// The file; it need not exist.
+    pub file: PathBuf,
+    /// The directory of further files; it need not exist.
+    pub dir: PathBuf,
+    /// A further file, which must exist.
+    pub extra: Option<PathBuf>,
+    /// A further text, TOML, as containerd's configuration may hold.
+    pub body: Option<String>,
+    /// The environment.
+    pub environment: BTreeMap<String, String>,
+}
+
+impl Locations {
+    /// The usual places, or those that the environment names.
+    pub fn from_env(environment: impl IntoIterator<Item = (String, String)>) -> Self {
+        let environment: BTreeMap<_, _> =
+            environment.into_iter().filter(|(name, _)| name.starts_with(ENV_PREFIX)).collect();
+        let place = |name: &str, usual: &str| {
+            environment.get(name).filter(|path| !path.is_empty()).map_or(usual.into(), PathBuf::from)
+        };
+        let (file, dir) = (place("MICRUN_CONF_FILE", FILE), place("MICRUN_CONF_DIR", DIR));
+        Self { file, dir, extra: None, body: None, environment }
+    }
+
+    /// The same and the file of a container's `config_path`, which must be below [`CONFIG_PATH_ROOT`].
+    pub fn with_config_path(mut self, path: &str) -> Result<Self> {
+        let refuse = |reason: &str| Error::HostConf { place: path.to_owned(), reason: reason.to_owned() };
+        let real = std::fs::canonicalize(path).map_err(|error| refuse(&error.to_string()))?;
+        if !real.starts_with(CONFIG_PATH_ROOT) {
+            return Err(refuse("an annotation may only name a file below /etc/mica"));
+        }
+        self.extra = Some(real);
+        Ok(self)
+    }
+}
+
+/// A key as it was set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its value, as written.
+    pub value: String,
+    /// Where it was written last.
+    pub source: Source,
+}
+
+/// The configuration of a host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostConf {
+    entries: BTreeMap<&'static str, Entry>,
+    annotations: Annotations,
+    overhead_mb: Option<u32>,
+    warnings: Vec<String>,
+}
+
+impl HostConf {
+    /// Reads all. A file that is there and cannot be read or understood is an error; a variable of the
+    /// environment that cannot be understood is passed over with a warning, as upstream does.
+    pub fn load(locations: &Locations) -> Result<Self> {
+        let mut conf = Self::default();
+        let mut files: Vec<&Path> = Vec::new();
+        files.extend(locations.file.exists().then_some(locations.file.as_path()));
+        let drop_ins = drop_ins(&locations.dir)?;
+        files.extend(drop_ins.iter().map(PathBuf::as_path).chain(locations.extra.as_deref()));
+        for file in files {
+            let wrong = |reason: String| Error::HostConf { place: file.display().to_string(), reason };
+            let text = load(file).map_err(|error| wrong(error.to_string()))?;
+            for (key, value) in read::pairs(file, &text).map_err(wrong)? {
+                conf.set(&key, &value, Source::File(file.to_owned())).map_err(wrong)?;
+            }
+        }
+        if let Some(text) = &locations.body {
+            let wrong = |reason: String| Error::HostConf { place: RUNTIME_OPTIONS.to_owned(), reason };
+            for (key, value) in read::pairs(Path::new("options.toml"), text).map_err(wrong)? {
+                conf.set(&key, &value, Source::RuntimeOptions).map_err(wrong)?;
+            }
+        }
+        for (name, value) in &locations.environment {
+            conf.read_variable(name, value);
+        }
+        Ok(conf)
+    }
+
+    fn read_variable(&mut self, name: &str, value: &str) {
+        let key = name[ENV_PREFIX.len()..].to_lowercase();
+        if TABLE.iter().any(|known| known.name == key) {
+            if let Err(reason) = self.set(&key, value, Source::Environment(name.to_owned())) {
+                self.warnings.push(format!("${name} is passed over: {reason}"));
+            }
+            return;
+        }
+        match table::ENVIRONMENT.iter().find(|(known, _)| *known == name) {
+            Some((_, "")) => {}
+            Some((_, reason)) => self.warnings.push(format!("${name} has no effect here: {reason}")),
+            None if name.starts_with(ENV_TEST) => {}
+            None => {
+                let known = TABLE.iter().map(|key| key.name);
+                let hint = hint(&key, known);
+                self.warnings.push(format!("${name} is not known and has no effect{hint}"));
+            }
+        }
+    }
+
+    /// Sets a key, or gives the reason for a value that cannot be read.
+    fn set(&mut self, name: &str, value: &str, source: Source) -> Result<(), String> {
+        let Some(key) = TABLE.iter().find(|key| key.name == name) else {
+            let hint = hint(name, TABLE.iter().map(|key| key.name));
+            self.warnings
+                .push(format!("{source}: the key {} is not known and is ignored{hint}", quoted(name)));
+            return Ok(());
+        };
+        let wrong = |reason| format!("{name}: {reason}");
+        match key.target {
+            // Upstream's way to write "not set".
+            _ if value.is_empty()
+                || (value == "0" && key.kind == "MiB" && name != "emulator_overhead_mb") =>
+            {
+                return Ok(());
+            }
+            Target::Annotation(annotation) => {
+                let warning = self.annotations.set(annotation, value).map_err(wrong)?;
+                self.warnings.extend(warning.map(|text| format!("{source}: {name}: {text}")));
+            }
+            Target::Nothing(reason) => {
+                self.warnings.push(format!("{source}: {name} has no effect here: {reason}"));
+            }
+            Target::Shim if name == "emulator_overhead_mb" => {
+                let number = value.parse().map_err(|_| wrong(format!("{} is no number", quoted(value))))?;
+                self.overhead_mb = Some(number);
+            }
+            Target::Shim if !value.starts_with('/') => {
+                return Err(wrong(format!("{} is no absolute path", quoted(value))));
+            }
+            Target::Shim => {}
+        }
+        self.entries.insert(key.name, Entry { value: value.to_owned(), source });
+        Ok(())
+    }
+
+    /// Every key that was set.
+    pub fn entries(&self) -> &BTreeMap<&'static str, Entry> {
+        &self.entries
+    }
+
+    /// The defaults that it sets for annotations.
+    pub fn annotations(&self) -> &Annotations {
+        &self.annotations
+    }
+
+    /// Where the shim keeps its containers' files.
+    pub fn state_dir(&self) -> PathBuf {
+        self.entries.get("state_dir").map_or_else(|| "/run/micrun".into(), |entry| (&entry.value).into())
+    }
+
+    /// What a container's memory limit is raised by, in MiB.
+    pub fn emulator_overhead_mb(&self) -> u32 {
+        self.overhead_mb.unwrap_or(EMULATOR_OVERHEAD_MB)
+    }
+
+    /// The file that sets the annotation `name`, or the variable.
+    pub fn source_of(&self, name: &str) -> Option<&Source> {
+        let key = TABLE.iter().find(|key| matches!(key.target, Target::Annotation(a) if a == name))?;
+        self.entries.get(key.name).map(|entry| &entry.source)
+    }
+
+    /// What an operator should be told; a sentence each.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+}
+
+/// The files of a directory that are configuration, in the order of their names.
+fn drop_ins(dir: &Path) -> Result<Vec<PathBuf>> {
+    let wrong = |error: std::io::Error| Error::HostConf {
+        place: dir.display().to_string(),
+        reason: error.to_string(),
+    };
+    let entries = match std::fs::read_dir(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(wrong)?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(wrong)?.path();
+        if read::is_conf(&path) && path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn load(path: &Path) -> std::io::Result<String> {
+    use std::io::Read;
+    let file = std::fs::File::open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(std::io::Error::other("it is no regular file"));
+    }
+    let mut text = String::new();
+    if file.take(MAX_SIZE + 1).read_to_string(&mut text)? as u64 > MAX_SIZE {
+        return Err(std::io::Error::other(format!("it is longer than {MAX_SIZE} bytes")));
+    }
+    Ok(text)
+}
+
+/// The annotation's key in full, for messages.
+pub(crate) fn full_key(name: &str) -> String {
+    format!("{}{name}", annotations::PREFIX)
+}

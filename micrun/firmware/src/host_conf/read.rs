@@ -1,0 +1,64 @@
+//! From the text of a configuration file to keys and values. Sections carry no meaning: upstream's documentation
+//! puts the same keys under several, or under none.
+
+use std::path::Path;
+
+use crate::client_conf::ini;
+use crate::text::quoted;
+
+/// Name of the section that ini text begins in.
+const FLAT: &str = "micrun";
+
+/// Reads a file's text as TOML if its name ends so, else as ini; gives keys with their values.
+pub(super) fn pairs(path: &Path, text: &str) -> Result<Vec<(String, String)>, String> {
+    if is_toml(path) { toml_pairs(text) } else { ini_pairs(text) }
+}
+
+/// Whether the file is one of those that a `conf.d` is read for.
+pub(super) fn is_conf(path: &Path) -> bool {
+    is_toml(path) || path.extension().is_some_and(|e| e == "conf" || e == "ini")
+}
+
+fn is_toml(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "toml")
+}
+
+fn ini_pairs(text: &str) -> Result<Vec<(String, String)>, String> {
+    let sections =
+        ini::parse_from(text, Some(FLAT)).map_err(|(line, reason)| format!("line {line}: {reason}"))?;
+    Ok(sections.into_values().flatten().map(|(key, value)| (key, unquote(&value))).collect())
+}
+
+/// Upstream's examples quote texts in ini files, too.
+fn unquote(value: &str) -> String {
+    let inner = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    inner.unwrap_or(value).to_owned()
+}
+
+fn toml_pairs(text: &str) -> Result<Vec<(String, String)>, String> {
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let line =
+            error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        format!("line {line}: {}", error.message())
+    })?;
+    let mut pairs = Vec::new();
+    flatten(&table, &mut pairs)?;
+    Ok(pairs)
+}
+
+fn flatten(table: &toml::Table, pairs: &mut Vec<(String, String)>) -> Result<(), String> {
+    for (key, value) in table {
+        let text = match value {
+            toml::Value::Table(inner) => {
+                flatten(inner, pairs)?;
+                continue;
+            }
+            toml::Value::String(text) => text.clone(),
+            toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Boolean(flag) => flag.to_string(),
+            _ => return Err(format!("{} is no text, whole number or truth value", quoted(key))),
+        };
+        pairs.push((key.to_lowercase(), text));
+    }
+    Ok(())
+}

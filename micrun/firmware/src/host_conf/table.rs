@@ -1,0 +1,125 @@
+//! The keys of micrun.conf. Those of an annotation set its default for every container of the host.
+
+/// What a key sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// The default of the annotation with this name (without the prefix).
+    Annotation(&'static str),
+    /// A setting of the shim itself.
+    Shim,
+    /// Nothing, for this reason: it is accepted for upstream's sake.
+    Nothing(&'static str),
+}
+
+/// One key.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// Its name.
+    pub name: &'static str,
+    /// The type of its value, in words.
+    pub kind: &'static str,
+    /// What applies without it, in words.
+    pub default: &'static str,
+    /// What it sets.
+    pub target: Target,
+    /// What it means.
+    pub doc: &'static str,
+}
+
+const XEN_ONLY: Target = Target::Nothing("it is about Xen, whose daemon is upstream's");
+const NEVER_READ: Target = Target::Nothing("upstream documents it and never read it");
+
+/// Every key there is, in the order of the documentation.
+pub const TABLE: &[Key] = &[
+    key("state_dir", "path", "`/run/micrun`", Target::Shim, "Where the shim keeps its containers' files."),
+    key(
+        "emulator_overhead_mb",
+        "MiB",
+        "128",
+        Target::Shim,
+        "What a container's memory limit is raised by for the emulator's own memory (RESOURCES.md). Ours.",
+    ),
+    annotation("debug", "bool", "runtime.debug", "Log every step in detail."),
+    annotation(
+        "static_resource",
+        "bool",
+        "runtime.static_resource",
+        "Ignore changes of resources at run time.",
+    ),
+    annotation("container_minmem", "MiB", "container.min_memory_mb", "The least memory of any firmware."),
+    annotation("container_maxmem", "MiB", "runtime.max_container_memory", "The most memory of any firmware."),
+    annotation(
+        "max_container_vcpu",
+        "number",
+        "container.max_vcpu_num",
+        "The most virtual CPUs (`MaxVCPU`).",
+    ),
+    annotation(
+        "firmware_path",
+        "path in the rootfs",
+        "container.firmware_path",
+        "The firmware of images that name none.",
+    ),
+    annotation("shell_prompt", "text", "container.shell_prompt", "The prompt of the firmware's shell. Ours."),
+    key(
+        "pause_image",
+        "image reference",
+        "-",
+        Target::Nothing("the container runtime chooses the pause image"),
+        "Stored only, upstream too.",
+    ),
+    key("sandbox_minimum_vcpu", "number", "1", XEN_ONLY, "Least virtual CPUs of a pod."),
+    key(
+        "hugepage_enable",
+        "bool",
+        "`false`",
+        Target::Nothing("upstream stores it and never used it"),
+        "Huge pages.",
+    ),
+    key("exclusive_dom0_cpu", "bool", "`false`", XEN_ONLY, "Keep Dom0's CPUs free."),
+    key("shared_cpu_pool", "bool", "`false`", XEN_ONLY, "A CPU pool for all."),
+    key("max_client_number", "number", "-", NEVER_READ, "Most clients."),
+    key("image_path", "path", "-", NEVER_READ, "Where images are."),
+    key("aux_file_path", "path", "-", NEVER_READ, "Where the pedestal's files are."),
+    key("enable_host_container", "bool", "-", NEVER_READ, "Run Linux containers."),
+    key("hugepage_support", "bool", "-", NEVER_READ, "Huge pages."),
+    key(
+        "static_resource_management",
+        "bool",
+        "-",
+        Target::Nothing("write static_resource"),
+        "Former name in upstream's documentation.",
+    ),
+];
+
+/// Variables of the environment that upstream reads and that set no key.
+pub(super) const ENVIRONMENT: &[(&str, &str)] = &[
+    ("MICRUN_CONF_FILE", ""),
+    ("MICRUN_CONF_DIR", ""),
+    // Read by `start`.
+    ("MICRUN_SHIM_VERSION", ""),
+    ("MICRUN_ENABLE_BAREMETAL", "the mica daemon knows its pedestals"),
+    ("MICRUN_XL_WORKAROUND", "it is about Xen, whose daemon is upstream's"),
+    ("MICRUN_LOG_CONFIG", "the log goes to containerd"),
+    ("MICRUN_LOG_FILE", "the log goes to containerd"),
+    ("MICRUN_CONTAINERD_LOG_PATH", "the log goes to containerd"),
+];
+
+const fn key(
+    name: &'static str,
+    kind: &'static str,
+    default: &'static str,
+    target: Target,
+    doc: &'static str,
+) -> Key {
+    Key { name, kind, default, target, doc }
+}
+
+const fn annotation(
+    name: &'static str,
+    kind: &'static str,
+    annotation: &'static str,
+    doc: &'static str,
+) -> Key {
+    key(name, kind, "the annotation's", Target::Annotation(annotation), doc)
+}

@@ -1,0 +1,211 @@
+//! The container's own cgroup, in which the emulator of the qemu pedestal lives: limits and usage are the kernel's.
+//!
+//! The shim makes it, because the shim may do so anyway; the daemon gets its `cgroup.procs` files, open, with the
+//! start command, and needs no right to the hierarchy. Both versions of cgroups are spoken (cgroups(7), the kernel's
+//! `admin-guide/cgroup-v1` and `cgroup-v2.rst`); a library for it would bring a D-Bus client along.
+
+mod layout;
+mod limits;
+mod path;
+mod stats;
+
+use std::collections::BTreeSet;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub(crate) use layout::Layout;
+use limits::Value;
+pub(crate) use stats::daemon_metrics;
+
+use crate::error::{Error, Result};
+use crate::resources::Resources;
+
+/// How often removal is tried: the kernel may still be at the last process's end.
+const REMOVALS: u32 = 50;
+const REMOVAL_PAUSE: Duration = Duration::from_millis(10);
+
+/// Which interface the files have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    V1,
+    V2,
+}
+
+/// A container's cgroup, which may be one directory in each of several hierarchies.
+#[derive(Clone, Debug)]
+pub(crate) struct Cgroup {
+    layout: Layout,
+    /// Below the root of each hierarchy.
+    path: PathBuf,
+}
+
+impl Cgroup {
+    /// The cgroup of that `linux.cgroupsPath`, whether it exists or not.
+    pub(crate) fn of(layout: Layout, cgroups_path: &str, id: &str) -> Result<Self> {
+        Ok(Self { layout, path: path::parse(cgroups_path, id)? })
+    }
+
+    /// Makes it, without limits. One that a killed container left, without processes, is replaced.
+    pub(crate) fn create(&self) -> Result<()> {
+        let made = self.dirs().iter().try_for_each(|dir| self.create_in(dir));
+        if made.is_err() {
+            self.remove_now();
+        }
+        made
+    }
+
+    fn create_in(&self, dir: &Path) -> Result<()> {
+        match std::fs::remove_dir(dir) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(Error::CgroupInUse { path: dir.to_owned(), source: error });
+            }
+            _ => {}
+        }
+        let parents: Vec<&Path> = dir.ancestors().take(self.path.components().count() + 1).collect();
+        // From the root, which exists, to the directory itself.
+        for pair in parents.windows(2).rev() {
+            let [child, parent] = pair else { continue };
+            if self.version() == Version::V2 {
+                delegate(parent);
+            }
+            match DirBuilder::new().mode(0o755).create(child) {
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                    return Err(Error::io("create", *child)(error));
+                }
+                _ => {}
+            }
+            inherit_cpuset(parent, child)?;
+        }
+        Ok(())
+    }
+
+    /// Its `cgroup.procs` files, open for writing.
+    pub(crate) fn join_files(&self) -> Result<Vec<OwnedFd>> {
+        let open = |dir: &PathBuf| {
+            let path = dir.join("cgroup.procs");
+            let file = OpenOptions::new().write(true).open(&path).map_err(Error::io("open", path))?;
+            Ok(file.into())
+        };
+        self.dirs().iter().map(open).collect()
+    }
+
+    /// Sets limits: all that `resources` names, or none.
+    pub(crate) fn limit(&self, resources: &Resources, overhead_mb: u32) -> Result<()> {
+        let mut done = Vec::new();
+        for value in limits::values(self.version(), resources, overhead_mb) {
+            match self.write(&value) {
+                Ok(before) => done.push(before),
+                Err(error) => {
+                    for before in done.iter().rev() {
+                        if let Err(error) = self.write(before) {
+                            log::error!("a limit stays changed: {}", crate::error::describe(&error));
+                        }
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a limit; gives what was there before.
+    fn write(&self, value: &Value) -> Result<Value> {
+        let Some(dir) = self.dir(value.controller) else {
+            return Err(Error::Limit {
+                what: value.file,
+                text: value.text.clone(),
+                source: std::io::Error::new(ErrorKind::Unsupported, "the kernel has no such controller"),
+            });
+        };
+        let path = dir.join(value.file);
+        let refused = |source| Error::Limit { what: value.file, text: value.text.clone(), source };
+        let before = std::fs::read_to_string(&path).map_err(refused)?.trim().to_owned();
+        std::fs::write(&path, &value.text).map_err(refused)?;
+        Ok(Value { text: before, ..value.clone() })
+    }
+
+    /// Bytes that it uses now, if memory is accounted for.
+    pub(crate) fn memory_in_use(&self) -> Option<u64> {
+        let file = match self.version() {
+            Version::V1 => "memory.usage_in_bytes",
+            Version::V2 => "memory.current",
+        };
+        stats::number(&self.dir("memory")?, file)
+    }
+
+    /// How many processes in it the kernel has killed for want of memory.
+    pub(crate) fn oom_kills(&self) -> u64 {
+        let file = match self.version() {
+            Version::V1 => "memory.oom_control",
+            Version::V2 => "memory.events",
+        };
+        let table = self.dir("memory").map(|dir| stats::table(&dir, file)).unwrap_or_default();
+        table.get("oom_kill").copied().unwrap_or_default()
+    }
+
+    /// Removes it; no error if it is gone. What cannot be removed is logged.
+    pub(crate) async fn remove(&self) {
+        for _ in 0..REMOVALS {
+            if self.remove_now() {
+                return;
+            }
+            tokio::time::sleep(REMOVAL_PAUSE).await;
+        }
+        log::warn!("the cgroup {} cannot be removed: it still has processes", self.path.display());
+    }
+
+    /// Whether it is gone.
+    fn remove_now(&self) -> bool {
+        self.dirs().iter().all(|dir| match std::fs::remove_dir(dir) {
+            Ok(()) => true,
+            Err(error) => error.kind() == ErrorKind::NotFound,
+        })
+    }
+
+    fn version(&self) -> Version {
+        match self.layout {
+            Layout::V1(_) => Version::V1,
+            Layout::V2(_) => Version::V2,
+        }
+    }
+
+    /// Its directory in the hierarchy of a controller.
+    fn dir(&self, controller: &str) -> Option<PathBuf> {
+        match &self.layout {
+            Layout::V1(controllers) => controllers.get(controller).map(|root| root.join(&self.path)),
+            Layout::V2(root) => Some(root.join(&self.path)),
+        }
+    }
+
+    /// Its directories, each once.
+    fn dirs(&self) -> BTreeSet<PathBuf> {
+        layout::CONTROLLERS.iter().filter_map(|controller| self.dir(controller)).collect()
+    }
+}
+
+/// Hands the controllers down to the children. One that the kernel lacks, or that a service manager keeps to
+/// itself, is missed when its limit is set.
+fn delegate(parent: &Path) {
+    let path = parent.join("cgroup.subtree_control");
+    for controller in layout::CONTROLLERS {
+        let _ = std::fs::write(&path, format!("+{controller}"));
+    }
+}
+
+/// A new cpuset of version 1 is empty, and takes no process until it has CPUs and memory.
+fn inherit_cpuset(parent: &Path, child: &Path) -> Result<()> {
+    for file in ["cpuset.cpus", "cpuset.mems"] {
+        let path = child.join(file);
+        let Ok(own) = std::fs::read_to_string(&path) else { continue };
+        // Version 2 has another file for what applies, and empty means the parent's.
+        if own.trim().is_empty() && !child.join("cgroup.controllers").exists() {
+            let inherited = std::fs::read(parent.join(file)).map_err(Error::io("read", parent.join(file)))?;
+            std::fs::write(&path, inherited).map_err(Error::io("write", path))?;
+        }
+    }
+    Ok(())
+}

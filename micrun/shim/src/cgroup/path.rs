@@ -1,0 +1,94 @@
+//! Where a container's cgroup is, from the specification's `linux.cgroupsPath`.
+
+use std::path::{Component, Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// The directory below a hierarchy's root.
+///
+/// Three forms are in use: an absolute path; a relative one, which begins at the root as well; and systemd's
+/// `SLICE:PREFIX:NAME`, of which the kubelet's systemd driver makes `SLICE` with its parents and
+/// `PREFIX-NAME.scope` (as runc does). Without a path it is `/micrun/ID`.
+pub(super) fn parse(text: &str, id: &str) -> Result<PathBuf> {
+    let refuse = |reason| Err(Error::Invalid(format!("linux.cgroupsPath `{text}` is refused: {reason}")));
+    let path = match text.split(':').collect::<Vec<_>>()[..] {
+        [""] => Path::new("micrun").join(id),
+        [slice, prefix, name] if !text.starts_with('/') => {
+            let Some(slice) = slice_dir(slice) else { return refuse("it names no slice of systemd") };
+            if name.is_empty() {
+                return refuse("it names no unit");
+            }
+            slice.join(unit(prefix, name))
+        }
+        _ => PathBuf::from(text.trim_start_matches('/')),
+    };
+    let clean = path.components().all(|part| matches!(part, Component::Normal(_)));
+    if !clean || path.as_os_str().is_empty() {
+        return refuse("it must name a directory below the root, without `..`");
+    }
+    Ok(path)
+}
+
+fn unit(prefix: &str, name: &str) -> String {
+    match (name.strip_suffix(".slice").is_some(), prefix) {
+        (true, _) => name.to_owned(),
+        (false, "") => format!("{name}.scope"),
+        (false, prefix) => format!("{prefix}-{name}.scope"),
+    }
+}
+
+/// `a-b.slice` lies in `a.slice` (systemd.slice(5)).
+fn slice_dir(slice: &str) -> Option<PathBuf> {
+    let name = match slice {
+        "" => "system",
+        "-.slice" => return Some(PathBuf::new()),
+        other => other.strip_suffix(".slice")?,
+    };
+    if name.contains('/') || name.split('-').any(str::is_empty) {
+        return None;
+    }
+    let ends = name.match_indices('-').map(|(at, _)| at).chain([name.len()]);
+    Some(ends.map(|end| format!("{}.slice", &name[..end])).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_forms() {
+        for (text, path) in [
+            ("", "micrun/c1"),
+            ("/default/c1", "default/c1"),
+            ("default/c1", "default/c1"),
+            ("/kubepods/burstable/pod1/c1", "kubepods/burstable/pod1/c1"),
+            (
+                "kubepods-burstable-pod1.slice:cri-containerd:c1",
+                "kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice/cri-containerd-c1.scope",
+            ),
+            (":docker:c1", "system.slice/docker-c1.scope"),
+            ("-.slice::c1", "c1.scope"),
+            ("/odd:but:absolute", "odd:but:absolute"),
+        ] {
+            assert_eq!(parse(text, "c1").unwrap(), Path::new(path), "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_leads_out() {
+        for text in [
+            "/",
+            "/../x",
+            "a/../../b",
+            "../x",
+            "./x",
+            "a--b.slice:x:y",
+            "a/b.slice:x:y",
+            "x:y:z",
+            "a.slice:x:",
+            "a.slice:../..:y",
+        ] {
+            assert!(parse(text, "c1").is_err(), "{text}");
+        }
+    }
+}

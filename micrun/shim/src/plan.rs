@@ -1,0 +1,59 @@
+//! What Create has found out about a container, and what later requests need of it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use libmica::CreateMessage;
+use micrun_firmware::{Pedestal, Sha256Digest};
+use serde::{Deserialize, Serialize};
+
+use crate::cgroup::Cgroup;
+use crate::resources::Resources;
+
+/// How a container is run.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// What it is.
+    pub machine: Machine,
+    /// What the daemon was asked for.
+    pub message: CreateMessage,
+    /// Where its emulator lives; `None` where no process of Linux runs the firmware.
+    pub cgroup: Option<Cgroup>,
+    /// Its limits.
+    pub resources: Resources,
+    /// What its memory limit is raised by for the emulator, in MiB.
+    pub overhead_mb: u32,
+    /// Whether an Update is accepted and ignored.
+    pub static_resource: bool,
+    /// What its shell prints when it waits for a command.
+    pub prompt: Option<String>,
+    /// How long after its client has left it is stopped; `None` is never.
+    pub close_after: Option<Duration>,
+    /// The state to go on from.
+    pub snapshot: Option<PathBuf>,
+}
+
+/// What a saved state fits: a machine of the same kind with the same firmware.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub(crate) struct Machine {
+    /// The pedestal.
+    pub pedestal: String,
+    /// The firmware's digest.
+    pub firmware: String,
+    /// Memory in MiB; 0 is what the machine has by itself.
+    pub memory_mb: u32,
+    /// Virtual CPUs.
+    pub vcpus: u32,
+}
+
+impl Machine {
+    /// That of a firmware with this digest.
+    pub(crate) fn new(pedestal: Pedestal, firmware: &Sha256Digest, memory_mb: u32, vcpus: u32) -> Self {
+        Self { pedestal: pedestal.as_str().to_owned(), firmware: firmware.to_string(), memory_mb, vcpus }
+    }
+
+    /// Whether the firmware runs in a process of ours.
+    pub(crate) fn is_emulated(&self) -> bool {
+        self.pedestal == Pedestal::Qemu.as_str()
+    }
+}

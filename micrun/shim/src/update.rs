@@ -1,0 +1,127 @@
+//! Update: changed limits. All of a request is done, or nothing of it. docs/RESOURCES.md has the table.
+
+use std::collections::BTreeMap;
+
+use containerd_shim_protos::api::UpdateTaskRequest;
+use micrun_firmware::Annotations;
+
+use crate::cgroup::Cgroup;
+use crate::container::Container;
+use crate::context::Context;
+use crate::error::{Error, Result, describe};
+use crate::resources::Resources;
+
+const MIB: i64 = 1 << 20;
+
+/// Changes the limits of a container.
+pub(crate) async fn update(
+    context: &Context,
+    container: &Container,
+    request: &UpdateTaskRequest,
+) -> Result<()> {
+    let wished = read(request)?;
+    // Held to the end: two changes at a time would undo each other.
+    let mut current = container.resources.lock().await;
+    if is_static(container, &request.annotations)? {
+        log::info!("{}: resources are static (runtime.static_resource); the change is ignored", container.id);
+        return Ok(());
+    }
+    container.state().check_updatable(&container.id)?;
+    let unsupported = wished.unsupported();
+    if !unsupported.is_empty() {
+        return Err(Error::Invalid(format!(
+            "{} cannot be changed for firmware; cpu.shares, cpu.quota, cpu.period, cpu.cpus, memory.limit and \
+             pids.limit can, see RESOURCES.md",
+            unsupported.join(", ")
+        )));
+    }
+    let all = current.changed_by(&wished);
+    match &container.plan.cgroup {
+        Some(cgroup) => by_cgroup(container, cgroup, &wished)?,
+        None => by_daemon(context, container, &current, &all).await?,
+    }
+    *current = all;
+    log::info!("{}: resources changed", container.id);
+    Ok(())
+}
+
+fn read(request: &UpdateTaskRequest) -> Result<Resources> {
+    let bytes = &request.resources.value;
+    if bytes.is_empty() {
+        return Ok(Resources::default());
+    }
+    // typeurl packs types of the OCI specification as JSON.
+    serde_json::from_slice(bytes)
+        .map_err(|error| Error::Invalid(format!("the resources are no LinuxResources: {error}")))
+}
+
+fn is_static(container: &Container, annotations: &std::collections::HashMap<String, String>) -> Result<bool> {
+    let map: BTreeMap<String, String> = annotations.clone().into_iter().collect();
+    let annotations = Annotations::from_map(&map)?;
+    annotations.warnings().iter().for_each(|warning| log::warn!("{}: {warning}", container.id));
+    Ok(annotations.static_resource.unwrap_or(container.plan.static_resource))
+}
+
+fn by_cgroup(container: &Container, cgroup: &Cgroup, wished: &Resources) -> Result<()> {
+    if let Some(limit) = wished.memory_limit() {
+        let memory = i64::from(container.plan.machine.memory_mb) * MIB;
+        if limit < memory {
+            return Err(Error::Invalid(format!(
+                "memory.limit of {limit} bytes is less than the machine's memory of {memory}, which cannot change \
+                 while it runs; create the container anew with this limit"
+            )));
+        }
+        // Version 2 would take the limit and kill the emulator for it.
+        let most = limit.saturating_add(i64::from(container.plan.overhead_mb) * MIB);
+        let used = cgroup.memory_in_use().unwrap_or_default();
+        if i128::from(used) > i128::from(most) {
+            return Err(Error::Invalid(format!(
+                "memory.limit of {limit} bytes is less than what is in use: {used} bytes with the emulator"
+            )));
+        }
+    }
+    cgroup.limit(wished, container.plan.overhead_mb)
+}
+
+/// By the daemon's `set`, one key after the other; what was done is undone when a later one fails.
+async fn by_daemon(
+    context: &Context,
+    container: &Container,
+    before: &Resources,
+    after: &Resources,
+) -> Result<()> {
+    let (old, new) = (keys(before), keys(after));
+    let changed: Vec<_> = new.into_iter().filter(|(key, value)| old.get(key) != Some(value)).collect();
+    // A value that does not fit into a command fails before anything is changed.
+    for (key, value) in &changed {
+        libmica::Command::Set { key: (*key).to_owned(), value: value.clone() }.encode()?;
+    }
+    for (done, (key, value)) in changed.iter().enumerate() {
+        let Err(error) = context.mica.set(&container.id, key, value).await else { continue };
+        for (key, _) in changed[..done].iter().rev() {
+            let Some(value) = old.get(key) else {
+                log::error!("{}: {key} stays changed: its former value is not known", container.id);
+                continue;
+            };
+            if let Err(error) = context.mica.set(&container.id, key, value).await {
+                log::error!("{}: {key} stays changed: {}", container.id, describe(&error));
+            }
+        }
+        return Err(error.into());
+    }
+    Ok(())
+}
+
+/// The keys of upstream's `set` (mica protocol, control commands) for these limits, in the order of sending.
+fn keys(resources: &Resources) -> BTreeMap<&'static str, String> {
+    let mut keys = BTreeMap::new();
+    let mut add = |key, value: Option<String>| keys.extend(value.map(|value| (key, value)));
+    let cpus = &resources.cpu.cpus;
+    add("CPU", (!cpus.is_empty()).then(|| cpus.clone()));
+    add("CPUWeight", resources.cpu_weight().map(|n| n.to_string()));
+    // 0 is upstream's "no limit".
+    let capacity = resources.cpu.quota.map(|_| resources.cpu_capacity().unwrap_or_default());
+    add("CPUCapacity", capacity.map(|n| n.to_string()));
+    add("Memory", resources.memory_limit_mb().map(|n| n.to_string()));
+    keys
+}

@@ -1,0 +1,123 @@
+//! docs/COMPLIANCE.md against the program: every rpc is in its table, and answers as the table says.
+
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+
+use containerd_shim_protos::protobuf::Message;
+use containerd_shim_protos::{TaskClient, api, ttrpc};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+use ttrpc::Code;
+
+/// The methods of `containerd.task.v2.Task` and `.v3.Task`.
+const METHODS: [&str; 17] = [
+    "Checkpoint",
+    "CloseIO",
+    "Connect",
+    "Create",
+    "Delete",
+    "Exec",
+    "Kill",
+    "Pause",
+    "Pids",
+    "ResizePty",
+    "Resume",
+    "Shutdown",
+    "Start",
+    "State",
+    "Stats",
+    "Update",
+    "Wait",
+];
+
+/// The table's rpcs with what its second column says.
+fn table() -> BTreeMap<String, String> {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/COMPLIANCE.md");
+    let text = std::fs::read_to_string(page).unwrap();
+    let rows = text.lines().skip_while(|line| !line.starts_with("| rpc |")).skip(2);
+    let rows = rows.take_while(|line| line.starts_with('|')).flat_map(|row| {
+        let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let served = cells[1].to_owned();
+        cells[0].split(", ").map(move |rpc| (rpc.to_owned(), served.clone())).collect::<Vec<_>>()
+    });
+    rows.collect()
+}
+
+/// A served shim without containers, ended with this.
+struct Shim {
+    client: ttrpc::Client,
+    _dir: tempfile::TempDir,
+}
+
+impl Shim {
+    fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        mkfifo(&dir.path().join("log"), Mode::S_IRWXU).unwrap();
+        std::fs::write(dir.path().join("config.json"), r#"{"ociVersion":"1.1.0"}"#).unwrap();
+        // The address makes the socket's name, which nobody else must have.
+        let address = dir.path().join("containerd.sock").display().to_string();
+        let output = Command::new(env!("CARGO_BIN_EXE_containerd-shim-mica-v2"))
+            .args(["-namespace", "ns", "-id", "a", "-address", &address, "start"])
+            .current_dir(dir.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let client = ttrpc::Client::connect(&String::from_utf8(output.stdout).unwrap()).unwrap();
+        Self { client, _dir: dir }
+    }
+
+    /// The code of the answer to a request about no container at all.
+    fn answer(&self, service: &str, method: &str) -> Code {
+        let mut raw = ttrpc::Request::new();
+        raw.service = service.into();
+        raw.method = method.into();
+        raw.payload = api::Empty::new().write_to_bytes().unwrap();
+        raw.timeout_nano = 10_000_000_000;
+        match self.client.request(raw) {
+            Ok(_) => Code::OK,
+            Err(ttrpc::Error::RpcStatus(status)) => status.code(),
+            Err(other) => panic!("{method}: {other}"),
+        }
+    }
+}
+
+impl Drop for Shim {
+    fn drop(&mut self) {
+        let mut request = api::ShutdownRequest::new();
+        request.now = true;
+        let context = ttrpc::context::with_duration(std::time::Duration::from_secs(10));
+        let _ = TaskClient::new(self.client.clone()).shutdown(context, &request);
+    }
+}
+
+#[test]
+fn every_rpc_is_in_the_table_and_answers_as_it_says() {
+    let table = table();
+    assert_eq!(table.keys().map(String::as_str).collect::<Vec<_>>(), METHODS);
+    let shim = Shim::start();
+    for (method, served) in &table {
+        // It would be the last answer of all.
+        if method == "Shutdown" {
+            continue;
+        }
+        for service in ["containerd.task.v2.Task", "containerd.task.v3.Task"] {
+            let code = shim.answer(service, method);
+            match served.as_str() {
+                "yes" | "where it can" => assert_ne!(code, Code::UNIMPLEMENTED, "{method}"),
+                "no" => assert_eq!(code, Code::UNIMPLEMENTED, "{method}"),
+                other => panic!("{method}: what does {other:?} mean?"),
+            }
+            // What names no container is about one that is not there, and Create lacks an id.
+            let expected = match method.as_str() {
+                "Connect" => Code::OK,
+                "Create" => Code::INVALID_ARGUMENT,
+                _ => Code::NOT_FOUND,
+            };
+            if served != "no" {
+                assert_eq!(code, expected, "{method}");
+            }
+        }
+    }
+}

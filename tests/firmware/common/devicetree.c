@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// The flattened form is in the Devicetree Specification, chapter 5.
+#include "devicetree.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#define BLOB		0x40000000ul
+#define MAGIC		0xd00dfeedu
+#define OFFSET_SIZE	4
+#define OFFSET_STRUCT	8
+#define TOKEN_NODE	1u
+#define TOKEN_PROPERTY	3u
+#define TOKEN_NOP	4u
+#define TOKEN_END	9u
+#define MAX_SIZE	(1u << 20)
+
+static uint32_t big_endian(const uint8_t *bytes)
+{
+	return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+static uint32_t aligned(uint32_t offset)
+{
+	return (offset + 3) & ~3u;
+}
+
+bool devicetree_has_node(const char *name)
+{
+	const uint8_t *blob = (const uint8_t *)BLOB;
+	uint32_t size = big_endian(blob + OFFSET_SIZE);
+	uint32_t at = big_endian(blob + OFFSET_STRUCT);
+
+	if (big_endian(blob) != MAGIC || size > MAX_SIZE)
+		return false;
+	while (at + 8 < size) {
+		uint32_t token = big_endian(blob + at);
+
+		at += 4;
+		if (token == TOKEN_NODE) {
+			const char *node = (const char *)blob + at;
+
+			if (strcmp(node, name) == 0)
+				return true;
+			at = aligned(at + (uint32_t)strlen(node) + 1);
+		} else if (token == TOKEN_PROPERTY) {
+			at = aligned(at + 8 + big_endian(blob + at));
+		} else if (token == TOKEN_END) {
+			break;
+		}
+	}
+	return false;
+}

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// The device tree that QEMU puts at the start of the virt machine's RAM.
+#ifndef DEVICETREE_H
+#define DEVICETREE_H
+
+#include <stdbool.h>
+
+// Whether it has a node with this name, as "pl011@9040000". False if there is no tree.
+bool devicetree_has_node(const char *name);
+
+#endif
