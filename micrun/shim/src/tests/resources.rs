@@ -22,10 +22,13 @@ struct Group {
 impl Group {
     /// `None`, with the reason on stderr, where none can be made.
     fn new(test: &str) -> Option<Self> {
-        let layout = match Layout::detect() {
-            Ok(layout) => layout,
-            Err(error) => return skip(&error.to_string()),
-        };
+        match Layout::detect() {
+            Ok(layout) => Self::within(layout, test),
+            Err(error) => skip(&error.to_string()),
+        }
+    }
+
+    fn within(layout: Layout, test: &str) -> Option<Self> {
         let group = Self { layout, path: format!("micrun-test-shim.{}.{test}", std::process::id()) };
         match group.roots().iter().find_map(|root| std::fs::create_dir(root.join(&group.path)).err()) {
             None => Some(group),
@@ -293,4 +296,39 @@ async fn a_core_of_its_own_has_no_numbers_and_upstreams_daemon_none_at_all() {
     let mut request = StatsRequest::new();
     request.id = "c".into();
     assert_eq!(code(f.service.stats(&context(), request).await), Code::UNIMPLEMENTED);
+}
+
+/// On a hybrid machine version 2 has no controllers of ours, but the process joins, its time is counted, and what
+/// cannot be limited is refused.
+#[tokio::test]
+async fn version_2_beside_version_1() {
+    let unified = PathBuf::from("/sys/fs/cgroup/unified");
+    if !unified.join("cgroup.controllers").exists() {
+        skip("no hybrid layout");
+        return;
+    }
+    let Some(group) = Group::within(Layout::V2(unified), "unified") else { return };
+    let mut f = group.fixture(&json!({"memory": {"limit": 100 * MIB}}));
+    assert_eq!(code(f.create().await), Code::INVALID_ARGUMENT);
+    assert!(!group.exists() && f.leftovers() == 0);
+    f.spec["linux"]["resources"] = json!({});
+    f.create().await.unwrap();
+    f.start().await.unwrap();
+    let mut child = std::process::Command::new("sh");
+    child.args(["-c", "read _; i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"]);
+    let mut child = child.stdin(std::process::Stdio::piped()).spawn().unwrap();
+    for mut procs in std::mem::take(&mut *f.daemon.joined.lock().unwrap()) {
+        std::io::Write::write_all(&mut procs, child.id().to_string().as_bytes()).unwrap();
+    }
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    let (name, bytes) = stats(&f).await;
+    assert_eq!(name, "io.containerd.cgroups.v2.Metrics");
+    let metrics = v2::Metrics::parse_from_bytes(&bytes).unwrap();
+    assert!(metrics.cpu.usage_usec > 100, "{:?}", metrics.cpu);
+    assert!(metrics.memory.is_none() && metrics.pids.is_none(), "what is not known is absent");
+    f.daemon.end(ExitReason::Exited, 0);
+    f.wait().await;
+    f.delete().await.unwrap();
+    assert!(!group.exists());
 }
