@@ -4,8 +4,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use micrun_firmware::host_conf::{Locations, TABLE, Target};
-use micrun_firmware::{Firmware, HostConf, Setting, is_firmware};
+use micrun_firmware::host_conf::{Key, Locations, TABLE, Target};
+use micrun_firmware::{Firmware, HostConf, Setting, annotations, is_firmware};
 use serde::Serialize;
 
 use crate::bundle::Spec;
@@ -104,11 +104,17 @@ fn host_lines(host: &HostConf) -> Vec<Line> {
         .map(|key| {
             let (value, from) = match host.entries().get(key.name) {
                 Some(entry) => (entry.value.clone(), entry.source.to_string()),
-                None => (key.default.trim_matches('`').to_owned(), "default".to_owned()),
+                None => (default(key).replace('`', ""), "default".to_owned()),
             };
             Line { key: key.name.to_owned(), value, from }
         })
         .collect()
+}
+
+/// What applies without a key of micrun.conf: for most, what applies without the annotation.
+fn default(key: &Key) -> &'static str {
+    let Target::Annotation(name) = key.target else { return key.default };
+    annotations::TABLE.iter().find(|known| known.name == name).map_or(key.default, |known| known.default)
 }
 
 fn firmware_lines(host: &HostConf, firmware: &Firmware) -> Vec<Line> {
@@ -185,5 +191,7 @@ mod tests {
         assert_eq!((line.value.as_str(), line.from.as_str()), ("48", "$MICRUN_CONTAINER_MINMEM"));
         let state = report.settings.iter().find(|line| line.key == "state_dir").unwrap();
         assert_eq!((state.value.as_str(), state.from.as_str()), ("/run/micrun", "default"));
+        let memory = report.settings.iter().find(|line| line.key == "container_maxmem").unwrap();
+        assert_eq!((memory.value.as_str(), memory.from.as_str()), ("no ceiling", "default"));
     }
 }
