@@ -39,7 +39,7 @@ python () {
 
 do_configure[noexec] = "1"
 
-micrun_image_do_compile() {
+do_compile() {
     set -- --tag '${MICRUN_TAG}' --compression '${MICRUN_COMPRESSION}' --output '${B}/${MICRUN_ARCHIVE}.tar'
     for value in ${MICRUN_CLIENT_CONF}; do set -- "$@" --client-conf "$value"; done
     for value in ${MICRUN_OS}; do set -- "$@" --os "$value"; done
@@ -53,7 +53,7 @@ micrun_image_do_compile() {
     micrun-image-builder inspect '${B}/${MICRUN_ARCHIVE}.tar'
 }
 
-micrun_image_do_install() {
+do_install() {
     install -D -m 0644 -t ${D}${datadir}/micrun/images '${B}/${MICRUN_ARCHIVE}.tar'
 }
 
@@ -61,8 +61,6 @@ do_deploy() {
     install -D -m 0644 -t ${DEPLOYDIR}/micrun '${B}/${MICRUN_ARCHIVE}.tar'
 }
 addtask deploy after do_compile before do_build
-
-EXPORT_FUNCTIONS do_compile do_install
 
 FILES:${PN} = "${datadir}/micrun/images"
 # Imports what lies there.

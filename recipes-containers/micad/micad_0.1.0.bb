@@ -14,6 +14,9 @@ SRC_URI += "file://micad.init file://micad-modules.conf"
 PACKAGECONFIG ??= "qemu"
 PACKAGECONFIG[qemu] = ",,,,qemu-system-aarch64 qemu-system-arm"
 
+# Where micad puts firmware for the kernel, on systems whose /lib/firmware is read-only.
+MICAD_FIRMWARE_DIR ?= ""
+
 SYSTEMD_SERVICE:${PN} = "micad.service"
 INITSCRIPT_NAME = "micad"
 # Before containerd (90), after the kernel's modules.
@@ -21,6 +24,9 @@ INITSCRIPT_PARAMS = "defaults 80 20"
 
 do_install:append() {
     install -D -m 0644 -t ${D}${sysconfdir}/mica ${S}/etc/mica/micad.conf
+    if [ -n "${MICAD_FIRMWARE_DIR}" ]; then
+        echo "FirmwareDir = ${MICAD_FIRMWARE_DIR}" >> ${D}${sysconfdir}/mica/micad.conf
+    fi
     if ${@bb.utils.contains('DISTRO_FEATURES', 'systemd', 'true', 'false', d)}; then
         install -D -m 0644 -t ${D}${systemd_system_unitdir} ${S}/micrun/micad/systemd/micad.service
         install -D -m 0644 ${UNPACKDIR}/micad-modules.conf ${D}${systemd_system_unitdir}/micad.service.d/modules.conf

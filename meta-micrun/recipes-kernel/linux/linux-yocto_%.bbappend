@@ -1,3 +1,2 @@
-# Nothing changes unless the distribution asks for it by its feature.
-FILESEXTRAPATHS:prepend := "${THISDIR}/files:"
-SRC_URI:append = "${@bb.utils.contains('DISTRO_FEATURES', 'micrun', ' file://micrun.scc', '', d)}"
+# Without the distribution's feature nothing of the recipe changes, its signatures neither.
+require ${@bb.utils.contains('DISTRO_FEATURES', 'micrun', 'linux-yocto-micrun.inc', '', d)}
