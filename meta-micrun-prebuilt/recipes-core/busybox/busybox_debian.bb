@@ -15,7 +15,7 @@ python do_applets() {
 }
 addtask applets after do_unpack before do_install
 
-OTHERS = "agetty busybox depmod dmesg findmnt fstrim getopt halt init insmod kill linuxrc losetup lsmod mknod modinfo \
+OTHERS = "agetty busybox depmod dmesg findmnt flock fstrim getopt halt init insmod kill linuxrc losetup lsmod mknod modinfo \
     modprobe more mount mountpoint nsenter poweroff reboot rmmod runlevel setpriv shutdown su swapoff swapon \
     switch_root tar taskset telinit umount unshare"
 

@@ -3,7 +3,7 @@ LICENSE = "LGPL-2.1-or-later"
 DEBIAN_PACKAGES = "lib* openssl-provider-legacy"
 # These are recipes of their own.
 DEBIAN_EXCLUDE = "libc6 libcrypt1 libgcc-s1"
-DEPENDS = "gcc-runtime"
+DEPENDS = "gcc-runtime libxcrypt"
 
 inherit debian-binary
 
