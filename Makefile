@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
-.PHONY: help setup tools build firmware demo test kernel image qemu test-qemu test-driver lint fmt bench dist install clean
+.PHONY: help setup tools build firmware demo test kernel image qemu test-qemu test-driver yocto-static lint fmt bench dist install clean
 
 export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
 # CI builds what Cargo.lock says; a developer's change of Cargo.toml may update it.
@@ -40,6 +40,7 @@ demo: build firmware ## pack a firmware, run it as a container, talk to it
 test: setup lint build firmware ## lint, then every test: firmware, crates, end to end
 	@cargo test $(CARGO_FLAGS) --workspace --doc --quiet
 	@$(MAKE) --no-print-directory -C tests/firmware check
+	@tests/yocto/static
 	@cargo nextest run $(CARGO_FLAGS) --workspace
 
 kernel: tools ## fetch the aarch64 kernel, build the rpmsg modules and mica_rproc for it
@@ -58,6 +59,9 @@ test-qemu: image ## boot the aarch64 system once and run the smoke suite in it
 
 test-driver: kernel ## test mica_rproc in two emulated machines, at EL1 and with the EL2 monitor
 	@drivers/mica_rproc/test/run
+
+yocto-static: ## check the Yocto layers without oe-core: parse, pins, kas files, lint
+	@tests/yocto/static
 
 lint: setup ## formatting, clippy, licences, unused dependencies, spelling, scripts
 	@cargo fmt --all --check
