@@ -48,11 +48,11 @@ prepare_host() {
 
 # as_builder COMMAND... - runs a command as the build user, with nothing of this environment but what kas reads.
 as_builder() {
-    local passed=() name
+    local kept=() name
     for name in KAS_REPO_REF_DIR KAS_PREMIRRORS KAS_CLONE_DEPTH KAS_WORK_DIR http_proxy https_proxy no_proxy; do
-        [[ ! -v $name ]] || passed+=("$name=${!name}")
+        [[ ! -v $name ]] || kept+=("$name=${!name}")
     done
     setpriv --reuid "$BUILD_USER" --regid "$BUILD_USER" --clear-groups --pdeathsig TERM \
         env -i HOME="$WORK/home" USER="$BUILD_USER" LOGNAME="$BUILD_USER" LANG=en_US.UTF-8 TERM="${TERM:-dumb}" \
-        PATH="$WORK/venv/bin:/usr/sbin:/usr/bin:/sbin:/bin" "${passed[@]}" nice -n 10 "$@"
+        PATH="$WORK/venv/bin:/usr/sbin:/usr/bin:/sbin:/bin" "${kept[@]}" nice -n 10 "$@"
 }
