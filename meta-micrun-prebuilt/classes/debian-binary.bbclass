@@ -71,7 +71,7 @@ do_install() {
     cp -dR --preserve=mode,timestamps,links ${UNPACKDIR}/debian/. ${D}/
     cd ${D}/usr
     rm -rf share/doc share/man share/locale share/info share/lintian share/bug share/doc-base share/bash-completion \
-        share/zsh share/initramfs-tools share/reportbug
+        share/zsh share/fish share/initramfs-tools share/mime share/reportbug
     find ${D} -type d -empty -delete
 }
 

@@ -9,15 +9,15 @@ inherit debian-binary
 python do_applets() {
     from pathlib import Path
     data = Path(d.expand("${UNPACKDIR}/debian/usr/bin/busybox")).read_bytes()
-    start = data.index(b"\0[\0[[\0") + 1
+    start = data.index(b"[\0[[\0")
     names = data[start:data.index(b"\0\0", start)].decode().split("\0")
     Path(d.expand("${WORKDIR}/applets")).write_text("".join("%s\n" % name for name in names))
 }
 addtask applets after do_unpack before do_install
 
-OTHERS = "agetty busybox depmod dmesg findmnt flock fstrim getopt halt init insmod kill linuxrc losetup lsmod mknod modinfo \
-    modprobe more mount mountpoint nsenter poweroff reboot rmmod runlevel setpriv shutdown su swapoff swapon \
-    switch_root tar taskset telinit umount unshare"
+OTHERS = "blkdiscard blockdev busybox depmod dmesg fallocate findfs fsfreeze fstrim getopt getty halt init insmod ionice \
+    linux32 linux64 losetup lsmod mkswap modinfo modprobe more mount nsenter pivot_root poweroff reboot rev rmmod \
+    setpriv setsid su sulogin swapoff swapon switch_root tar taskset umount unshare"
 
 do_install:append() {
     while read -r name; do

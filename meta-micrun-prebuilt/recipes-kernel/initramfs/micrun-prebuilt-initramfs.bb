@@ -8,6 +8,3 @@ IMAGE_FSTYPES = "cpio.gz"
 IMAGE_NAME_SUFFIX = ""
 
 inherit image
-
-EXTRA_IMAGEDEPENDS = ""
-IMAGE_CLASSES:remove = "qemuboot"
