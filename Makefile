@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
-.PHONY: help setup tools build firmware demo test kernel image qemu test-qemu test-driver yocto-static lint fmt bench dist install clean
+.PHONY: help setup tools build firmware demo test kernel image qemu test-qemu test-driver yocto-static yocto-source lint fmt bench dist install clean
 
 export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
 # CI builds what Cargo.lock says; a developer's change of Cargo.toml may update it.
@@ -62,6 +62,9 @@ test-driver: kernel ## test mica_rproc in two emulated machines, at EL1 and with
 
 yocto-static: ## check the Yocto layers without oe-core: parse, pins, kas files, lint
 	@tests/yocto/static
+
+yocto-source: ## build the Yocto image from source and test it in QEMU (hours, 50 GB, not as root)
+	@tests/yocto/from-source
 
 lint: setup ## formatting, clippy, licences, unused dependencies, spelling, scripts
 	@cargo fmt --all --check

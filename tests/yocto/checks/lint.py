@@ -51,7 +51,7 @@ def oelint(root):
 
 
 def workflows(root):
-    """Every command of the hosted workflows is a target of the Makefile or a kas command on files that exist."""
+    """Every command of the hosted workflows is a target of the Makefile, apart from what installs make."""
     targets = set(re.findall(r"^([a-z-]+):", (root / "Makefile").read_text(), re.MULTILINE))
     problems = []
     files = sorted(root.glob(".github/workflows/*.yml"))
@@ -65,7 +65,8 @@ def workflows(root):
 def _command(root, targets, line):
     if line.startswith("make "):
         yield from (f"make has no target {word}" for word in line.split()[1:] if "=" not in word and word not in targets)
-    elif line:
+    # A bare machine has no make.
+    elif line and not line.startswith("apt-get "):
         yield f"runs something of its own: {line}"
 
 
