@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
-.PHONY: help setup tools build firmware demo test kernel image qemu test-qemu test-driver yocto-static yocto-source lint fmt bench dist install clean
+.PHONY: help setup tools build firmware demo test kernel image qemu test-qemu test-driver yocto yocto-static yocto-source lint fmt bench dist install clean
 
 export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
 # CI builds what Cargo.lock says; a developer's change of Cargo.toml may update it.
@@ -59,6 +59,9 @@ test-qemu: image ## boot the aarch64 system once and run the smoke suite in it
 
 test-driver: kernel ## test mica_rproc in two emulated machines, at EL1 and with the EL2 monitor
 	@drivers/mica_rproc/test/run
+
+yocto: ## build the Yocto image with Debian's binaries, boot it, run the smoke suite in it
+	@tests/yocto/prebuilt
 
 yocto-static: ## check the Yocto layers without oe-core: parse, pins, kas files, lint
 	@tests/yocto/static
