@@ -19,7 +19,7 @@ PREFIX ?= /usr/local
 help: ## list the targets
 	@bold= off=; [[ ! -t 1 ]] || { bold=$$'\e[1m' off=$$'\e[0m'; }; \
 	sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | \
-	    while IFS=$$'\t' read -r name text; do printf '%s%-12s%s%s\n' "$$bold" "$$name" "$$off" "$$text"; done
+	    while IFS=$$'\t' read -r name text; do printf '%s%-13s%s%s\n' "$$bold" "$$name" "$$off" "$$text"; done
 
 setup: ## install what this machine lacks (Debian packages, Rust tools)
 	@tools/setup
