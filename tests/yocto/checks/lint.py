@@ -7,6 +7,8 @@ import sys
 
 import yaml
 
+from report import Skip
+
 # Rules that do not fit, each with its reason.
 SUPPRESSED = (
     "oelint.bbclass.underscores",  # a dash is usual, and oe-core's; the class exports no functions
@@ -72,8 +74,6 @@ def _command(root, targets, line):
 
 def actionlint(root):
     """actionlint, which no registry has without a download from elsewhere."""
-    from report import Skip
-
     if shutil.which("actionlint") is None:
         raise Skip("there is no actionlint on this machine")
     done = subprocess.run(["actionlint"], cwd=root, capture_output=True, text=True, check=False)

@@ -77,7 +77,7 @@ def appends(root):
     """Every append parses on a stand-in for its recipe; without our feature it changes nothing."""
     problems = []
     for path in sorted([*root.glob("dynamic-layers/*/recipes-*/*/*.bbappend"), *root.glob("meta-micrun/recipes-*/*/*.bbappend")]):
-        stand_in = Path(bitbake._STUBS.name) / path.name.replace("_%.bbappend", "_1.bb")
+        stand_in = Path(bitbake.STUBS.name) / path.name.replace("_%.bbappend", "_1.bb")
         stand_in.write_text('LICENSE = "MIT"\nSRC_URI = ""\nCRUN_AS_RUNC = "true"\n')
         plain = bitbake.recipe(root, stand_in, DISTRO_FEATURES="systemd")[""]
         without = bitbake.recipe(root, stand_in, [path], DISTRO_FEATURES="systemd")[""]
