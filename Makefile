@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
-.PHONY: help setup tools build firmware demo test kernel image qemu test-qemu test-driver yocto yocto-static lint fmt bench dist install clean
+.PHONY: help setup tools build firmware demo test kernel image qemu test-qemu test-driver yocto yocto-static yocto-source lint fmt bench dist install clean
 
 export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
 # CI builds what Cargo.lock says; a developer's change of Cargo.toml may update it.
@@ -19,7 +19,7 @@ PREFIX ?= /usr/local
 help: ## list the targets
 	@bold= off=; [[ ! -t 1 ]] || { bold=$$'\e[1m' off=$$'\e[0m'; }; \
 	sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | \
-	    while IFS=$$'\t' read -r name text; do printf '%s%-12s%s%s\n' "$$bold" "$$name" "$$off" "$$text"; done
+	    while IFS=$$'\t' read -r name text; do printf '%s%-13s%s%s\n' "$$bold" "$$name" "$$off" "$$text"; done
 
 setup: ## install what this machine lacks (Debian packages, Rust tools)
 	@tools/setup
@@ -65,6 +65,9 @@ yocto: ## build the Yocto image with Debian's binaries, boot it, run the smoke s
 
 yocto-static: ## check the Yocto layers without oe-core: parse, pins, kas files, lint
 	@tests/yocto/static
+
+yocto-source: ## build the Yocto image from source and test it in QEMU (hours, 50 GB, not as root)
+	@tests/yocto/from-source
 
 lint: setup ## formatting, clippy, licences, unused dependencies, spelling, scripts
 	@cargo fmt --all --check

@@ -4,6 +4,8 @@ engine, no daemon, no network and no root."
 
 require recipes-containers/micrun/micrun.inc
 
-CVE_PRODUCT = "micrun:micrun-image-builder"
+# With zstd and zlib in it.
+LICENSE = "Apache-2.0 & BSD-3-Clause & MIT & Zlib"
+CVE_PRODUCT = "micrun:micrun-image-builder facebook:zstandard"
 
 BBCLASSEXTEND = "native nativesdk"

@@ -46,10 +46,10 @@ _LOGGER = logging.getLogger("BitBake")
 _LOGGER.propagate = False
 _LOGGER.addHandler(_LOG)
 
-_STUBS = tempfile.TemporaryDirectory(prefix="micrun-yocto-")
-(Path(_STUBS.name) / "classes").mkdir()
+STUBS = tempfile.TemporaryDirectory(prefix="micrun-yocto-")
+(Path(STUBS.name) / "classes").mkdir()
 for _name in OE_CORE_CLASSES:
-    (Path(_STUBS.name) / "classes" / f"{_name}.bbclass").touch()
+    (Path(STUBS.name) / "classes" / f"{_name}.bbclass").touch()
 
 
 class BadMetadata(Exception):
@@ -61,7 +61,7 @@ def datastore(root, **variables):
     data = bb.data.init()
     for key, value in variables.items():
         data.setVar(key, value)
-    data.setVar("BBPATH", f"{root}:{root}/meta-micrun:{_STUBS.name}")
+    data.setVar("BBPATH", f"{root}:{root}/meta-micrun:{STUBS.name}")
     data.setVar("__bbclasstype", "recipe")
     _handle(Path(__file__).with_name("base.conf"), data, True)
     bb.parse.siggen = bb.siggen.init(data)

@@ -16,6 +16,7 @@ import bitbake
 # What users put on the command line. The lock file comes along by itself.
 COMBINATIONS = (
     "kas/qemu-arm64.yml",
+    "kas/qemu-arm64-prebuilt.yml",
     "kas/qemu-arm64.yml:kas/debug.yml",
     "kas/qemu-arm64.yml:kas/testimage.yml",
     "kas/qemu-arm64.yml:kas/readonly-rootfs.yml",
@@ -53,16 +54,17 @@ def _resolve(root, combination):
             yield done.stderr.strip()
             return
         config = yaml.safe_load(done.stdout)
+        lock = root / combination.split(":")[0].replace(".yml", ".lock.yml")
+        pinned = yaml.safe_load(lock.read_text())["overrides"]["repos"]
         for name, repo in config["repos"].items():
             if repo.get("url") and not repo.get("commit"):
-                pinned = yaml.safe_load((root / "kas/qemu-arm64.lock.yml").read_text())["overrides"]["repos"]
                 if not pinned.get(name, {}).get("commit"):
                     yield f"the repository {name} is not pinned"
             if not repo.get("url"):
                 for layer, state in (repo.get("layers") or {}).items():
                     if state != "disabled" and not (root / layer / "conf/layer.conf").is_file():
                         yield f"there is no layer {layer} in this repository"
-        if not (root / f"meta-micrun/conf/distro/{config['distro']}.conf").is_file():
+        if not list(root.glob(f"meta-*/conf/distro/{config['distro']}.conf")):
             yield f"there is no distro {config['distro']}"
         targets = config.get("target") or []
         for target in [targets] if isinstance(targets, str) else targets:

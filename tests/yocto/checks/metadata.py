@@ -12,12 +12,14 @@ from bitbake import bb
 
 RELEASE = "wrynose"
 LAYERS = (".", "meta-micrun")
+# Its recipes want files that only its own lane has.
+PREBUILT = "meta-micrun-prebuilt"
 
 
 def layers(root):
     """Every layer.conf parses, names its release and its dependencies, and its patterns match its own recipes alone."""
     problems = []
-    for name in LAYERS:
+    for name in (*LAYERS, PREBUILT):
         path = (root / name).resolve()
         data = bitbake.layer(root, path)
         collection = data.getVar("BBFILE_COLLECTIONS").split()[-1]
@@ -27,7 +29,7 @@ def layers(root):
             problems.append(f"{name}/conf/layer.conf: LAYERDEPENDS_{collection} does not name core")
         pattern = re.compile(data.getVar(f"BBFILE_PATTERN_{collection}"))
         globs = data.getVar("BBFILES").split()
-        found = [file for file in recipes(root) if any(fnmatch.fnmatch(str(file), glob) for glob in globs)]
+        found = [file for file in path.glob("recipes-*/*/*.bb") if any(fnmatch.fnmatch(str(file), glob) for glob in globs)]
         if not found:
             problems.append(f"{name}/conf/layer.conf: BBFILES finds no recipe")
         problems += [f"{name}/conf/layer.conf: BBFILE_PATTERN does not match {file}" for file in found if not pattern.match(str(file))]
@@ -75,7 +77,7 @@ def appends(root):
     """Every append parses on a stand-in for its recipe; without our feature it changes nothing."""
     problems = []
     for path in sorted([*root.glob("dynamic-layers/*/recipes-*/*/*.bbappend"), *root.glob("meta-micrun/recipes-*/*/*.bbappend")]):
-        stand_in = Path(bitbake._STUBS.name) / path.name.replace("_%.bbappend", "_1.bb")
+        stand_in = Path(bitbake.STUBS.name) / path.name.replace("_%.bbappend", "_1.bb")
         stand_in.write_text('LICENSE = "MIT"\nSRC_URI = ""\nCRUN_AS_RUNC = "true"\n')
         plain = bitbake.recipe(root, stand_in, DISTRO_FEATURES="systemd")[""]
         without = bitbake.recipe(root, stand_in, [path], DISTRO_FEATURES="systemd")[""]

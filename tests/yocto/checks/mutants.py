@@ -9,7 +9,7 @@ from pathlib import Path
 from report import Skip
 
 # What a mutant may change is copied, the sources are linked.
-COPIED = "classes conf dynamic-layers meta-micrun recipes-containers recipes-kernel tools kas Cargo.lock Cargo.toml Kconfig".split()
+COPIED = "classes conf dynamic-layers meta-micrun meta-micrun-prebuilt recipes-containers recipes-kernel tools kas Cargo.lock Cargo.toml Kconfig".split()
 LINKED = "LICENSE drivers etc micrun micrun-image-builder".split()
 
 CRATES = "recipes-containers/micrun/micrun-crates.inc"
