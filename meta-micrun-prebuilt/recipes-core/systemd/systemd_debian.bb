@@ -9,8 +9,8 @@ inherit debian-binary
 RPROVIDES:${PN} = "udev"
 RDEPENDS:${PN} = "dbus kmod util-linux systemd-conf"
 
-# The presets that Debian's maintainer scripts would apply are applied when the image is made.
+# Empty: made on first boot. The others are links to what this image does not have.
 do_install:append() {
-    install -d ${D}/usr/lib/systemd/system-preset
     : >${D}${sysconfdir}/machine-id
+    rm -r ${D}${sysconfdir}/modules-load.d ${D}${sysconfdir}/profile.d
 }

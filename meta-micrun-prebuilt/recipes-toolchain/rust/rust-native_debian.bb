@@ -8,8 +8,9 @@ PROVIDES += "cargo-native"
 
 inherit native debian-binary
 
+FILESEXTRAPATHS:prepend := "${THISDIR}/files:"
 # The target's standard library as well.
-SRC_URI += "${@debian_uris_of(d, 'libstd-rust-web-dev', '${DEBIAN_TARGET}')}"
+SRC_URI += "file://wrapper ${@debian_uris_of(d, 'libstd-rust-web-dev', '${DEBIAN_TARGET}')}"
 DEBIAN_TARGET = "arm64"
 
 def debian_uris_of(d, packages, architectures):
@@ -20,17 +21,11 @@ def debian_uris_of(d, packages, architectures):
 
 PV = "1.96.0"
 
-# The machine may lack the compiler's libraries; they come along.
 do_install() {
-    install -d ${D}${libdir} ${D}${bindir}
+    install -d ${D}${libdir}
     cp -dR --preserve=mode,timestamps,links ${UNPACKDIR}/debian/usr/lib/. ${D}${libdir}/
     for program in rustc cargo; do
-        install -m 0755 ${UNPACKDIR}/debian/usr/bin/$program ${D}${bindir}/$program.debian
-        cat >${D}${bindir}/$program <<WRAPPER
-#!/bin/sh
-here=\$(dirname "\$(readlink -f "\$0")")
-LD_LIBRARY_PATH=\$here/../lib/x86_64-linux-gnu exec "\$here/$program.debian" "\$@"
-WRAPPER
-        chmod 0755 ${D}${bindir}/$program
+        install -D -m 0755 ${UNPACKDIR}/debian/usr/bin/$program ${D}${bindir}/$program.debian
+        install -m 0755 ${UNPACKDIR}/wrapper ${D}${bindir}/$program
     done
 }
