@@ -4,7 +4,7 @@
 # bitbake refuses to run as root.
 readonly BUILD_USER=micrun-build
 readonly HOST_PACKAGES=(
-    apt-utils chrpath cpio diffstat gawk git kmod locales lz4 patch perl pkg-config pseudo python3-pexpect
+    apt-utils chrpath cpio diffstat gawk git kmod libdw-dev locales lz4 patch perl pkg-config pseudo python3-pexpect
     python3-venv rpcsvc-proto systemd wget zstd bzip2 file g++
     ipxe-qemu # runqemu's network card wants its ROM
 )
