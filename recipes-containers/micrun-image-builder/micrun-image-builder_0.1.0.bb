@@ -5,7 +5,7 @@ engine, no daemon, no network and no root."
 require recipes-containers/micrun/micrun.inc
 
 # With zstd and zlib in it.
-LICENSE = "Apache-2.0 & BSD-3-Clause & MIT & Zlib"
+LICENSE:append = " & BSD-3-Clause & Zlib"
 CVE_PRODUCT = "micrun:micrun-image-builder facebook:zstandard"
 
 BBCLASSEXTEND = "native nativesdk"

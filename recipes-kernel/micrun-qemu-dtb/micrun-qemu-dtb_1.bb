@@ -8,8 +8,10 @@ LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/Apache-2.0;md5=89aea4e17d99a7ca
 # The QEMU that runqemu starts.
 DEPENDS = "dtc-native qemu-system-native"
 
-FILESEXTRAPATHS:prepend := "${THISDIR}/files:"
-SRC_URI = "file://spare-core.dtso"
+# The overlay of the system that tests/qemu assembles. The property `cpus` is added here: the number of a core's node is
+# known only once QEMU has written its tree.
+FILESEXTRAPATHS:prepend := "${THISDIR}/../../tests/qemu:"
+SRC_URI = "file://rtos.dtso"
 S = "${UNPACKDIR}"
 
 inherit nopackages deploy micrun-spare-core
@@ -24,8 +26,8 @@ do_compile() {
     # Without the seeds for the kernel's randomness: the same tree every time. virtio-rng gives better ones.
     ${QB_SYSTEM_NAME} ${QB_MACHINE} ${QB_CPU} ${QB_SMP} ${QB_MEM} -nodefaults -no-user-config -display none \
         -machine dtb-randomness=off,dumpdtb=${B}/machine.dtb
-    dtc -q -@ -I dts -O dtb -o ${B}/spare-core.dtbo ${S}/spare-core.dtso
-    fdtoverlay -i ${B}/machine.dtb -o ${B}/${QB_DTB} ${B}/spare-core.dtbo
+    dtc -q -@ -I dts -O dtb -o ${B}/rtos.dtbo ${S}/rtos.dtso
+    fdtoverlay -i ${B}/machine.dtb -o ${B}/${QB_DTB} ${B}/rtos.dtbo
     fdtput -t x ${B}/${QB_DTB} /rtos cpus $(fdtget -t x ${B}/machine.dtb /cpus/cpu@3 phandle)
 }
 
