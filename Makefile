@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
-.PHONY: help setup tools build firmware demo demo-host test conformance kernel image qemu test-qemu test-driver lint fmt bench bench-qemu dist install clean
+.PHONY: help setup tools build firmware demo demo-host test conformance kernel image qemu test-qemu test-driver matrix yocto yocto-static yocto-source lint fmt bench bench-qemu dist install clean
 
 export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
 # CI builds what Cargo.lock says; a developer's change of Cargo.toml may update it.
@@ -19,7 +19,7 @@ PREFIX ?= /usr/local
 help: ## list the targets
 	@bold= off=; [[ ! -t 1 ]] || { bold=$$'\e[1m' off=$$'\e[0m'; }; \
 	sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | \
-	    while IFS=$$'\t' read -r name text; do printf '%s%-12s%s%s\n' "$$bold" "$$name" "$$off" "$$text"; done
+	    while IFS=$$'\t' read -r name text; do printf '%s%-13s%s%s\n' "$$bold" "$$name" "$$off" "$$text"; done
 
 setup: ## install what this machine lacks (Debian packages, Rust tools)
 	@tools/setup
@@ -42,9 +42,13 @@ demo-host: build firmware ## the short one, on this machine: pack a firmware, ru
 
 test: setup lint build firmware image ## lint, then every test: crates, end to end, firmware, driver, the aarch64 system
 	@cargo test $(CARGO_FLAGS) --workspace --doc --quiet
+	@tests/yocto/static
 	@cargo nextest run $(CARGO_FLAGS) --workspace
 	@$(MAKE) --no-print-directory -C tests/firmware check
 	@$(MAKE) --no-print-directory test-driver test-qemu
+
+matrix: build firmware ## the end-to-end tests against every containerd that Debian's suites have
+	@tests/host/containerds
 
 conformance: build firmware ## every rule of the shim contract on containerd's own shim and on ours, as a table
 	@target/debug/shim-conformance
@@ -66,6 +70,15 @@ test-qemu: image ## boot the aarch64 system once and run the smoke suite in it
 test-driver: kernel ## test mica_rproc: its binding, and its cases in two emulated machines, at EL1 and with the EL2 monitor
 	@drivers/mica_rproc/test/binding
 	@drivers/mica_rproc/test/run
+
+yocto: ## build the Yocto image with Debian's binaries, boot it, run the smoke suite in it
+	@tests/yocto/prebuilt
+
+yocto-static: ## check the Yocto layers without oe-core: parse, pins, kas files, lint
+	@tests/yocto/static
+
+yocto-source: ## build the Yocto image from source and test it in QEMU (hours, 50 GB, not as root)
+	@tests/yocto/from-source
 
 lint: setup ## formatting, clippy, licences, unused dependencies, spelling, scripts
 	@cargo fmt --all --check

@@ -1,0 +1,18 @@
+SUMMARY = "Containers and RTOS firmware, for QEMU and boards"
+DESCRIPTION = "systemd, containerd with crun, the shim, micad, and the demo firmware, imported on first boot. On the machine \
+qemuarm64 a core is kept for an RTOS."
+LICENSE = "MIT"
+
+inherit core-image micrun-spare-core
+
+IMAGE_INSTALL = " \
+    packagegroup-core-boot \
+    packagegroup-micrun \
+    packagegroup-micrun-demo \
+    ${@bb.utils.contains('DISTRO_FEATURES', 'ptest', 'micrun-ptest', '', d)} \
+    ${CORE_IMAGE_EXTRA_INSTALL} \
+"
+
+# KiB for containers and their images.
+IMAGE_ROOTFS_EXTRA_SPACE = "524288"
+IMAGE_OVERHEAD_FACTOR = "1.1"

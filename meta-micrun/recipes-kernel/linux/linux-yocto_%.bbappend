@@ -1,0 +1,2 @@
+# Without the distribution's feature nothing of the recipe changes, its signatures neither.
+require ${@bb.utils.contains('DISTRO_FEATURES', 'micrun', 'linux-yocto-micrun.inc', '', d)}

@@ -1,0 +1,48 @@
+SUMMARY = "mica daemon and the mica command"
+DESCRIPTION = "Loads, starts, stops and watches RTOS firmware: on a core that Linux gave up, by remoteproc, or in a QEMU \
+process of its own. The protocol is that of openEuler's micad."
+
+require recipes-containers/micrun/micrun.inc
+inherit systemd update-rc.d
+
+CVE_PRODUCT = "micrun:micad"
+
+FILESEXTRAPATHS:prepend := "${THISDIR}/files:"
+SRC_URI += "file://micad.init file://micad-modules.conf"
+
+# What runs firmware without a remote processor. Cortex-M needs the second.
+PACKAGECONFIG ??= "qemu"
+PACKAGECONFIG[qemu] = ",,,,qemu-system-aarch64 qemu-system-arm"
+
+# Where micad puts firmware for the kernel, on systems whose /lib/firmware is read-only.
+MICAD_FIRMWARE_DIR ?= ""
+
+SYSTEMD_SERVICE:${PN} = "micad.service"
+INITSCRIPT_NAME = "micad"
+# Before containerd (90), after the kernel's modules.
+INITSCRIPT_PARAMS = "defaults 80 20"
+
+do_install:append() {
+    install -D -m 0644 -t ${D}${sysconfdir}/mica ${S}/etc/mica/micad.conf
+    if [ -n "${MICAD_FIRMWARE_DIR}" ]; then
+        echo "FirmwareDir = ${MICAD_FIRMWARE_DIR}" >> ${D}${sysconfdir}/mica/micad.conf
+    fi
+    if ${@bb.utils.contains('DISTRO_FEATURES', 'systemd', 'true', 'false', d)}; then
+        install -D -m 0644 -t ${D}${systemd_system_unitdir} ${S}/micrun/micad/systemd/micad.service
+        install -D -m 0644 ${UNPACKDIR}/micad-modules.conf ${D}${systemd_system_unitdir}/micad.service.d/modules.conf
+    fi
+    if ${@bb.utils.contains('DISTRO_FEATURES', 'sysvinit', 'true', 'false', d)}; then
+        install -D -m 0755 ${UNPACKDIR}/micad.init ${D}${sysconfdir}/init.d/micad
+    fi
+}
+
+FILES:${PN} += "${systemd_system_unitdir}"
+CONFFILES:${PN} = "${sysconfdir}/mica/micad.conf"
+# Firmware's terminals, for the baremetal pedestal.
+RRECOMMENDS:${PN} += " \
+    kernel-module-rpmsg-char \
+    kernel-module-rpmsg-ctrl \
+    kernel-module-rpmsg-ns \
+    kernel-module-rpmsg-tty \
+    kernel-module-virtio-rpmsg-bus \
+"

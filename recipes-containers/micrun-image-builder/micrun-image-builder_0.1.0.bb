@@ -1,0 +1,11 @@
+SUMMARY = "Packs RTOS firmware into OCI images"
+DESCRIPTION = "Makes an OCI image of a firmware ELF, reproducibly, and shows what an image will do. It needs no container \
+engine, no daemon, no network and no root."
+
+require recipes-containers/micrun/micrun.inc
+
+# With zstd and zlib in it.
+LICENSE:append = " & BSD-3-Clause & Zlib"
+CVE_PRODUCT = "micrun:micrun-image-builder facebook:zstandard"
+
+BBCLASSEXTEND = "native nativesdk"

@@ -1,0 +1,39 @@
+SUMMARY = "containerd shim that runs RTOS firmware"
+DESCRIPTION = "containerd's runtime io.containerd.mica.v2: the firmware's console is the container's stdio, its end is \
+the container's exit. It talks to the mica daemon; ordinary containers of the same pod run on crun."
+
+require recipes-containers/micrun/micrun.inc
+inherit ptest
+
+CARGO_PACKAGE = "containerd-shim-mica-v2"
+CVE_PRODUCT = "micrun:micrun"
+
+SRC_URI += "file://tests/qemu/ptest;subdir=${BP}"
+
+do_install:append() {
+    install -D -m 0644 -t ${D}${sysconfdir}/containerd ${S}/etc/containerd/config.toml
+}
+
+do_install_ptest() {
+    install -D -m 0755 -t ${D}${PTEST_PATH} ${S}/tests/qemu/ptest/run-ptest
+    install -D -m 0644 -t ${D}${PTEST_PATH} ${S}/tests/qemu/ptest/lib.sh
+    install -D -m 0644 -t ${D}${PTEST_PATH}/cases ${S}/tests/qemu/ptest/cases/*.sh
+}
+
+# By itself, for distributions that configure containerd themselves: /etc/containerd/config.toml is one file for all.
+PACKAGE_BEFORE_PN = "${PN}-containerd-config"
+SUMMARY:${PN}-containerd-config = "containerd's configuration for micrun"
+FILES:${PN}-containerd-config = "${sysconfdir}/containerd"
+CONFFILES:${PN}-containerd-config = "${sysconfdir}/containerd/config.toml"
+
+RDEPENDS:${PN} = "micad"
+RRECOMMENDS:${PN} = "kernel-module-overlay kernel-module-erofs"
+RDEPENDS:${PN}-ptest += " \
+    ${MICRUN_CONTAINER_ENGINE} \
+    micrun-containerd-config \
+    micrun-demo-firmware \
+    micrun-freertos-demo \
+    micrun-freertos-spare-core \
+    micrun-hello \
+    micrun-image-builder \
+"

@@ -1,0 +1,31 @@
+SUMMARY = "RTOS firmware as containers"
+DESCRIPTION = "What a system needs to run firmware beside ordinary containers, and the demo."
+LICENSE = "MIT"
+
+# The kernel's modules are the machine's.
+PACKAGE_ARCH = "${MACHINE_ARCH}"
+
+inherit packagegroup
+
+PACKAGES = "${PN} ${PN}-demo"
+
+RDEPENDS:${PN} = " \
+    ${MICRUN_CONTAINER_ENGINE} \
+    micad \
+    micrun \
+    micrun-containerd-config \
+"
+RRECOMMENDS:${PN}:aarch64 = "mica-rproc"
+
+SUMMARY:${PN}-demo = "Demo firmware for micrun, imported on first boot"
+RDEPENDS:${PN}-demo = " \
+    ${PN} \
+    micrun-image-builder \
+    micrun-preload \
+"
+RDEPENDS:${PN}-demo:append:aarch64 = " \
+    micrun-demo-firmware \
+    micrun-freertos-demo \
+    micrun-freertos-spare-core \
+    micrun-hello \
+"

@@ -1,0 +1,37 @@
+SUMMARY = "Device tree of QEMU's machine with a core for an RTOS"
+DESCRIPTION = "The tree that QEMU makes for the options of micrun-spare-core.bbclass, with the remote processor and its \
+memory in it. runqemu hands it to the machine."
+SECTION = "kernel"
+LICENSE = "Apache-2.0"
+LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/Apache-2.0;md5=89aea4e17d99a7cacdbeed46a0096b10"
+
+# The QEMU that runqemu starts.
+DEPENDS = "dtc-native qemu-system-native"
+
+# The overlay of the system that tests/qemu assembles. The property `cpus` is added here: the number of a core's node is
+# known only once QEMU has written its tree.
+FILESEXTRAPATHS:prepend := "${THISDIR}/../../tests/qemu:"
+SRC_URI = "file://rtos.dtso"
+S = "${UNPACKDIR}"
+
+inherit nopackages deploy micrun-spare-core
+
+COMPATIBLE_MACHINE = "^qemuarm64$"
+PACKAGE_ARCH = "${MACHINE_ARCH}"
+
+do_configure[noexec] = "1"
+do_install[noexec] = "1"
+
+do_compile() {
+    # Without the seeds for the kernel's randomness: the same tree every time. virtio-rng gives better ones.
+    ${QB_SYSTEM_NAME} ${QB_MACHINE} ${QB_CPU} ${QB_SMP} ${QB_MEM} -nodefaults -no-user-config -display none \
+        -machine dtb-randomness=off,dumpdtb=${B}/machine.dtb
+    dtc -q -@ -I dts -O dtb -o ${B}/rtos.dtbo ${S}/rtos.dtso
+    fdtoverlay -i ${B}/machine.dtb -o ${B}/${QB_DTB} ${B}/rtos.dtbo
+    fdtput -t x ${B}/${QB_DTB} /rtos cpus $(fdtget -t x ${B}/machine.dtb /cpus/cpu@3 phandle)
+}
+
+do_deploy() {
+    install -m 0644 -t ${DEPLOYDIR} ${B}/${QB_DTB}
+}
+addtask deploy after do_compile before do_build

@@ -1,0 +1,80 @@
+"""Linters: the recipes by oelint-adv, the workflows by what they run."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import yaml
+
+from report import Skip
+
+# Rules that do not fit, each with its reason.
+SUPPRESSED = (
+    "oelint.bbclass.underscores",  # a dash is usual, and oe-core's; the class exports no functions
+    "oelint.file.underscores",  # packagegroups and images have no version
+    "oelint.task.noanonpython",  # a recipe that lacks the firmware's name is skipped with a sentence
+    "oelint.var.bbclassextend",  # target packages
+    "oelint.var.filesoverride",  # nothing of the default belongs into these packages
+    "oelint.var.inherit.inherit_defer",
+    "oelint.var.licenseremotefile",  # the text of the licence is the common one
+    "oelint.var.mandatoryvar.HOMEPAGE",  # the project has none yet
+    "oelint.var.mandatoryvar.SRC_URI",  # images of firmware have no source of their own
+    "oelint.var.order",  # sentences in the order in which one understands them
+    "oelint.var.suggestedvar",
+    "oelint.vars.descriptiontoobrief",
+    "oelint.vars.fileextrapaths",  # the layer and its source are one repository
+    "oelint.vars.inconspaces",  # as oe-core's own generator of crate lists writes them
+    "oelint.vars.layerconf",  # MICRUN_CONTAINER_ENGINE depends on the layers alone
+    "oelint.vars.mispell",  # variables of meta-virtualization and of qemuboot
+    "oelint.vars.multilineident",
+    "oelint.vars.noncoreoverride",  # an append changes nothing without the distro's feature: metadata.appends checks it
+    "oelint.vars.notneededspace",
+    "oelint.vars.outofcontext",
+    "oelint.vars.srcurifile",  # the layer and its source are one repository
+)
+
+
+def oelint(root):
+    """oelint-adv has nothing to say about recipes, classes and configuration."""
+    files = [
+        *root.glob("classes/*.bbclass"),
+        *root.glob("conf/*.conf"),
+        *root.glob("dynamic-layers/*/recipes-*/*/*.bbappend"),
+        *root.glob("meta-micrun/conf/**/*.conf"),
+        *root.glob("meta-micrun/recipes-*/*/*.bb*"),
+        *root.glob("recipes-*/*/*.bb"),
+    ]
+    command = [sys.executable, "-m", "oelint_adv", "--quiet", "--relpaths", "--jobs=2", "--release=wrynose", "--exit-zero"]
+    command += [f"--suppress={rule}" for rule in SUPPRESSED]
+    done = subprocess.run([*command, *map(str, files)], cwd=root, capture_output=True, text=True, check=False)
+    found = [line for line in done.stderr.splitlines() if re.match(r"[^\s:]+:\d+:(error|warning|info):", line)]
+    return found or ([] if done.returncode == 0 else [done.stderr.strip()])
+
+
+def workflows(root):
+    """Every command of the hosted workflows is a target of the Makefile, apart from what installs make."""
+    targets = set(re.findall(r"^([a-z-]+):", (root / "Makefile").read_text(), re.MULTILINE))
+    problems = []
+    files = sorted(root.glob(".github/workflows/*.yml"))
+    for path in files:
+        for name, job in yaml.safe_load(path.read_text())["jobs"].items():
+            for line in "\n".join(step.get("run", "") for step in job["steps"]).splitlines():
+                problems += [f"{path.name}: job {name}: {problem}" for problem in _command(root, targets, line.strip())]
+    return problems if files else ["there are no workflows"]
+
+
+def _command(root, targets, line):
+    if line.startswith("make "):
+        yield from (f"make has no target {word}" for word in line.split()[1:] if "=" not in word and word not in targets)
+    # A bare machine has no make.
+    elif line and not line.startswith("apt-get "):
+        yield f"runs something of its own: {line}"
+
+
+def actionlint(root):
+    """actionlint, which no registry has without a download from elsewhere."""
+    if shutil.which("actionlint") is None:
+        raise Skip("there is no actionlint on this machine")
+    done = subprocess.run(["actionlint"], cwd=root, capture_output=True, text=True, check=False)
+    return done.stdout.splitlines() if done.returncode else []

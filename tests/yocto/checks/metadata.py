@@ -1,0 +1,151 @@
+"""Checks of the layers' metadata, each by its root directory."""
+
+import fnmatch
+import hashlib
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import bitbake
+from bitbake import bb
+
+RELEASE = "wrynose"
+LAYERS = (".", "meta-micrun")
+# Its recipes want files that only its own lane has.
+PREBUILT = "meta-micrun-prebuilt"
+
+
+def layers(root):
+    """Every layer.conf parses, names its release and its dependencies, and its patterns match its own recipes alone."""
+    problems = []
+    for name in (*LAYERS, PREBUILT):
+        path = (root / name).resolve()
+        data = bitbake.layer(root, path)
+        collection = data.getVar("BBFILE_COLLECTIONS").split()[-1]
+        if RELEASE not in (data.getVar(f"LAYERSERIES_COMPAT_{collection}") or "").split():
+            problems.append(f"{name}/conf/layer.conf: LAYERSERIES_COMPAT_{collection} does not name {RELEASE}")
+        if "core" not in (data.getVar(f"LAYERDEPENDS_{collection}") or "").split():
+            problems.append(f"{name}/conf/layer.conf: LAYERDEPENDS_{collection} does not name core")
+        pattern = re.compile(data.getVar(f"BBFILE_PATTERN_{collection}"))
+        globs = data.getVar("BBFILES").split()
+        found = [file for file in path.glob("recipes-*/*/*.bb") if any(fnmatch.fnmatch(str(file), glob) for glob in globs)]
+        if not found:
+            problems.append(f"{name}/conf/layer.conf: BBFILES finds no recipe")
+        problems += [f"{name}/conf/layer.conf: BBFILE_PATTERN does not match {file}" for file in found if not pattern.match(str(file))]
+    return problems
+
+
+def recipes(root):
+    """Every recipe of both layers."""
+    return sorted((root / name).resolve() / file for name in LAYERS for file in root.glob(f"{name}/recipes-*/*/*.bb"))
+
+
+def parsed(root):
+    """Pairs of a recipe's path and its datastore."""
+    for path in recipes(root):
+        yield path.relative_to(root), bitbake.recipe(root, path)[""]
+
+
+def distribution(root):
+    """The distro's configuration parses, and no recipe has the name of one of its overrides."""
+    path = root / "meta-micrun/conf/distro/micrun.conf"
+    data = bitbake.configuration(root, path)
+    overrides = (data.getVar("DISTROOVERRIDES") or data.getVar("DISTRO")).split(":")
+    names = {recipe.name.split("_")[0].removesuffix(".bb") for recipe in recipes(root)}
+    problems = [f"{path}: the override {name} is a recipe's name: RDEPENDS:{name} would lose its package" for name in names.intersection(overrides)]
+    if data.getVar("DISTRO_VERSION") != version(root):
+        problems.append(f"{path}: DISTRO_VERSION is {data.getVar('DISTRO_VERSION')}, Cargo.toml says {version(root)}")
+    return problems
+
+
+def version(root):
+    """The version of the Cargo workspace."""
+    return tomllib.loads((root / "Cargo.toml").read_text())["workspace"]["package"]["version"]
+
+
+def every_recipe(root):
+    """Every recipe parses; versions, licences, sources and functions are in order."""
+    problems = []
+    for path, data in parsed(root):
+        said = [*_identity(root, path, data), *_sources(data), *_licences(root, data), *_functions(data)]
+        problems += [f"{path}: {problem}" for problem in said]
+    return problems
+
+
+def appends(root):
+    """Every append parses on a stand-in for its recipe; without our feature it changes nothing."""
+    problems = []
+    for path in sorted([*root.glob("dynamic-layers/*/recipes-*/*/*.bbappend"), *root.glob("meta-micrun/recipes-*/*/*.bbappend")]):
+        stand_in = Path(bitbake.STUBS.name) / path.name.replace("_%.bbappend", "_1.bb")
+        stand_in.write_text('LICENSE = "MIT"\nSRC_URI = ""\nCRUN_AS_RUNC = "true"\n')
+        plain = bitbake.recipe(root, stand_in, DISTRO_FEATURES="systemd")[""]
+        without = bitbake.recipe(root, stand_in, [path], DISTRO_FEATURES="systemd")[""]
+        with_feature = bitbake.recipe(root, stand_in, [path])[""]
+        said = [*_sources(with_feature), *_functions(with_feature)]
+        said += [f"changes {key} without the feature micrun" for key in _differences(plain, without)]
+        problems += [f"{path.relative_to(root)}: {problem}" for problem in said]
+    return problems
+
+
+# Not part of any signature.
+_IGNORED = {"BBINCLUDED", "FILESEXTRAPATHS"}
+
+
+def _differences(before, after):
+    keys = {key for key in {*before.keys(), *after.keys()} if not key.startswith("__") and key not in _IGNORED}
+    return sorted(key for key in keys if before.getVar(key, False) != after.getVar(key, False))
+
+
+def _identity(root, path, data):
+    for key in ("SUMMARY", "DESCRIPTION", "LICENSE"):
+        if not data.getVar(key):
+            yield f"{key} is not set"
+    # Recipes of the workspace and the driver carry its version.
+    if "_0." in path.name and data.getVar("PV") != version(root):
+        yield f"the file's version is {data.getVar('PV')}, Cargo.toml says {version(root)}"
+
+
+def _sources(data):
+    """Local files are there, everything else has a SHA-256."""
+    for uri in (data.getVar("SRC_URI") or "").split():
+        if uri.startswith("file://"):
+            name = uri.removeprefix("file://").split(";")[0]
+            if not bb.utils.which(data.getVar("FILESPATH"), name):
+                yield f"{uri} is not there"
+            continue
+        fetched = bb.fetch2.FetchData(uri, data)
+        if not getattr(fetched, "sha256_expected", None):
+            yield f"{uri} has no SHA-256"
+
+
+def _licences(root, data):
+    """Checksums of licence files in this repository."""
+    for entry in (data.getVar("LIC_FILES_CHKSUM") or "").split():
+        name, _, parameters = entry.removeprefix("file://").partition(";")
+        if name.startswith("/"):
+            continue  # oe-core's, or a crate's
+        places = [root / name, *(root / uri.removeprefix("file://").split(";")[0] / name for uri in data.getVar("SRC_URI").split())]
+        file = next((place for place in places if place.is_file()), None)
+        if file is None:
+            yield f"LIC_FILES_CHKSUM: there is no {name}"
+        elif f"md5={hashlib.md5(file.read_bytes()).hexdigest()}" not in parameters.split(";"):
+            yield f"LIC_FILES_CHKSUM: {name} has another checksum"
+
+
+def _functions(data):
+    """Shell functions are shell, Python functions compile."""
+    for name in sorted(data.keys()):
+        # Anonymous ones have run.
+        if not data.getVarFlag(name, "func", False) or name.startswith("__anon"):
+            continue
+        body = data.getVar(name)
+        if data.getVarFlag(name, "python", False):
+            try:
+                compile(f"def {name.replace('-', '_').replace(':', '_')}(d):\n{body or ' pass'}\n", name, "exec")
+            except SyntaxError as error:
+                yield f"{name}: no Python: {error}"
+        else:
+            checked = subprocess.run(["sh", "-n"], input=body or "", text=True, capture_output=True, check=False)
+            if checked.returncode:
+                yield f"{name}: no shell: {checked.stderr.strip()}"

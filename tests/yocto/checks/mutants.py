@@ -1,0 +1,63 @@
+"""Shows that the checks can fail: each mutant of the layers has one mistake, and is to be rejected for it."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from report import Skip
+
+# What a mutant may change is copied, the sources are linked.
+COPIED = "classes conf dynamic-layers meta-micrun meta-micrun-prebuilt recipes-containers recipes-kernel tools kas Cargo.lock Cargo.toml Kconfig".split()
+LINKED = "LICENSE drivers etc micrun micrun-image-builder".split()
+
+CRATES = "recipes-containers/micrun/micrun-crates.inc"
+PRELOAD = "recipes-containers/micrun-preload/micrun-preload_0.1.0.bb"
+IMAGE_CLASS = "classes/micrun-image.bbclass"
+
+# Name, file, what is replaced by what, the check that has to reject it, and a word of its reason.
+MUTANTS = (
+    ("syntax", PRELOAD, 'SECTION = "containers"', 'SECTION "containers"', "recipes", "ParseError"),
+    ("unknown class", PRELOAD, "inherit allarch", "inherit allarchs", "recipes", "Could not inherit"),
+    ("missing file", PRELOAD, "file://micrun-preload.init", "file://micrun-preload.rc", "recipes", "is not there"),
+    ("broken shell", PRELOAD, "    fi\n}", "}", "recipes", "no shell"),
+    ("broken Python", IMAGE_CLASS, 'if not d.getVar("MICRUN_FIRMWARE"):', "if not d.getVar(:", "recipes", "SyntaxError"),
+    ("wrong licence checksum", "recipes-kernel/mica-rproc/mica-rproc_0.1.0.bb", "md5=b234", "md5=b235", "recipes", "another checksum"),
+    ("crate without checksum", CRATES, "SRC_URI[cfg-if-", "SRC_URI[cfg-of-", "recipes", "no SHA-256"),
+    ("wrong crate checksum", CRATES, '.sha256sum] = "', '.sha256sum] = "0', "pins", "not what Cargo.lock says"),
+    ("crate of another checksum, downloaded", CRATES, 'SRC_URI[cfg-if-1.0.5.sha256sum] = "', 'SRC_URI[cfg-if-1.0.5.sha256sum] = "0', "fetch", "hecksum"),
+    ("trailing blank", PRELOAD, 'update-rc.d\n', 'update-rc.d \n', "oelint", "oelint."),
+    ("no LAYERSERIES_COMPAT", "conf/layer.conf", "LAYERSERIES_COMPAT_micrun =", "LAYERSERIES_micrun =", "layers", "LAYERSERIES_COMPAT"),
+    ("no LAYERDEPENDS", "meta-micrun/conf/layer.conf", 'LAYERDEPENDS_micrun-distro = "core', 'LAYERDEPENDS_micrun-distro = "', "layers", "LAYERDEPENDS"),
+    ("override with a recipe's name", "meta-micrun/conf/distro/micrun.conf", 'DISTROOVERRIDES = "distro-micrun"', "", "distribution", "recipe's name"),
+    ("append without condition", "dynamic-layers/virtualization-layer/recipes-containers/crun/crun_%.bbappend", 'CRUN_AS_RUNC = "true"', 'CRUN_AS_RUNC = ""', "appends", "changes CRUN_AS_RUNC"),
+    ("kas: unknown key", "kas/debug.yml", "local_conf_header:", "local_conf_headers:", "kas-schema", "local_conf_headers"),
+    ("kas: unknown layer", "kas/qemu-arm64.yml", "meta-micrun:", "meta-micron:", "kas-resolve", "no layer meta-micron"),
+    ("kas: no pin", "kas/qemu-arm64.lock.yml", "    meta-openembedded:", "    meta-opened:", "kas-resolve", "not pinned"),
+    ("menu: missing file", "Kconfig", "kas/debug.yml", "kas/debugging.yml", "menu", "there is no kas/debugging.yml"),
+)
+
+
+def reject(root, mutant):
+    """Makes the mutant, and returns a problem unless its check rejects it for the reason that it has."""
+    _, name, old, new, check, reason = mutant
+    with tempfile.TemporaryDirectory(prefix="micrun-yocto-") as directory:
+        copy = Path(directory)
+        for entry in COPIED:
+            source = root / entry
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, copy / entry)
+        for entry in LINKED:
+            (copy / entry).symlink_to(root / entry)
+        (copy / "tests").symlink_to(root / "tests")
+        text = (copy / name).read_text()
+        if old not in text:
+            return [f"{name} has no {old!r} any more: the mutant is out of date"]
+        (copy / name).write_text(text.replace(old, new, 1))
+        command = [sys.executable, "-B", str(Path(__file__).parent), "--root", directory, "--only", check]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.stdout.startswith("SKIP"):
+        raise Skip(done.stdout.splitlines()[0])
+    if done.returncode == 0:
+        return ["was not rejected"]
+    return [] if reason in done.stdout else [f"was rejected for another reason than {reason!r}:\n{done.stdout}{done.stderr}"]
