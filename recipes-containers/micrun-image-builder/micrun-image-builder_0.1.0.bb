@@ -8,4 +8,7 @@ require recipes-containers/micrun/micrun.inc
 LICENSE:append = " & BSD-3-Clause & Zlib"
 CVE_PRODUCT = "micrun:micrun-image-builder facebook:zstandard"
 
+# The C code of crates is compiled where they were unpacked, outside of S: no path of the build in its debug symbols.
+DEBUG_PREFIX_MAP:append:class-target = " -ffile-prefix-map=${CARGO_HOME}=${TARGET_DBGSRC_DIR}/cargo_home"
+
 BBCLASSEXTEND = "native nativesdk"
