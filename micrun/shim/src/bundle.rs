@@ -13,6 +13,10 @@ use crate::resources::Resources;
 const GROUP_ANNOTATIONS: [&str; 3] =
     ["io.containerd.runc.v2.group", "io.kubernetes.cri.sandbox-id", "io.kubernetes.cri-o.SandboxID"];
 
+/// Annotations that say what a container is to its pod: containerd's, then CRI-O's.
+const SANDBOX_ANNOTATIONS: [&str; 2] =
+    ["io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType"];
+
 /// The part of `config.json` that decides how a firmware runs (OCI runtime-spec, `config.md`).
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Spec {
@@ -35,6 +39,19 @@ pub(crate) struct Linux {
     pub cgroups_path: String,
     /// Its limits.
     pub resources: Resources,
+    /// Its namespaces.
+    pub namespaces: Vec<Namespace>,
+}
+
+/// One of `linux.namespaces`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Namespace {
+    /// `pid`, `network` ...
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// An existing one to join; empty is a new one.
+    #[serde(default)]
+    pub path: String,
 }
 
 /// `root` of the spec.
@@ -56,6 +73,17 @@ impl Spec {
     /// The id of the pod this container belongs to, if it is in one.
     pub(crate) fn group(&self) -> Option<&str> {
         GROUP_ANNOTATIONS.iter().find_map(|key| self.annotations.get(*key)).map(String::as_str)
+    }
+
+    /// Whether it is the sandbox of a pod: the container that only holds what the others share.
+    pub(crate) fn is_sandbox(&self) -> bool {
+        let kind = SANDBOX_ANNOTATIONS.iter().find_map(|key| self.annotations.get(*key));
+        kind.is_some_and(|kind| kind == "sandbox")
+    }
+
+    /// Whether its processes see a PID namespace of their own, which ends with the first of them.
+    pub(crate) fn has_private_pids(&self) -> bool {
+        self.linux.namespaces.iter().any(|namespace| namespace.kind == "pid" && namespace.path.is_empty())
     }
 
     /// The root file system's directory; `rootfs` in the bundle unless the spec says otherwise.

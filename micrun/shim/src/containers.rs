@@ -4,17 +4,22 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::container::Container;
+use crate::engine::Engine;
 use crate::error::{Error, Result};
 
 /// Containers by id. `None` is an id whose Create is under way.
-#[derive(Debug, Default)]
-pub(crate) struct Containers(Mutex<BTreeMap<String, Option<Arc<Container>>>>);
+#[derive(Default)]
+pub(crate) struct Containers(Mutex<BTreeMap<String, Option<Arc<dyn Engine>>>>);
 
 impl Containers {
     /// A created container.
-    pub(crate) fn find(&self, id: &str) -> Result<Arc<Container>> {
+    pub(crate) fn find(&self, id: &str) -> Result<Arc<dyn Engine>> {
         self.lock().get(id).cloned().flatten().ok_or_else(|| Error::NotFound(id.to_owned()))
+    }
+
+    /// All created containers.
+    pub(crate) fn all(&self) -> Vec<Arc<dyn Engine>> {
+        self.lock().values().flatten().cloned().collect()
     }
 
     /// Takes an id before Create does its work, so that a second Create for it fails at once.
@@ -38,13 +43,12 @@ impl Containers {
         self.lock().is_empty()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Option<Arc<Container>>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Option<Arc<dyn Engine>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A reserved id; it is free again when this is dropped unfilled.
-#[derive(Debug)]
 pub(crate) struct Slot {
     table: Arc<Containers>,
     id: String,
@@ -52,7 +56,7 @@ pub(crate) struct Slot {
 
 impl Slot {
     /// Puts the container in its place.
-    pub(crate) fn fill(self, container: Arc<Container>) {
+    pub(crate) fn fill(self, container: Arc<dyn Engine>) {
         self.table.lock().insert(self.id.clone(), Some(container));
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use containerd_shim_protos::api::CreateTaskRequest;
 use containerd_shim_protos::events::task::{TaskCreate, TaskIO};
 use libmica::{CreateMessage, names};
-use micrun_firmware::{ClientConf, Firmware, HostConf, Origin, Pedestal, Setting, is_firmware};
+use micrun_firmware::{ClientConf, Firmware, HostConf, Origin, Pedestal, Setting};
 
 use crate::bundle::Spec;
 use crate::cgroup::Cgroup;
@@ -33,13 +33,14 @@ const CONFIG_PATH: &str = "org.openeuler.micrun.config_path";
 /// Why a checkpoint is refused.
 const NO_CHECKPOINT: &str =
     "only firmware on the qemu pedestal can go on from a checkpoint: a core's state cannot be set";
-/// Why an ordinary image is refused.
-const NO_MARKER: &str = "this image is no RTOS firmware: its spec has no annotation that begins with \
-    `org.openeuler.micrun.` and its root file system no `/client.conf`; pack it with micrun-image-builder, or run \
-    it with another runtime, because this version of micrun starts no Linux containers";
 
 /// Makes a container of a Create request.
-pub(crate) async fn create(context: &Context, request: &CreateTaskRequest) -> Result<Container> {
+pub(crate) async fn create(
+    context: &Context,
+    request: &CreateTaskRequest,
+    spec: &Spec,
+    rootfs: Rootfs<'_>,
+) -> Result<Container> {
     let id = request.id.clone();
     check_id(&id)?;
     let options = Options::read(request.options.get_or_default())?;
@@ -50,10 +51,9 @@ pub(crate) async fn create(context: &Context, request: &CreateTaskRequest) -> Re
         stderr: request.stderr.clone(),
         terminal: request.terminal,
     };
-    let spec = Spec::read(Path::new(&request.bundle))?;
     let owner = Owner::this_process(&context.namespace, &id, &spec.linux.cgroups_path);
     let dir = StateDir::create(&context.state_root, &owner)?;
-    let prepared = prepare(context, request, &spec, &options, &paths, &dir).await;
+    let prepared = prepare(context, request, (spec, rootfs), &options, &paths, &dir).await;
     let (plan, streams) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
@@ -64,7 +64,7 @@ pub(crate) async fn create(context: &Context, request: &CreateTaskRequest) -> Re
         }
     };
     log::info!("created {id}");
-    context.events.publish(created(request));
+    context.events.publish(created(request, std::process::id()));
     Ok(Container::new(id, request.bundle.clone().into(), paths, plan, dir, streams))
 }
 
@@ -82,12 +82,12 @@ fn check_id(id: &str) -> Result<()> {
 async fn prepare(
     context: &Context,
     request: &CreateTaskRequest,
-    spec: &Spec,
+    image: (&Spec, Rootfs<'_>),
     options: &Options,
     paths: &Paths,
     dir: &StateDir,
 ) -> Result<(Plan, Streams)> {
-    let plan = unpack(context, request, spec, options, dir)?;
+    let plan = unpack(context, request, image, options, dir)?;
     let identity = Identity { namespace: &context.namespace, id: &request.id };
     let streams = Streams::open(paths, identity).await?;
     if let Some(cgroup) = &plan.cgroup {
@@ -109,16 +109,11 @@ async fn prepare(
 fn unpack(
     context: &Context,
     request: &CreateTaskRequest,
-    spec: &Spec,
+    (spec, _mounted): (&Spec, Rootfs<'_>),
     options: &Options,
     dir: &StateDir,
 ) -> Result<Plan> {
-    let bundle = Path::new(&request.bundle);
-    let rootfs = spec.rootfs(bundle);
-    let _mounted = Rootfs::mount(&request.rootfs, &rootfs)?;
-    if !is_firmware(&rootfs, &spec.annotations) {
-        return Err(Error::Unimplemented(NO_MARKER));
-    }
+    let rootfs = spec.rootfs(Path::new(&request.bundle));
     let host = host_conf(context, spec, options)?;
     let mut firmware = Firmware::resolve_on(&host, &rootfs, &spec.annotations)?;
     for warning in firmware.warnings.iter().chain(host.warnings()) {
@@ -274,7 +269,8 @@ fn number(value: u32) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
 }
 
-fn created(request: &CreateTaskRequest) -> Event {
+/// The event of a Create whose process is `pid`.
+pub(crate) fn created(request: &CreateTaskRequest, pid: u32) -> Event {
     let mut io = TaskIO::new();
     io.stdin.clone_from(&request.stdin);
     io.stdout.clone_from(&request.stdout);
@@ -285,6 +281,6 @@ fn created(request: &CreateTaskRequest) -> Event {
     event.bundle.clone_from(&request.bundle);
     event.rootfs.clone_from(&request.rootfs);
     event.io = Some(io).into();
-    event.pid = std::process::id();
+    event.pid = pid;
     Event::Create(event)
 }

@@ -20,7 +20,7 @@ use crate::mica::Mica;
 use crate::start::ADDRESS_FILE;
 use crate::state::Exit;
 use crate::state_dir::{self, StateDir};
-use crate::{exit, logger, mount};
+use crate::{exit, linux, logger, mount};
 
 /// How long a dying server may take to hang up.
 const HANG_UP: Duration = Duration::from_millis(500);
@@ -73,8 +73,12 @@ fn is_served(socket: &Path) -> bool {
 async fn clean(args: &Args, bundle: &Path, mica: &dyn Mica) -> Result<(u32, Exit)> {
     let killed = exit::signalled(SIGKILL.unsigned_abs());
     let spec = Spec::read(bundle).unwrap_or_default();
-    mount::unmount(&spec.rootfs(bundle));
+    let linux = linux::clean(args, bundle).await;
+    mount::unmount_all(&spec.rootfs(bundle));
     remove_dead_socket(bundle);
+    if let Some(pid) = linux {
+        return Ok((pid, killed));
+    }
     let conf = HostConf::load(&Locations::from_env(std::env::vars()));
     let conf = conf.inspect_err(|error| log::error!("{error}")).unwrap_or_default();
     let dir = StateDir::of(&state_dir::root(&conf), &args.id);

@@ -163,6 +163,34 @@ pub enum Error {
         known: u32,
     },
 
+    /// Nothing that runs Linux containers is installed.
+    #[error(
+        "no OCI runtime `{0}` is found on PATH, which Linux containers need; install crun, or name another one"
+    )]
+    NoRuntime(String),
+
+    /// The OCI runtime refused or failed.
+    #[error("OCI runtime {action} of `{id}` failed: {reason}")]
+    Runtime {
+        /// The command.
+        action: &'static str,
+        /// The container.
+        id: String,
+        /// Its own words.
+        reason: String,
+    },
+
+    /// A signal cannot be sent.
+    #[error("cannot send signal {number} to `{id}`")]
+    Signal {
+        /// Its number.
+        number: u32,
+        /// The process.
+        id: String,
+        /// What the system said.
+        source: io::Error,
+    },
+
     /// A background task of the shim died; always a defect of the shim.
     #[error("an internal task of the shim ended early; this is a defect of the shim")]
     Task(#[from] tokio::task::JoinError),
@@ -187,8 +215,9 @@ impl Error {
         match self {
             Self::NotFound(_) | Self::NoSuchExec { .. } | Self::Finished(_) => Code::NOT_FOUND,
             Self::AlreadyExists(_) | Self::CgroupInUse { .. } => Code::ALREADY_EXISTS,
-            Self::State { .. } | Self::NoCgroups | Self::Newer { .. } => Code::FAILED_PRECONDITION,
+            Self::State { .. } | Self::NoRuntime(_) | Self::NoCgroups | Self::Newer { .. } => Code::FAILED_PRECONDITION,
             Self::Usage(_)
+            | Self::Signal { .. }
             | Self::Invalid(_)
             | Self::Firmware(_)
             | Self::StdioUri { .. }
@@ -200,6 +229,7 @@ impl Error {
             | Self::Logger { .. }
             | Self::Json { .. }
             | Self::Mount { .. }
+            | Self::Runtime { .. }
             | Self::Ttrpc(_)
             | Self::Task(_) => Code::INTERNAL,
         }

@@ -1,4 +1,4 @@
-//! `containerd-shim-mica-v2`: runs RTOS firmware as containers.
+//! `containerd-shim-mica-v2`: runs RTOS firmware as containers, and Linux containers beside it.
 //!
 //! containerd starts it once per pod (`start`), which leaves a ttrpc server behind, and once more to clean up
 //! after a server that died (`delete`).
@@ -8,25 +8,31 @@ mod auto_close;
 mod bundle;
 mod cgroup;
 mod checkpoint;
+mod children;
+mod choose;
 mod console;
 mod container;
 mod containers;
 mod context;
 mod create;
 mod delete;
+mod engine;
 mod error;
 mod events;
 mod exec;
 mod exit;
 mod info;
+mod linux;
 mod logger;
 mod mica;
 mod mount;
 mod options;
 mod plan;
+mod pod;
 mod print_config;
 mod reply;
 mod resources;
+mod rtos;
 mod server;
 mod service;
 mod shell;

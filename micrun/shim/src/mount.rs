@@ -48,10 +48,28 @@ impl<'a> Rootfs<'a> {
     }
 }
 
+impl Rootfs<'_> {
+    /// Leaves it mounted, for [`unmount_all`].
+    pub(crate) fn keep(mut self) {
+        self.mounts = 0;
+    }
+}
+
 impl Drop for Rootfs<'_> {
     fn drop(&mut self) {
         for _ in 0..self.mounts {
             unmount(self.target);
+        }
+    }
+}
+
+/// Detaches all that is mounted on `target`, one on the other.
+pub(crate) fn unmount_all(target: &Path) {
+    loop {
+        match umount2(target, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
+            Ok(()) => {}
+            Err(nix::Error::EINVAL | nix::Error::ENOENT) => return,
+            Err(errno) => return log::warn!("cannot unmount {}: {errno}", target.display()),
         }
     }
 }

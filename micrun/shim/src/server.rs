@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 
 use crate::args::Args;
 use crate::cgroup::Layout;
+use crate::children;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::events::{Containerd, Queue};
@@ -81,6 +82,7 @@ async fn serve(args: &Args, listener: UnixListener) -> Result<()> {
     } else {
         log::warn!("{TTRPC_ADDRESS} is not set: nobody learns of this shim's events");
     }
+    children::adopt_orphans()?;
     let mica = Arc::new(libmica::Client::default());
     let host_conf = Locations::from_env(std::env::vars());
     // Each Create reads it again, and fails with what is wrong with it.

@@ -7,9 +7,8 @@ use async_trait::async_trait;
 use containerd_shim_protos::api::{
     CheckpointTaskRequest, CloseIORequest, ConnectRequest, ConnectResponse, CreateTaskRequest,
     CreateTaskResponse, DeleteRequest, DeleteResponse, Empty, ExecProcessRequest, KillRequest, PauseRequest,
-    PidsRequest, PidsResponse, ProcessInfo, ResizePtyRequest, ResumeRequest, ShutdownRequest, StartRequest,
-    StartResponse, StateRequest, StateResponse, StatsRequest, StatsResponse, UpdateTaskRequest, WaitRequest,
-    WaitResponse,
+    PidsRequest, PidsResponse, ResizePtyRequest, ResumeRequest, ShutdownRequest, StartRequest, StartResponse,
+    StateRequest, StateResponse, StatsRequest, StatsResponse, UpdateTaskRequest, WaitRequest, WaitResponse,
 };
 use containerd_shim_protos::protobuf::well_known_types::timestamp::Timestamp;
 use containerd_shim_protos::shim_async::Task;
@@ -17,12 +16,11 @@ use containerd_shim_protos::ttrpc;
 use containerd_shim_protos::ttrpc::r#async::TtrpcContext;
 use tokio::sync::Notify;
 
-use crate::container::Container;
 use crate::containers::Containers;
 use crate::context::Context;
+use crate::engine::View;
 use crate::error::{Error, Result, describe};
-use crate::exec::{self, Exec};
-use crate::{checkpoint, create, update};
+use crate::{choose, pod};
 
 /// The containers of this shim and the rpcs on them.
 pub(crate) struct TaskService {
@@ -35,16 +33,6 @@ impl TaskService {
     /// A service without containers; `shutdown` is notified when containerd wants the process to end.
     pub(crate) fn new(context: Arc<Context>, shutdown: Arc<Notify>) -> Arc<Self> {
         Arc::new(Self { context, containers: Arc::default(), shutdown })
-    }
-
-    /// A container, and the command in it that is addressed, if one is.
-    fn process(&self, id: &str, exec_id: &str) -> Result<(Arc<Container>, Option<Arc<Exec>>)> {
-        let container = self.containers.find(id)?;
-        if exec_id.is_empty() {
-            return Ok((container, None));
-        }
-        let exec = container.execs.find(id, exec_id)?;
-        Ok((container, Some(exec)))
     }
 }
 
@@ -68,44 +56,38 @@ impl Task for TaskService {
         request: CreateTaskRequest,
     ) -> ttrpc::Result<CreateTaskResponse> {
         let slot = self.containers.reserve(&request.id)?;
-        let context = Arc::clone(&self.context);
+        let (context, containers) = (Arc::clone(&self.context), Arc::clone(&self.containers));
         let container = whole(async move {
-            let container = Arc::new(create::create(&context, &request).await?);
+            let container = choose::create(&context, &request).await?;
             slot.fill(Arc::clone(&container));
+            pod::watch(&context, &containers, &container);
             Ok(container)
         });
         let mut response = CreateTaskResponse::new();
-        response.pid = container.await?.pid;
+        response.pid = container.await?.view("")?.pid;
         Ok(response)
     }
 
     async fn start(&self, _: &TtrpcContext, request: StartRequest) -> ttrpc::Result<StartResponse> {
-        let (container, exec) = self.process(&request.id, &request.exec_id)?;
-        let mut response = StartResponse::new();
-        response.pid = container.pid;
+        let container = self.containers.find(&request.id)?;
         let context = Arc::clone(&self.context);
-        match exec {
-            Some(exec) => exec.start(&context, &container)?,
-            None => whole(async move { container.start(&context).await }).await?,
-        }
+        let mut response = StartResponse::new();
+        response.pid = whole(async move { container.start(&context, &request.exec_id).await }).await?;
         Ok(response)
     }
 
     async fn state(&self, _: &TtrpcContext, request: StateRequest) -> ttrpc::Result<StateResponse> {
-        let (container, exec) = self.process(&request.id, &request.exec_id)?;
-        let (state, paths) = match &exec {
-            Some(exec) => (exec.state(), &exec.paths),
-            None => (container.state(), &container.paths),
-        };
+        let container = self.containers.find(&request.id)?;
+        let View { pid, state, paths } = container.view(&request.exec_id)?;
         let mut response = StateResponse::new();
         response.id = request.id;
         response.exec_id = request.exec_id;
-        response.bundle = container.bundle.display().to_string();
-        response.pid = container.pid;
+        response.bundle = container.bundle().display().to_string();
+        response.pid = pid;
         response.status = state.status().into();
-        response.stdin.clone_from(&paths.stdin);
-        response.stdout.clone_from(&paths.stdout);
-        response.stderr.clone_from(&paths.stderr);
+        response.stdin = paths.stdin;
+        response.stdout = paths.stdout;
+        response.stderr = paths.stderr;
         response.terminal = paths.terminal;
         if let Some(exit) = state.exit() {
             response.exit_status = exit.status;
@@ -115,11 +97,7 @@ impl Task for TaskService {
     }
 
     async fn wait(&self, _: &TtrpcContext, request: WaitRequest) -> ttrpc::Result<WaitResponse> {
-        let (container, exec) = self.process(&request.id, &request.exec_id)?;
-        let exit = match exec {
-            Some(exec) => exec.wait().await,
-            None => container.wait().await,
-        };
+        let exit = self.containers.find(&request.id)?.wait(&request.exec_id).await?;
         let mut response = WaitResponse::new();
         response.exit_status = exit.status;
         response.exited_at = Some(Timestamp::from(exit.at)).into();
@@ -127,27 +105,23 @@ impl Task for TaskService {
     }
 
     async fn kill(&self, _: &TtrpcContext, request: KillRequest) -> ttrpc::Result<Empty> {
-        let (container, exec) = self.process(&request.id, &request.exec_id)?;
+        let container = self.containers.find(&request.id)?;
         let context = Arc::clone(&self.context);
-        match exec {
-            Some(exec) => exec.kill(&context, &container, request.signal)?,
-            None => whole(async move { container.kill(&context, request.signal).await }).await?,
-        }
+        whole(async move { container.kill(&context, &request).await }).await?;
         Ok(Empty::new())
     }
 
     async fn delete(&self, _: &TtrpcContext, request: DeleteRequest) -> ttrpc::Result<DeleteResponse> {
-        let (container, exec) = self.process(&request.id, &request.exec_id)?;
+        let container = self.containers.find(&request.id)?;
         let mut response = DeleteResponse::new();
-        response.pid = container.pid;
+        response.pid = container.view(&request.exec_id)?.pid;
         let context = Arc::clone(&self.context);
         let containers = Arc::clone(&self.containers);
         let exit = whole(async move {
-            if let Some(exec) = exec {
-                return exec.delete(&context, &container);
+            let exit = container.delete(&context, &request.exec_id).await?;
+            if request.exec_id.is_empty() {
+                containers.remove(&request.id);
             }
-            let exit = container.delete(&context).await?;
-            containers.remove(&container.id);
             Ok(exit)
         });
         let exit = exit.await?;
@@ -156,13 +130,9 @@ impl Task for TaskService {
         Ok(response)
     }
 
-    /// Never empty: containerd up to 2.3 takes an error or an empty list for a dead shim and kills it when it
-    /// loads its tasks (`core/runtime/v2/shim_load.go`).
     async fn pids(&self, _: &TtrpcContext, request: PidsRequest) -> ttrpc::Result<PidsResponse> {
-        let mut process = ProcessInfo::new();
-        process.pid = self.containers.find(&request.id)?.pid;
         let mut response = PidsResponse::new();
-        response.processes.push(process);
+        response.processes = self.containers.find(&request.id)?.processes().await;
         Ok(response)
     }
 
@@ -170,41 +140,38 @@ impl Task for TaskService {
         let mut response = ConnectResponse::new();
         response.shim_pid = std::process::id();
         // Asked of a shim without this container as well, right after it was started.
-        response.task_pid = self.containers.find(&request.id).map_or(0, |container| container.pid);
+        let view = self.containers.find(&request.id).and_then(|container| container.view(""));
+        response.task_pid = view.map_or(0, |view| view.pid);
         env!("CARGO_PKG_VERSION").clone_into(&mut response.version);
         Ok(response)
     }
 
     /// containerd 2.4 sends this after every task, so it has no effect while one is left.
-    async fn shutdown(&self, _: &TtrpcContext, request: ShutdownRequest) -> ttrpc::Result<Empty> {
-        if request.now || self.containers.is_empty() {
+    async fn shutdown(&self, _: &TtrpcContext, _: ShutdownRequest) -> ttrpc::Result<Empty> {
+        if self.containers.is_empty() {
             self.shutdown.notify_one();
         }
         Ok(Empty::new())
     }
 
     async fn close_io(&self, _: &TtrpcContext, request: CloseIORequest) -> ttrpc::Result<Empty> {
-        let (container, exec) = self.process(&request.id, &request.exec_id)?;
-        // A command in the shell has no input beyond its line.
-        if request.stdin && exec.is_none() {
-            container.close_stdin();
+        let container = self.containers.find(&request.id)?;
+        if request.stdin {
+            container.close_stdin(&request.exec_id)?;
         }
         Ok(Empty::new())
     }
 
     async fn resize_pty(&self, _: &TtrpcContext, request: ResizePtyRequest) -> ttrpc::Result<Empty> {
-        let (container, exec) = self.process(&request.id, &request.exec_id)?;
-        // Commands share the terminal of the shell, whose size is nobody's to set.
-        if exec.is_none() {
-            container.resize(request.width, request.height);
-        }
+        let container = self.containers.find(&request.id)?;
+        container.resize(&request.exec_id, request.width, request.height)?;
         Ok(Empty::new())
     }
 
     async fn exec(&self, _: &TtrpcContext, request: ExecProcessRequest) -> ttrpc::Result<Empty> {
         let container = self.containers.find(&request.id)?;
         let context = Arc::clone(&self.context);
-        whole(async move { exec::add(&context, &container, &request).await }).await?;
+        whole(async move { container.exec(&context, &request).await }).await?;
         Ok(Empty::new())
     }
 
@@ -225,21 +192,22 @@ impl Task for TaskService {
     async fn checkpoint(&self, _: &TtrpcContext, request: CheckpointTaskRequest) -> ttrpc::Result<Empty> {
         let container = self.containers.find(&request.id)?;
         let context = Arc::clone(&self.context);
-        whole(async move { checkpoint::save(&context, &container, &request).await }).await?;
+        whole(async move { container.checkpoint(&context, &request).await }).await?;
         Ok(Empty::new())
     }
 
     async fn update(&self, _: &TtrpcContext, request: UpdateTaskRequest) -> ttrpc::Result<Empty> {
         let container = self.containers.find(&request.id)?;
         let context = Arc::clone(&self.context);
-        whole(async move { update::update(&context, &container, &request).await }).await?;
+        whole(async move { container.update(&context, &request).await }).await?;
         Ok(Empty::new())
     }
 
     async fn stats(&self, _: &TtrpcContext, request: StatsRequest) -> ttrpc::Result<StatsResponse> {
         let container = self.containers.find(&request.id)?;
+        let context = Arc::clone(&self.context);
         let mut response = StatsResponse::new();
-        response.stats = Some(container.stats(&self.context).await?).into();
+        response.stats = Some(whole(async move { container.stats(&context).await }).await?).into();
         Ok(response)
     }
 }

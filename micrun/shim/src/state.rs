@@ -149,7 +149,8 @@ impl State {
         Ok(())
     }
 
-    fn refuse(&self, id: &str, verb: &'static str) -> Error {
+    /// The error for what this state does not allow.
+    pub(crate) fn refuse(&self, id: &str, verb: &'static str) -> Error {
         Error::State { id: id.to_owned(), state: self.name(), verb }
     }
 }

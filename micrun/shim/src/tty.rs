@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -28,6 +28,12 @@ impl Tty {
         cfmakeraw(&mut settings);
         tcsetattr(&file, SetArg::TCSANOW, &settings)?;
         Ok(Self(register(file)?))
+    }
+
+    /// Takes the master of a terminal whose other side is a process's: how it behaves is the process's to say.
+    pub(crate) fn from_master(master: OwnedFd) -> io::Result<Self> {
+        rustix::io::ioctl_fionbio(&master, true)?;
+        Ok(Self(register(File::from(master))?))
     }
 
     /// Writes all of `bytes` to the RTOS, waiting while it does not read.
@@ -67,7 +73,7 @@ impl Source for Tty {
 }
 
 #[expect(unsafe_code, reason = "tokio leaves it to the caller that the descriptor stays the same")]
-fn register(file: File) -> io::Result<AsyncFd<File>> {
+pub(crate) fn register(file: File) -> io::Result<AsyncFd<File>> {
     // SAFETY: a `File` owns its descriptor and names the same one until it is dropped with the `AsyncFd`.
     Ok(unsafe { AsyncFd::register(file) }?)
 }

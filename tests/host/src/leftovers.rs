@@ -12,11 +12,12 @@ use crate::{containerd, isolation, wait};
 const FOLDERS: [&str; 4] = ["/run/mica", "/run/micrun", "/run/containerd", "/run/tmp"];
 
 /// Folders that the first container makes and the following ones share, besides those of the containerd namespace.
-const SHARED: [&str; 7] = [
+const SHARED: [&str; 8] = [
     "/run/mica",
     "/run/mica/clients",
     "/run/micrun",
     "/run/micrun/containers",
+    "/run/micrun/linux",
     "/run/containerd/fifo",
     "/run/containerd/s",
     "/run/containerd/runc",

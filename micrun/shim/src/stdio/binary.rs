@@ -19,6 +19,7 @@ use tokio::time::timeout;
 
 use super::Identity;
 use super::uri::Program;
+use crate::children::{self, Owned};
 use crate::error::{Error, Result};
 
 /// How long it may take to be ready; containerd's own shim waits for ever.
@@ -30,6 +31,7 @@ const END: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Logger {
     child: Child,
+    _owned: Owned,
     name: String,
 }
 
@@ -62,7 +64,8 @@ pub(super) async fn start(program: &Program, identity: Identity<'_>) -> Result<(
     };
     let (child, mut ready, stdout, stderr) =
         setup().map_err(|error| fail(format!("cannot be started: {error}")))?;
-    let mut logger = Logger { child, name: name.clone() };
+    let _owned = children::own(child.id().unwrap_or_default());
+    let mut logger = Logger { child, _owned, name: name.clone() };
     match timeout(READY, ready.read(&mut [0])).await {
         Err(_) => Err(fail(format!("was not ready after {READY:?}: it must close descriptor 5"))),
         Ok(Err(error)) => Err(fail(format!("cannot be waited for: {error}"))),

@@ -1,0 +1,34 @@
+//! Which engine runs a container: decided once, at Create, by what the image and its specification say.
+//!
+//! | what | engine |
+//! |---|---|
+//! | the sandbox of a pod, by CRI's or CRI-O's annotation | Linux |
+//! | an annotation `org.openeuler.micrun.*`, or `/client.conf` in the root file system | RTOS |
+//! | anything else | Linux |
+//!
+//! A marker that is there but wrong is the RTOS engine's to refuse: nothing falls back silently (urunc#876).
+
+use std::path::Path;
+use std::sync::Arc;
+
+use containerd_shim_protos::api::CreateTaskRequest;
+use micrun_firmware::is_firmware;
+
+use crate::bundle::Spec;
+use crate::context::Context;
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::mount::Rootfs;
+use crate::{create, linux};
+
+/// Makes a container of a Create request.
+pub(crate) async fn create(context: &Arc<Context>, request: &CreateTaskRequest) -> Result<Arc<dyn Engine>> {
+    let bundle = Path::new(&request.bundle);
+    let spec = Spec::read(bundle)?;
+    let rootfs = spec.rootfs(bundle);
+    let mounted = Rootfs::mount(&request.rootfs, &rootfs)?;
+    if spec.is_sandbox() || !is_firmware(&rootfs, &spec.annotations) {
+        return Ok(linux::create(context, request, &spec, mounted).await?);
+    }
+    Ok(Arc::new(create::create(context, request, &spec, mounted).await?))
+}

@@ -1,0 +1,115 @@
+//! Create: from a bundle to a process that waits for Start. What fails leaves nothing behind.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use containerd_shim_protos::api::CreateTaskRequest;
+use nix::unistd::{Gid, Uid};
+use runc::options::CreateOpts;
+
+use super::exec::Execs;
+use super::process::Process;
+use super::runtime::{Choice, Runtime, read_pid};
+use super::{Linux, Plumbing};
+use crate::bundle::Spec;
+use crate::children::{self, Child};
+use crate::context::Context;
+use crate::create::created;
+use crate::error::{Error, Result, describe};
+use crate::mount::Rootfs;
+use crate::options::Options;
+use crate::stdio::{Identity, Paths, Streams};
+
+/// Where the runtime leaves the process id; containerd's own shim has the same name.
+pub(super) const PID_FILE: &str = "init.pid";
+/// The folder beside that of the RTOS containers.
+const STATE: &str = "linux";
+
+/// Makes a container of a Create request whose root file system is mounted.
+pub(crate) async fn create(
+    context: &Arc<Context>,
+    request: &CreateTaskRequest,
+    spec: &Spec,
+    rootfs: Rootfs<'_>,
+) -> Result<Arc<Linux>> {
+    if !request.checkpoint.is_empty() {
+        return Err(Error::Unimplemented("a Linux container cannot be created from a checkpoint"));
+    }
+    let id = request.id.clone();
+    let bundle = PathBuf::from(&request.bundle);
+    let options = Options::read(request.options.get_or_default())?;
+    let state = context.state_root.with_file_name(STATE);
+    let choice = Choice::new(&options, &state, &context.namespace, &spec.linux.cgroups_path)?;
+    log::debug!("{id}: {choice:?}, options {options:?}");
+    choice.write(&bundle)?;
+    let owner = match &options {
+        Options::Runc(options) => (options.io_uid, options.io_gid),
+        _ => (0, 0),
+    };
+    let paths = Paths {
+        stdin: request.stdin.clone(),
+        stdout: request.stdout.clone(),
+        stderr: request.stderr.clone(),
+        terminal: request.terminal,
+    };
+    let streams = Streams::open(&paths, Identity { namespace: &context.namespace, id: &id }).await?;
+    let container = Arc::new(Linux {
+        rootfs: spec.rootfs(&bundle),
+        sockets: state,
+        sandbox: spec.is_sandbox(),
+        private_pids: spec.has_private_pids(),
+        owner: (Uid::from_raw(owner.0), Gid::from_raw(owner.1)),
+        runtime: Runtime::new(&choice, &id, &bundle)?,
+        init: Arc::new(Process::new(&id, paths)),
+        execs: Execs::default(),
+        id,
+        bundle,
+    });
+    if let Err(error) = container.bring_up(context, &options, streams).await {
+        let takers = std::mem::take(&mut container.init.lock().takers);
+        takers.finish().await;
+        return Err(error);
+    }
+    rootfs.keep();
+    log::info!("created {}", container.id);
+    context.events.publish(created(request, container.init.view().pid));
+    Ok(container)
+}
+
+impl Linux {
+    async fn bring_up(
+        self: &Arc<Self>,
+        context: &Arc<Context>,
+        options: &Options,
+        streams: Streams,
+    ) -> Result<()> {
+        let Plumbing { ends, console, carriage, streams } = self.plumb(&self.init, streams)?;
+        let pid_file = self.bundle.join(PID_FILE);
+        let mut arguments = CreateOpts::new().io(Arc::new(ends)).pid_file(&pid_file);
+        if let Some(console) = &console {
+            arguments = arguments.console_socket(&console.path);
+        }
+        if let Options::Runc(options) = options {
+            arguments = arguments.no_pivot(options.no_pivot_root).no_new_keyring(options.no_new_keyring);
+        }
+        let _hold = children::hold();
+        self.runtime.create(arguments).await?;
+        let child = match adopt(&pid_file) {
+            Ok(child) => child,
+            Err(error) => {
+                if let Err(leftover) = self.runtime.delete(true).await {
+                    log::warn!("{}", describe(&leftover));
+                }
+                return Err(error);
+            }
+        };
+        self.attach(context, &self.init, child, (console, carriage, streams)).await;
+        Ok(())
+    }
+}
+
+/// Takes over the process that a runtime has left.
+pub(super) fn adopt(pid_file: &Path) -> Result<Child> {
+    let pid = read_pid(pid_file)?;
+    Child::adopt(pid).map_err(Error::io("take over", format!("process {pid}")))
+}

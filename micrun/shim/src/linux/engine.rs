@@ -1,0 +1,220 @@
+//! What the task service asks of a Linux container.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use containerd_shim_protos::api::{
+    CheckpointTaskRequest, ExecProcessRequest, KillRequest, ProcessInfo, UpdateTaskRequest,
+};
+use containerd_shim_protos::events::task::{TaskDelete, TaskPaused, TaskResumed, TaskStart};
+use containerd_shim_protos::protobuf::Message;
+use containerd_shim_protos::protobuf::well_known_types::any::Any;
+use containerd_shim_protos::protobuf::well_known_types::timestamp::Timestamp;
+use containerd_shim_protos::shim::oci::ProcessDetails;
+use nix::libc::SIGKILL;
+
+use super::Linux;
+use super::exec::never_ran;
+use super::process::Process;
+use crate::context::Context;
+use crate::engine::{Engine, View};
+use crate::error::{Error, Result, describe};
+use crate::events::Event;
+use crate::mount;
+use crate::state::{Exit, State};
+
+/// The type of a process's details, as containerd's own shim packs them.
+const DETAILS: &str = "containerd.runc.v1.ProcessDetails";
+
+impl Linux {
+    fn process(&self, exec_id: &str) -> Result<Arc<Process>> {
+        if exec_id.is_empty() {
+            return Ok(Arc::clone(&self.init));
+        }
+        self.execs.process(&self.id, exec_id)
+    }
+
+    async fn start_init(&self, context: &Context) -> Result<u32> {
+        let _gate = self.init.gate.lock().await;
+        self.init.lock().state.starting(&self.id)?;
+        let result = self.runtime.start().await;
+        self.init.lock().state.started(result.is_ok());
+        result?;
+        let pid = self.init.view().pid;
+        log::info!("started {}, process {pid}", self.id);
+        let mut event = TaskStart::new();
+        event.container_id.clone_from(&self.id);
+        event.pid = pid;
+        context.events.publish(Event::Start(event));
+        Ok(pid)
+    }
+
+    async fn signal(&self, process: &Process, request: &KillRequest) -> Result<()> {
+        let state = process.state();
+        if matches!(state, State::Stopped(_) | State::Deleting(_)) {
+            return Err(Error::Finished(process.id.clone()));
+        }
+        let own = request.exec_id.is_empty();
+        match (own && request.all, process.signal(request.signal)) {
+            (false, Err(Error::Signal { .. })) | (true, _) if own => {
+                self.runtime.kill(request.signal, request.all).await?;
+            }
+            (_, sent) => sent?,
+        }
+        if state == State::Paused && request.signal == SIGKILL.unsigned_abs() {
+            // In a frozen cgroup of version 1 not even this signal takes effect.
+            self.runtime.resume().await?;
+        }
+        Ok(())
+    }
+
+    async fn delete_init(&self, context: &Context) -> Result<Exit> {
+        if self.init.state() == State::Created {
+            // It waits for a start that will not come. What has ended meanwhile is what is wanted.
+            let _ = self.init.signal(SIGKILL.unsigned_abs());
+            self.init.wait().await;
+        }
+        let (exit, pid, takers) = {
+            let mut inner = self.init.lock();
+            inner.state.deleting(&self.id)?;
+            (inner.state.exit().cloned(), inner.pid, std::mem::take(&mut inner.takers))
+        };
+        let exit = exit.unwrap_or_else(never_ran);
+        if let Err(error) = self.runtime.delete(true).await {
+            log::warn!("{}", describe(&error));
+        }
+        mount::unmount_all(&self.rootfs);
+        takers.finish().await;
+        let mut event = TaskDelete::new();
+        event.container_id.clone_from(&self.id);
+        event.pid = pid;
+        event.exit_status = exit.status;
+        event.exited_at = Some(Timestamp::from(exit.at)).into();
+        context.events.publish(Event::Delete(event));
+        log::info!("deleted {}", self.id);
+        Ok(exit)
+    }
+}
+
+#[async_trait]
+impl Engine for Linux {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn bundle(&self) -> &Path {
+        &self.bundle
+    }
+
+    fn is_sandbox(&self) -> bool {
+        self.sandbox
+    }
+
+    fn view(&self, exec_id: &str) -> Result<View> {
+        Ok(self.process(exec_id)?.view())
+    }
+
+    async fn start(self: Arc<Self>, context: &Arc<Context>, exec_id: &str) -> Result<u32> {
+        if exec_id.is_empty() {
+            self.start_init(context).await
+        } else {
+            self.start_exec(context, exec_id).await
+        }
+    }
+
+    async fn wait(&self, exec_id: &str) -> Result<Exit> {
+        Ok(self.process(exec_id)?.wait().await)
+    }
+
+    async fn kill(&self, _: &Context, request: &KillRequest) -> Result<()> {
+        let process = self.process(&request.exec_id)?;
+        self.signal(&process, request).await
+    }
+
+    async fn delete(&self, context: &Context, exec_id: &str) -> Result<Exit> {
+        if exec_id.is_empty() { self.delete_init(context).await } else { self.delete_exec(exec_id).await }
+    }
+
+    fn close_stdin(&self, exec_id: &str) -> Result<()> {
+        self.process(exec_id)?.close_stdin();
+        Ok(())
+    }
+
+    fn resize(&self, exec_id: &str, columns: u32, rows: u32) -> Result<()> {
+        self.process(exec_id)?.resize(columns, rows);
+        Ok(())
+    }
+
+    async fn processes(&self) -> Vec<ProcessInfo> {
+        let own = self.init.view().pid;
+        let found = if self.init.is_alive() { self.runtime.processes().await } else { Ok(Vec::new()) };
+        let mut pids = found.unwrap_or_else(|error| {
+            log::warn!("{}", describe(&error));
+            Vec::new()
+        });
+        if pids.is_empty() {
+            pids.push(own);
+        }
+        let execs: Vec<_> =
+            self.execs.processes().iter().map(|exec| (exec.view().pid, exec.id.clone())).collect();
+        let info = |pid: u32| {
+            let mut info = ProcessInfo::new();
+            info.pid = pid;
+            let exec = execs.iter().find(|(exec, _)| *exec == pid);
+            info.info = exec.map(|(_, id)| details(id)).into();
+            info
+        };
+        pids.into_iter().map(info).collect()
+    }
+
+    async fn exec(&self, context: &Context, request: &ExecProcessRequest) -> Result<()> {
+        self.add_exec(context, request)
+    }
+
+    async fn pause(&self, context: &Context) -> Result<()> {
+        self.init.state().check_pausable(&self.id)?;
+        self.runtime.pause().await?;
+        if self.init.lock().state.paused() {
+            let mut event = TaskPaused::new();
+            event.container_id.clone_from(&self.id);
+            context.events.publish(Event::Paused(event));
+        }
+        Ok(())
+    }
+
+    async fn resume(&self, context: &Context) -> Result<()> {
+        self.init.state().check_resumable(&self.id)?;
+        self.runtime.resume().await?;
+        if self.init.lock().state.resumed() {
+            let mut event = TaskResumed::new();
+            event.container_id.clone_from(&self.id);
+            context.events.publish(Event::Resumed(event));
+        }
+        Ok(())
+    }
+
+    async fn checkpoint(&self, _: &Context, _: &CheckpointTaskRequest) -> Result<()> {
+        Err(Error::Unimplemented("this version of micrun does not checkpoint Linux containers"))
+    }
+
+    async fn update(&self, _: &Context, request: &UpdateTaskRequest) -> Result<()> {
+        let resources = serde_json::from_slice(&request.resources.value)
+            .map_err(|error| Error::Invalid(format!("the new limits cannot be read: {error}")))?;
+        self.runtime.update(&resources).await
+    }
+
+    async fn stats(&self, _: &Context) -> Result<Any> {
+        Err(Error::Unimplemented("this version of micrun does not measure what a Linux container uses"))
+    }
+}
+
+fn details(exec_id: &str) -> Any {
+    let mut details = ProcessDetails::new();
+    exec_id.clone_into(&mut details.exec_id);
+    let mut any = Any::new();
+    DETAILS.clone_into(&mut any.type_url);
+    // Cannot fail for a message without required fields.
+    any.value = details.write_to_bytes().unwrap_or_default();
+    any
+}

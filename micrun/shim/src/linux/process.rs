@@ -1,0 +1,159 @@
+//! One process of a container: its own, or one that Exec has added.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use containerd_shim_protos::events::task::TaskExit;
+use containerd_shim_protos::protobuf::well_known_types::timestamp::Timestamp;
+use tokio::net::unix::pipe::Sender;
+use tokio::sync::watch;
+
+use crate::children::Child;
+use crate::context::Context;
+use crate::engine::View;
+use crate::error::{Error, Result};
+use crate::events::Event;
+use crate::state::{Exit, State};
+use crate::stdio::{Paths, Takers};
+use crate::tty::Tty;
+
+/// Status of a process whose end could not be learned.
+const UNKNOWN: u32 = 255;
+
+/// A process.
+#[derive(Debug)]
+pub(super) struct Process {
+    /// containerd's id of it: the container's own for the container's process.
+    pub id: String,
+    /// Its streams, as they were named.
+    pub paths: Paths,
+    /// Held while it is being started: its end is made known after its start, however soon it comes.
+    pub gate: tokio::sync::Mutex<()>,
+    inner: Mutex<Inner>,
+    exited: watch::Sender<Option<Exit>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub state: State,
+    /// Once it is there, and until it has ended.
+    pub child: Option<Arc<Child>>,
+    pub pid: u32,
+    pub keep_stdin: Option<Sender>,
+    /// Logging programs, until Delete.
+    pub takers: Takers,
+    pub tty: Option<Arc<Tty>>,
+}
+
+impl Process {
+    /// One that does not run yet.
+    pub(super) fn new(id: &str, paths: Paths) -> Self {
+        let inner = Inner {
+            state: State::Created,
+            child: None,
+            pid: 0,
+            keep_stdin: None,
+            takers: Takers::default(),
+            tty: None,
+        };
+        Self {
+            id: id.to_owned(),
+            paths,
+            gate: tokio::sync::Mutex::default(),
+            inner: Mutex::new(inner),
+            exited: watch::Sender::new(None),
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn state(&self) -> State {
+        self.lock().state.clone()
+    }
+
+    pub(super) fn view(&self) -> View {
+        let inner = self.lock();
+        View { pid: inner.pid, state: inner.state.clone(), paths: self.paths.clone() }
+    }
+
+    /// Whether it runs, or is about to.
+    pub(super) fn is_alive(&self) -> bool {
+        self.lock().child.is_some()
+    }
+
+    /// Waits for the end.
+    pub(super) async fn wait(&self) -> Exit {
+        let mut exited = self.exited.subscribe();
+        loop {
+            if let Some(exit) = exited.borrow_and_update().clone() {
+                return exit;
+            }
+            // Cannot fail: `self` holds the sender.
+            let _ = exited.changed().await;
+        }
+    }
+
+    /// Sends a signal.
+    pub(super) fn signal(&self, number: u32) -> Result<()> {
+        let child = self.lock().child.clone().ok_or_else(|| Error::Finished(self.id.clone()))?;
+        match child.signal(number) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Error::Finished(self.id.clone())),
+            Err(source) => Err(Error::Signal { number, id: self.id.clone(), source }),
+        }
+    }
+
+    /// Lets stdin end when its writers have gone.
+    pub(super) fn close_stdin(&self) {
+        self.lock().keep_stdin = None;
+    }
+
+    /// Tells the terminal its size.
+    pub(super) fn resize(&self, columns: u32, rows: u32) {
+        let tty = self.lock().tty.clone();
+        let size = (u16::try_from(columns).unwrap_or(u16::MAX), u16::try_from(rows).unwrap_or(u16::MAX));
+        if let Some(tty) = tty
+            && let Err(error) = tty.resize(size.0, size.1)
+        {
+            log::debug!("{}: cannot resize the terminal: {error}", self.id);
+        }
+    }
+
+    /// Waits until the host's process has ended.
+    pub(super) async fn ended(&self, child: &Child) -> Exit {
+        let status = child.wait().await.unwrap_or_else(|error| {
+            log::error!("{}: waiting for process {} failed: {error}", self.id, child.pid);
+            UNKNOWN
+        });
+        Exit { status, at: SystemTime::now() }
+    }
+
+    /// Makes the end known, once all its output is with those who take it. `container` is the container's id.
+    pub(super) async fn finish(&self, context: &Context, container: &str, exit: Exit) {
+        let mut takers = std::mem::take(&mut self.lock().takers);
+        takers.written().await;
+        let _gate = self.gate.lock().await;
+        let pid = {
+            let mut inner = self.lock();
+            inner.takers = takers;
+            inner.child = None;
+            inner.keep_stdin = None;
+            inner.tty = None;
+            if !inner.state.stopped(exit.clone()) {
+                return;
+            }
+            inner.pid
+        };
+        log::info!("{} of {container} ended with status {}", self.id, exit.status);
+        let mut event = TaskExit::new();
+        event.container_id = container.to_owned();
+        event.id.clone_from(&self.id);
+        event.pid = pid;
+        event.exit_status = exit.status;
+        event.exited_at = Some(Timestamp::from(exit.at)).into();
+        context.events.publish(Event::Exit(event));
+        self.exited.send_replace(Some(exit));
+    }
+}

@@ -1,0 +1,123 @@
+//! RTOS firmware as an engine: one process, which is no process of the host.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use containerd_shim_protos::api::{
+    CheckpointTaskRequest, ExecProcessRequest, KillRequest, ProcessInfo, UpdateTaskRequest,
+};
+use containerd_shim_protos::protobuf::well_known_types::any::Any;
+
+use crate::container::Container;
+use crate::context::Context;
+use crate::engine::{Engine, View};
+use crate::error::Result;
+use crate::exec::{self, Exec};
+use crate::state::Exit;
+use crate::{checkpoint, update};
+
+impl Container {
+    /// The command in its shell that is addressed, if one is.
+    fn command(&self, exec_id: &str) -> Result<Option<Arc<Exec>>> {
+        (!exec_id.is_empty()).then(|| self.execs.find(&self.id, exec_id)).transpose()
+    }
+}
+
+#[async_trait]
+impl Engine for Container {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn bundle(&self) -> &Path {
+        &self.bundle
+    }
+
+    fn is_sandbox(&self) -> bool {
+        false
+    }
+
+    fn view(&self, exec_id: &str) -> Result<View> {
+        let (state, paths) = match self.command(exec_id)? {
+            Some(exec) => (exec.state(), exec.paths.clone()),
+            None => (self.state(), self.paths.clone()),
+        };
+        Ok(View { pid: self.pid, state, paths })
+    }
+
+    async fn start(self: Arc<Self>, context: &Arc<Context>, exec_id: &str) -> Result<u32> {
+        match self.command(exec_id)? {
+            Some(exec) => exec.start(context, &self)?,
+            None => Self::start(&self, context).await?,
+        }
+        Ok(self.pid)
+    }
+
+    async fn wait(&self, exec_id: &str) -> Result<Exit> {
+        Ok(match self.command(exec_id)? {
+            Some(exec) => exec.wait().await,
+            None => self.wait().await,
+        })
+    }
+
+    async fn kill(&self, context: &Context, request: &KillRequest) -> Result<()> {
+        match self.command(&request.exec_id)? {
+            Some(exec) => exec.kill(context, self, request.signal),
+            None => self.kill(context, request.signal).await,
+        }
+    }
+
+    async fn delete(&self, context: &Context, exec_id: &str) -> Result<Exit> {
+        match self.command(exec_id)? {
+            Some(exec) => exec.delete(context, self),
+            None => self.delete(context).await,
+        }
+    }
+
+    /// A command in the shell has no input beyond its line.
+    fn close_stdin(&self, exec_id: &str) -> Result<()> {
+        if self.command(exec_id)?.is_none() {
+            self.close_stdin();
+        }
+        Ok(())
+    }
+
+    /// Commands share the terminal of the shell, whose size is nobody's to set.
+    fn resize(&self, exec_id: &str, columns: u32, rows: u32) -> Result<()> {
+        if self.command(exec_id)?.is_none() {
+            self.resize(columns, rows);
+        }
+        Ok(())
+    }
+
+    async fn processes(&self) -> Vec<ProcessInfo> {
+        let mut process = ProcessInfo::new();
+        process.pid = self.pid;
+        vec![process]
+    }
+
+    async fn exec(&self, context: &Context, request: &ExecProcessRequest) -> Result<()> {
+        exec::add(context, self, request).await
+    }
+
+    async fn pause(&self, context: &Context) -> Result<()> {
+        self.pause(context).await
+    }
+
+    async fn resume(&self, context: &Context) -> Result<()> {
+        self.resume(context).await
+    }
+
+    async fn checkpoint(&self, context: &Context, request: &CheckpointTaskRequest) -> Result<()> {
+        checkpoint::save(context, self, request).await
+    }
+
+    async fn update(&self, context: &Context, request: &UpdateTaskRequest) -> Result<()> {
+        update::update(context, self, request).await
+    }
+
+    async fn stats(&self, context: &Context) -> Result<Any> {
+        self.stats(context).await
+    }
+}
