@@ -199,14 +199,15 @@ fn containerd_10651_the_ends_of_further_processes_come_before_that_of_the_contai
     let host = host();
     for runtime in BOTH {
         let mut events = Events::listen();
-        let mut console = ctr_piped(&args(runtime, &[], "read x; exit 9"));
-        host.await_task_state("one", "RUNNING");
+        run_detached(runtime, "until [ -e /end ]; do /bin/busybox sleep 0.02; done; exit 9");
         let mut other =
             Console::piped(&mut command(&["tasks", "exec", "--exec-id", "two", "one", "/bin/busybox", "sh"]));
         other.send("echo $((6 * 7))\n");
         other.expect("42\n");
-        console.send("end\n");
-        assert_eq!((console.wait(), other.wait()), (9, 137), "{runtime}");
+        other.send("echo >/end\n");
+        assert_eq!(other.wait(), 137, "{runtime}");
+        host.await_task_state("one", "STOPPED");
+        assert_eq!(host.delete_task("one"), 9, "{runtime}");
         let seen = events.of_container("one", "/tasks/delete");
         let ends: Vec<_> = seen.iter().filter(|e| e.topic == "/tasks/exit").map(|e| &e.fields["id"]).collect();
         assert_eq!(ends, ["two", "one"], "{runtime}");
@@ -279,17 +280,18 @@ fn a_killed_shim_leaves_nothing() {
     wait::until("its end is known", || (host.task_state("one").as_deref() != Some("RUNNING")).then_some(()));
     ctr(&["tasks", "delete", "one"]);
     host.delete_container("one");
+    // ctr leaves its own FIFOs behind when a shim dies, whichever shim.
+    fs::remove_dir_all("/run/containerd/fifo").expect("ctr made FIFOs");
     host.assert_clean();
 }
 
+/// containerd's own shim has a pipe for each stream, and so no order.
 #[test]
-fn output_goes_to_a_file() {
+fn output_for_one_file_stays_in_order() {
     let host = host();
-    for runtime in BOTH {
-        let out = isolation::state_dir().join(runtime);
-        let uri = format!("file://{}", out.display());
-        ctr(&args(runtime, &["--rm", "--log-uri", &uri], "echo one; echo two >&2; echo three")).success();
-        assert_eq!(fs::read_to_string(&out).expect("it was written"), "one\ntwo\nthree\n", "{runtime}");
-        host.assert_clean();
-    }
+    let out = isolation::state_dir().join("log");
+    let uri = format!("file://{}", out.display());
+    ctr(&args(MICA, &["--rm", "--log-uri", &uri], "echo one; echo two >&2; echo three")).success();
+    assert_eq!(fs::read_to_string(&out).expect("it was written"), "one\ntwo\nthree\n");
+    host.assert_clean();
 }

@@ -173,6 +173,8 @@ impl Engine for Linux {
     }
 
     async fn pause(&self, context: &Context) -> Result<()> {
+        // Its program may run before the runtime has said so.
+        let _gate = self.init.gate.lock().await;
         self.init.state().check_pausable(&self.id)?;
         self.runtime.pause().await?;
         if self.init.lock().state.paused() {
