@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
-.PHONY: help setup tools build firmware demo demo-host test conformance kernel image qemu test-qemu test-driver matrix yocto yocto-static yocto-source lint fmt bench bench-qemu dist install clean
+.PHONY: help setup tools build firmware demo demo-host test conformance cri kernel image qemu test-qemu test-driver matrix yocto yocto-static yocto-source lint fmt bench bench-qemu dist install clean
 
 export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
 # CI builds what Cargo.lock says; a developer's change of Cargo.toml may update it.
@@ -49,6 +49,9 @@ test: setup lint build firmware image ## lint, then every test: crates, end to e
 
 matrix: build firmware ## the end-to-end tests against every containerd that Debian's suites have
 	@tests/host/containerds
+
+cri: setup build firmware ## pods of firmware and Linux containers through containerd's CRI plugin
+	@cargo nextest run $(CARGO_FLAGS) --package micrun-cri-tests
 
 conformance: build firmware ## every rule of the shim contract on containerd's own shim and on ours, as a table
 	@target/debug/shim-conformance

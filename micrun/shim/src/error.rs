@@ -215,7 +215,9 @@ impl Error {
         match self {
             Self::NotFound(_) | Self::NoSuchExec { .. } | Self::Finished(_) => Code::NOT_FOUND,
             Self::AlreadyExists(_) | Self::CgroupInUse { .. } => Code::ALREADY_EXISTS,
-            Self::State { .. } | Self::NoRuntime(_) | Self::NoCgroups | Self::Newer { .. } => Code::FAILED_PRECONDITION,
+            Self::State { .. } | Self::NoRuntime(_) | Self::NoCgroups | Self::Newer { .. } => {
+                Code::FAILED_PRECONDITION
+            }
             Self::Usage(_)
             | Self::Signal { .. }
             | Self::Invalid(_)

@@ -1,6 +1,7 @@
 //! containerd as Debian ships it, without CRI, and `ctr`.
 
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix::sys::signal::Signal;
@@ -10,17 +11,24 @@ use crate::daemon::Daemon;
 use crate::process::{self, Output};
 use crate::{isolation, wait};
 
-const SOCKET: &str = "/run/containerd/containerd.sock";
+/// Its socket.
+pub const SOCKET: &str = "/run/containerd/containerd.sock";
 
 /// A running containerd at its default socket; its content and snapshots live on the private `/run`.
 pub struct Containerd {
     daemon: Daemon,
+    config: PathBuf,
 }
 
 impl Containerd {
     /// Starts it and waits until it accepts connections.
     pub fn start() -> Self {
-        Self { daemon: spawn() }
+        Self::with_config(&isolation::workspace().join("tests/host/containerd.toml"))
+    }
+
+    /// The same with another configuration.
+    pub fn with_config(config: &Path) -> Self {
+        Self { daemon: spawn(config), config: config.to_owned() }
     }
 
     /// Ends it as `systemctl restart` would (containers keep running) and starts it again.
@@ -32,7 +40,7 @@ impl Containerd {
     pub fn restart_after(&mut self, meanwhile: impl FnOnce()) {
         self.daemon.end(Signal::SIGTERM);
         meanwhile();
-        self.daemon = spawn();
+        self.daemon = spawn(&self.config);
     }
 
     /// Its log, and with it that of every shim.
@@ -41,8 +49,7 @@ impl Containerd {
     }
 }
 
-fn spawn() -> Daemon {
-    let config = isolation::workspace().join("tests/host/containerd.toml");
+fn spawn(config: &Path) -> Daemon {
     let mut command = Command::new(isolation::containerd_program("containerd"));
     command.arg("--config").arg(config).env("PATH", isolation::path_variable());
     let mut daemon = Daemon::spawn("containerd", &mut command);

@@ -184,7 +184,11 @@ fn containerd_9719_events_come_in_order_however_short_the_life() {
             assert_eq!(output.status, 7, "{runtime}: {output}");
             let seen = events.of_container(&id, "/tasks/delete");
             let topics: Vec<_> = seen.iter().map(|event| event.topic.as_str()).collect();
-            assert_eq!(topics, ["/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete"], "{runtime}");
+            assert_eq!(
+                topics,
+                ["/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete"],
+                "{runtime}"
+            );
             assert_eq!((&seen[2].fields["exit_status"], &seen[2].fields["id"]), (&7.into(), &id.into()));
             assert_eq!(seen[1].fields["pid"], seen[2].fields["pid"]);
         }
@@ -209,7 +213,8 @@ fn containerd_10651_the_ends_of_further_processes_come_before_that_of_the_contai
         host.await_task_state("one", "STOPPED");
         assert_eq!(host.delete_task("one"), 9, "{runtime}");
         let seen = events.of_container("one", "/tasks/delete");
-        let ends: Vec<_> = seen.iter().filter(|e| e.topic == "/tasks/exit").map(|e| &e.fields["id"]).collect();
+        let ends: Vec<_> =
+            seen.iter().filter(|e| e.topic == "/tasks/exit").map(|e| &e.fields["id"]).collect();
         assert_eq!(ends, ["two", "one"], "{runtime}");
         let added: Vec<_> = seen.iter().filter(|e| e.topic.starts_with("/tasks/exec")).collect();
         assert_eq!(added.len(), 2, "{runtime}: {seen:?}");

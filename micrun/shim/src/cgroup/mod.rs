@@ -49,6 +49,30 @@ impl Cgroup {
         Ok(Self { layout, path: path::parse(cgroups_path, id)? })
     }
 
+    /// Where a process is. In version 1 this is its place in the hierarchy of the memory controller: whoever makes
+    /// containers puts them in the same place everywhere.
+    pub(crate) fn of_process(layout: Layout, pid: u32) -> Result<Self> {
+        let table = format!("/proc/{pid}/cgroup");
+        let text = std::fs::read_to_string(&table).map_err(Error::io("read", &table))?;
+        let v2 = matches!(layout, Layout::V2(_));
+        // cgroups(7): `NUMBER:CONTROLLERS:PATH`, without controllers for version 2.
+        let path = text.lines().find_map(|line| {
+            let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+            let named = controllers.split(',').any(|controller| controller == "memory");
+            (if v2 { controllers.is_empty() } else { named }).then(|| path.trim_start_matches('/'))
+        });
+        Ok(Self { layout, path: path.ok_or(Error::NoCgroups)?.into() })
+    }
+
+    /// Where the kernel tells that memory has run out, and whether that file must be registered for it (version 1).
+    pub(crate) fn oom_file(&self) -> Option<(PathBuf, bool)> {
+        let dir = self.dir("memory")?;
+        Some(match self.version() {
+            Version::V1 => (dir.join("memory.oom_control"), true),
+            Version::V2 => (dir.join("memory.events"), false),
+        })
+    }
+
     /// Makes it, without limits. One that a killed container left, without processes, is replaced.
     pub(crate) fn create(&self) -> Result<()> {
         let made = self.dirs().iter().try_for_each(|dir| self.create_in(dir));

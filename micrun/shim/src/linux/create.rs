@@ -1,17 +1,19 @@
 //! Create: from a bundle to a process that waits for Start. What fails leaves nothing behind.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use containerd_shim_protos::api::CreateTaskRequest;
 use nix::unistd::{Gid, Uid};
 use runc::options::CreateOpts;
 
 use super::exec::Execs;
+use super::oom;
 use super::process::Process;
 use super::runtime::{Choice, Runtime, read_pid};
 use super::{Linux, Plumbing};
 use crate::bundle::Spec;
+use crate::cgroup::Cgroup;
 use crate::children::{self, Child};
 use crate::context::Context;
 use crate::create::created;
@@ -61,6 +63,7 @@ pub(crate) async fn create(
         owner: (Uid::from_raw(owner.0), Gid::from_raw(owner.1)),
         runtime: Runtime::new(&choice, &id, &bundle)?,
         init: Arc::new(Process::new(&id, paths)),
+        cgroup: OnceLock::new(),
         execs: Execs::default(),
         id,
         bundle,
@@ -103,6 +106,16 @@ impl Linux {
                 return Err(error);
             }
         };
+        let found = context.cgroups.clone().map(|layout| Cgroup::of_process(layout, child.pid));
+        match found.transpose() {
+            Ok(cgroup) => cgroup.into_iter().for_each(|cgroup| _ = self.cgroup.set(cgroup)),
+            Err(error) => log::warn!("{} is not measured: {}", self.id, describe(&error)),
+        }
+        if let Some(cgroup) = self.cgroup.get()
+            && let Err(error) = oom::watch(context, &self.id, cgroup)
+        {
+            log::warn!("nobody will tell when {} is out of memory: {}", self.id, describe(&error));
+        }
         self.attach(context, &self.init, child, (console, carriage, streams)).await;
         Ok(())
     }

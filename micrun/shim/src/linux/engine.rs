@@ -17,6 +17,7 @@ use nix::libc::SIGKILL;
 use super::Linux;
 use super::exec::never_ran;
 use super::process::Process;
+use crate::cgroup::Cgroup;
 use crate::context::Context;
 use crate::engine::{Engine, View};
 use crate::error::{Error, Result, describe};
@@ -207,7 +208,7 @@ impl Engine for Linux {
     }
 
     async fn stats(&self, _: &Context) -> Result<Any> {
-        Err(Error::Unimplemented("this version of micrun does not measure what a Linux container uses"))
+        self.cgroup.get().map(Cgroup::metrics).ok_or(Error::NoCgroups)
     }
 }
 

@@ -8,18 +8,20 @@ mod clean;
 mod create;
 mod engine;
 mod exec;
+mod oom;
 mod process;
 mod runtime;
 mod streams;
 mod terminal;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use nix::libc::SIGKILL;
 use nix::unistd::{Gid, Uid};
 use tokio::sync::watch;
 
+use crate::cgroup::Cgroup;
 use crate::children::Child;
 use crate::context::Context;
 use crate::error::{Result, describe};
@@ -46,6 +48,8 @@ pub(crate) struct Linux {
     /// Who its pipes belong to.
     owner: (Uid, Gid),
     runtime: Runtime,
+    /// Known once its process is there.
+    cgroup: OnceLock<Cgroup>,
     init: Arc<Process>,
     execs: Execs,
 }

@@ -1,0 +1,199 @@
+//! A CRI client: what the kubelet asks, and `crictl`.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::PathBuf;
+
+use hyper_util::rt::TokioIo;
+use k8s_cri::v1::runtime_service_client::RuntimeServiceClient;
+use k8s_cri::v1::{
+    ContainerConfig, ContainerMetadata, ContainerStatus, CreateContainerRequest, ExecSyncRequest,
+    ExecSyncResponse, ImageSpec, LinuxContainerConfig, LinuxPodSandboxConfig, Mount, PodSandboxConfig,
+    PodSandboxMetadata, PodSandboxStatus, RemoveContainerRequest, RemovePodSandboxRequest,
+    RunPodSandboxRequest, StartContainerRequest, StatusRequest, StopContainerRequest, StopPodSandboxRequest,
+};
+use k8s_cri::v1::{ContainerStatusRequest, PodSandboxStatusRequest};
+use micrun_host_tests::{containerd, isolation, wait};
+use tokio::net::UnixStream;
+use tokio::runtime::Runtime;
+use tonic::transport::{Channel, Endpoint, Uri};
+
+/// A connection to CRI.
+pub struct Cri {
+    runtime: Runtime,
+    client: RuntimeServiceClient<Channel>,
+}
+
+/// A running pod.
+pub struct Pod {
+    /// CRI's id.
+    pub id: String,
+    config: PodSandboxConfig,
+}
+
+impl Cri {
+    /// Connects to the test's containerd.
+    pub(crate) fn connect() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("it starts");
+        let connector = tower::service_fn(|_: Uri| async {
+            UnixStream::connect(containerd::SOCKET).await.map(TokioIo::new)
+        });
+        // The name is not used: there is one socket.
+        let endpoint = Endpoint::from_static("http://containerd");
+        let channel = runtime.block_on(endpoint.connect_with_connector(connector)).expect("containerd runs");
+        Self { runtime, client: RuntimeServiceClient::new(channel) }
+    }
+
+    /// Whether runtime and network are ready.
+    pub(crate) fn is_ready(&self) -> bool {
+        let mut client = self.client.clone();
+        let answer = self.runtime.block_on(client.status(StatusRequest::default()));
+        let status = answer.ok().and_then(|answer| answer.into_inner().status);
+        status.is_some_and(|status| status.conditions.iter().all(|condition| condition.status))
+    }
+
+    /// Runs a pod's sandbox.
+    #[track_caller]
+    pub fn run_pod(&self, name: &str) -> Pod {
+        let logs = isolation::state_dir().join("logs").join(name);
+        fs::create_dir_all(&logs).expect("/run is private and writable");
+        let metadata = PodSandboxMetadata {
+            name: name.into(),
+            uid: format!("uid-{name}"),
+            namespace: "default".into(),
+            attempt: 0,
+        };
+        let linux = LinuxPodSandboxConfig {
+            cgroup_parent: format!("/{}", isolation::containerd_namespace()),
+            ..LinuxPodSandboxConfig::default()
+        };
+        let config = PodSandboxConfig {
+            metadata: Some(metadata),
+            hostname: name.into(),
+            log_directory: logs.display().to_string(),
+            linux: Some(linux),
+            ..PodSandboxConfig::default()
+        };
+        let request = RunPodSandboxRequest { config: Some(config.clone()), runtime_handler: "mica".into() };
+        let mut client = self.client.clone();
+        let answer = self.runtime.block_on(client.run_pod_sandbox(request));
+        Pod { id: answer.expect("the pod runs").into_inner().pod_sandbox_id, config }
+    }
+
+    /// What CRI says of a pod.
+    #[track_caller]
+    pub fn pod_status(&self, pod: &Pod) -> PodSandboxStatus {
+        let mut client = self.client.clone();
+        let request = PodSandboxStatusRequest { pod_sandbox_id: pod.id.clone(), verbose: false };
+        let answer = self.runtime.block_on(client.pod_sandbox_status(request));
+        answer.expect("the pod is known").into_inner().status.expect("it has a status")
+    }
+
+    /// Starts a container in a pod; gives its id. `volume` is a folder that appears as `/volume`.
+    #[track_caller]
+    pub fn start(
+        &self,
+        pod: &Pod,
+        name: &str,
+        image: &str,
+        command: &[&str],
+        volume: Option<&str>,
+    ) -> String {
+        let mount = |folder: &str| Mount {
+            host_path: folder.into(),
+            container_path: "/volume".into(),
+            readonly: true,
+            ..Mount::default()
+        };
+        let config = ContainerConfig {
+            metadata: Some(ContainerMetadata { name: name.into(), attempt: 0 }),
+            image: Some(ImageSpec {
+                image: image.into(),
+                annotations: HashMap::new(),
+                ..ImageSpec::default()
+            }),
+            command: command.iter().map(ToString::to_string).collect(),
+            mounts: volume.map(mount).into_iter().collect(),
+            log_path: format!("{name}.log"),
+            stdin: true,
+            linux: Some(LinuxContainerConfig::default()),
+            ..ContainerConfig::default()
+        };
+        let request = CreateContainerRequest {
+            pod_sandbox_id: pod.id.clone(),
+            config: Some(config),
+            sandbox_config: Some(pod.config.clone()),
+        };
+        let mut client = self.client.clone();
+        self.runtime.block_on(async {
+            let created = client.create_container(request).await.expect("it is created").into_inner();
+            let container_id = created.container_id;
+            let request = StartContainerRequest { container_id: container_id.clone() };
+            client.start_container(request).await.expect("it starts");
+            container_id
+        })
+    }
+
+    /// Runs a command in a container to its end.
+    #[track_caller]
+    pub fn exec(&self, id: &str, command: &[&str]) -> ExecSyncResponse {
+        let cmd = command.iter().map(ToString::to_string).collect();
+        let request = ExecSyncRequest { container_id: id.into(), cmd, timeout: 20 };
+        let mut client = self.client.clone();
+        self.runtime.block_on(client.exec_sync(request)).expect("it runs").into_inner()
+    }
+
+    /// What CRI says of a container.
+    #[track_caller]
+    pub fn status(&self, id: &str) -> ContainerStatus {
+        let request = ContainerStatusRequest { container_id: id.into(), verbose: false };
+        let mut client = self.client.clone();
+        let answer = self.runtime.block_on(client.container_status(request));
+        answer.expect("the container is known").into_inner().status.expect("it has a status")
+    }
+
+    /// Stops a container: SIGTERM, and SIGKILL after so many seconds. Gives its exit code.
+    #[track_caller]
+    pub fn stop(&self, id: &str, seconds: i64) -> i32 {
+        let request = StopContainerRequest { container_id: id.into(), timeout: seconds };
+        let mut client = self.client.clone();
+        self.runtime.block_on(client.stop_container(request)).expect("it stops");
+        self.status(id).exit_code
+    }
+
+    /// Removes a container.
+    #[track_caller]
+    pub fn remove(&self, id: &str) {
+        let request = RemoveContainerRequest { container_id: id.into() };
+        let mut client = self.client.clone();
+        self.runtime.block_on(client.remove_container(request)).expect("it is removed");
+    }
+
+    /// Stops a pod with all that is in it.
+    #[track_caller]
+    pub fn stop_pod(&self, pod: &Pod) {
+        let request = StopPodSandboxRequest { pod_sandbox_id: pod.id.clone() };
+        let mut client = self.client.clone();
+        self.runtime.block_on(client.stop_pod_sandbox(request)).expect("the pod stops");
+    }
+
+    /// Stops and removes a pod with all that is in it.
+    #[track_caller]
+    pub fn remove_pod(&self, pod: &Pod) {
+        self.stop_pod(pod);
+        let request = RemovePodSandboxRequest { pod_sandbox_id: pod.id.clone() };
+        let mut client = self.client.clone();
+        self.runtime.block_on(client.remove_pod_sandbox(request)).expect("the pod is removed");
+    }
+}
+
+impl Pod {
+    /// Waits until a container's log has a text; gives the log, in CRI's format.
+    #[track_caller]
+    pub fn log_with(&self, container: &str, text: &str) -> String {
+        let path = PathBuf::from(&self.config.log_directory).join(format!("{container}.log"));
+        wait::until(&format!("{text:?} is in the log of {container}"), || {
+            fs::read_to_string(&path).ok().filter(|log| log.contains(text))
+        })
+    }
+}

@@ -1,0 +1,14 @@
+//! Harness of the CRI tests: containerd with its CRI plugin, driven over gRPC as the kubelet does it, with Debian's
+//! CNI plugins in the test's own network namespace.
+#![allow(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    reason = "a test harness reports what went wrong by panicking"
+)]
+
+mod cri;
+mod node;
+
+pub use cri::{Cri, Pod};
+pub use node::{GATEWAY, LINUX, Node};

@@ -1,0 +1,88 @@
+//! What the kubelet finds on a machine: a containerd that speaks CRI, a network, a mica daemon, images.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use micrun_host_tests::archive::Image;
+use micrun_host_tests::containerd::Containerd;
+use micrun_host_tests::host::DEMO;
+use micrun_host_tests::leftovers::Inventory;
+use micrun_host_tests::micad::Micad;
+use micrun_host_tests::{firmware, isolation, process, wait};
+use nix::mount::{MsFlags, mount};
+
+use crate::cri::Cri;
+
+/// An ordinary image: busybox.
+pub const LINUX: &str = "localhost/busybox:1";
+/// The sandbox's image, as `containerd.toml` names it.
+const PAUSE: &str = "localhost/pause:1";
+/// The machine's address in the pods' network, as `network.json` has it.
+pub const GATEWAY: &str = "10.88.0.1";
+/// CRI's namespace in containerd.
+const NAMESPACE: &str = "k8s.io";
+
+/// The machine.
+pub struct Node {
+    /// containerd.
+    pub containerd: Containerd,
+    /// Its CRI.
+    pub cri: Cri,
+    _micad: Micad,
+    start: Inventory,
+}
+
+impl Node {
+    /// Brings everything up. A first pod has come and gone, so that what stays after the next is a leftover.
+    pub fn start() -> Self {
+        isolation::require();
+        let state = isolation::state_dir();
+        fs::create_dir_all(state.join("cni")).expect("/run is private and writable");
+        private_var_lib(state);
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        fs::copy(here.join("network.json"), state.join("cni/10-test.conflist")).expect("it can be copied");
+        let micad = Micad::start();
+        let containerd = Containerd::with_config(&here.join("containerd.toml"));
+        for image in
+            [Image::busybox(PAUSE, &["/bin/busybox", "sleep", "1000000"]), Image::busybox(LINUX, &[])]
+        {
+            import(&image.write(state));
+        }
+        import(&firmware::pack(&firmware::demo(), DEMO, &[]));
+        let cri = Cri::connect();
+        wait::until("CRI has its network", || cri.is_ready().then_some(()));
+        cri.remove_pod(&cri.run_pod("first"));
+        Self { containerd, cri, _micad: micad, start: Inventory::take() }
+    }
+
+    /// Restarts containerd as `systemctl restart` would.
+    pub fn restart_containerd(&mut self) {
+        self.containerd.restart();
+        self.cri = Cri::connect();
+        wait::until("CRI has its network", || self.cri.is_ready().then_some(()));
+    }
+
+    /// Waits until no process, mount or file is there that was not before.
+    #[track_caller]
+    pub fn assert_clean(&self) {
+        self.start.assert_restored();
+    }
+}
+
+/// libcni caches its results below `/var/lib/cni`: what is written there goes to the private `/run`.
+fn private_var_lib(state: &Path) {
+    let (upper, work) = (state.join("var-lib"), state.join("var-lib.work"));
+    for folder in [&upper, &work] {
+        fs::create_dir_all(folder).expect("/run is private and writable");
+    }
+    let data = format!("lowerdir=/var/lib,upperdir={},workdir={}", upper.display(), work.display());
+    mount(Some("overlay"), "/var/lib", Some("overlay"), MsFlags::empty(), Some(data.as_str()))
+        .expect("the mounts are private");
+}
+
+fn import(archive: &Path) {
+    let mut ctr = Command::new(isolation::containerd_program("ctr"));
+    ctr.args(["--namespace", NAMESPACE, "images", "import"]).arg(archive);
+    process::run(&mut ctr).success();
+}
