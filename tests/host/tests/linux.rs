@@ -9,6 +9,7 @@ use micrun_host_tests::events::Events;
 use micrun_host_tests::host::MICA;
 use micrun_host_tests::system::Process;
 use micrun_host_tests::{Console, Host, Output, isolation, wait};
+use serde_json::Value;
 
 const IMAGE: &str = "localhost/busybox:1";
 const ORACLE: &str = "io.containerd.runc.v2";
@@ -299,4 +300,35 @@ fn output_for_one_file_stays_in_order() {
     ctr(&args(MICA, &["--rm", "--log-uri", &uri], "echo one; echo two >&2; echo three")).success();
     assert_eq!(fs::read_to_string(&out).expect("it was written"), "one\ntwo\nthree\n");
     host.assert_clean();
+}
+
+#[test]
+fn what_a_container_uses_is_measured() {
+    let host = host();
+    for runtime in BOTH {
+        run_detached(runtime, SLEEP);
+        let metrics = ctr(&["tasks", "metrics", "--format", "json", "one"]).success();
+        let metrics: Value = serde_json::from_str(&metrics).expect("it is JSON");
+        // Field names of version 1 and 2.
+        let memory = &metrics["memory"]["usage"];
+        let memory = memory["usage"].as_u64().or_else(|| memory.as_u64());
+        assert!(memory.is_some_and(|bytes| bytes > 0), "{runtime}: {metrics}");
+        assert!(metrics["pids"]["current"].as_u64().is_some_and(|count| count > 0), "{runtime}: {metrics}");
+        end(&host);
+    }
+}
+
+#[test]
+fn the_want_of_memory_is_told() {
+    let host = host();
+    for runtime in BOTH {
+        let mut events = Events::listen();
+        let script = "x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done";
+        let output = ctr(&args(runtime, &["--rm", "--memory-limit", "16777216"], script));
+        assert_ne!(output.status, 0, "{runtime}: {output}");
+        let seen = events.of_container("one", "/tasks/oom");
+        assert!(!seen.is_empty());
+        drop(events);
+        host.assert_clean();
+    }
 }
