@@ -1,7 +1,7 @@
 //! The processes that the shim waits for. It is a subreaper (prctl(2)): what a container runtime starts and leaves
 //! behind becomes the shim's child.
 //!
-//! Each process has one owner, who waits for it by a descriptor (pidfd_open(2)). Until then it stays a zombie, so an
+//! Each process has one owner, who waits for it by a descriptor (`pidfd_open(2)`). Until then it stays a zombie, so an
 //! end can be neither missed nor mixed up, however early it comes (threads containerd#3177, #9719, #10651). What has
 //! no owner (a daemon without a PID namespace of its own) is reaped by [`sweep`], while no runtime is at work whose
 //! process is about to get one.

@@ -74,8 +74,8 @@ pub(crate) fn unmount_all(target: &Path) {
     }
 }
 
-/// Detaches whatever is mounted on `target`; nothing mounted is no error.
-pub(crate) fn unmount(target: &Path) {
+/// Detaches what was mounted last on `target`; nothing mounted is no error.
+fn unmount(target: &Path) {
     use nix::errno::Errno;
     match umount2(target, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
         Ok(()) | Err(Errno::EINVAL | Errno::ENOENT) => {}

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use hyper_util::rt::TokioIo;
 use k8s_cri::v1::runtime_service_client::RuntimeServiceClient;
 use k8s_cri::v1::{
-    ContainerConfig, ContainerMetadata, ContainerStatus, CreateContainerRequest, ExecSyncRequest,
-    ExecSyncResponse, ImageSpec, LinuxContainerConfig, LinuxPodSandboxConfig, Mount, PodSandboxConfig,
-    PodSandboxMetadata, PodSandboxStatus, RemoveContainerRequest, RemovePodSandboxRequest,
+    ContainerConfig, ContainerMetadata, ContainerStatsRequest, ContainerStatus, CreateContainerRequest,
+    ExecSyncRequest, ExecSyncResponse, ImageSpec, LinuxContainerConfig, LinuxPodSandboxConfig, Mount,
+    PodSandboxConfig, PodSandboxMetadata, PodSandboxStatus, RemoveContainerRequest, RemovePodSandboxRequest,
     RunPodSandboxRequest, StartContainerRequest, StatusRequest, StopContainerRequest, StopPodSandboxRequest,
 };
 use k8s_cri::v1::{ContainerStatusRequest, PodSandboxStatusRequest};
@@ -150,6 +150,17 @@ impl Cri {
         let mut client = self.client.clone();
         let answer = self.runtime.block_on(client.container_status(request));
         answer.expect("the container is known").into_inner().status.expect("it has a status")
+    }
+
+    /// Bytes of memory that a container uses.
+    #[track_caller]
+    pub fn memory(&self, id: &str) -> u64 {
+        let request = ContainerStatsRequest { container_id: id.into() };
+        let mut client = self.client.clone();
+        let answer =
+            self.runtime.block_on(client.container_stats(request)).expect("it is measured").into_inner();
+        let used = answer.stats.and_then(|stats| stats.memory?.working_set_bytes);
+        used.expect("memory is measured").value
     }
 
     /// Stops a container: SIGTERM, and SIGKILL after so many seconds. Gives its exit code.

@@ -52,7 +52,9 @@ impl Node {
         import(&firmware::pack(&firmware::demo(), DEMO, &[]));
         let cri = Cri::connect();
         wait::until("CRI has its network", || cri.is_ready().then_some(()));
-        cri.remove_pod(&cri.run_pod("first"));
+        let first = cri.run_pod("first");
+        cri.start(&first, "first", LINUX, &["/bin/busybox", "sleep", "1000"], None);
+        cri.remove_pod(&first);
         Self { containerd, cri, _micad: micad, start: Inventory::take() }
     }
 

@@ -27,14 +27,18 @@ fn a_firmware_and_a_sidecar_in_one_pod() {
     let banner = pod.log_with("rtos", BANNER.trim_end());
     assert!(banner.lines().all(|line| line.contains(" stdout ")), "{banner}");
     pod.log_with("side", "the sidecar runs");
-    let note = node.cri.exec(&side, &["/bin/busybox", "cat", "/volume/note"]);
-    assert_eq!((note.stdout.as_slice(), note.exit_code), (&b"from the machine"[..], 0));
+    let read = node.cri.exec(&side, &["/bin/busybox", "cat", "/volume/note"]);
+    assert_eq!((read.stdout.as_slice(), read.exit_code), (&b"from the machine"[..], 0));
     let ping = node.cri.exec(&side, &["/bin/busybox", "ping", "-c", "1", "-W", "10", GATEWAY]);
     assert_eq!(ping.exit_code, 0, "{}", String::from_utf8_lossy(&ping.stdout));
     let failed = node.cri.exec(&side, &["/bin/busybox", "sh", "-c", "echo no >&2; exit 9"]);
     assert_eq!((failed.stderr.as_slice(), failed.exit_code), (&b"no\n"[..], 9));
     let ip = node.cri.pod_status(&pod).network.expect("the pod has a network").ip;
     assert!(ip.starts_with("10.88."), "{ip}");
+
+    for id in [&rtos, &side] {
+        assert!(node.cri.memory(id) > 0);
+    }
 
     assert_eq!(node.cri.stop(&rtos, 10), 143);
     assert_eq!(node.cri.stop(&side, 0), 137);

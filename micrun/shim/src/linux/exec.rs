@@ -113,7 +113,7 @@ impl Linux {
         let pid = result?;
         let mut event = TaskExecStarted::new();
         event.container_id.clone_from(&self.id);
-        event.exec_id = id.to_owned();
+        id.clone_into(&mut event.exec_id);
         event.pid = pid;
         context.events.publish(Event::ExecStarted(event));
         Ok(pid)

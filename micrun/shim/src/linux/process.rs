@@ -148,7 +148,7 @@ impl Process {
         };
         log::info!("{} of {container} ended with status {}", self.id, exit.status);
         let mut event = TaskExit::new();
-        event.container_id = container.to_owned();
+        container.clone_into(&mut event.container_id);
         event.id.clone_from(&self.id);
         event.pid = pid;
         event.exit_status = exit.status;

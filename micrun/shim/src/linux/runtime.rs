@@ -44,9 +44,9 @@ impl Choice {
         let options = if let Options::Runc(options) = options { options } else { &none };
         let named = Some(options.binary_name.clone()).filter(|name| !name.is_empty());
         let named = named.or_else(|| std::env::var(VARIABLE).ok()).filter(|name| !name.is_empty());
-        let names = named.as_ref().map_or(PROGRAMS.to_vec(), |name| vec![name.as_str()]);
-        let found = names.iter().find_map(runc::utils::binary_path);
-        let program = found.ok_or_else(|| Error::NoRuntime(names.join("` nor `")))?;
+        let wanted = named.as_ref().map_or(PROGRAMS.to_vec(), |name| vec![name.as_str()]);
+        let found = wanted.iter().find_map(runc::utils::binary_path);
+        let program = found.ok_or_else(|| Error::NoRuntime(wanted.join("` nor `")))?;
         let root = if options.root.is_empty() { state } else { Path::new(&options.root) };
         // Only systemd's form has colons: whoever made it wants systemd to make the cgroup.
         let systemd_cgroup = options.systemd_cgroup || cgroups_path.split(':').count() == 3;

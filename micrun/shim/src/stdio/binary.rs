@@ -64,8 +64,8 @@ pub(super) async fn start(program: &Program, identity: Identity<'_>) -> Result<(
     };
     let (child, mut ready, stdout, stderr) =
         setup().map_err(|error| fail(format!("cannot be started: {error}")))?;
-    let _owned = children::own(child.id().unwrap_or_default());
-    let mut logger = Logger { child, _owned, name: name.clone() };
+    let owned = children::own(child.id().unwrap_or_default());
+    let mut logger = Logger { child, _owned: owned, name: name.clone() };
     match timeout(READY, ready.read(&mut [0])).await {
         Err(_) => Err(fail(format!("was not ready after {READY:?}: it must close descriptor 5"))),
         Ok(Err(error)) => Err(fail(format!("cannot be waited for: {error}"))),
