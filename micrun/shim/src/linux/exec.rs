@@ -12,6 +12,7 @@ use super::create::adopt;
 use super::process::Process;
 use super::{Linux, Plumbing};
 use crate::children;
+use crate::choose::check_name;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::events::Event;
@@ -71,6 +72,7 @@ impl Execs {
 impl Linux {
     /// Takes what is to be run by Start.
     pub(super) fn add_exec(&self, context: &Context, request: &ExecProcessRequest) -> Result<()> {
+        check_name("exec", &request.exec_id)?;
         check(&self.init.state(), &self.id)?;
         let specification = serde_json::from_slice(&request.spec.value)
             .map_err(|error| Error::Invalid(format!("the process to run cannot be read: {error}")))?;
