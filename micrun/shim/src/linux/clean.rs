@@ -11,11 +11,7 @@ use crate::error::describe;
 /// Linux container.
 pub(crate) async fn clean(args: &Args, bundle: &Path) -> Option<u32> {
     let choice = Choice::read(bundle)?;
-    let removed = match Runtime::new(&choice, &args.id, bundle) {
-        Ok(runtime) => runtime.delete(true).await,
-        Err(error) => Err(error),
-    };
-    match removed {
+    match Runtime::new(choice, &args.id, bundle).delete(true).await {
         Ok(()) => log::info!("cleaned up after {}", args.id),
         Err(error) => log::warn!("{}", describe(&error)),
     }

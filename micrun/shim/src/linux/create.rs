@@ -5,12 +5,12 @@ use std::sync::{Arc, OnceLock};
 
 use containerd_shim_protos::api::CreateTaskRequest;
 use nix::unistd::{Gid, Uid};
-use runc::options::CreateOpts;
 
 use super::exec::Execs;
 use super::oom;
 use super::process::Process;
-use super::runtime::{Choice, Runtime, read_pid};
+use super::runtime::{Choice, Runtime, Wiring, read_pid};
+use super::terminal::ConsoleSocket;
 use super::{Linux, Plumbing};
 use crate::bundle::Spec;
 use crate::cgroup::Cgroup;
@@ -61,7 +61,7 @@ pub(crate) async fn create(
         sandbox: spec.is_sandbox(),
         private_pids: spec.has_private_pids(),
         owner: (Uid::from_raw(owner.0), Gid::from_raw(owner.1)),
-        runtime: Runtime::new(&choice, &id, &bundle)?,
+        runtime: Runtime::new(choice, &id, &bundle),
         init: Arc::new(Process::new(&id, paths)),
         cgroup: OnceLock::new(),
         execs: Execs::default(),
@@ -88,15 +88,14 @@ impl Linux {
     ) -> Result<()> {
         let Plumbing { ends, console, carriage, streams } = self.plumb(&self.init, streams)?;
         let pid_file = self.bundle.join(PID_FILE);
-        let mut arguments = CreateOpts::new().io(Arc::new(ends)).pid_file(&pid_file);
-        if let Some(console) = &console {
-            arguments = arguments.console_socket(&console.path);
-        }
+        let mut flags = Vec::new();
         if let Options::Runc(options) = options {
-            arguments = arguments.no_pivot(options.no_pivot_root).no_new_keyring(options.no_new_keyring);
+            flags.extend(options.no_pivot_root.then_some("--no-pivot"));
+            flags.extend(options.no_new_keyring.then_some("--no-new-keyring"));
         }
+        let wiring = Wiring { ends, console: console.as_ref().map(ConsoleSocket::path), pid_file: &pid_file };
         let _hold = children::hold();
-        self.runtime.create(arguments).await?;
+        self.runtime.create(wiring, &flags).await?;
         let child = match adopt(&pid_file) {
             Ok(child) => child,
             Err(error) => {

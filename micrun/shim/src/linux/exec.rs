@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use containerd_shim_protos::api::ExecProcessRequest;
 use containerd_shim_protos::events::task::{TaskExecAdded, TaskExecStarted};
-use runc::options::ExecOpts;
 
 use super::create::adopt;
 use super::process::Process;
+use super::runtime::Wiring;
+use super::terminal::ConsoleSocket;
 use super::{Linux, Plumbing};
 use crate::children;
 use crate::choose::check_name;
@@ -23,7 +24,8 @@ use crate::stdio::{Identity, Paths, Streams};
 #[derive(Debug)]
 pub(super) struct Exec {
     process: Arc<Process>,
-    specification: oci_spec::runtime::Process,
+    /// OCI's `process`, in JSON, as it came.
+    specification: Vec<u8>,
 }
 
 /// The processes besides the container's own, by id.
@@ -74,8 +76,7 @@ impl Linux {
     pub(super) fn add_exec(&self, context: &Context, request: &ExecProcessRequest) -> Result<()> {
         check_name("exec", &request.exec_id)?;
         check(&self.init.state(), &self.id)?;
-        let specification = serde_json::from_slice(&request.spec.value)
-            .map_err(|error| Error::Invalid(format!("the process to run cannot be read: {error}")))?;
+        let specification = request.spec.value.clone();
         let paths = Paths {
             stdin: request.stdin.clone(),
             stdout: request.stdout.clone(),
@@ -126,16 +127,17 @@ impl Linux {
         let identity = Identity { namespace: &context.namespace, id: &self.id };
         let streams = Streams::open(&process.paths, identity).await?;
         let Plumbing { ends, console, carriage, streams } = self.plumb(process, streams)?;
-        let pid_file = self.bundle.join(format!("{}.pid", process.id));
-        let mut arguments = ExecOpts::new().io(Arc::new(ends)).pid_file(&pid_file).detach(true);
-        if let Some(console) = &console {
-            arguments = arguments.console_socket(&console.path);
-        }
+        let pid_file = self.bundle.join(format!("exec-{}.pid", process.id));
+        let specification = self.bundle.join(format!("exec-{}.json", process.id));
+        std::fs::write(&specification, &exec.specification).map_err(Error::io("write", &specification))?;
+        let wiring = Wiring { ends, console: console.as_ref().map(ConsoleSocket::path), pid_file: &pid_file };
         let _hold = children::hold();
-        let ran = self.runtime.exec(&exec.specification, arguments).await;
+        let ran = self.runtime.exec(&specification, wiring).await;
         let child = ran.and_then(|()| adopt(&pid_file));
-        // It may not be there.
-        let _ = std::fs::remove_file(&pid_file);
+        for path in [specification, pid_file] {
+            // The second is not there when the first was refused.
+            let _ = std::fs::remove_file(path);
+        }
         let child = child?;
         let pid = child.pid;
         self.attach(context, process, child, (console, carriage, streams)).await;

@@ -1,17 +1,15 @@
 //! The program that runs Linux containers: crun, or any other with runc's command line.
 
 use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
-use std::sync::Arc;
+use std::process::Stdio;
 
-use async_trait::async_trait;
 use containerd_shim_protos::shim::oci;
-use runc::asynchronous::Spawner;
-use runc::options::{CreateOpts, DeleteOpts, ExecOpts, GlobalOpts, KillOpts};
-use runc::{Command, Runc};
 use serde::{Deserialize, Serialize};
+use tokio::process::Command;
 
+use super::streams::Ends;
 use crate::children;
 use crate::error::{Error, Result};
 use crate::options::Options;
@@ -45,7 +43,7 @@ impl Choice {
         let named = Some(options.binary_name.clone()).filter(|name| !name.is_empty());
         let named = named.or_else(|| std::env::var(VARIABLE).ok()).filter(|name| !name.is_empty());
         let wanted = named.as_ref().map_or(PROGRAMS.to_vec(), |name| vec![name.as_str()]);
-        let found = wanted.iter().find_map(runc::utils::binary_path);
+        let found = wanted.iter().find_map(|name| find(name));
         let program = found.ok_or_else(|| Error::NoRuntime(wanted.join("` nor `")))?;
         let root = if options.root.is_empty() { state } else { Path::new(&options.root) };
         // Only systemd's form has colons: whoever made it wants systemd to make the cgroup.
@@ -67,81 +65,151 @@ impl Choice {
 }
 
 /// The program, for one container.
+///
+/// Its command line is written here and not taken from the crate `runc`: that one takes a process and its limits apart
+/// into types and so drops what it does not know, it has no checkpoint, and with `oci-spec` it makes this program
+/// half as large again.
 #[derive(Debug)]
 pub(crate) struct Runtime {
-    client: Runc,
+    choice: Choice,
     id: String,
     bundle: PathBuf,
 }
 
 impl Runtime {
     /// The program that `choice` names.
-    pub(crate) fn new(choice: &Choice, id: &str, bundle: &Path) -> Result<Self> {
-        let mut options = GlobalOpts::new()
-            .command(&choice.program)
-            .root(&choice.root)
-            .systemd_cgroup(choice.systemd_cgroup)
-            .log(bundle.join(LOG))
-            .log_json();
-        options.custom_spawner(Arc::new(Launcher));
-        let client = options.build().map_err(|_| Error::NoRuntime(choice.program.display().to_string()))?;
-        Ok(Self { client, id: id.to_owned(), bundle: bundle.to_owned() })
+    pub(crate) fn new(choice: Choice, id: &str, bundle: &Path) -> Self {
+        Self { choice, id: id.to_owned(), bundle: bundle.to_owned() }
     }
 
-    pub(super) async fn create(&self, options: CreateOpts) -> Result<()> {
-        let done = self.client.create(&self.id, &self.bundle, Some(&options)).await;
-        done.map(drop).map_err(self.explain("create"))
+    /// Makes the container, whose process waits for [`Self::start`], with the `flags` of the options.
+    pub(super) async fn create(&self, process: Wiring<'_>, flags: &[&str]) -> Result<()> {
+        let mut command = self.command("create");
+        command.arg("--bundle").arg(&self.bundle).args(flags);
+        process.wire(&mut command);
+        command.arg(&self.id);
+        self.run("create", command).await.map(drop)
     }
 
     pub(super) async fn start(&self) -> Result<()> {
-        self.client.start(&self.id).await.map(drop).map_err(self.explain("start"))
+        self.simple("start", &[]).await
     }
 
-    pub(super) async fn exec(&self, process: &oci_spec::runtime::Process, options: ExecOpts) -> Result<()> {
-        self.client.exec(&self.id, process, Some(&options)).await.map_err(self.explain("exec"))
+    /// Runs a further process, described by the file `specification`.
+    pub(super) async fn exec(&self, specification: &Path, process: Wiring<'_>) -> Result<()> {
+        let mut command = self.command("exec");
+        command.arg("--detach").arg("--process").arg(specification);
+        process.wire(&mut command);
+        command.arg(&self.id);
+        self.run("exec", command).await.map(drop)
     }
 
+    /// Signals the container's own process, or all.
     pub(super) async fn kill(&self, signal: u32, all: bool) -> Result<()> {
-        let options = KillOpts::new().all(all);
-        self.client.kill(&self.id, signal, Some(&options)).await.map_err(self.explain("kill"))
+        let mut command = self.command("kill");
+        command.args(all.then_some("--all")).arg(&self.id).arg(signal.to_string());
+        self.run("kill", command).await.map(drop)
     }
 
     pub(super) async fn pause(&self) -> Result<()> {
-        self.client.pause(&self.id).await.map_err(self.explain("pause"))
+        self.simple("pause", &[]).await
     }
 
     pub(super) async fn resume(&self) -> Result<()> {
-        self.client.resume(&self.id).await.map_err(self.explain("resume"))
+        self.simple("resume", &[]).await
     }
 
-    pub(super) async fn update(&self, resources: &oci_spec::runtime::LinuxResources) -> Result<()> {
-        self.client.update(&self.id, resources).await.map_err(self.explain("update"))
+    /// Sets the limits that a file names.
+    pub(super) async fn update(&self, resources: &Path) -> Result<()> {
+        let mut command = self.command("update");
+        command.arg("--resources").arg(resources).arg(&self.id);
+        self.run("update", command).await.map(drop)
     }
 
     pub(super) async fn processes(&self) -> Result<Vec<u32>> {
-        let pids = self.client.ps(&self.id).await.map_err(self.explain("ps"))?;
-        Ok(pids.into_iter().filter_map(|pid| u32::try_from(pid).ok()).collect())
+        let mut command = self.command("ps");
+        command.args(["--format", "json"]).arg(&self.id);
+        let list = self.run("ps", command).await?;
+        // runc, written in Go, says `null` for an empty list.
+        let list: Option<Vec<u32>> = serde_json::from_str(&list)
+            .map_err(|source| Error::Json { path: self.choice.program.clone(), source })?;
+        Ok(list.unwrap_or_default())
     }
 
     /// Takes the container away; with `force` one that runs is killed.
     pub(crate) async fn delete(&self, force: bool) -> Result<()> {
-        let options = DeleteOpts::new().force(force);
-        self.client.delete(&self.id, Some(&options)).await.map_err(self.explain("delete"))
+        self.simple("delete", if force { &["--force"] } else { &[] }).await
     }
 
-    /// The program's own words, of its log or of what it printed.
-    fn explain(&self, action: &'static str) -> impl FnOnce(runc::error::Error) -> Error {
-        move |error| {
-            let logged = last_error(&self.bundle.join(LOG));
-            let reason = match error {
-                runc::error::Error::CommandFailed { status, stdout, stderr } => logged
-                    .or_else(|| Some((stdout + &stderr).trim().to_owned()).filter(|text| !text.is_empty()))
-                    .unwrap_or_else(|| format!("it ended with {status} and said nothing")),
-                error => error.to_string(),
-            };
-            Error::Runtime { action, id: self.id.clone(), reason }
-        }
+    async fn simple(&self, action: &'static str, flags: &[&str]) -> Result<()> {
+        let mut command = self.command(action);
+        command.args(flags).arg(&self.id);
+        self.run(action, command).await.map(drop)
     }
+
+    fn command(&self, action: &str) -> Command {
+        let mut command = Command::new(&self.choice.program);
+        command
+            .arg("--root")
+            .arg(&self.choice.root)
+            .arg("--log")
+            .arg(self.bundle.join(LOG))
+            .args(["--log-format", "json"])
+            .args(self.choice.systemd_cgroup.then_some("--systemd-cgroup"))
+            .arg(action)
+            // It is systemd's to the shim, if to anybody.
+            .env_remove("NOTIFY_SOCKET")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs the program to its end; gives what it printed.
+    async fn run(&self, action: &'static str, mut command: Command) -> Result<String> {
+        let _hold = children::hold();
+        let failed = |reason: String| Error::Runtime { action, id: self.id.clone(), reason };
+        let child = command.spawn().map_err(Error::io("run", &self.choice.program))?;
+        // Its copies of the container's streams must not outlive this moment, or the streams never end.
+        drop(command);
+        let output = child.wait_with_output().await.map_err(Error::io("wait for", &self.choice.program))?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        // Where it writes to the container's streams, only its log has its words.
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        let said = last_error(&self.bundle.join(LOG)).or(Some(said)).filter(|said| !said.is_empty());
+        Err(failed(said.unwrap_or_else(|| format!("it ended with {} and said nothing", output.status))))
+    }
+}
+
+/// What the runtime gives to a process that it makes.
+#[derive(Debug)]
+pub(super) struct Wiring<'a> {
+    /// Its streams; nothing when it gets a terminal.
+    pub ends: Ends,
+    /// Where the runtime sends the terminal.
+    pub console: Option<&'a Path>,
+    /// Where the runtime writes the process id.
+    pub pid_file: &'a Path,
+}
+
+impl Wiring<'_> {
+    fn wire(self, command: &mut Command) {
+        command.arg("--pid-file").arg(self.pid_file);
+        if let Some(console) = self.console {
+            command.arg("--console-socket").arg(console);
+        }
+        let Ends { stdin, stdout, stderr } = self.ends;
+        let stdio = |end: Option<OwnedFd>| end.map_or_else(Stdio::null, Stdio::from);
+        command.stdin(stdio(stdin)).stdout(stdio(stdout)).stderr(stdio(stderr));
+    }
+}
+
+/// A program on `PATH`, or the path itself.
+fn find(name: &str) -> Option<PathBuf> {
+    let folders = std::env::var_os("PATH")?;
+    std::env::split_paths(&folders).map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
 /// The last error in a log of JSON lines.
@@ -154,24 +222,6 @@ fn last_error(log: &Path) -> Option<String> {
     let text = std::fs::read_to_string(log).ok()?;
     let lines = text.lines().rev().filter_map(|line| serde_json::from_str::<Line>(line).ok());
     lines.into_iter().find(|line| line.level == "error").map(|line| line.msg)
-}
-
-/// Runs the program to its end.
-#[derive(Debug)]
-struct Launcher;
-
-#[async_trait]
-impl Spawner for Launcher {
-    async fn execute(&self, mut command: Command) -> runc::Result<(ExitStatus, u32, String, String)> {
-        let _hold = children::hold();
-        let child = command.spawn().map_err(runc::error::Error::ProcessSpawnFailed)?;
-        // Its copies of the container's streams must not outlive this moment, or the streams never end.
-        drop(command);
-        let pid = child.id().unwrap_or_default();
-        let output = child.wait_with_output().await.map_err(runc::error::Error::InvalidCommand)?;
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Ok((output.status, pid, text(output.stdout), text(output.stderr)))
-    }
 }
 
 /// Reads the file in which the program leaves the process id.

@@ -3,10 +3,8 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::process::Stdio;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use nix::unistd::{Gid, Uid};
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
@@ -23,24 +21,9 @@ const BUFFER: usize = 4 * 1024;
 /// What the process gets.
 #[derive(Debug, Default)]
 pub(super) struct Ends {
-    stdin: Option<OwnedFd>,
-    stdout: Option<OwnedFd>,
-    stderr: Option<OwnedFd>,
-}
-
-#[async_trait]
-impl runc::Io for Ends {
-    async fn set(&self, command: &mut runc::Command) -> io::Result<()> {
-        let stdio = |end: &Option<OwnedFd>| match end {
-            Some(end) => end.try_clone().map(Stdio::from),
-            None => Ok(Stdio::null()),
-        };
-        command.stdin(stdio(&self.stdin)?).stdout(stdio(&self.stdout)?).stderr(stdio(&self.stderr)?);
-        Ok(())
-    }
-
-    /// Dropping this closes all ends.
-    async fn close_after_start(&self) {}
+    pub stdin: Option<OwnedFd>,
+    pub stdout: Option<OwnedFd>,
+    pub stderr: Option<OwnedFd>,
 }
 
 /// What is carried.

@@ -22,7 +22,7 @@ const ARRIVAL: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct ConsoleSocket {
     /// Its path, short enough for any runtime.
-    pub path: PathBuf,
+    path: PathBuf,
     listener: UnixListener,
 }
 
@@ -37,6 +37,11 @@ impl ConsoleSocket {
         let _ = fs::remove_file(&path);
         let listener = UnixListener::bind(&path).map_err(Error::io("listen on", &path))?;
         Ok(Self { path, listener })
+    }
+
+    /// Where it listens.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Takes the terminal that was sent.

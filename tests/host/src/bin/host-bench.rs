@@ -20,9 +20,10 @@ use micrun_host_tests::{Host, isolation};
 const ORDINARY: &str = "localhost/busybox:1";
 
 /// The ways of running a container that are compared: a name, and the words after `ctr run --rm`.
-const WAYS: [(&str, &[&str]); 3] = [
+const WAYS: [(&str, &[&str]); 4] = [
     ("crun, `echo`", &["--runc-binary", "/usr/bin/crun", ORDINARY]),
     ("runc, `echo`", &["--runc-binary", "/usr/sbin/runc", ORDINARY]),
+    ("mica with crun, `echo`", &["--runtime", MICA, ORDINARY]),
     ("mica, FreeRTOS demo", &["--runtime", MICA, DEMO]),
 ];
 
@@ -49,12 +50,25 @@ fn main() {
         println!("| {name} | {median:.1} | {min:.1} | {max:.1} |");
     }
     println!("\n| idle | RSS kB | private dirty kB |\n|---|---|---|");
+    println!("| with an ordinary container: | | |");
+    let sleep = ["/bin/busybox", "sleep", "1000"];
+    for (id, runtime, shim) in [
+        ("ours", MICA, "containerd-shim-mica-v2"),
+        ("theirs", "io.containerd.runc.v2", "containerd-shim-runc-v2"),
+    ] {
+        ctr(&[&["run", "--detach", "--runtime", runtime, ORDINARY, id], &sleep[..]].concat()).success();
+        memory(shim);
+        host.kill(id, "SIGKILL");
+        host.await_task_state(id, "STOPPED");
+        host.delete_task(id);
+        host.delete_container(id);
+    }
+    host.assert_clean();
+    println!("| with a firmware: | | |");
     ctr(&["run", "--detach", "--runtime", MICA, DEMO, "idle"]).success();
     memory("containerd-shim-mica-v2");
     memory("micad");
     memory("qemu-system-aarch64");
-    ctr(&["run", "--detach", ORDINARY, "ordinary", "/bin/busybox", "sleep", "100"]).success();
-    memory("containerd-shim-runc-v2");
 
     println!("\n| program | bytes |\n|---|---|");
     let mut programs =
