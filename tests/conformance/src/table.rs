@@ -35,13 +35,13 @@ impl Display for Table<'_> {
         let width = self.rows.iter().map(|row| row.case.name.len()).max().unwrap_or_default();
         write!(f, "{:width$}", "case")?;
         for subject in subjects::ALL {
-            write!(f, "  {:4}", subject.name())?;
+            write!(f, "  {:5}", subject.name())?;
         }
         writeln!(f)?;
         for row in &self.rows {
             write!(f, "{:width$}", row.case.name)?;
             for outcome in &row.results {
-                write!(f, "  {:4}", word(outcome))?;
+                write!(f, "  {:5}", word(outcome))?;
             }
             let reasons = row.results.iter().filter_map(|outcome| match outcome {
                 Outcome::Skip(reason) => Some(*reason),

@@ -1,0 +1,73 @@
+//! The time of each step of a container's life, the ways in turn, so that a slow moment of the machine meets all.
+
+use nix::libc::SIGKILL;
+use shim_conformance::Stage;
+use shim_conformance::container::Container;
+
+use crate::bare;
+use crate::samples::Samples;
+use crate::way::{WAYS, Way, fresh_id};
+
+const STEPS: [&str; 9] =
+    ["`start`", "Create", "Start", "State", "Pids", "Stats", "Kill to Wait", "Delete", "Shutdown"];
+/// The four of a life that design.md has a goal for.
+const LIFE: [usize; 4] = [1, 2, 6, 7];
+
+type Times = [Samples; STEPS.len()];
+
+/// Measures and prints.
+pub(crate) fn run(stage: &mut Stage, rounds: usize) {
+    let mut times: [Times; WAYS.len()] = Default::default();
+    let mut crun: [Samples; 4] = Default::default();
+    let mut micad: [Samples; 4] = Default::default();
+    let (bare_crun, bare_micad) = (bare::Crun::new(), bare::Micad::new());
+    for _ in 0..rounds {
+        for (way, times) in WAYS.iter().zip(&mut times) {
+            way.enter(stage);
+            live(way, stage, times);
+        }
+        bare_crun.live(&mut crun);
+        bare_micad.live(&mut micad);
+    }
+    let names: Vec<_> = WAYS.iter().map(|way| way.name).collect();
+    println!("| {rounds} lives in turn, median / p95 ms | {} | crun alone | micad alone |", names.join(" | "));
+    println!("|---|---|---|---|---|---|");
+    for (step, name) in STEPS.iter().enumerate() {
+        let ways: Vec<_> = times.iter().map(|times| times[step].to_string()).collect();
+        let alone = LIFE.iter().position(|life| *life == step);
+        let alone = |times: &[Samples; 4]| alone.map_or_else(String::new, |index| times[index].to_string());
+        println!("| {name} | {} | {} | {} |", ways.join(" | "), alone(&crun), alone(&micad));
+    }
+    let sums: Vec<_> = times.iter().map(|times| sum(&LIFE.map(|step| &times[step]))).collect();
+    let alone = [&crun, &micad].map(|times| sum(&times.each_ref()));
+    let cells: Vec<_> = sums.iter().chain(&alone).map(ToString::to_string).collect();
+    println!("| Create, Start, Kill, Delete | {} |", cells.join(" | "));
+}
+
+fn sum(steps: &[&Samples; 4]) -> Samples {
+    let [create, start, kill, delete] = steps;
+    create.plus(start).plus(kill).plus(delete)
+}
+
+fn live(way: &Way, stage: &Stage, times: &mut Times) {
+    let [launch, create, start, state, pids, stats, kill, delete, shutdown] = times;
+    let id = &fresh_id();
+    let bundle = stage.bundle(id);
+    let shim = launch.time(|| stage.launch(&bundle));
+    let container = Container::new(stage, bundle, shim);
+    create.time(|| way.create(&container));
+    start.time(|| container.start());
+    container.assert_answers("up");
+    state.time(|| container.status());
+    pids.time(|| container.task.pids(id).expect("Pids"));
+    stats.time(|| container.task.stats(id).expect("Stats"));
+    kill.time(|| {
+        container.kill(SIGKILL);
+        container.wait()
+    });
+    delete.time(|| container.delete());
+    // A shim may be gone before its answer is; containerd takes that for an answer.
+    if let Err(error) = shutdown.time(|| container.task.shutdown(id)) {
+        eprintln!("{}: {error}", way.name);
+    }
+}
