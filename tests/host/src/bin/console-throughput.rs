@@ -50,20 +50,25 @@ fn main() {
     host.import(&firmware::pack(&firmware::hello(), DEMO, &[]));
     printer::serve(AMOUNT);
 
-    let linux = |tty: bool| {
-        let mut words = vec!["--runc-binary", CRUN];
+    let linux = |shim: [&'static str; 2], tty: bool| {
+        let mut words = shim.to_vec();
         words.extend(tty.then_some("--tty"));
         (words, ORDINARY, LINUX)
     };
-    let mica = (vec!["--runtime", MICA], DEMO, &[][..]);
+    let [runc, ours] = [["--runc-binary", CRUN], ["--runtime", MICA]];
+    let firmware = (ours.to_vec(), DEMO, &[][..]);
     let rows = [
-        ("runc-v2, pipe to FIFO", linux(false), Way::Attached),
-        ("runc-v2, pty to FIFO", linux(true), Way::Attached),
-        ("mica, pty to FIFO", mica.clone(), Way::Fifo),
-        ("runc-v2, pipe to `file://`", linux(false), Way::File),
-        ("mica, pty to `file://`", mica.clone(), Way::File),
-        ("runc-v2, pipe to `binary://`", linux(false), Way::Program),
-        ("mica, pty to `binary://`", mica, Way::Program),
+        ("runc-v2 with crun, pipe to FIFO", linux(runc, false), Way::Attached),
+        ("mica with crun, pipe to FIFO", linux(ours, false), Way::Attached),
+        ("runc-v2 with crun, pty to FIFO", linux(runc, true), Way::Attached),
+        ("mica with crun, pty to FIFO", linux(ours, true), Way::Attached),
+        ("mica, firmware's pty to FIFO", firmware.clone(), Way::Fifo),
+        ("runc-v2 with crun, pipe to `file://`", linux(runc, false), Way::File),
+        ("mica with crun, pipe to `file://`", linux(ours, false), Way::File),
+        ("mica, firmware's pty to `file://`", firmware.clone(), Way::File),
+        ("runc-v2 with crun, pipe to `binary://`", linux(runc, false), Way::Program),
+        ("mica with crun, pipe to `binary://`", linux(ours, false), Way::Program),
+        ("mica, firmware's pty to `binary://`", firmware, Way::Program),
     ];
     let mut times: Vec<Vec<Duration>> = vec![Vec::new(); rows.len()];
     let mut memory = 0;

@@ -4,7 +4,7 @@ use micrun_host_tests::system::Process;
 use shim_conformance::Stage;
 use shim_conformance::stage::GROUP;
 
-use crate::way::{WAYS, Way};
+use crate::way::{WAYS, Way, launch};
 
 const FIELDS: [&str; 3] = ["Rss", "Pss", "Private_Dirty"];
 
@@ -23,14 +23,9 @@ pub(crate) fn run(stage: &mut Stage, containers: usize) {
 }
 
 /// What each shim of some running containers takes.
-fn crowd(
-    way: &Way,
-    stage: &Stage,
-    count: usize,
-    annotations: &[(&str, &str)],
-) -> Vec<[u64; FIELDS.len()]> {
+fn crowd(way: &Way, stage: &Stage, count: usize, annotations: &[(&str, &str)]) -> Vec<[u64; FIELDS.len()]> {
     let run = |_| {
-        let container = way.launch(stage, annotations);
+        let container = launch(stage, annotations);
         way.create(&container);
         container.start();
         container.assert_answers("up");
@@ -43,7 +38,9 @@ fn crowd(
         container.end();
         let _ = container.task.shutdown(container.id());
     }
-    micrun_host_tests::wait::until("the shims have ended", || Process::running(way.shim).is_empty().then_some(()));
+    micrun_host_tests::wait::until("the shims have ended", || {
+        Process::running(way.shim).is_empty().then_some(())
+    });
     usage
 }
 

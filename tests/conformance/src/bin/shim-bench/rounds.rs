@@ -30,7 +30,10 @@ pub(crate) fn run(stage: &mut Stage, rounds: usize) {
         bare_micad.live(&mut micad);
     }
     let names: Vec<_> = WAYS.iter().map(|way| way.name).collect();
-    println!("| {rounds} lives in turn, median / p95 ms | {} | crun alone | micad alone |", names.join(" | "));
+    println!(
+        "| {rounds} lives in turn, median / p95 ms | {} | crun alone | micad alone |",
+        names.join(" | ")
+    );
     println!("|---|---|---|---|---|---|");
     for (step, name) in STEPS.iter().enumerate() {
         let ways: Vec<_> = times.iter().map(|times| times[step].to_string()).collect();
@@ -50,7 +53,7 @@ fn sum(steps: &[&Samples; 4]) -> Samples {
 }
 
 fn live(way: &Way, stage: &Stage, times: &mut Times) {
-    let [launch, create, start, state, pids, stats, kill, delete, shutdown] = times;
+    let [launch, create, start, state, pids, metrics, kill, delete, shutdown] = times;
     let id = &fresh_id();
     let bundle = stage.bundle(id);
     let shim = launch.time(|| stage.launch(&bundle));
@@ -60,7 +63,7 @@ fn live(way: &Way, stage: &Stage, times: &mut Times) {
     container.assert_answers("up");
     state.time(|| container.status());
     pids.time(|| container.task.pids(id).expect("Pids"));
-    stats.time(|| container.task.stats(id).expect("Stats"));
+    metrics.time(|| container.task.stats(id).expect("Stats"));
     kill.time(|| {
         container.kill(SIGKILL);
         container.wait()

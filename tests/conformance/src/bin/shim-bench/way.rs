@@ -42,13 +42,6 @@ impl Way {
         stage.subject = self.subject;
     }
 
-    /// Starts a shim for a container, which is not created yet.
-    pub(crate) fn launch<'a>(&self, stage: &'a Stage, annotations: &[(&str, &str)]) -> Container<'a> {
-        let bundle = stage.bundle_of(&fresh_id(), Program::Shell, annotations);
-        let shim = stage.launch(&bundle);
-        Container::new(stage, bundle, shim)
-    }
-
     /// Creates it.
     pub(crate) fn create(&self, container: &Container<'_>) {
         let mut request = container.request();
@@ -59,6 +52,13 @@ impl Way {
         }
         container.task.create(&request).unwrap_or_else(|error| panic!("{}: Create: {error}", self.name));
     }
+}
+
+/// Starts a shim for a container, which is not created yet.
+pub(crate) fn launch<'a>(stage: &'a Stage, annotations: &[(&str, &str)]) -> Container<'a> {
+    let bundle = stage.bundle_of(&fresh_id(), Program::Shell, annotations);
+    let shim = stage.launch(&bundle);
+    Container::new(stage, bundle, shim)
 }
 
 /// An id that no other container has.
