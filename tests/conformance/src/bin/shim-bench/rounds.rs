@@ -53,7 +53,7 @@ fn sum(steps: &[&Samples; 4]) -> Samples {
 }
 
 fn live(way: &Way, stage: &Stage, times: &mut Times) {
-    let [launch, create, start, state, pids, metrics, kill, delete, shutdown] = times;
+    let [launch, create, start, shown, pids, metrics, kill, delete, shutdown] = times;
     let id = &fresh_id();
     let bundle = stage.bundle(id);
     let shim = launch.time(|| stage.launch(&bundle));
@@ -61,7 +61,7 @@ fn live(way: &Way, stage: &Stage, times: &mut Times) {
     create.time(|| way.create(&container));
     start.time(|| container.start());
     container.assert_answers("up");
-    state.time(|| container.status());
+    shown.time(|| container.status());
     pids.time(|| container.task.pids(id).expect("Pids"));
     metrics.time(|| container.task.stats(id).expect("Stats"));
     kill.time(|| {
