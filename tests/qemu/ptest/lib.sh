@@ -134,6 +134,18 @@ flood_is_complete() {
     cmp "$WORK/seen" "$WORK/expected"
 }
 
+# A root filesystem with busybox alone, and the libraries it may need.
+busybox_root() {
+    mkdir -p "$1/bin" "$1/lib"
+    # An applet of that name hides the file from `command -v`.
+    busybox=$(find /bin/busybox /usr/bin/busybox 2>/dev/null | head -n 1)
+    [ -n "$busybox" ] || skip "no busybox to make an ordinary container of"
+    cp -L "$busybox" "$1/bin/busybox"
+    for library in ld-linux-aarch64.so.1 libc.so.6 libcrypt.so.2 libm.so.6 libresolv.so.2; do
+        [ ! -e "/lib/$library" ] || cp -L "/lib/$library" "$1/lib"
+    done
+}
+
 # Processes, mounts, files, containers, tasks and snapshots that containers may leave, one a line.
 inventory() {
     for process in /proc/[0-9]*; do
@@ -145,7 +157,7 @@ inventory() {
     awk '$2 ~ /containerd|mica|micrun/ { print "mount", $2 }' /proc/mounts
     # Directories that the first container makes for all.
     find /run/mica /run/micrun /run/containerd 2>/dev/null | grep -vE \
-        -e '^/run/mica(/clients)?$' -e '^/run/micrun(/containers)?(/default)?$' \
+        -e '^/run/mica(/clients)?$' -e '^/run/micrun(/containers|/linux)?(/default)?$' \
         -e '^/run/containerd(/fifo|/s|/runc|/io\.containerd\.[^/]*)?(/default)?$' || true
     ctr container ls -q | sed 's/^/container /'
     ctr task ls -q | sed 's/^/task /'

@@ -20,18 +20,6 @@ case_all_agree_that_firmware_runs() {
     grep -q '^CapEff:[[:space:]]*0*$' "/proc/$(emulators)/status" || fail "the emulator has capabilities"
 }
 
-# A root filesystem with busybox alone, and the libraries it may need.
-busybox_root() {
-    mkdir -p "$1/bin" "$1/lib"
-    # An applet of that name hides the file from `command -v`.
-    busybox=$(find /bin/busybox /usr/bin/busybox 2>/dev/null | head -n 1)
-    [ -n "$busybox" ] || skip "no busybox to make an ordinary container of"
-    cp -L "$busybox" "$1/bin/busybox"
-    for library in ld-linux-aarch64.so.1 libc.so.6 libcrypt.so.2 libm.so.6 libresolv.so.2; do
-        [ ! -e "/lib/$library" ] || cp -L "/lib/$library" "$1/lib"
-    done
-}
-
 # Firmware in an emulator, firmware on a core if there is one, and an ordinary container.
 case_all_kinds_run_beside_each_other() {
     busybox_root "$WORK/rootfs"

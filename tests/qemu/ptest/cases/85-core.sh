@@ -25,6 +25,21 @@ case_core_console_loses_nothing_of_a_flood() {
     flood_is_complete 2000
 }
 
+# The second shell is an rpmsg endpoint of its own.
+case_core_executes_a_command_beside_its_console() {
+    needs_core
+    import freertos-spare-core
+    open_console ctr run --rm --runtime "$RUNTIME" \
+        --annotation 'org.openeuler.micrun.container.shell_prompt=micrun>' "$CORE_DEMO" "$PREFIX-core"
+    expect "$PROMPT"
+    equal "$(ctr task exec --exec-id one "$PREFIX-core" echo a b | tr -d '\r')" 'a b' "what exec printed"
+    expect_status 127 ctr task exec --exec-id two "$PREFIX-core" nonsense
+    send 'echo undisturbed'
+    expect '^undisturbed'
+    send 'exit 0'
+    expect_status 0 close_console
+}
+
 case_core_exit_7_is_7() {
     needs_core
     run_on_core "$PREFIX-core"
