@@ -1,10 +1,12 @@
 //! The same lives without a shim: what is left of a shim's times is its own share.
 
+use std::fs::{self, File};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
 
-use libmica::{Client, CreateMessage};
-use micrun_host_tests::firmware;
+use libmica::{Client, CreateMessage, Launch};
+use micrun_host_tests::{firmware, isolation};
 use shim_conformance::bundle::Bundle;
 use shim_conformance::subject::Program;
 use shim_conformance::subjects::Runc;
@@ -29,7 +31,7 @@ impl Crun {
         let pid_file = self.0.path.join("pid");
         let stdin = create.time(|| self.create(&pid_file));
         start.time(|| crun(&["start", ID]));
-        let pid = std::fs::read_to_string(&pid_file).expect("crun has written it");
+        let pid = fs::read_to_string(&pid_file).expect("crun has written it");
         let process = PathBuf::from(format!("/proc/{pid}"));
         kill.time(|| {
             crun(&["kill", ID, "KILL"]);
@@ -64,17 +66,23 @@ fn crun(args: &[&str]) {
     assert!(status.success(), "crun {args:?} failed");
 }
 
-/// The mica protocol, and nothing else.
+/// The mica protocol and a cgroup, and nothing else.
 pub(crate) struct Micad {
     client: Client,
     runtime: Runtime,
+    groups: Vec<PathBuf>,
 }
 
 impl Micad {
     /// A client of the daemon that is on the stage.
     pub(crate) fn new() -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
-        Self { client: Client::new("/run/mica"), runtime }
+        let root = Path::new("/sys/fs/cgroup");
+        let controllers: &[&str] =
+            if root.join("memory").is_dir() { &["cpu", "cpuset", "memory", "pids"] } else { &["."] };
+        let group = Path::new(&isolation::containerd_namespace()).join(ID);
+        let groups = controllers.iter().map(|controller| root.join(controller).join(&group)).collect();
+        Self { client: Client::new("/run/mica"), runtime, groups }
     }
 
     /// Takes the time of what the shim asks for at Create, Start, Kill and Delete.
@@ -88,9 +96,28 @@ impl Micad {
         };
         let [create, start, kill, delete] = times;
         let client = &self.client;
-        create.time(|| self.runtime.block_on(client.create(&message))).expect("create");
-        start.time(|| self.runtime.block_on(client.start(ID))).expect("start");
+        let launch = create.time(|| {
+            self.runtime.block_on(client.create(&message)).expect("create");
+            Launch { cgroups: self.groups.iter().map(|group| make_group(group)).collect(), snapshot: None }
+        });
+        start.time(|| self.runtime.block_on(client.launch(ID, &launch))).expect("start");
         kill.time(|| self.runtime.block_on(client.stop(ID))).expect("stop");
-        delete.time(|| self.runtime.block_on(client.remove(ID))).expect("rm");
+        delete.time(|| {
+            self.runtime.block_on(client.remove(ID)).expect("rm");
+            self.groups.iter().for_each(|group| fs::remove_dir(group).expect("the cgroup is empty"));
+        });
     }
+}
+
+/// Makes a cgroup; answers the file by which a process joins it.
+fn make_group(path: &Path) -> OwnedFd {
+    fs::create_dir_all(path).expect("the cgroup can be made");
+    let root = path.ancestors().nth(2).expect("it is two levels deep");
+    for file in ["cpuset.cpus", "cpuset.mems"].map(Path::new) {
+        let Ok(all) = fs::read(root.join(file)) else { continue };
+        for level in [path.parent().expect("as above"), path] {
+            fs::write(level.join(file), &all).expect("a cgroup may use what its parent may");
+        }
+    }
+    File::options().write(true).open(path.join("cgroup.procs")).expect("root may move processes").into()
 }

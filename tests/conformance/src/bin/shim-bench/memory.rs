@@ -1,6 +1,9 @@
-//! What idle shims take: one, and many at once.
+//! What idle containers take: one, and many at once.
+
+use std::iter;
 
 use micrun_host_tests::system::Process;
+use micrun_host_tests::wait;
 use shim_conformance::Stage;
 use shim_conformance::stage::GROUP;
 
@@ -12,18 +15,21 @@ const FIELDS: [&str; 3] = ["Rss", "Pss", "Private_Dirty"];
 pub(crate) fn run(stage: &mut Stage, containers: usize) {
     // What was built a moment ago counts as private until it is on disk.
     nix::unistd::sync();
-    println!("| idle shim | RSS kB | PSS kB | private dirty kB |\n|---|---|---|---|");
+    println!("| idle | RSS kB | PSS kB | private dirty kB |\n|---|---|---|---|");
     for way in &WAYS {
         way.enter(stage);
         let pod = [(GROUP, "pod")];
-        row(&format!("{}, one", way.name), &crowd(way, stage, 1, &[]));
-        row(&format!("{}, each of {containers}", way.name), &crowd(way, stage, containers, &[]));
-        row(&format!("{}, one for {containers} containers", way.name), &crowd(way, stage, containers, &pod));
+        rows(&format!("{}, one", way.name), &crowd(way, stage, 1, &[]));
+        rows(&format!("{}, each of {containers}", way.name), &crowd(way, stage, containers, &[]));
+        rows(&format!("{}, one for {containers} containers", way.name), &crowd(way, stage, containers, &pod));
     }
 }
 
-/// What each shim of some running containers takes.
-fn crowd(way: &Way, stage: &Stage, count: usize, annotations: &[(&str, &str)]) -> Vec<[u64; FIELDS.len()]> {
+/// A program, and what each process of it takes.
+type Usage = (&'static str, Vec<[u64; FIELDS.len()]>);
+
+/// What the shims of some running containers take, and what runs their firmware.
+fn crowd(way: &Way, stage: &Stage, count: usize, annotations: &[(&str, &str)]) -> Vec<Usage> {
     let run = |_| {
         let container = launch(stage, annotations);
         way.create(&container);
@@ -32,21 +38,25 @@ fn crowd(way: &Way, stage: &Stage, count: usize, annotations: &[(&str, &str)]) -
         container
     };
     let containers: Vec<_> = (0..count).map(run).collect();
-    let shims = Process::running(way.shim);
-    let usage = shims.iter().map(|shim| FIELDS.map(|field| shim.memory(field))).collect();
+    let usage = |program| {
+        let processes = Process::running(program);
+        (program, processes.iter().map(|process| FIELDS.map(|field| process.memory(field))).collect())
+    };
+    let usages = iter::once(way.shim).chain(way.helpers.iter().copied()).map(usage).collect();
     for container in containers {
         container.end();
         let _ = container.task.shutdown(container.id());
     }
-    micrun_host_tests::wait::until("the shims have ended", || {
-        Process::running(way.shim).is_empty().then_some(())
-    });
-    usage
+    wait::until("the shims have ended", || Process::running(way.shim).is_empty().then_some(()));
+    usages
 }
 
-/// Prints the mean.
-fn row(name: &str, shims: &[[u64; FIELDS.len()]]) {
-    let count = u64::try_from(shims.len()).expect("shims can be counted");
-    let [rss, pss, dirty] = [0, 1, 2].map(|field| shims.iter().map(|shim| shim[field]).sum::<u64>() / count);
-    println!("| {name} | {rss} | {pss} | {dirty} |");
+/// Prints the means.
+fn rows(name: &str, usages: &[Usage]) {
+    for (program, processes) in usages {
+        let count = u64::try_from(processes.len()).expect("processes can be counted");
+        let [rss, pss, dirty] =
+            [0, 1, 2].map(|field| processes.iter().map(|process| process[field]).sum::<u64>() / count);
+        println!("| {name}: {program} | {rss} | {pss} | {dirty} |");
+    }
 }

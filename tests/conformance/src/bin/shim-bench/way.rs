@@ -19,6 +19,8 @@ pub(crate) struct Way {
     pub(crate) name: &'static str,
     /// The shim's binary.
     pub(crate) shim: &'static str,
+    /// Programs that run beside it for the container.
+    pub(crate) helpers: &'static [&'static str],
     subject: &'static dyn Subject,
     /// The OCI runtime, where the shim does not take crun by itself.
     binary: Option<&'static str>,
@@ -29,11 +31,24 @@ pub(crate) const WAYS: [Way; 3] = [
     Way {
         name: "runc-v2 with crun",
         shim: "containerd-shim-runc-v2",
+        helpers: &[],
         subject: &Runc,
         binary: Some("/usr/bin/crun"),
     },
-    Way { name: "mica with crun", shim: "containerd-shim-mica-v2", subject: &Linux, binary: None },
-    Way { name: "mica, FreeRTOS", shim: "containerd-shim-mica-v2", subject: &Mica, binary: None },
+    Way {
+        name: "mica with crun",
+        shim: "containerd-shim-mica-v2",
+        helpers: &[],
+        subject: &Linux,
+        binary: None,
+    },
+    Way {
+        name: "mica, FreeRTOS",
+        shim: "containerd-shim-mica-v2",
+        helpers: &["micad", "qemu-system-aarch64"],
+        subject: &Mica,
+        binary: None,
+    },
 ];
 
 impl Way {
