@@ -43,6 +43,7 @@ demo-host: build firmware ## the short one, on this machine: pack a firmware, ru
 test: setup lint build firmware image ## lint, then every test: crates, end to end, firmware, driver, the aarch64 system
 	@cargo test $(CARGO_FLAGS) --workspace --doc --quiet
 	@tests/yocto/static
+	@tests/host/criu
 	@cargo nextest run $(CARGO_FLAGS) --workspace
 	@$(MAKE) --no-print-directory -C tests/firmware check
 	@$(MAKE) --no-print-directory test-driver test-qemu
@@ -54,6 +55,7 @@ cri: setup build firmware ## pods of firmware and Linux containers through conta
 	@cargo nextest run $(CARGO_FLAGS) --package micrun-cri-tests
 
 conformance: build firmware ## every rule of the shim contract on containerd's own shim and on ours, as a table
+	@tests/host/criu
 	@target/debug/shim-conformance
 
 kernel: tools ## fetch the aarch64 kernel, build the rpmsg modules and mica_rproc for it

@@ -72,7 +72,7 @@ async fn write(context: &Context, container: &Container, state: &Path, label: &P
 }
 
 /// containerd hands over the options of its client, which are runc's, if any.
-fn options(request: &CheckpointTaskRequest) -> Result<CheckpointOptions> {
+pub(crate) fn options(request: &CheckpointTaskRequest) -> Result<CheckpointOptions> {
     CheckpointOptions::parse_from_bytes(&request.options.value)
         .map_err(|error| Error::Invalid(format!("the checkpoint's options cannot be read: {error}")))
 }

@@ -60,11 +60,11 @@ macro_rules! mica {
     };
 }
 
-/// A case that is none for our shim, and why.
-macro_rules! runc {
+/// A case that is none for firmware, and why: what it is about is Linux.
+macro_rules! linux {
     ($name:ident, $reason:literal) => {
         $crate::Case { name: stringify!($name), skip: Some(($crate::subjects::MICA, $reason)), run: $name }
     };
 }
 
-pub(crate) use {both, mica, runc};
+pub(crate) use {both, linux, mica};

@@ -1,7 +1,7 @@
 //! Create: from a bundle to a process that waits for Start. What fails leaves nothing behind.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use containerd_shim_protos::api::CreateTaskRequest;
 use nix::unistd::{Gid, Uid};
@@ -34,9 +34,6 @@ pub(crate) async fn create(
     spec: &Spec,
     rootfs: Rootfs<'_>,
 ) -> Result<Arc<Linux>> {
-    if !request.checkpoint.is_empty() {
-        return Err(Error::Unimplemented("a Linux container cannot be created from a checkpoint"));
-    }
     let id = request.id.clone();
     let bundle = PathBuf::from(&request.bundle);
     let options = Options::read(request.options.get_or_default())?;
@@ -63,12 +60,18 @@ pub(crate) async fn create(
         owner: (Uid::from_raw(owner.0), Gid::from_raw(owner.1)),
         runtime: Runtime::new(choice, &id, &bundle),
         init: Arc::new(Process::new(&id, paths)),
+        flags: flags(&options),
+        restored_from: Some(PathBuf::from(&request.checkpoint)).filter(|path| path != Path::new("")),
+        waiting: Mutex::default(),
         cgroup: OnceLock::new(),
         execs: Execs::default(),
         id,
         bundle,
     });
-    if let Err(error) = container.bring_up(context, &options, streams).await {
+    if container.restored_from.is_some() {
+        // There is nothing that could wait: what is restored runs.
+        *container.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(streams);
+    } else if let Err(error) = container.bring_up(context, streams).await {
         let takers = std::mem::take(&mut container.init.lock().takers);
         takers.finish().await;
         return Err(error);
@@ -79,23 +82,24 @@ pub(crate) async fn create(
     Ok(container)
 }
 
+/// What the options ask of the runtime when it makes the container.
+fn flags(options: &Options) -> Vec<&'static str> {
+    let Options::Runc(options) = options else { return Vec::new() };
+    let pivot = options.no_pivot_root.then_some("--no-pivot");
+    pivot.into_iter().chain(options.no_new_keyring.then_some("--no-new-keyring")).collect()
+}
+
 impl Linux {
-    async fn bring_up(
-        self: &Arc<Self>,
-        context: &Arc<Context>,
-        options: &Options,
-        streams: Streams,
-    ) -> Result<()> {
+    /// Has the runtime make the container's own process, or bring it back from a checkpoint, and takes it over.
+    pub(super) async fn bring_up(self: &Arc<Self>, context: &Arc<Context>, streams: Streams) -> Result<()> {
         let Plumbing { ends, console, carriage, streams } = self.plumb(&self.init, streams)?;
         let pid_file = self.bundle.join(PID_FILE);
-        let mut flags = Vec::new();
-        if let Options::Runc(options) = options {
-            flags.extend(options.no_pivot_root.then_some("--no-pivot"));
-            flags.extend(options.no_new_keyring.then_some("--no-new-keyring"));
-        }
         let wiring = Wiring { ends, console: console.as_ref().map(ConsoleSocket::path), pid_file: &pid_file };
         let _hold = children::hold();
-        self.runtime.create(wiring, &flags).await?;
+        match &self.restored_from {
+            Some(image) => self.runtime.restore(image, wiring, &self.flags).await?,
+            None => self.runtime.create(wiring, &self.flags).await?,
+        }
         let child = match adopt(&pid_file) {
             Ok(child) => child,
             Err(error) => {

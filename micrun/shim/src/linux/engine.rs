@@ -36,10 +36,10 @@ impl Linux {
         self.execs.process(&self.id, exec_id)
     }
 
-    async fn start_init(&self, context: &Context) -> Result<u32> {
+    async fn start_init(self: &Arc<Self>, context: &Arc<Context>) -> Result<u32> {
         let _gate = self.init.gate.lock().await;
         self.init.lock().state.starting(&self.id)?;
-        let result = self.runtime.start().await;
+        let result = self.begin(context).await;
         self.init.lock().state.started(result.is_ok());
         result?;
         let pid = self.init.view().pid;
@@ -71,7 +71,7 @@ impl Linux {
     }
 
     async fn delete_init(&self, context: &Context) -> Result<Exit> {
-        if self.init.state() == State::Created {
+        if self.init.state() == State::Created && self.init.is_alive() {
             // It waits for a start that will not come. What has ended meanwhile is what is wanted.
             let _ = self.init.signal(SIGKILL.unsigned_abs());
             self.init.wait().await;
@@ -197,8 +197,8 @@ impl Engine for Linux {
         Ok(())
     }
 
-    async fn checkpoint(&self, _: &Context, _: &CheckpointTaskRequest) -> Result<()> {
-        Err(Error::Unimplemented("this version of micrun does not checkpoint Linux containers"))
+    async fn checkpoint(&self, context: &Context, request: &CheckpointTaskRequest) -> Result<()> {
+        self.save(context, request).await
     }
 
     async fn update(&self, _: &Context, request: &UpdateTaskRequest) -> Result<()> {

@@ -4,6 +4,7 @@
 //! The container's own process exists from Create on (it waits for Start), any other from its Start on. Each is
 //! supervised from its first moment: [`Linux::supervise`] carries its streams, waits for its end and makes it known.
 
+mod checkpoint;
 mod clean;
 mod create;
 mod engine;
@@ -15,7 +16,7 @@ mod streams;
 mod terminal;
 
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use nix::libc::SIGKILL;
 use nix::unistd::{Gid, Uid};
@@ -48,6 +49,12 @@ pub(crate) struct Linux {
     /// Who its pipes belong to.
     owner: (Uid, Gid),
     runtime: Runtime,
+    /// What the runtime is told beside when it makes the container.
+    flags: Vec<&'static str>,
+    /// The checkpoint that it goes on from.
+    restored_from: Option<PathBuf>,
+    /// The streams of one that Start will restore.
+    waiting: Mutex<Option<Streams>>,
     /// Known once its process is there.
     cgroup: OnceLock<Cgroup>,
     init: Arc<Process>,

@@ -95,6 +95,22 @@ impl Runtime {
         self.simple("start", &[]).await
     }
 
+    /// Writes the state of all processes down. The options' `flags` are as the program knows them.
+    pub(super) async fn checkpoint(&self, image: &Path, work: &Path, flags: &[String]) -> Result<()> {
+        let mut command = self.command("checkpoint");
+        command.arg("--image-path").arg(image).arg("--work-path").arg(work).args(flags).arg(&self.id);
+        self.run("checkpoint", command).await.map(drop).map_err(without_criu)
+    }
+
+    /// Makes the container go on from a checkpoint.
+    pub(super) async fn restore(&self, image: &Path, process: Wiring<'_>, flags: &[&str]) -> Result<()> {
+        let mut command = self.command("restore");
+        command.arg("--detach").arg("--image-path").arg(image).arg("--bundle").arg(&self.bundle).args(flags);
+        process.wire(&mut command);
+        command.arg(&self.id);
+        self.run("restore", command).await.map(drop).map_err(without_criu)
+    }
+
     /// Runs a further process, described by the file `specification`.
     pub(super) async fn exec(&self, specification: &Path, process: Wiring<'_>) -> Result<()> {
         let mut command = self.command("exec");
@@ -180,6 +196,16 @@ impl Runtime {
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         let said = last_error(&self.bundle.join(LOG)).or(Some(said)).filter(|said| !said.is_empty());
         Err(failed(said.unwrap_or_else(|| format!("it ended with {} and said nothing", output.status))))
+    }
+}
+
+/// crun without CRIU has no such command.
+fn without_criu(error: Error) -> Error {
+    match error {
+        Error::Runtime { reason, .. } if reason.starts_with("unknown command") => Error::Unimplemented(
+            "the OCI runtime was built without CRIU: checkpoints need one with it, as runc",
+        ),
+        error => error,
     }
 }
 

@@ -6,7 +6,7 @@ use std::io::Read;
 use containerd_shim_protos::api::Status;
 use micrun_host_tests::wait;
 
-use crate::case::{both, runc};
+use crate::case::{both, linux};
 use crate::container::Container;
 use crate::fifo;
 use crate::subject::Program;
@@ -18,7 +18,7 @@ pub(super) const CASES: &[Case] = &[
     both!(nerdctl_5137_stdout_over_72k),
     both!(readme_no_streams_at_all),
     both!(readme_close_io_is_no_error_and_may_be_repeated),
-    runc!(readme_close_io_ends_stdin, "an RTOS console has no end of file"),
+    linux!(readme_close_io_ends_stdin, "an RTOS console has no end of file"),
     both!(runc_fifo_outlives_its_reader),
     both!(kata_a_reader_that_does_not_read_blocks_no_rpc),
     both!(containerd_missing_fifo_is_an_error_or_made),

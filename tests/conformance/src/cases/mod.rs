@@ -2,6 +2,7 @@
 
 mod bootstrap;
 mod bootstrap_v3;
+mod checkpoint;
 mod command_line;
 mod delete_command;
 mod endings;
@@ -35,6 +36,7 @@ pub fn all() -> impl Iterator<Item = Case> {
         pids::CASES,
         refusals::CASES,
         optional::CASES,
+        checkpoint::CASES,
         events::CASES,
         fifos::CASES,
         loggers::CASES,

@@ -1,0 +1,66 @@
+//! Checkpoints by the runtime, where it has CRIU: into a directory, and at Start from there.
+
+use std::path::Path;
+use std::sync::{Arc, PoisonError};
+
+use containerd_shim_protos::api::CheckpointTaskRequest;
+use containerd_shim_protos::events::task::TaskCheckpointed;
+use containerd_shim_protos::shim::oci::CheckpointOptions;
+
+use super::Linux;
+use crate::checkpoint;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::events::Event;
+
+/// Where CRIU works and writes its logs, in the bundle.
+const WORK: &str = "criu";
+
+impl Linux {
+    /// Writes the state of the container's processes down; they go on, unless the options say `exit`.
+    pub(super) async fn save(&self, context: &Context, request: &CheckpointTaskRequest) -> Result<()> {
+        let _gate = self.init.gate.lock().await;
+        self.init.state().check_checkpointable(&self.id)?;
+        let options = checkpoint::options(request)?;
+        let image = Path::new(&request.path);
+        std::fs::create_dir_all(image).map_err(Error::io("create", image))?;
+        self.runtime.checkpoint(image, &self.bundle.join(WORK), &flags(&options)).await?;
+        let mut event = TaskCheckpointed::new();
+        event.container_id.clone_from(&self.id);
+        event.checkpoint.clone_from(&request.path);
+        context.events.publish(Event::Checkpointed(event));
+        log::info!("{}: checkpoint in {}", self.id, image.display());
+        Ok(())
+    }
+
+    /// Lets the container's own process begin, or go on from a checkpoint.
+    pub(super) async fn begin(self: &Arc<Self>, context: &Arc<Context>) -> Result<()> {
+        let streams = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (streams, &self.restored_from) {
+            (Some(streams), _) => self.bring_up(context, streams).await,
+            (None, None) => self.runtime.start().await,
+            (None, Some(image)) => Err(Error::Invalid(format!(
+                "container `{}` could not be restored from `{}`: create it anew",
+                self.id,
+                image.display()
+            ))),
+        }
+    }
+}
+
+/// The runtime's words for the options.
+fn flags(options: &CheckpointOptions) -> Vec<String> {
+    let switches = [
+        (!options.exit, "--leave-running"),
+        (options.open_tcp, "--tcp-established"),
+        (options.external_unix_sockets, "--ext-unix-sk"),
+        (options.terminal, "--shell-job"),
+        (options.file_locks, "--file-locks"),
+    ];
+    let mut flags: Vec<_> =
+        switches.into_iter().filter(|(wanted, _)| *wanted).map(|(_, flag)| flag.to_owned()).collect();
+    flags.extend(options.empty_namespaces.iter().map(|name| format!("--empty-ns={name}")));
+    let mode = Some(&options.cgroups_mode).filter(|mode| !mode.is_empty());
+    flags.extend(mode.map(|mode| format!("--manage-cgroups-mode={mode}")));
+    flags
+}
