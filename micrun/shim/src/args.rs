@@ -15,6 +15,8 @@ pub(crate) enum Action {
     Start,
     /// Clean up after a shim that is gone.
     Delete,
+    /// Hold the namespaces of a pod; for the server itself.
+    Hold,
     /// Print the version.
     Version,
     /// Print a `RuntimeInfo`.
@@ -70,6 +72,7 @@ impl Args {
                 parsed.action = match arg.as_str() {
                     "start" => Action::Start,
                     "delete" => Action::Delete,
+                    "hold" => Action::Hold,
                     other => return Err(Error::Usage(format!("unknown action `{other}`"))),
                 };
                 continue;

@@ -1,6 +1,7 @@
 //! What the shim reads of an OCI bundle.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -68,6 +69,15 @@ impl Spec {
         let path = bundle.join("config.json");
         let text = std::fs::read(&path).map_err(Error::io("read", &path))?;
         serde_json::from_slice(&text).map_err(|source| Error::Json { path, source })
+    }
+
+    /// The same, if it is there.
+    pub(crate) fn read_if_there(bundle: &Path) -> Result<Option<Self>> {
+        match Self::read(bundle) {
+            Ok(spec) => Ok(Some(spec)),
+            Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The id of the pod this container belongs to, if it is in one.

@@ -16,6 +16,10 @@ pub enum Error {
     #[error("container not found: this shim holds no container `{0}`")]
     NotFound(String),
 
+    /// No sandbox with this id lives in this shim.
+    #[error("sandbox not found: this shim holds no sandbox `{0}`")]
+    NoSuchSandbox(String),
+
     /// No command with this id was given to the container's shell.
     #[error("process does not exist: container `{id}` has no exec `{exec_id}`")]
     NoSuchExec {
@@ -213,7 +217,9 @@ impl Error {
 
     fn code(&self) -> Code {
         match self {
-            Self::NotFound(_) | Self::NoSuchExec { .. } | Self::Finished(_) => Code::NOT_FOUND,
+            Self::NotFound(_) | Self::NoSuchSandbox(_) | Self::NoSuchExec { .. } | Self::Finished(_) => {
+                Code::NOT_FOUND
+            }
             Self::AlreadyExists(_) | Self::CgroupInUse { .. } => Code::ALREADY_EXISTS,
             Self::State { .. } | Self::NoRuntime(_) | Self::NoCgroups | Self::Newer { .. } => {
                 Code::FAILED_PRECONDITION

@@ -33,6 +33,7 @@ mod print_config;
 mod reply;
 mod resources;
 mod rtos;
+mod sandbox;
 mod server;
 mod service;
 mod shell;
@@ -73,6 +74,7 @@ fn run() -> error::Result<()> {
         Action::Serve => server::run(&args)?,
         Action::Start => start::run(&args)?,
         Action::Delete => delete::run(&args)?,
+        Action::Hold => sandbox::hold()?,
         Action::Info => info::run()?,
         Action::Version => println!("containerd-shim-mica-v2 {} ({})", env!("CARGO_PKG_VERSION"), info::NAME),
         Action::Help => print!("{}", args::USAGE),

@@ -1,6 +1,7 @@
 //! What the containers of a pod have to do with each other: when its sandbox ends, all end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use containerd_shim_protos::api::KillRequest;
 use nix::libc::SIGKILL;
@@ -21,16 +22,36 @@ pub(crate) fn watch(context: &Arc<Context>, containers: &Arc<Containers>, sandbo
         // Cannot fail: a container has its own process.
         let _ = sandbox.wait("").await;
         for container in containers.all() {
-            if container.id() == sandbox.id() {
-                continue;
-            }
-            let mut request = KillRequest::new();
-            request.signal = SIGKILL.unsigned_abs();
-            match container.kill(&context, &request).await {
-                Ok(()) => log::info!("killed {}: its sandbox has ended", container.id()),
-                Err(Error::Finished(_)) => {}
-                Err(error) => log::error!("{} outlives its sandbox: {}", container.id(), describe(&error)),
+            if container.id() != sandbox.id() {
+                signal(&context, &container, SIGKILL).await;
             }
         }
     });
+}
+
+/// Signals all containers and waits for their ends, for `limit` at most.
+pub(crate) async fn end(context: &Context, containers: &Containers, number: i32, limit: Duration) {
+    let all = containers.all();
+    for container in &all {
+        signal(context, container, number).await;
+    }
+    let ends = async {
+        for container in &all {
+            // Cannot fail: a container has its own process.
+            let _ = container.wait("").await;
+        }
+    };
+    if tokio::time::timeout(limit, ends).await.is_err() {
+        log::warn!("containers of the pod still run {} s after signal {number}", limit.as_secs());
+    }
+}
+
+async fn signal(context: &Context, container: &Arc<dyn Engine>, number: i32) {
+    let mut request = KillRequest::new();
+    request.signal = number.unsigned_abs();
+    match container.kill(context, &request).await {
+        Ok(()) => log::info!("sent signal {number} to {}: its sandbox ends", container.id()),
+        Err(Error::Finished(_)) => {}
+        Err(error) => log::error!("{} outlives its sandbox: {}", container.id(), describe(&error)),
+    }
 }

@@ -1,6 +1,5 @@
 //! The long-lived part: a ttrpc server for the containers of one pod.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
@@ -8,9 +7,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use containerd_shim_protos::sandbox_async::create_sandbox;
 use containerd_shim_protos::shim_async::create_task;
+use containerd_shim_protos::ttrpc::r#async::Server;
 use containerd_shim_protos::ttrpc::r#async::transport::Listener;
-use containerd_shim_protos::ttrpc::r#async::{Server, Service};
 use micrun_firmware::HostConf;
 use micrun_firmware::host_conf::Locations;
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,6 +23,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::events::{Containerd, Queue};
 use crate::logger;
+use crate::sandbox::SandboxService;
 use crate::service::TaskService;
 use crate::start::TTRPC_ADDRESS;
 use crate::state_dir;
@@ -30,9 +31,6 @@ use crate::state_dir;
 /// Task v3 is v2 under another package name (containerd 2.0), so one dispatch table serves both.
 const TASK_V3: &str = "containerd.task.v3.Task";
 const TASK_V2: &str = "containerd.task.v2.Task";
-/// Known to containerd 2.0 and later, and not served: registered without methods, because ttrpc answers
-/// `UNIMPLEMENTED` to an unknown method, but `INVALID_ARGUMENT` to an unknown service.
-const SANDBOX: &str = "containerd.runtime.sandbox.v1.Sandbox";
 /// Longest that the process stays to deliver its last events.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -100,14 +98,15 @@ async fn serve(args: &Args, listener: UnixListener) -> Result<()> {
         events: events.clone(),
     });
     let shutdown = Arc::new(Notify::new());
-    let service = TaskService::new(context, Arc::clone(&shutdown));
+    let containers = Arc::default();
+    let service = TaskService::new(Arc::clone(&context), Arc::clone(&containers), Arc::clone(&shutdown));
+    let sandbox = SandboxService::new(context, containers, Arc::clone(&shutdown));
 
     let mut services = create_task(service.clone());
     if let Some(service) = create_task(service).remove(TASK_V3) {
         services.insert(TASK_V2.to_owned(), service);
     }
-    let nothing = Service { methods: HashMap::new(), streams: HashMap::new() };
-    services.insert(SANDBOX.to_owned(), nothing);
+    services.extend(create_sandbox(sandbox));
     let listener =
         tokio::net::UnixListener::from_std(listener).map_err(Error::io("use", "the listening socket"))?;
     let mut server = Server::new().register_service(services).add_listener(Listener::from(listener));

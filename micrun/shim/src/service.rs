@@ -30,15 +30,19 @@ pub(crate) struct TaskService {
 }
 
 impl TaskService {
-    /// A service without containers; `shutdown` is notified when containerd wants the process to end.
-    pub(crate) fn new(context: Arc<Context>, shutdown: Arc<Notify>) -> Arc<Self> {
-        Arc::new(Self { context, containers: Arc::default(), shutdown })
+    /// A service of these containers; `shutdown` is notified when containerd wants the process to end.
+    pub(crate) fn new(
+        context: Arc<Context>,
+        containers: Arc<Containers>,
+        shutdown: Arc<Notify>,
+    ) -> Arc<Self> {
+        Arc::new(Self { context, containers, shutdown })
     }
 }
 
 /// Runs work to its end even if the caller's deadline passes: ttrpc drops a handler then, and half a state
 /// change is worse than a late one.
-async fn whole<T: Send + 'static>(
+pub(crate) async fn whole<T: Send + 'static>(
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> ttrpc::Result<T> {
     let result = tokio::spawn(work).await.map_err(Error::from).flatten();
@@ -146,7 +150,7 @@ impl Task for TaskService {
         Ok(response)
     }
 
-    /// containerd 2.4 sends this after every task, so it has no effect while one is left.
+    /// containerd 2.4 sends this after every task, so it has no effect while one is left, or a sandbox.
     async fn shutdown(&self, _: &TtrpcContext, _: ShutdownRequest) -> ttrpc::Result<Empty> {
         if self.containers.is_empty() {
             self.shutdown.notify_one();

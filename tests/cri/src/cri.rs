@@ -1,22 +1,35 @@
 //! A CRI client: what the kubelet asks, and `crictl`.
 
 use std::collections::HashMap;
+use std::env;
 use std::fs;
 use std::path::PathBuf;
 
 use hyper_util::rt::TokioIo;
 use k8s_cri::v1::runtime_service_client::RuntimeServiceClient;
 use k8s_cri::v1::{
-    ContainerConfig, ContainerMetadata, ContainerStatsRequest, ContainerStatus, CreateContainerRequest,
-    ExecSyncRequest, ExecSyncResponse, ImageSpec, LinuxContainerConfig, LinuxPodSandboxConfig, Mount,
+    AttachRequest, ContainerConfig, ContainerMetadata, ContainerStatsRequest, ContainerStatus, CreateContainerRequest,
+    ExecRequest, ExecSyncRequest, ExecSyncResponse, ImageSpec, LinuxContainerConfig, LinuxPodSandboxConfig, Mount,
     PodSandboxConfig, PodSandboxMetadata, PodSandboxStatus, RemoveContainerRequest, RemovePodSandboxRequest,
     RunPodSandboxRequest, StartContainerRequest, StatusRequest, StopContainerRequest, StopPodSandboxRequest,
 };
 use k8s_cri::v1::{ContainerStatusRequest, PodSandboxStatusRequest};
 use micrun_host_tests::{containerd, isolation, wait};
+use crate::stream::Stream;
 use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 use tonic::transport::{Channel, Endpoint, Uri};
+
+/// The runtime handler under test: `MICRUN_SANDBOXER=shim` chooses the one without a pause container, which
+/// `containerd-v3.toml` has.
+fn handler() -> String {
+    match env::var("MICRUN_SANDBOXER").as_deref() {
+        Ok("shim") => "mica-shim",
+        Ok("podsandbox") | Err(_) => "mica",
+        Ok(other) => panic!("MICRUN_SANDBOXER is `podsandbox` or `shim`, not `{other}`"),
+    }
+    .into()
+}
 
 /// A connection to CRI.
 pub struct Cri {
@@ -74,7 +87,7 @@ impl Cri {
             linux: Some(linux),
             ..PodSandboxConfig::default()
         };
-        let request = RunPodSandboxRequest { config: Some(config.clone()), runtime_handler: "mica".into() };
+        let request = RunPodSandboxRequest { config: Some(config.clone()), runtime_handler: handler() };
         let mut client = self.client.clone();
         let answer = self.runtime.block_on(client.run_pod_sandbox(request));
         Pod { id: answer.expect("the pod runs").into_inner().pod_sandbox_id, config }
@@ -141,6 +154,26 @@ impl Cri {
         let request = ExecSyncRequest { container_id: id.into(), cmd, timeout: 20 };
         let mut client = self.client.clone();
         self.runtime.block_on(client.exec_sync(request)).expect("it runs").into_inner()
+    }
+
+    /// Attaches to a container: `crictl attach --stdin`, with a terminal if it has one.
+    #[track_caller]
+    pub fn attach(&self, id: &str, tty: bool) -> Stream {
+        let request = AttachRequest { container_id: id.into(), stdin: true, tty, stdout: true, stderr: !tty };
+        let mut client = self.client.clone();
+        let answer = self.runtime.block_on(client.attach(request)).expect("it can be attached to");
+        Stream::open(&answer.into_inner().url)
+    }
+
+    /// Runs a command in a container, to talk with: `crictl exec --stdin`.
+    #[track_caller]
+    pub fn exec_stream(&self, id: &str, command: &[&str], tty: bool) -> Stream {
+        let cmd = command.iter().map(ToString::to_string).collect();
+        let request =
+            ExecRequest { container_id: id.into(), cmd, tty, stdin: true, stdout: true, stderr: !tty };
+        let mut client = self.client.clone();
+        let answer = self.runtime.block_on(client.exec(request)).expect("it can be run");
+        Stream::open(&answer.into_inner().url)
     }
 
     /// What CRI says of a container.

@@ -9,6 +9,8 @@
 
 mod cri;
 mod node;
+mod stream;
 
 pub use cri::{Cri, Pod};
 pub use node::{GATEWAY, LINUX, Node};
+pub use stream::Stream;

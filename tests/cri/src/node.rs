@@ -43,7 +43,7 @@ impl Node {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         fs::copy(here.join("network.json"), state.join("cni/10-test.conflist")).expect("it can be copied");
         let micad = Micad::start();
-        let containerd = Containerd::with_config(&here.join("containerd.toml"));
+        let containerd = Containerd::with_config(&here.join(configuration()));
         for image in
             [Image::busybox(PAUSE, &["/bin/busybox", "sleep", "1000000"]), Image::busybox(LINUX, &[])]
         {
@@ -70,6 +70,14 @@ impl Node {
     pub fn assert_clean(&self) {
         self.start.assert_restored();
     }
+}
+
+/// The configuration for the containerd under test: 2.x writes its own version of it, and 1.x does not read that.
+fn configuration() -> &'static str {
+    let mut command = Command::new(isolation::containerd_program("containerd"));
+    let said = process::run(command.arg("--version")).success();
+    let version = said.split_whitespace().nth(2).expect("`containerd --version` names it third");
+    if version.trim_start_matches('v').starts_with("1.") { "containerd.toml" } else { "containerd-v3.toml" }
 }
 
 /// libcni caches its results below `/var/lib/cni`: what is written there goes to the private `/run`.

@@ -284,7 +284,7 @@ impl Fixture {
             mica: daemon.clone(),
             events: recorder.clone(),
         };
-        let service = TaskService::new(Arc::new(context), Arc::new(Notify::new()));
+        let service = TaskService::new(Arc::new(context), Arc::default(), Arc::new(Notify::new()));
         let spec = Self::spec(script.pedestal);
         Self { service, daemon, recorder, dir, stdout: None, spec, checkpoint: String::new() }
     }

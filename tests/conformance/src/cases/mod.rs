@@ -17,6 +17,7 @@ mod logs;
 mod optional;
 mod pids;
 mod refusals;
+mod sandbox;
 mod sockets;
 mod waits;
 
@@ -44,6 +45,7 @@ pub fn all() -> impl Iterator<Item = Case> {
         delete_command::CASES,
         load::CASES,
         hostile::CASES,
+        sandbox::CASES,
     ]
     .into_iter()
     .flatten()

@@ -1,0 +1,225 @@
+//! What a pod asks of its sandbox: CRI's `PodSandboxConfig`, which arrives as the options of CreateSandbox.
+//!
+//! Only the fields that concern a holder of namespaces are read, by their numbers in
+//! `k8s.io/cri-api/pkg/apis/runtime/v1/api.proto`: generated code for all of CRI would outweigh the rest of the shim.
+
+use std::collections::BTreeMap;
+
+use containerd_shim_protos::protobuf::well_known_types::any::Any;
+use containerd_shim_protos::protobuf::{self, CodedInputStream, rt};
+
+use crate::error::{Error, Result};
+
+/// The type's name, as containerd packs it.
+const POD_SANDBOX_CONFIG: &str = "runtime.v1.PodSandboxConfig";
+
+/// How far a namespace is shared: `NamespaceMode`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// By the containers of the pod.
+    #[default]
+    Pod,
+    /// By nobody: each container makes its own.
+    Container,
+    /// By the whole machine.
+    Node,
+}
+
+/// What a sandbox holds, and with which settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Config {
+    /// The pod's host name; empty is the machine's.
+    pub hostname: String,
+    /// The pod's cgroup, below the root of each hierarchy; empty when it has none.
+    pub cgroup_parent: String,
+    /// Kernel settings of the pod's namespaces.
+    pub sysctls: BTreeMap<String, String>,
+    /// Whose network it is.
+    pub network: Mode,
+    /// Whose processes are seen.
+    pub pid: Mode,
+    /// Whose System V IPC and message queues are seen.
+    pub ipc: Mode,
+    /// Whether the pod has user ids of its own.
+    pub users: Mode,
+}
+
+impl Default for Config {
+    /// A sandbox about which nothing is said: IPC and host name of its own, as CRI has it.
+    fn default() -> Self {
+        Self {
+            hostname: String::new(),
+            cgroup_parent: String::new(),
+            sysctls: BTreeMap::new(),
+            network: Mode::Pod,
+            pid: Mode::Container,
+            ipc: Mode::Pod,
+            users: Mode::Node,
+        }
+    }
+}
+
+impl Config {
+    /// Reads the options. Without any, all is as by default; of another type than CRI's they are refused.
+    pub(super) fn read(any: &Any) -> Result<Self> {
+        let name = any.type_url.rsplit('/').next().unwrap_or_default();
+        if name.is_empty() && any.value.is_empty() {
+            return Ok(Self::default());
+        }
+        if name != POD_SANDBOX_CONFIG {
+            return Err(Error::Invalid(format!(
+                "sandbox options of type `{name}` are not known: use {POD_SANDBOX_CONFIG}, or none"
+            )));
+        }
+        let broken = |error| Error::Invalid(format!("the sandbox options {name} are broken: {error}"));
+        // Absent numbers are zero in protobuf: every namespace is the pod's until the message says otherwise.
+        let mut config = Self { pid: Mode::Pod, ..Self::default() };
+        config.pod(&any.value).map_err(broken)?;
+        if config.users == Mode::Pod {
+            return Err(Error::Unimplemented(
+                "a sandbox of the Sandbox API has no user namespace: run such pods with a pause container \
+                 (`sandboxer = \"podsandbox\"`)",
+            ));
+        }
+        Ok(config)
+    }
+
+    fn pod(&mut self, bytes: &[u8]) -> protobuf::Result<()> {
+        fields(bytes, |number, input| {
+            match number {
+                2 => self.hostname = input.read_string()?,
+                8 => self.linux(&input.read_bytes()?)?,
+                _ => return Ok(false),
+            }
+            Ok(true)
+        })
+    }
+
+    fn linux(&mut self, bytes: &[u8]) -> protobuf::Result<()> {
+        fields(bytes, |number, input| {
+            match number {
+                1 => self.cgroup_parent = input.read_string()?,
+                2 => self.security(&input.read_bytes()?)?,
+                3 => {
+                    let (key, value) = entry(&input.read_bytes()?)?;
+                    self.sysctls.insert(key, value);
+                }
+                _ => return Ok(false),
+            }
+            Ok(true)
+        })
+    }
+
+    fn security(&mut self, bytes: &[u8]) -> protobuf::Result<()> {
+        fields(bytes, |number, input| match number {
+            1 => self.namespaces(&input.read_bytes()?).map(|()| true),
+            _ => Ok(false),
+        })
+    }
+
+    fn namespaces(&mut self, bytes: &[u8]) -> protobuf::Result<()> {
+        fields(bytes, |number, input| {
+            match number {
+                1 => self.network = mode(input)?,
+                2 => self.pid = mode(input)?,
+                3 => self.ipc = mode(input)?,
+                5 => {
+                    // That the message is there at all means `POD`, its default.
+                    self.users = Mode::Pod;
+                    let bytes = input.read_bytes()?;
+                    fields(&bytes, |number, input| match number {
+                        1 => mode(input).map(|mode| self.users = mode).map(|()| true),
+                        _ => Ok(false),
+                    })?;
+                }
+                _ => return Ok(false),
+            }
+            Ok(true)
+        })
+    }
+}
+
+fn mode(input: &mut CodedInputStream<'_>) -> protobuf::Result<Mode> {
+    Ok(match input.read_int32()? {
+        0 => Mode::Pod,
+        2 => Mode::Node,
+        _ => Mode::Container,
+    })
+}
+
+/// One entry of a map of strings.
+fn entry(bytes: &[u8]) -> protobuf::Result<(String, String)> {
+    let (mut key, mut value) = Default::default();
+    fields(bytes, |number, input| {
+        match number {
+            1 => key = input.read_string()?,
+            2 => value = input.read_string()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    Ok((key, value))
+}
+
+/// Goes through the fields of a message; `take` says whether it has read the one it was shown.
+fn fields(
+    bytes: &[u8],
+    mut take: impl FnMut(u32, &mut CodedInputStream<'_>) -> protobuf::Result<bool>,
+) -> protobuf::Result<()> {
+    const WIRE_TYPE_BITS: u32 = 3;
+    let mut input = CodedInputStream::from_bytes(bytes);
+    while let Some(tag) = input.read_raw_tag_or_eof()? {
+        if !take(tag >> WIRE_TYPE_BITS, &mut input)? {
+            rt::skip_field_for_tag(tag, &mut input)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A field with a length.
+    fn bytes(number: u8, value: &[u8]) -> Vec<u8> {
+        [&[number << 3 | 2, u8::try_from(value.len()).unwrap()][..], value].concat()
+    }
+
+    fn any(value: Vec<u8>) -> Any {
+        let mut any = Any::new();
+        POD_SANDBOX_CONFIG.clone_into(&mut any.type_url);
+        any.value = value;
+        any
+    }
+
+    #[test]
+    fn what_cri_sends() {
+        let namespaces = [1 << 3, 2, 2 << 3, 0, 3 << 3, 1];
+        let sysctl = [bytes(1, b"net.core.somaxconn"), bytes(2, b"7")].concat();
+        let linux =
+            [bytes(1, b"/kubepods/pod1"), bytes(2, &bytes(1, &namespaces)), bytes(3, &sysctl)].concat();
+        let pod = [bytes(1, b"\x0a\x01n"), bytes(2, b"host"), bytes(3, b"/logs"), bytes(8, &linux)].concat();
+        let config = Config::read(&any(pod)).unwrap();
+        assert_eq!((config.hostname.as_str(), config.cgroup_parent.as_str()), ("host", "/kubepods/pod1"));
+        assert_eq!((config.network, config.pid, config.ipc), (Mode::Node, Mode::Pod, Mode::Container));
+        assert_eq!(config.sysctls["net.core.somaxconn"], "7");
+    }
+
+    #[test]
+    fn nothing_said_is_the_default() {
+        assert_eq!(Config::read(&Any::new()).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused() {
+        let users = bytes(8, &bytes(2, &bytes(1, &bytes(5, b""))));
+        assert!(matches!(Config::read(&any(users)), Err(Error::Unimplemented(_))));
+        for mut broken in [any(b"\x42\x7f".to_vec()), any(b"\x42\x02\x0a\x09".to_vec()), any(Vec::new())] {
+            if broken.value.is_empty() {
+                "kuasar.Options".clone_into(&mut broken.type_url);
+            }
+            let message = Config::read(&broken).unwrap_err().to_string();
+            assert!(message.contains("sandbox options"), "{message}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Starts the holder of a pod's namespaces, and ends it.
+//!
+//! A thread enters or makes the namespaces and starts the holder, which so is born into them; then the thread ends. No
+//! process in between, nobody to reap. A container of an OCI runtime would do the same with an image or a static
+//! program, neither of which the Sandbox API brings along.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::sched::{CloneFlags, setns, unshare};
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe::Receiver;
+use tokio::sync::oneshot;
+
+use super::config::{Config, Mode};
+use super::{hold, sysctl};
+use crate::children::{self, Child};
+use crate::error::{Error, Result};
+
+/// What `ps` shows.
+const NAME: &str = "micrun-pause";
+/// Longest that it may take to hold.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A running holder.
+#[derive(Debug)]
+pub(super) struct Holder {
+    /// Its process.
+    pub child: Child,
+    /// Open as long as it shall hold: the kernel closes it with the shim.
+    pub leash: OwnedFd,
+}
+
+impl Holder {
+    /// Starts one in the network namespace at `network`, or in the machine's when there is none.
+    pub(super) async fn start(config: &Config, network: Option<PathBuf>, id: &str) -> Result<Self> {
+        let (leash, stdin, words, stdout) = pipes().map_err(Error::io("make", "a pipe"))?;
+        let hold = children::hold();
+        let (tell, told) = oneshot::channel();
+        let (config, id) = (config.clone(), id.to_owned());
+        let spawn = move || {
+            let streams = (Stdio::from(stdin), Stdio::from(stdout));
+            // Nobody listens when the request was given up; the holder then ends with its leash.
+            let _ = tell.send(born(&config, network.as_deref(), &id, streams));
+        };
+        std::thread::Builder::new().spawn(spawn).map_err(Error::io("start", "a thread"))?;
+        let pid = told.await.map_err(|_| Error::io("start", NAME)(io::ErrorKind::Other.into()))??;
+        let child = Child::adopt(pid).map_err(Error::io("take over", NAME))?;
+        drop(hold);
+        let holder = Self { child, leash };
+        let word = heard(words).await;
+        if word.as_deref().is_ok_and(|word| word == hold::READY) {
+            return Ok(holder);
+        }
+        let Self { child, leash } = holder;
+        drop(leash);
+        let _ = child.wait().await;
+        let reason = word.unwrap_or_else(|error| error.to_string());
+        Err(Error::Runtime { action: "hold", id: NAME.into(), reason })
+    }
+}
+
+/// The leash with its other end, and the holder's words with theirs.
+fn pipes() -> io::Result<(OwnedFd, OwnedFd, Receiver, OwnedFd)> {
+    let (stdin, leash) = io::pipe()?;
+    let (words, stdout) = io::pipe()?;
+    Ok((leash.into(), stdin.into(), Receiver::from_owned_fd(words.into())?, stdout.into()))
+}
+
+async fn heard(mut words: Receiver) -> io::Result<String> {
+    let mut text = String::new();
+    tokio::time::timeout(PATIENCE, words.read_to_string(&mut text)).await??;
+    Ok(text)
+}
+
+/// Moves the calling thread into the pod's namespaces and starts the holder in them; gives its process id.
+fn born(config: &Config, network: Option<&Path>, id: &str, (stdin, stdout): (Stdio, Stdio)) -> Result<u32> {
+    if let Some(path) = network {
+        let file = File::open(path).map_err(Error::io("open", path))?;
+        setns(file, CloneFlags::CLONE_NEWNET).map_err(|errno| Error::io("enter", path)(errno.into()))?;
+    }
+    unshare(namespaces(config)).map_err(|errno| Error::io("make", "the pod's namespaces")(errno.into()))?;
+    if !config.hostname.is_empty() && config.network != Mode::Node {
+        let refused = |errno: nix::Error| Error::io("set the host name", &config.hostname)(errno.into());
+        nix::unistd::sethostname(&config.hostname).map_err(refused)?;
+    }
+    sysctl::apply(config)?;
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0(NAME).args(["-id", id, "hold"]).env_clear();
+    let child = command.stdin(stdin).stdout(stdout).stderr(Stdio::null()).spawn();
+    child.map(|child| child.id()).map_err(Error::io("start", NAME))
+}
+
+/// The new ones. As with a pause container, a pod in the machine's network has the machine's host name.
+fn namespaces(config: &Config) -> CloneFlags {
+    let wanted = [
+        (config.network != Mode::Node, CloneFlags::CLONE_NEWUTS),
+        (config.ipc != Mode::Node, CloneFlags::CLONE_NEWIPC),
+        (config.pid == Mode::Pod, CloneFlags::CLONE_NEWPID),
+    ];
+    wanted.into_iter().filter(|(wanted, _)| *wanted).map(|(_, flag)| flag).collect()
+}
