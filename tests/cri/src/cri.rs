@@ -5,17 +5,18 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 
+use crate::stream::Stream;
 use hyper_util::rt::TokioIo;
 use k8s_cri::v1::runtime_service_client::RuntimeServiceClient;
 use k8s_cri::v1::{
-    AttachRequest, ContainerConfig, ContainerMetadata, ContainerStatsRequest, ContainerStatus, CreateContainerRequest,
-    ExecRequest, ExecSyncRequest, ExecSyncResponse, ImageSpec, LinuxContainerConfig, LinuxPodSandboxConfig, Mount,
-    PodSandboxConfig, PodSandboxMetadata, PodSandboxStatus, RemoveContainerRequest, RemovePodSandboxRequest,
-    RunPodSandboxRequest, StartContainerRequest, StatusRequest, StopContainerRequest, StopPodSandboxRequest,
+    AttachRequest, ContainerConfig, ContainerMetadata, ContainerStatsRequest, ContainerStatus,
+    CreateContainerRequest, ExecRequest, ExecSyncRequest, ExecSyncResponse, ImageSpec, LinuxContainerConfig,
+    LinuxPodSandboxConfig, ListPodSandboxRequest, Mount, PodSandboxConfig, PodSandboxMetadata,
+    PodSandboxStatus, RemoveContainerRequest, RemovePodSandboxRequest, RunPodSandboxRequest,
+    StartContainerRequest, StatusRequest, StopContainerRequest, StopPodSandboxRequest,
 };
 use k8s_cri::v1::{ContainerStatusRequest, PodSandboxStatusRequest};
 use micrun_host_tests::{containerd, isolation, wait};
-use crate::stream::Stream;
 use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 use tonic::transport::{Channel, Endpoint, Uri};
@@ -30,6 +31,12 @@ fn handler() -> String {
     }
     .into()
 }
+
+/// What CRI answers.
+pub type Answer<T> = Result<T, tonic::Status>;
+
+/// A label, and an annotation, of every container.
+pub const LABEL: (&str, &str) = ("io.kubernetes.container.name", "of a test");
 
 /// A connection to CRI.
 pub struct Cri {
@@ -68,6 +75,11 @@ impl Cri {
     /// Runs a pod's sandbox.
     #[track_caller]
     pub fn run_pod(&self, name: &str) -> Pod {
+        self.try_run_pod(name).expect("the pod runs")
+    }
+
+    /// The same, if it can be.
+    pub fn try_run_pod(&self, name: &str) -> Answer<Pod> {
         let logs = isolation::state_dir().join("logs").join(name);
         fs::create_dir_all(&logs).expect("/run is private and writable");
         let metadata = PodSandboxMetadata {
@@ -89,8 +101,8 @@ impl Cri {
         };
         let request = RunPodSandboxRequest { config: Some(config.clone()), runtime_handler: handler() };
         let mut client = self.client.clone();
-        let answer = self.runtime.block_on(client.run_pod_sandbox(request));
-        Pod { id: answer.expect("the pod runs").into_inner().pod_sandbox_id, config }
+        let answer = self.runtime.block_on(client.run_pod_sandbox(request))?;
+        Ok(Pod { id: answer.into_inner().pod_sandbox_id, config })
     }
 
     /// What CRI says of a pod.
@@ -112,6 +124,25 @@ impl Cri {
         command: &[&str],
         volume: Option<&str>,
     ) -> String {
+        self.try_start(pod, name, image, command, volume, false).expect("it starts")
+    }
+
+    /// Starts a container that has a terminal; gives its id.
+    #[track_caller]
+    pub fn start_on_a_terminal(&self, pod: &Pod, name: &str, image: &str, command: &[&str]) -> String {
+        self.try_start(pod, name, image, command, None, true).expect("it starts")
+    }
+
+    /// Starts a container, if it can be.
+    pub fn try_start(
+        &self,
+        pod: &Pod,
+        name: &str,
+        image: &str,
+        command: &[&str],
+        volume: Option<&str>,
+        tty: bool,
+    ) -> Answer<String> {
         let mount = |folder: &str| Mount {
             host_path: folder.into(),
             container_path: "/volume".into(),
@@ -129,6 +160,9 @@ impl Cri {
             mounts: volume.map(mount).into_iter().collect(),
             log_path: format!("{name}.log"),
             stdin: true,
+            tty,
+            labels: HashMap::from([(LABEL.0.into(), LABEL.1.into())]),
+            annotations: HashMap::from([(LABEL.0.into(), LABEL.1.into())]),
             linux: Some(LinuxContainerConfig::default()),
             ..ContainerConfig::default()
         };
@@ -139,21 +173,25 @@ impl Cri {
         };
         let mut client = self.client.clone();
         self.runtime.block_on(async {
-            let created = client.create_container(request).await.expect("it is created").into_inner();
-            let container_id = created.container_id;
+            let container_id = client.create_container(request).await?.into_inner().container_id;
             let request = StartContainerRequest { container_id: container_id.clone() };
-            client.start_container(request).await.expect("it starts");
-            container_id
+            client.start_container(request).await?;
+            Ok(container_id)
         })
     }
 
     /// Runs a command in a container to its end.
     #[track_caller]
     pub fn exec(&self, id: &str, command: &[&str]) -> ExecSyncResponse {
+        self.try_exec(id, command).expect("it runs")
+    }
+
+    /// The same, if it can be.
+    pub fn try_exec(&self, id: &str, command: &[&str]) -> Answer<ExecSyncResponse> {
         let cmd = command.iter().map(ToString::to_string).collect();
         let request = ExecSyncRequest { container_id: id.into(), cmd, timeout: 20 };
         let mut client = self.client.clone();
-        self.runtime.block_on(client.exec_sync(request)).expect("it runs").into_inner()
+        Ok(self.runtime.block_on(client.exec_sync(request))?.into_inner())
     }
 
     /// Attaches to a container: `crictl attach --stdin`, with a terminal if it has one.
@@ -199,10 +237,15 @@ impl Cri {
     /// Stops a container: SIGTERM, and SIGKILL after so many seconds. Gives its exit code.
     #[track_caller]
     pub fn stop(&self, id: &str, seconds: i64) -> i32 {
+        self.try_stop(id, seconds).expect("it stops");
+        self.status(id).exit_code
+    }
+
+    /// The same, if it can be.
+    pub fn try_stop(&self, id: &str, seconds: i64) -> Answer<()> {
         let request = StopContainerRequest { container_id: id.into(), timeout: seconds };
         let mut client = self.client.clone();
-        self.runtime.block_on(client.stop_container(request)).expect("it stops");
-        self.status(id).exit_code
+        self.runtime.block_on(client.stop_container(request)).map(drop)
     }
 
     /// Removes a container.
@@ -224,10 +267,24 @@ impl Cri {
     /// Stops and removes a pod with all that is in it.
     #[track_caller]
     pub fn remove_pod(&self, pod: &Pod) {
-        self.stop_pod(pod);
-        let request = RemovePodSandboxRequest { pod_sandbox_id: pod.id.clone() };
+        self.try_remove_pod(&pod.id).expect("the pod is removed");
+    }
+
+    /// The same, if it can be.
+    pub fn try_remove_pod(&self, id: &str) -> Answer<()> {
         let mut client = self.client.clone();
-        self.runtime.block_on(client.remove_pod_sandbox(request)).expect("the pod is removed");
+        self.runtime.block_on(async {
+            client.stop_pod_sandbox(StopPodSandboxRequest { pod_sandbox_id: id.into() }).await?;
+            client.remove_pod_sandbox(RemovePodSandboxRequest { pod_sandbox_id: id.into() }).await?;
+            Ok(())
+        })
+    }
+
+    /// The ids of all pods that CRI knows.
+    pub fn pods(&self) -> Answer<Vec<String>> {
+        let mut client = self.client.clone();
+        let answer = self.runtime.block_on(client.list_pod_sandbox(ListPodSandboxRequest::default()))?;
+        Ok(answer.into_inner().items.into_iter().map(|pod| pod.id).collect())
     }
 }
 

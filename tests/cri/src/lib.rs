@@ -11,6 +11,6 @@ mod cri;
 mod node;
 mod stream;
 
-pub use cri::{Cri, Pod};
+pub use cri::{Answer, Cri, LABEL, Pod};
 pub use node::{GATEWAY, LINUX, Node};
 pub use stream::Stream;

@@ -29,7 +29,8 @@ pub struct Node {
     pub containerd: Containerd,
     /// Its CRI.
     pub cri: Cri,
-    _micad: Micad,
+    /// micad.
+    pub micad: Micad,
     start: Inventory,
 }
 
@@ -55,7 +56,7 @@ impl Node {
         let first = cri.run_pod("first");
         cri.start(&first, "first", LINUX, &["/bin/busybox", "sleep", "1000"], None);
         cri.remove_pod(&first);
-        Self { containerd, cri, _micad: micad, start: Inventory::take() }
+        Self { containerd, cri, micad, start: Inventory::take() }
     }
 
     /// Restarts containerd as `systemctl restart` would.
@@ -63,6 +64,11 @@ impl Node {
         self.containerd.restart();
         self.cri = Cri::connect();
         wait::until("CRI has its network", || self.cri.is_ready().then_some(()));
+    }
+
+    /// What is there that was not before, and the other way round.
+    pub fn leftovers(&self) -> Vec<String> {
+        self.start.difference()
     }
 
     /// Waits until no process, mount or file is there that was not before.

@@ -96,7 +96,8 @@ impl Stream {
                     _ => {}
                 }
             }
-            Ok(Message::Close(_)) | Err(tungstenite::Error::ConnectionClosed | tungstenite::Error::Protocol(_)) => {
+            Ok(Message::Close(_))
+            | Err(tungstenite::Error::ConnectionClosed | tungstenite::Error::Protocol(_)) => {
                 self.closed = true;
             }
             Ok(_) => {}

@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
+/// What holds a pod's namespaces when there is no pause container.
+pub const HOLDER: &str = "micrun-pause";
+
 /// A process that was there when it was looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
@@ -41,12 +44,19 @@ impl Process {
         // Rebuilt meanwhile: still the same program.
         let name = name.trim_end_matches(" (deleted)").to_owned();
         let command = fs::read_to_string(folder.join("cmdline")).ok()?.replace('\0', " ").trim().to_owned();
+        // The shim's own program, as another one.
+        let name = if command.starts_with(HOLDER) { HOLDER.to_owned() } else { name };
         Some(Self { id, name, command })
     }
 
     /// Kills it without a warning.
     pub fn kill(&self) {
         signal::kill(Pid::from_raw(self.id), Signal::SIGKILL).expect("the process runs");
+    }
+
+    /// The same, if it still runs; whether it did.
+    pub fn try_kill(&self) -> bool {
+        signal::kill(Pid::from_raw(self.id), Signal::SIGKILL).is_ok()
     }
 
     /// A field of its memory usage in kB, as `Rss` or `Private_Dirty`.

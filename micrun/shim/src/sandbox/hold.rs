@@ -30,7 +30,8 @@ pub(crate) fn run() -> Result<()> {
     let said = confine();
     let word = said.as_ref().map_or_else(|error| crate::error::describe(error), |()| READY.to_owned());
     // The shim may be gone; then so is stdin.
-    let _ = stdout().write_all(word.as_bytes());
+    let mut out = stdout();
+    let _ = out.write_all(word.as_bytes()).and_then(|()| out.flush());
     said?;
     let null = stdin().as_fd().try_clone_to_owned().map_err(Error::io("copy", "stdin"))?;
     // The pipe's end tells the shim that this was all.
