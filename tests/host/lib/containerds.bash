@@ -1,0 +1,41 @@
+# Every containerd to test with, side by side. To be sourced, with the repository's root as working directory.
+# shellcheck shell=bash source-path=SCRIPTDIR/../../qemu/lib source=apt.bash
+. tests/qemu/lib/apt.bash
+
+readonly CONTAINERDS="$PWD/.cache/containerds"
+readonly CONTAINERD_SUITES=(trixie forky)
+
+# Unpacks a suite's containerd, once.
+unpack() {
+    local root="$CONTAINERDS/$1" file
+    [[ ! -x $root/usr/bin/containerd ]] || return 0
+    rm -rf "$root"
+    private_apt "$CONTAINERDS/apt-$1" "$1" amd64
+    # A mirror's copy of a suite in the making may be older than that suite's lists are valid.
+    echo 'Acquire::Check-Valid-Until "false";' >>"$APT_CONFIG"
+    apt-get -qq update
+    # What it depends on is this machine's: Go programs want little of the C library.
+    (cd "$CONTAINERDS/apt-$1/archives" && rm -f containerd_*.deb && apt-get -qq download containerd)
+    mkdir -p "$root"
+    for file in "$CONTAINERDS/apt-$1/archives"/containerd_*.deb; do
+        unpack_package "$file" "$root"
+    done
+    unset APT_CONFIG
+}
+
+# The version of the containerd in a folder.
+version_in() { "$1/containerd" --version | awk '{ sub(/^v/, "", $3); print $3 }'; }
+
+# Sets `folders` to those of the programs: this machine's, then those of Debian's suites, unpacked into .cache/containerds.
+find_containerds() {
+    local suite
+    folders=("$(dirname "$(command -v containerd)")")
+    mkdir -p "$CONTAINERDS"
+    exec 9>"$CONTAINERDS/lock"
+    flock 9
+    for suite in "${CONTAINERD_SUITES[@]}"; do
+        unpack "$suite"
+        folders+=("$CONTAINERDS/$suite/usr/bin")
+    done
+    flock -u 9
+}
