@@ -12,7 +12,7 @@ use k8s_cri::v1::{
     AttachRequest, ContainerConfig, ContainerMetadata, ContainerStatsRequest, ContainerStatus,
     CreateContainerRequest, ExecRequest, ExecSyncRequest, ExecSyncResponse, ImageSpec, LinuxContainerConfig,
     LinuxPodSandboxConfig, ListPodSandboxRequest, Mount, PodSandboxConfig, PodSandboxMetadata,
-    PodSandboxStatus, RemoveContainerRequest, RemovePodSandboxRequest, RunPodSandboxRequest,
+    PodSandboxStatus, RemoveContainerRequest, RemovePodSandboxRequest, RunPodSandboxRequest, RuntimeStatus,
     StartContainerRequest, StatusRequest, StopContainerRequest, StopPodSandboxRequest,
 };
 use k8s_cri::v1::{ContainerStatusRequest, PodSandboxStatusRequest};
@@ -69,7 +69,11 @@ impl Cri {
         let mut client = self.client.clone();
         let answer = self.runtime.block_on(client.status(StatusRequest::default()));
         let status = answer.ok().and_then(|answer| answer.into_inner().status);
-        status.is_some_and(|status| status.conditions.iter().all(|condition| condition.status))
+        // containerd 2.x has further ones, as that nothing deprecated is in use.
+        let ready = |status: &RuntimeStatus, kind| {
+            status.conditions.iter().any(|condition| condition.r#type == kind && condition.status)
+        };
+        status.is_some_and(|status| ["RuntimeReady", "NetworkReady"].iter().all(|kind| ready(&status, *kind)))
     }
 
     /// Runs a pod's sandbox.

@@ -42,6 +42,7 @@ fn number(name: &str) -> Option<u64> {
 fn find(victim: &str) -> Option<Process> {
     let plays = |process: &Process| match victim {
         "pause" => process.name == HOLDER || process.command.contains("sleep 1000000"),
+        "crun" => ["crun", "runc"].contains(&process.name.as_str()),
         "sidecar" => process.command.contains("sleep 1000 "),
         other => process.name == other,
     };

@@ -26,6 +26,18 @@ unpack() {
 # The version of the containerd in a folder.
 version_in() { "$1/containerd" --version | awk '{ sub(/^v/, "", $3); print $3 }'; }
 
+# The OCI runtime for a containerd: crun, as our shim has it, where it reads what that containerd writes. Before 1.14.3 crun
+# refuses any specification but 1.0 ("unknown version specified", containers/crun#1620), which 1.6 alone writes.
+linux_runtime() {
+    local crun
+    crun=$(crun --version | awk '/^crun version/ { print $3 }')
+    if [[ $1 == 1.6.* || $(printf '%s\n' 1.14.3 "$crun" | sort -V | head -n 1) == 1.14.3 ]]; then
+        echo crun
+    else
+        echo runc
+    fi
+}
+
 # Sets `folders` to those of the programs: this machine's, then those of Debian's suites, unpacked into .cache/containerds.
 find_containerds() {
     local suite
