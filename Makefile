@@ -44,15 +44,17 @@ test: setup lint build firmware image ## lint, then every test: crates, end to e
 	@cargo test $(CARGO_FLAGS) --workspace --doc --quiet
 	@tests/yocto/static
 	@tests/host/criu
-	@cargo nextest run $(CARGO_FLAGS) --workspace
+	@cargo nextest run $(CARGO_FLAGS) --workspace --filterset 'not package(micrun-cri-tests)'
+	@$(MAKE) --no-print-directory cri
 	@$(MAKE) --no-print-directory -C tests/firmware check
 	@$(MAKE) --no-print-directory test-driver test-qemu
 
 matrix: build firmware ## the end-to-end tests against every containerd that Debian's suites have
 	@tests/host/containerds
 
-cri: setup build firmware ## pods of firmware and Linux containers through containerd's CRI plugin
-	@cargo nextest run $(CARGO_FLAGS) --package micrun-cri-tests
+cri: setup build firmware ## pods through the CRI plugin of every containerd that Debian's suites have; the Kubernetes files
+	@tests/kubernetes/validate
+	@tests/cri/matrix
 
 conformance: build firmware ## every rule of the shim contract on containerd's own shim and on ours, as a table
 	@tests/host/criu

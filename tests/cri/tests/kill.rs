@@ -29,6 +29,8 @@ struct Plan {
     victim: &'static str,
     step: usize,
     delay: Duration,
+    /// Which of the containers is stopped before the pod is.
+    stop_rtos: bool,
 }
 
 const STEPS: usize = 6;
@@ -65,7 +67,7 @@ fn killer(victim: &'static str, delay: Duration, over: &AtomicBool) -> bool {
 }
 
 /// A life of a pod; `at` is told each step before it. What fails from the kill on is of no interest.
-fn live(node: &Node, name: &str, mut at: impl FnMut(usize)) -> Answer<()> {
+fn live(node: &Node, name: &str, stop_rtos: bool, mut at: impl FnMut(usize)) -> Answer<()> {
     at(0);
     let pod = node.cri.try_run_pod(name)?;
     at(1);
@@ -77,7 +79,7 @@ fn live(node: &Node, name: &str, mut at: impl FnMut(usize)) -> Answer<()> {
     at(3);
     node.cri.try_exec(&side, &["/bin/busybox", "true"])?;
     at(4);
-    node.cri.try_stop(&rtos, 1)?;
+    node.cri.try_stop(if stop_rtos { &rtos } else { &side }, 1)?;
     at(5);
     node.cri.try_remove_pod(&pod.id)
 }
@@ -123,12 +125,13 @@ fn whatever_is_killed_nothing_is_left() {
             victim: VICTIMS[round % VICTIMS.len()],
             step: random.usize(..STEPS),
             delay: SPAN.mul_f64(random.f64()),
+            stop_rtos: random.bool(),
         };
         let what = format!("round {round}: {} at step {} + {:?}", plan.victim, plan.step, plan.delay);
         let over = AtomicBool::new(false);
         let hit = thread::scope(|scope| {
             let mut kill = None;
-            let lived = live(&node, &format!("round-{round}"), |step| {
+            let lived = live(&node, &format!("round-{round}"), plan.stop_rtos, |step| {
                 if step == plan.step {
                     kill = Some(scope.spawn(|| killer(plan.victim, plan.delay, &over)));
                 }
