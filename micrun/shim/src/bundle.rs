@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::resources::Resources;
@@ -30,6 +31,9 @@ pub(crate) struct Spec {
     /// What concerns Linux.
     #[serde(default)]
     pub linux: Linux,
+    /// Everything else.
+    #[serde(flatten)]
+    pub rest: BTreeMap<String, Value>,
 }
 
 /// `linux` of the spec.
@@ -42,6 +46,9 @@ pub(crate) struct Linux {
     pub resources: Resources,
     /// Its namespaces.
     pub namespaces: Vec<Namespace>,
+    /// Everything else.
+    #[serde(flatten)]
+    pub rest: BTreeMap<String, Value>,
 }
 
 /// One of `linux.namespaces`.

@@ -15,6 +15,7 @@ use crate::container::Container;
 use crate::context::Context;
 use crate::error::{Error, Result, describe};
 use crate::events::Event;
+use crate::ignored;
 use crate::mount::Rootfs;
 use crate::options::Options;
 use crate::plan::{Machine, Plan};
@@ -113,6 +114,10 @@ fn unpack(
     options: &Options,
     dir: &StateDir,
 ) -> Result<Plan> {
+    let without_effect = ignored::check(spec)?;
+    if !without_effect.is_empty() {
+        log::warn!("{} is firmware: without effect on it are {without_effect}", request.id);
+    }
     let rootfs = spec.rootfs(Path::new(&request.bundle));
     let host = host_conf(context, spec, options)?;
     let mut firmware = Firmware::resolve_on(&host, &rootfs, &spec.annotations)?;

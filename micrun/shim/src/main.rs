@@ -21,6 +21,7 @@ mod error;
 mod events;
 mod exec;
 mod exit;
+mod ignored;
 mod info;
 mod linux;
 mod logger;

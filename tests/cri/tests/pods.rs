@@ -122,3 +122,14 @@ fn twenty_pods() {
     }
     node.assert_clean();
 }
+
+/// A volume that a firmware cannot see would be lost without a word.
+#[test]
+fn a_volume_of_a_firmware_is_refused() {
+    let node = Node::start();
+    let pod = node.cri.run_pod("volume");
+    let refusal = node.cri.try_start(&pod, "rtos", DEMO, &[], Some("/run"), false).unwrap_err();
+    assert!(refusal.message().contains("the volume at `/volume` is refused"), "{refusal:?}");
+    node.cri.remove_pod(&pod);
+    node.assert_clean();
+}

@@ -1,5 +1,6 @@
 //! Taking over what an earlier daemon left.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use libmica::ext::{ExitReason, ExitReport};
@@ -9,7 +10,7 @@ use super::state::SavedClient;
 use super::{Daemon, socket};
 use crate::Result;
 use crate::error::file;
-use crate::pedestal::{Guest, report};
+use crate::pedestal::{ClientSpec, Guest, report};
 
 impl Daemon {
     /// Takes over all clients of the runtime directory. What cannot be read is logged and left alone.
@@ -25,7 +26,7 @@ impl Daemon {
         Ok(())
     }
 
-    async fn restore_client(self: &Arc<Self>, dir: &std::path::Path) -> Result<()> {
+    async fn restore_client(self: &Arc<Self>, dir: &Path) -> Result<()> {
         let saved = SavedClient::read(dir)?;
         let spec = saved.spec(dir);
         let name = spec.name().to_owned();
@@ -43,14 +44,15 @@ impl Daemon {
                 Err(e) => {
                     log::warn!("{name}: {}", e.sentence());
                     // The link leads to a pty that is gone, or to a stranger's.
-                    for link in std::iter::once(&spec.tty_link).chain(&spec.shell_link) {
-                        socket::remove(link)?;
-                    }
+                    remove_links(&spec)?;
                     let detail = "it ended while no mica daemon was there to see it";
                     (None, Some(report(137, ExitReason::Killed, detail)))
                 }
             },
         };
+        if guest.is_none() && !spec.message.path.exists() {
+            return forget(&spec, dir);
+        }
         let control = libmica::names::control_socket(&self.config.runtime_dir, &name)?;
         let listener = socket::listen(&control)?;
         self.insert(Client::spawn_with(spec, pedestal, guest, exit), listener);
@@ -68,4 +70,16 @@ impl Daemon {
         }
         Ok(())
     }
+}
+
+/// Takes away what is left of a client that cannot be started any more. Its maker has removed the firmware and could not
+/// remove the client, because no daemon was there: so does a shim whose container is deleted meanwhile.
+fn forget(spec: &ClientSpec, dir: &Path) -> Result<()> {
+    log::warn!("{}: forgotten, its firmware {} is gone", spec.name(), spec.message.path.display());
+    remove_links(spec)?;
+    std::fs::remove_dir_all(dir).map_err(file("remove", dir))
+}
+
+fn remove_links(spec: &ClientSpec) -> Result<()> {
+    std::iter::once(&spec.tty_link).chain(&spec.shell_link).try_for_each(|link| socket::remove(link))
 }

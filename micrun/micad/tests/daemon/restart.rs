@@ -100,6 +100,29 @@ async fn an_end_is_remembered_across_restarts() {
     assert_eq!(client.wait("x").await.unwrap(), report);
 }
 
+/// A shim removes the firmware of a container that is deleted, also when no daemon is there to remove the client.
+#[tokio::test]
+async fn a_client_whose_firmware_is_gone_is_forgotten() {
+    let mut daemon = Daemon::start();
+    let firmware = tiny_elf::spins(daemon.dir());
+    let client = daemon.boot("ended", &firmware).await;
+    daemon.create("idle", &firmware).await;
+    let running = daemon.boot("running", &firmware).await;
+    let pid = client.stats("ended").await.unwrap().pid;
+    daemon.end(Signal::KILL);
+    rustix::process::kill_process(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(), Signal::KILL).unwrap();
+    eventually("it has ended", || !is_alive(pid)).await;
+    fs::remove_file(&firmware).unwrap();
+    daemon.launch();
+    // What still runs does not need its file.
+    assert_eq!(running.status("running").await.unwrap().state, ClientState::Running);
+    let left = fs::read_dir(daemon.run_dir().join("clients")).unwrap().flatten();
+    assert_eq!(left.map(|entry| entry.file_name()).collect::<Vec<_>>(), ["running"]);
+    for name in ["ended", "idle"] {
+        assert!(client.status(name).await.is_err(), "{name}");
+    }
+}
+
 #[tokio::test]
 async fn a_qemu_that_was_not_written_down_is_ended() {
     let mut daemon = Daemon::start();
