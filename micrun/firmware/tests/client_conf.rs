@@ -271,10 +271,12 @@ prop_compose! {
         secure in prop::option::of(prop::sample::select(vec!["on", "off"])),
         memory in prop::option::of(1u32..100_000),
         consoles in prop::option::of(1u32..=2),
+        append in prop::option::of("[!-~]([ -~]{0,40}[!-~])?"),
     ) -> QemuSection {
         let options = [gic.map(|v| format!(",gic-version={v}")), secure.map(|v| format!(",secure={v}"))];
         let machine = format!("{name}{}", options.into_iter().flatten().collect::<String>());
-        QemuSection { machine: Some(machine.parse().unwrap()), cpu: Some(name.parse().unwrap()), memory, consoles }
+        let cpu = Some(name.parse().unwrap());
+        QemuSection { machine: Some(machine.parse().unwrap()), cpu, memory, consoles, append }
     }
 }
 

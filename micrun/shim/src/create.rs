@@ -8,6 +8,7 @@ use containerd_shim_protos::events::task::{TaskCreate, TaskIO};
 use libmica::{CreateMessage, names};
 use micrun_firmware::{ClientConf, Firmware, HostConf, Origin, Pedestal, Setting};
 
+use crate::bootargs;
 use crate::bundle::Spec;
 use crate::cgroup::Cgroup;
 use crate::checkpoint;
@@ -138,7 +139,7 @@ fn unpack(
         })?;
         digest
     };
-    let pedestal_conf = pedestal_conf(&mut firmware, dir)?;
+    let pedestal_conf = pedestal_conf(&mut firmware, spec, dir)?;
     let message = message(&request.id, path, pedestal_conf, &firmware, &resources);
     log::info!("{}: {} on {}", request.id, firmware.file.path.display(), message.pedestal);
     let settings = &firmware.settings;
@@ -221,7 +222,7 @@ fn apply_memory_limit(firmware: &mut Firmware, resources: &Resources) -> Result<
 
 /// What the create message's `ped_cfg` names: the file that the pedestal asks for, or for qemu the
 /// client.conf with its `[Qemu]` section.
-fn pedestal_conf(firmware: &mut Firmware, dir: &StateDir) -> Result<PathBuf> {
+fn pedestal_conf(firmware: &mut Firmware, spec: &Spec, dir: &StateDir) -> Result<PathBuf> {
     if let Some(source) = &firmware.pedestal_file {
         let mut source = &source.file;
         return dir.write(PEDESTAL_FILE, |file| {
@@ -235,6 +236,16 @@ fn pedestal_conf(firmware: &mut Firmware, dir: &StateDir) -> Result<PathBuf> {
     if firmware.settings.shell_prompt.value.is_some() {
         // The shell wants a terminal of its own.
         conf.qemu.consoles.get_or_insert(2);
+    }
+    let process = spec.rest.get("process");
+    let path = firmware.file.path.to_string_lossy();
+    let (append, left_out) = bootargs::compose(conf.qemu.append.as_deref(), process, &path);
+    conf.qemu.append = append;
+    if !left_out.is_empty() {
+        log::warn!(
+            "left out of the firmware's command line, which has no place for it: {}",
+            left_out.join(" ")
+        );
     }
     if conf == ClientConf::default() {
         return Ok(PathBuf::new());

@@ -5,6 +5,7 @@
 
 mod args;
 mod auto_close;
+mod bootargs;
 mod bundle;
 mod cgroup;
 mod checkpoint;

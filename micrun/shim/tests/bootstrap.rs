@@ -177,13 +177,25 @@ fn shutdown_ends_the_server_and_removes_its_socket() {
 }
 
 #[test]
-fn a_bundle_without_a_spec_is_a_clear_error() {
+fn a_broken_spec_is_a_clear_error() {
     let place = Place::new();
-    let output = run(place.dir.path(), &["-namespace", "ns", "-id", "a", "start"], b"");
+    let bundle = place.bundle("a", "no JSON");
+    let output = run(&bundle, &["-namespace", "ns", "-id", "a", "start"], b"");
     assert!(!output.status.success());
     assert_eq!(output.stdout, b"");
     let text = String::from_utf8(output.stderr).unwrap();
-    assert!(text.contains("cannot read") && text.contains("config.json"), "{text}");
+    assert!(text.contains("config.json") && text.contains("not valid"), "{text}");
+}
+
+/// containerd's sandbox controller makes such bundles (`plugins/sandbox/controller.go`).
+#[test]
+fn a_bundle_without_a_spec_is_a_sandboxs() {
+    let mut place = Place::new();
+    let bundle = place.bundle("a", "");
+    std::fs::remove_file(bundle.join("config.json")).unwrap();
+    let sandbox = place.start(&bundle, "a");
+    let member = place.bundle("b", r#""io.kubernetes.cri.sandbox-id":"a""#);
+    assert_eq!(place.start(&member, "b").address, sandbox.address, "its containers find it");
 }
 
 /// smolvm#889: containerd's flags are deprecated; the parameters say the same.

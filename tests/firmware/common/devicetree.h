@@ -8,4 +8,7 @@
 // Whether it has a node with this name, as "pl011@9040000". False if there is no tree.
 bool devicetree_has_node(const char *name);
 
+// The kernel command line: `bootargs` of the node `chosen`. Empty if there is none.
+const char *devicetree_bootargs(void);
+
 #endif

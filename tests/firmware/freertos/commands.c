@@ -4,6 +4,7 @@
 #include <task.h>
 
 #include "console.h"
+#include "devicetree.h"
 #include "exit_record.h"
 #include "io.h"
 #include "jitter.h"
@@ -138,6 +139,14 @@ static void hoard(const char *arguments)
 }
 #endif
 
+#ifndef SPARE_CORE
+static void bootargs(const char *arguments)
+{
+	(void)arguments;
+	console_printf("%s\n", devicetree_bootargs());
+}
+#endif
+
 const struct command commands[] = {
 	{ "help", "", "list the commands", help },
 	{ "uname", "", "name the system", uname },
@@ -150,6 +159,7 @@ const struct command commands[] = {
 	{ "flood", "N", "print N numbered lines as fast as possible", flood },
 #ifndef SPARE_CORE
 	{ "hoard", "N", "touch N MiB of memory", hoard },
+	{ "args", "", "print the kernel command line", bootargs },
 #else
 	{ "jitter", "[N]", "measure how late a task wakes up in N ticks (100 if missing)", jitter },
 #endif

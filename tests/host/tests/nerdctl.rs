@@ -30,8 +30,10 @@ fn logger() -> String {
 fn run_detached(options: &[&str]) {
     let uri = logger();
     let args =
-        [&["run", "--detach", "--log-uri", &uri, "--runtime", MICA], &LABELS[..], options, &[DEMO, "rtos"]];
-    ctr(&args.concat()).success();
+        [&["run", "--detach", "--log-uri", &uri, "--runtime", MICA], &LABELS[..], options, &[DEMO, "rtos"]]
+            .concat();
+    // ctr wants a terminal of its own to ask for one.
+    assert_eq!(ctr_terminal(&args).wait(), 0);
 }
 
 /// `nerdctl logs`: what the log program has written.

@@ -31,6 +31,8 @@ pub const MAX_NAME: usize = 65;
 
 /// The longest path in the create message, in bytes (mica-protocol 1.2).
 pub const MAX_PATH: usize = 255;
+/// Longest `Append`: what Linux takes on aarch64 (`COMMAND_LINE_SIZE`).
+pub const MAX_APPEND: usize = 2048;
 
 /// A client.conf as read. `None` is a key that is absent, empty or upstream's "not set", -1.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -90,6 +92,8 @@ pub struct QemuSection {
     pub memory: Option<u32>,
     /// `Consoles`: serial ports, 1 or 2; the second one is for the firmware's shell.
     pub consoles: Option<u32>,
+    /// `Append`: the kernel command line, `bootargs` in the device tree's `chosen` node.
+    pub append: Option<String>,
 }
 
 impl ClientConf {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::ini::Sections;
 use super::value;
-use super::{MAX_NAME, MAX_PATH, MicaSection, QemuSection};
+use super::{MAX_APPEND, MAX_NAME, MAX_PATH, MicaSection, QemuSection};
 use crate::{Error, Result};
 
 /// A section being read: each getter takes its key out, what stays is unknown.
@@ -95,7 +95,7 @@ impl MicaSection {
 }
 
 impl QemuSection {
-    pub(super) const KEYS: &'static [&'static str] = &["Machine", "CPU", "Memory", "Consoles"];
+    pub(super) const KEYS: &'static [&'static str] = &["Machine", "CPU", "Memory", "Consoles", "Append"];
 
     pub(super) fn read(section: &mut Section<'_>) -> Result<Self> {
         Ok(Self {
@@ -103,6 +103,7 @@ impl QemuSection {
             cpu: section.parsed("CPU")?,
             memory: section.number("Memory", 1, MOST)?,
             consoles: section.number("Consoles", 1, 2)?,
+            append: section.text("Append", MAX_APPEND)?,
         })
     }
 }

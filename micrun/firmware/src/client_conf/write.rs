@@ -60,6 +60,7 @@ impl QemuSection {
             self.cpu.as_ref().map(ToString::to_string),
             self.memory.map(|n| n.to_string()),
             self.consoles.map(|n| n.to_string()),
+            self.append.clone(),
         ];
         Self::KEYS.iter().copied().zip(values)
     }

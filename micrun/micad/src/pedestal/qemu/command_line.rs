@@ -58,6 +58,10 @@ pub(super) fn arguments(spec: &ClientSpec, machine: &Machine, fds: &Descriptors)
     // The machine stays, stopped, so that the exit record can be read.
     line.pair("-action", "shutdown=pause,reboot=shutdown,panic=pause");
     line.pair("-kernel", format!("/proc/self/fd/{}", fds.firmware));
+    if let Some(append) = &machine.append {
+        // One word, whatever is in it: only options' values are taken apart at commas.
+        line.pair("-append", append);
+    }
     if fds.restored {
         line.pair("-incoming", "defer");
     }

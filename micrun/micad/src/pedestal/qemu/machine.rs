@@ -30,6 +30,8 @@ pub(super) struct Machine {
     pub(super) cpus: u32,
     /// `-bios`.
     pub(super) bios: Option<&'static str>,
+    /// `-append`: `bootargs` in the device tree.
+    pub(super) append: Option<String>,
 }
 
 /// The `[Qemu]` section of the file that a create message names; an empty one if it names none.
@@ -86,5 +88,6 @@ fn select(message: &CreateMessage, section: &QemuSection, info: &ElfInfo) -> Res
         cpus: u32::try_from(message.vcpus).unwrap_or(1).max(1),
         // A bare-metal RISC-V firmware is what runs at reset, in place of QEMU's OpenSBI.
         bios: (info.machine == elf::Machine::Riscv).then_some("none"),
+        append: section.append.clone(),
     })
 }
