@@ -106,7 +106,7 @@ fn twenty_pods() {
         let pod = node.cri.run_pod(&format!("pod-{number}"));
         let side = node.cri.start(&pod, "side", LINUX, &SIDECAR, None);
         // Each emulator takes its share of the test's machine.
-        if number % 5 == 0 {
+        if number.is_multiple_of(5) {
             node.cri.start(&pod, "rtos", DEMO, &[], None);
             pod.log_with("rtos", BANNER.trim_end());
         }

@@ -1,4 +1,4 @@
-//! What a pod asks of its sandbox: CRI's `PodSandboxConfig`, which arrives as the options of CreateSandbox.
+//! What a pod asks of its sandbox: CRI's `PodSandboxConfig`, which arrives as the options of `CreateSandbox`.
 //!
 //! Only the fields that concern a holder of namespaces are read, by their numbers in
 //! `k8s.io/cri-api/pkg/apis/runtime/v1/api.proto`: generated code for all of CRI would outweigh the rest of the shim.

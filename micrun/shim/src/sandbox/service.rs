@@ -128,7 +128,7 @@ impl Api for SandboxService {
         Ok(PingResponse::new())
     }
 
-    /// Ends all that is left, then the shim. containerd sends it after a CreateSandbox that failed, too.
+    /// Ends all that is left, then the shim. containerd sends it after a `CreateSandbox` that failed, too.
     async fn shutdown_sandbox(
         &self,
         _: &TtrpcContext,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::config::{Config, Mode};
 use crate::error::{Error, Result};
 
-/// The settings of an IPC namespace (ipc_namespaces(7)).
+/// The settings of an IPC namespace (`ipc_namespaces(7)`).
 const IPC: [&str; 9] = [
     "kernel.msgmax",
     "kernel.msgmnb",

@@ -230,7 +230,7 @@ fn sandbox_proto_stop_of_what_never_ran(stage: &mut Stage) {
     assert_eq!(code_of(&pod.start()), Code::FAILED_PRECONDITION);
 }
 
-/// `sandbox.proto`: "ShutdownSandbox must shutdown shim instance". Nothing may be left of the pod.
+/// `sandbox.proto`: "`ShutdownSandbox` must shutdown shim instance". Nothing may be left of the pod.
 fn sandbox_proto_shutdown_ends_the_shim(stage: &mut Stage) {
     let (pod, pid) = Pod::run(stage);
     let container = member(stage, "one");
@@ -242,7 +242,7 @@ fn sandbox_proto_shutdown_ends_the_shim(stage: &mut Stage) {
     wait::until("the shim is gone", || (kill(shim, None).is_err() && !socket.exists()).then_some(()));
 }
 
-/// containerd `plugins/sandbox/controller.go`, `cleanupShim`: after a CreateSandbox that failed.
+/// containerd `plugins/sandbox/controller.go`, `cleanupShim`: after a `CreateSandbox` that failed.
 fn plugins_sandbox_controller_shutdown_after_a_failure(stage: &mut Stage) {
     let pod = Pod::launch(stage);
     let shim = pod.shim.pid();
@@ -255,7 +255,7 @@ fn plugins_sandbox_controller_shutdown_after_a_failure(stage: &mut Stage) {
     wait::until("the shim is gone", || kill(shim, None).is_err().then_some(()));
 }
 
-/// What is not there is NOT_FOUND, what is there twice ALREADY_EXISTS, and a sandbox is started once.
+/// What is not there is `NOT_FOUND`, what is there twice `ALREADY_EXISTS`, and a sandbox is started once.
 fn sandbox_proto_refusals(stage: &mut Stage) {
     let pod = Pod::launch(stage);
     for method in [
