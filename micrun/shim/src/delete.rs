@@ -92,7 +92,7 @@ async fn clean(args: &Args, bundle: &Path, mica: &dyn Mica) -> Result<(u32, Exit
         Ok(()) | Err(libmica::Error::ClientNotFound { .. }) => {}
         Err(error) => log::warn!("the daemon did not remove {}: {}", args.id, describe(&error)),
     }
-    match Layout::detect().and_then(|layout| Cgroup::of(layout, &owner.cgroups_path, &args.id)) {
+    match Layout::detect().and_then(|layout| Cgroup::of(layout, &owner.cgroups_path)) {
         Ok(cgroup) => cgroup.remove().await,
         Err(error) => log::debug!("{}", describe(&error)),
     }

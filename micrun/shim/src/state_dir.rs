@@ -28,7 +28,7 @@ pub(crate) struct Owner {
     pub namespace: String,
     /// Container id, which is the client's name at the daemon.
     pub id: String,
-    /// `linux.cgroupsPath` of the container.
+    /// Where its cgroup is, as `linux.cgroupsPath` names it.
     #[serde(default)]
     pub cgroups_path: String,
     /// The shim's process.
