@@ -1,6 +1,6 @@
 //! Where a container's cgroup is, from the specification's `linux.cgroupsPath`.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, PathBuf};
 
 use crate::error::{Error, Result};
 
@@ -52,6 +52,8 @@ fn slice_dir(slice: &str) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
