@@ -204,6 +204,7 @@ fn commands_as_upstream_reads_them() {
         (b"dance", "Invalid command: dance"),
         (b"set Memory", "Invalid set command. Usage: set <key> <value>"),
         (b"set a b c", "Invalid set command. Usage: set <key> <value>"),
+        (b"set CPU\x1b[2J 1", "Invalid set command. Usage: set <key> <value>"),
     ] {
         assert_eq!(Command::decode(bytes).unwrap_err().to_string(), text);
     }
