@@ -232,3 +232,10 @@ fn the_first_marker_ends_a_reply() {
     let reply = parser.push(b"oneMICA-FAILEDtwoMICA-SUCCESS").unwrap().unwrap();
     assert_eq!((reply.text.as_str(), reply.outcome), ("one", Outcome::Failed));
 }
+
+#[test]
+fn columns_are_as_wide_as_upstream_counts() {
+    let (display_name, cpu) = ("rtos".to_owned(), "0-\u{24b}".to_owned());
+    let status = ClientStatus { display_name, cpu, state: ClientState::Running, services: Vec::new() };
+    assert_eq!(ClientStatus::parse(&status.to_string()), Some(status));
+}
