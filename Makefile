@@ -13,6 +13,8 @@ DIST_PACKAGES := containerd-shim-mica-v2 micad micrun-image-builder
 DIST_BINARIES := containerd-shim-mica-v2 micad mica micrun-image-builder
 # Every shell script of the tree, by its first line.
 SCRIPTS = git ls-files --cached --others --exclude-standard | { xargs grep -slE '^\#!.*sh( |$$)' || true; }
+# The end-to-end tests that are no matter of containerd's version; the matrix has the others.
+ONCE := binary_id(/^micrun-host-tests::(faults|isolation)$$/)
 DESTDIR ?=
 PREFIX ?= /usr/local
 
@@ -44,7 +46,8 @@ test: setup lint build firmware image ## lint, then every test: crates, end to e
 	@cargo test $(CARGO_FLAGS) --workspace --doc --quiet
 	@tests/yocto/static
 	@tests/host/criu
-	@cargo nextest run $(CARGO_FLAGS) --workspace
+	@cargo nextest run $(CARGO_FLAGS) --workspace -E 'not package(micrun-host-tests) + $(ONCE)'
+	@tests/host/containerds
 	@fuzz/run
 	@$(MAKE) --no-print-directory -C tests/firmware check
 	@$(MAKE) --no-print-directory test-driver test-qemu

@@ -48,10 +48,10 @@ pub enum Command {
 impl Command {
     /// The bytes that go over the wire.
     pub fn encode(&self) -> Result<Vec<u8>> {
-        if let Self::Set { key, value } = self {
-            if !is_word(key) || !is_word(value) {
-                return Err(Error::InvalidSet);
-            }
+        if let Self::Set { key, value } = self
+            && !(is_word(key) && is_word(value))
+        {
+            return Err(Error::InvalidSet);
         }
         let text = self.to_string();
         if text.len() > MAX_LEN {

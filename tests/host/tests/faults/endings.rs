@@ -80,15 +80,12 @@ fn type_into(id: &str, line: &str) {
 fn nobody_reads_the_fifo() {
     let host = host();
     Fault::try_times("FIFO that nobody reads", 2, |round| {
-        match round {
-            0 => {
-                Engine::Rtos.run("mute", &[]);
-                type_into("mute", "flood 1000000\r");
-            }
-            _ => {
-                let loud = ["run", "--detach", "--runtime", MICA, Engine::Linux.image(), "mute"];
-                ctr(&[&loud[..], &["/bin/busybox", "yes"]].concat()).success();
-            }
+        if round == 0 {
+            Engine::Rtos.run("mute", &[]);
+            type_into("mute", "flood 1000000\r");
+        } else {
+            let loud = ["run", "--detach", "--runtime", MICA, Engine::Linux.image(), "mute"];
+            ctr(&[&loud[..], &["/bin/busybox", "yes"]].concat()).success();
         }
         wait::until("the shim gives up waiting", || {
             let log = host.containerd.log();

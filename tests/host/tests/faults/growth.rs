@@ -56,14 +56,13 @@ fn flat(what: &'static str, engine: Engine, daemons: &[&'static str]) {
     Fault::try_times(what, 3 * TIMES, |round| {
         life(&host, engine);
         assert_eq!(Process::running(SHIM).len(), 1, "one shim for all");
-        match round + 1 {
-            TIMES => before = daemons.iter().map(|name| Cost::of(name)).collect(),
-            n if n == 3 * TIMES => {
-                before.iter().for_each(|before| Cost::of(before.name).assert_same_as(before));
-            }
-            _ => {}
+        if round + 1 == TIMES {
+            before = daemons.iter().map(|name| Cost::of(name)).collect();
         }
     });
+    for before in before {
+        Cost::of(before.name).assert_same_as(&before);
+    }
     end(&host, "pod");
     host.assert_clean();
 }

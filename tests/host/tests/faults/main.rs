@@ -2,7 +2,7 @@
 //!
 //! `make faults` makes a table of them. The faults of the Task API alone are in `tests/conformance`.
 
-#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failed step fails the test")]
 
 mod daemons;
 mod disk;
