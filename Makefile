@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
-.PHONY: help setup tools build firmware demo demo-host test conformance cri kernel image qemu test-qemu test-driver matrix yocto yocto-static yocto-source lint fmt bench bench-qemu dist install clean
+.PHONY: help setup tools build firmware demo demo-host test conformance cri faults fuzz kernel image qemu test-qemu test-driver matrix yocto yocto-static yocto-source lint fmt bench bench-qemu dist install clean
 
 export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
 # CI builds what Cargo.lock says; a developer's change of Cargo.toml may update it.
@@ -13,6 +13,8 @@ DIST_PACKAGES := containerd-shim-mica-v2 micad micrun-image-builder
 DIST_BINARIES := containerd-shim-mica-v2 micad mica micrun-image-builder
 # Every shell script of the tree, by its first line.
 SCRIPTS = git ls-files --cached --others --exclude-standard | { xargs grep -slE '^\#!.*sh( |$$)' || true; }
+# The end-to-end tests that are no matter of containerd's version; the matrix has the others.
+ONCE := binary_id(/^micrun-host-tests::(faults|isolation)$$/)
 DESTDIR ?=
 PREFIX ?= /usr/local
 
@@ -44,8 +46,10 @@ test: setup lint build firmware image ## lint, then every test: crates, end to e
 	@cargo test $(CARGO_FLAGS) --workspace --doc --quiet
 	@tests/yocto/static
 	@tests/host/criu
-	@cargo nextest run $(CARGO_FLAGS) --workspace --filterset 'not package(micrun-cri-tests)'
+	@cargo nextest run $(CARGO_FLAGS) --workspace -E 'not package(micrun-host-tests) - package(micrun-cri-tests) + $(ONCE)'
+	@tests/host/containerds
 	@$(MAKE) --no-print-directory cri
+	@fuzz/run
 	@$(MAKE) --no-print-directory -C tests/firmware check
 	@$(MAKE) --no-print-directory test-driver test-qemu
 
@@ -59,6 +63,12 @@ cri: setup build firmware ## pods through the CRI plugin of every containerd tha
 conformance: build firmware ## every rule of the shim contract on containerd's own shim and on ours, as a table
 	@tests/host/criu
 	@target/debug/shim-conformance
+
+faults: build firmware ## everything that may die, each killed many times under running containers, as a table
+	@tests/host/faults
+
+fuzz: tools ## what reads input from outside, against 20000 inputs each; a table of what they covered
+	@fuzz/run
 
 kernel: tools ## fetch the aarch64 kernel, build the rpmsg modules and mica_rproc for it
 	@tests/qemu/kernel/build
@@ -89,6 +99,7 @@ yocto-source: ## build the Yocto image from source and test it in QEMU (hours, 5
 
 lint: setup ## formatting, clippy, licences, unused dependencies, spelling, scripts
 	@cargo fmt --all --check
+	@cargo fmt --manifest-path fuzz/Cargo.toml --check
 	@cargo clippy $(CARGO_FLAGS) --workspace --all-targets --quiet -- -D warnings
 	@cargo deny --log-level error check licenses bans sources
 	@cargo machete --with-metadata .
@@ -97,6 +108,7 @@ lint: setup ## formatting, clippy, licences, unused dependencies, spelling, scri
 
 fmt: ## format the Rust sources
 	@cargo fmt --all
+	@cargo fmt --manifest-path fuzz/Cargo.toml
 
 bench: dist firmware ## start latency beside an ordinary container, sizes, memory
 	@tools/bench

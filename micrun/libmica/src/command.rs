@@ -48,11 +48,10 @@ pub enum Command {
 impl Command {
     /// The bytes that go over the wire.
     pub fn encode(&self) -> Result<Vec<u8>> {
-        if let Self::Set { key, value } = self {
-            let bad = |s: &str| s.is_empty() || s.bytes().any(|b| !b.is_ascii_graphic());
-            if bad(key) || bad(value) {
-                return Err(Error::InvalidSet);
-            }
+        if let Self::Set { key, value } = self
+            && !(is_word(key) && is_word(value))
+        {
+            return Err(Error::InvalidSet);
         }
         let text = self.to_string();
         if text.len() > MAX_LEN {
@@ -93,8 +92,16 @@ impl Command {
     fn decode_set(text: &str) -> Result<Self> {
         let tokens: Vec<&str> = text.split(' ').filter(|t| !t.is_empty()).collect();
         let [_, key, value] = tokens[..] else { return Err(Error::InvalidSet) };
+        if !is_word(key) || !is_word(value) {
+            return Err(Error::InvalidSet);
+        }
         Ok(Self::Set { key: key.to_owned(), value: value.to_owned() })
     }
+}
+
+/// What a key or a value of `set` may be: it goes into logs and files, so nothing that a terminal would act on.
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 impl fmt::Display for Command {

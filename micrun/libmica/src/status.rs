@@ -129,7 +129,9 @@ impl ClientStatus {
 
 impl fmt::Display for ClientStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<NAME_WIDTH$}{:<CPU_WIDTH$}{:<STATE_WIDTH$}", self.display_name, self.cpu, self.state)?;
+        column(f, &self.display_name, NAME_WIDTH)?;
+        column(f, &self.cpu, CPU_WIDTH)?;
+        column(f, self.state.as_str(), STATE_WIDTH)?;
         for service in &self.services {
             match &service.device {
                 Some(device) => write!(f, "{}({}) ", service.name, device.display())?,
@@ -138,6 +140,12 @@ impl fmt::Display for ClientStatus {
         }
         Ok(())
     }
+}
+
+/// A column is so many bytes wide, as C's `printf` counts, not characters.
+fn column(f: &mut fmt::Formatter<'_>, text: &str, width: usize) -> fmt::Result {
+    let padding = width.saturating_sub(text.len());
+    write!(f, "{text}{:padding$}", "")
 }
 
 /// The heading that upstream's `mica status` prints, with the columns of a status line.

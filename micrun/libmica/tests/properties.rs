@@ -204,6 +204,7 @@ fn commands_as_upstream_reads_them() {
         (b"dance", "Invalid command: dance"),
         (b"set Memory", "Invalid set command. Usage: set <key> <value>"),
         (b"set a b c", "Invalid set command. Usage: set <key> <value>"),
+        (b"set CPU\x1b[2J 1", "Invalid set command. Usage: set <key> <value>"),
     ] {
         assert_eq!(Command::decode(bytes).unwrap_err().to_string(), text);
     }
@@ -230,4 +231,11 @@ fn the_first_marker_ends_a_reply() {
     let mut parser = ReplyParser::new();
     let reply = parser.push(b"oneMICA-FAILEDtwoMICA-SUCCESS").unwrap().unwrap();
     assert_eq!((reply.text.as_str(), reply.outcome), ("one", Outcome::Failed));
+}
+
+#[test]
+fn columns_are_as_wide_as_upstream_counts() {
+    let (display_name, cpu) = ("rtos".to_owned(), "0-\u{24b}".to_owned());
+    let status = ClientStatus { display_name, cpu, state: ClientState::Running, services: Vec::new() };
+    assert_eq!(ClientStatus::parse(&status.to_string()), Some(status));
 }

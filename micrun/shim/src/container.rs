@@ -285,8 +285,9 @@ impl Container {
         log::info!("{} ended with status {}: {}", self.id, exit.status, report.detail);
         // Cannot fail but for a console that has ended already.
         let _ = end.send(true);
-        if let Err(error) = console.await {
-            log::error!("the console of {} died: {error}", self.id);
+        match console.await {
+            Ok(lost) => exit::tell_lost(&self.id, lost),
+            Err(error) => log::error!("the console of {} died: {error}", self.id),
         }
         let mut takers = std::mem::take(&mut self.lock().takers);
         takers.written().await;
@@ -305,26 +306,30 @@ impl Container {
         self.finish(&context, exit);
     }
 
+    /// Gives how many bytes were lost because nobody took them.
     async fn carry_console(
         self: Arc<Self>,
         context: Arc<Context>,
         client: Option<Arc<Presence>>,
         mut ended: watch::Receiver<bool>,
-    ) {
+    ) -> u64 {
         // The streams live here: they close, and the client sees the end, when this is over.
-        let Some(Streams { stdin, stdout, stderr: _stderr, .. }) = self.lock().streams.take() else { return };
+        let Some(Streams { stdin, stdout, stderr: _stderr, .. }) = self.lock().streams.take() else {
+            return 0;
+        };
         let Some(tty) = console::open(&*context.mica, &self.id, &ended).await else {
             // Cannot fail but for a sender that is gone, which is an end as well.
             let _ = ended.wait_for(|ended| *ended).await;
-            return;
+            return 0;
         };
         let tty = Arc::new(tty);
         self.lock().tty = Some(Arc::clone(&tty));
         let input = stdin.map(|stdin| tokio::spawn(console::copy_in(Arc::clone(&tty), stdin, client)));
-        stdio::carry(&self.id, &*tty, stdout.as_ref(), ended).await;
+        let lost = stdio::carry(&self.id, &*tty, stdout.as_ref(), ended).await;
         if let Some(input) = input {
             input.abort();
         }
+        lost
     }
 
     /// If an annotation asks for it, stops the RTOS once its client has been away for a while.

@@ -53,7 +53,7 @@ pub(crate) async fn create(
         stderr: request.stderr.clone(),
         terminal: request.terminal,
     };
-    let owner = Owner::this_process(&context.namespace, &id, &spec.linux.cgroups_path);
+    let owner = Owner::this_process(&context.namespace, &id, &cgroups_path(context, spec, &id));
     let dir = StateDir::create(&context.state_root, &owner)?;
     let prepared = prepare(context, request, (spec, rootfs), &options, &paths, &dir).await;
     let (plan, streams) = match prepared {
@@ -201,7 +201,16 @@ fn cgroup(
         log::warn!("{}: {}", request.id, Error::NoCgroups);
         return Ok(None);
     };
-    Cgroup::of(layout.clone(), &spec.linux.cgroups_path, &request.id).map(Some)
+    Cgroup::of(layout.clone(), &cgroups_path(context, spec, &request.id)).map(Some)
+}
+
+/// `linux.cgroupsPath`, or where containerd's own clients put a container: the machine has one hierarchy for the
+/// containers of all namespaces, and those of two may have the same id.
+fn cgroups_path(context: &Context, spec: &Spec, id: &str) -> String {
+    match spec.linux.cgroups_path.as_str() {
+        "" => format!("/{}/{id}", context.namespace),
+        path => path.to_owned(),
+    }
 }
 
 /// The container's memory limit lowers the machine's memory. On Xen, where nothing else says how much, it is the

@@ -82,7 +82,11 @@ async fn clean(args: &Args, bundle: &Path, mica: &dyn Mica) -> Result<(u32, Exit
     let conf = HostConf::load(&Locations::from_env(std::env::vars()));
     let conf = conf.inspect_err(|error| log::error!("{error}")).unwrap_or_default();
     let dir = StateDir::of(&state_dir::root(&conf), &args.id);
-    let Some(owner) = dir.owner()? else { return Ok((0, killed)) };
+    let Some(owner) = dir.owner()? else {
+        // The shim has died before it could say whose it is: nothing was made of it yet.
+        dir.remove().unwrap_or_else(|error| log::warn!("{}", describe(&error)));
+        return Ok((0, killed));
+    };
     if owner.namespace != args.namespace {
         log::info!("{} belongs to namespace {}; nothing to clean", args.id, owner.namespace);
         return Ok((0, killed));
@@ -92,7 +96,7 @@ async fn clean(args: &Args, bundle: &Path, mica: &dyn Mica) -> Result<(u32, Exit
         Ok(()) | Err(libmica::Error::ClientNotFound { .. }) => {}
         Err(error) => log::warn!("the daemon did not remove {}: {}", args.id, describe(&error)),
     }
-    match Layout::detect().and_then(|layout| Cgroup::of(layout, &owner.cgroups_path, &args.id)) {
+    match Layout::detect().and_then(|layout| Cgroup::of(layout, &owner.cgroups_path)) {
         Ok(cgroup) => cgroup.remove().await,
         Err(error) => log::debug!("{}", describe(&error)),
     }

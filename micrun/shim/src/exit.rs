@@ -35,6 +35,13 @@ impl End {
     }
 }
 
+/// Says, when a process has ended, how much of its output nobody has got. What the log said meanwhile is far above.
+pub(crate) fn tell_lost(name: &str, bytes: u64) {
+    if bytes > 0 {
+        log::error!("{name} has ended; {bytes} bytes of its output are lost, as nobody took them");
+    }
+}
+
 /// The exit of a task that a signal ended before it ran.
 pub(crate) fn signalled(signal: u32) -> Exit {
     Exit { status: SIGNALLED + signal, at: SystemTime::now() }

@@ -28,7 +28,7 @@ pub(crate) struct Owner {
     pub namespace: String,
     /// Container id, which is the client's name at the daemon.
     pub id: String,
-    /// `linux.cgroupsPath` of the container.
+    /// Where its cgroup is, as `linux.cgroupsPath` names it.
     #[serde(default)]
     pub cgroups_path: String,
     /// The shim's process.
@@ -86,10 +86,17 @@ impl StateDir {
             .mode(0o700)
             .create(&dir.path)
             .map_err(Error::io("create", &dir.path))?;
-        dir.write(OWNER, |file| {
+        let written = dir.write(OWNER, |file| {
             serde_json::to_writer(file, owner).map_err(|source| Error::Json { path: OWNER.into(), source })
-        })?;
-        Ok(dir)
+        });
+        match written {
+            Ok(_) => Ok(dir),
+            Err(error) => {
+                // Nobody else would know whose it is.
+                dir.remove()?;
+                Err(error)
+            }
+        }
     }
 
     /// Who made it, if it is there and readable. What a later shim wrote is an error: it may mean what this one

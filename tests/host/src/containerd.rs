@@ -38,7 +38,12 @@ impl Containerd {
 
     /// As [`Self::restart`], with something happening while it is away.
     pub fn restart_after(&mut self, meanwhile: impl FnOnce()) {
-        self.daemon.end(Signal::SIGTERM);
+        self.restart_by(Signal::SIGTERM, meanwhile);
+    }
+
+    /// As [`Self::restart_after`], ended by any signal.
+    pub fn restart_by(&mut self, signal: Signal, meanwhile: impl FnOnce()) {
+        self.daemon.end(signal);
         meanwhile();
         self.daemon = spawn(&self.config);
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::system::Process;
 use crate::{containerd, isolation, wait};
@@ -23,7 +23,8 @@ const SHARED: [&str; 8] = [
     "/run/containerd/runc",
 ];
 
-/// Every process, mount, file, container, task and active snapshot in the namespaces of this test, counted.
+/// Every process, mount, file, cgroup, container, task and active snapshot in the namespaces of this test, and what
+/// micad has open, counted.
 pub struct Inventory(BTreeMap<String, usize>);
 
 impl Inventory {
@@ -36,6 +37,7 @@ impl Inventory {
         for folder in FOLDERS {
             files(Path::new(folder), &mut add);
         }
+        cgroups().into_iter().for_each(&mut add);
         records().into_iter().for_each(&mut add);
         Self(found)
     }
@@ -63,9 +65,31 @@ impl Inventory {
     }
 }
 
+/// A descriptor that a client has cost is not given back by its end.
 fn processes() -> Vec<String> {
     let all = Process::all().into_iter();
-    all.map(|process| format!("process {} ({})", process.name, process.command)).collect()
+    let open = |process: &Process| match process.name.as_str() {
+        "micad" => {
+            process.descriptors().map(|count| format!(" with {count} descriptors")).unwrap_or_default()
+        }
+        _ => String::new(),
+    };
+    all.map(|process| format!("process {} ({}){}", process.name, process.command, open(&process))).collect()
+}
+
+/// The containers' cgroups, which are below their namespace's in every hierarchy.
+fn cgroups() -> Vec<String> {
+    let root = Path::new("/sys/fs/cgroup");
+    let hierarchies = folders(root).into_iter().chain([root.to_owned()]);
+    let hierarchies = hierarchies.filter(|folder| folder.join("cgroup.procs").exists());
+    let namespaces = hierarchies.map(|hierarchy| hierarchy.join(isolation::containerd_namespace()));
+    let groups = namespaces.flat_map(|namespace| folders(&namespace));
+    groups.map(|group| format!("cgroup {}", group.display())).collect()
+}
+
+fn folders(path: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|e| e.path()).collect()
 }
 
 fn mounts() -> Vec<String> {

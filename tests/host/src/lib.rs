@@ -15,6 +15,7 @@ pub mod console;
 pub mod containerd;
 pub mod daemon;
 pub mod events;
+pub mod fault;
 pub mod firmware;
 pub mod host;
 pub mod isolation;
@@ -26,5 +27,6 @@ pub mod system;
 pub mod wait;
 
 pub use console::Console;
+pub use fault::Fault;
 pub use host::Host;
 pub use process::Output;

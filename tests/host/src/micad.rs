@@ -21,8 +21,19 @@ impl Micad {
 
     /// Ends it as `systemctl restart` would (firmware keeps running) and starts it again.
     pub fn restart(&mut self) {
-        self.daemon.end(Signal::SIGTERM);
+        self.restart_by(Signal::SIGTERM, || ());
+    }
+
+    /// As [`Self::restart`], ended by any signal, with something happening while it is away.
+    pub fn restart_by(&mut self, signal: Signal, meanwhile: impl FnOnce()) {
+        self.daemon.end(signal);
+        meanwhile();
         self.daemon = spawn();
+    }
+
+    /// Its log.
+    pub fn log(&self) -> String {
+        self.daemon.log()
     }
 }
 

@@ -51,7 +51,17 @@ impl Process {
 
     /// Kills it without a warning.
     pub fn kill(&self) {
-        signal::kill(Pid::from_raw(self.id), Signal::SIGKILL).expect("the process runs");
+        self.signal(Signal::SIGKILL);
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        signal::kill(Pid::from_raw(self.id), signal).expect("the process runs");
+    }
+
+    /// How many descriptors it has open; `None` when it is gone.
+    pub fn descriptors(&self) -> Option<usize> {
+        Some(fs::read_dir(format!("/proc/{}/fd", self.id)).ok()?.count())
     }
 
     /// The same, if it still runs; whether it did.

@@ -80,6 +80,20 @@ pub(super) enum Command {
         /// The client.
         name: String,
     },
+    /// Write the state of a client's machine to a file. One that runs stands still meanwhile.
+    Checkpoint {
+        /// The client.
+        name: String,
+        /// The file, which is replaced when the state is whole.
+        file: PathBuf,
+    },
+    /// Boot a client and go on from a state: that of a machine of the same kind, with the same firmware.
+    Restore {
+        /// The client, which must not run.
+        name: String,
+        /// The file that `checkpoint` wrote.
+        file: PathBuf,
+    },
     /// Show what a client uses.
     Stats {
         /// The client.

@@ -2,6 +2,7 @@
 
 mod args;
 mod generate;
+mod saved;
 mod show;
 
 use std::io::Write;
@@ -30,6 +31,8 @@ pub async fn run(args: Args, out: &mut impl Write) -> anyhow::Result<()> {
         Command::Gdb { name, print } => gdb(&client.gdb(&name).await?, print, out)?,
         Command::Pause { name } => client.pause(&name).await?,
         Command::Resume { name } => client.resume(&name).await?,
+        Command::Checkpoint { name, file } => saved::checkpoint(&client, &name, &file).await?,
+        Command::Restore { name, file } => saved::restore(&client, &name, &file).await?,
         Command::Stats { name, json } => show::stats(&client.stats(&name).await?, json, out)?,
         Command::Wait { name, json } => show::exit(&client.wait(&name).await?, json, out)?,
         Command::List { json } => show::list(&client.list().await?, json, out)?,

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use libmica::{ClientState, CreateMessage, Launch};
 use rustix::process::Signal;
 
-use crate::harness::{Daemon, demo, is_alive, message};
+use crate::harness::{Daemon, demo, is_alive, message, mica};
 
 /// Types a command and reads up to the next prompt.
 macro_rules! run {
@@ -158,4 +158,32 @@ async fn a_frozen_client_goes_on_from_its_checkpoint_too() {
     client.launch("two", &launch(&snapshot)).await.unwrap();
     let mut console = daemon.console("two");
     assert!(run!(console, "echo alive").contains("\r\nalive\r\n"));
+}
+
+#[tokio::test]
+async fn by_the_command_and_through_a_file() {
+    let daemon = Daemon::start();
+    let client = daemon.boot("one", &demo()).await;
+    let mut console = daemon.console("one");
+    console.read_to("micrun> ");
+    console.write(b"echo kept in mem");
+    console.read_to("kept in mem");
+    let file = daemon.dir().join("state");
+    let file = file.to_str().unwrap();
+    let said = |arguments: &[&str]| {
+        let output = mica(&daemon, arguments);
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(said(&["checkpoint", "one", file]), (Some(0), String::new()));
+    client.stop("one").await.unwrap();
+
+    let (status, reason) = said(&["checkpoint", "one", file]);
+    assert_eq!(status, Some(1), "nothing runs");
+    assert!(!reason.is_empty() && !daemon.dir().join("state.part").exists());
+    assert_eq!(said(&["restore", "one", file]), (Some(0), String::new()));
+    let mut console = daemon.console("one");
+    console.write(b"ory\r");
+    assert!(console.read_to("micrun> ").contains("\r\nkept in memory\r\n"));
+    let (status, reason) = said(&["restore", "one", "/nonexistent"]);
+    assert_eq!((status, reason.contains("cannot read /nonexistent")), (Some(1), true), "{reason}");
 }

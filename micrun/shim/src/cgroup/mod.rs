@@ -45,8 +45,8 @@ pub(crate) struct Cgroup {
 
 impl Cgroup {
     /// The cgroup of that `linux.cgroupsPath`, whether it exists or not.
-    pub(crate) fn of(layout: Layout, cgroups_path: &str, id: &str) -> Result<Self> {
-        Ok(Self { layout, path: path::parse(cgroups_path, id)? })
+    pub(crate) fn of(layout: Layout, cgroups_path: &str) -> Result<Self> {
+        Ok(Self { layout, path: path::parse(cgroups_path)? })
     }
 
     /// Where a process is. In version 1 this is its place in the hierarchy of the memory controller: whoever makes

@@ -1,6 +1,6 @@
 //! Where a container's cgroup is, from the specification's `linux.cgroupsPath`.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, PathBuf};
 
 use crate::error::{Error, Result};
 
@@ -8,11 +8,10 @@ use crate::error::{Error, Result};
 ///
 /// Three forms are in use: an absolute path; a relative one, which begins at the root as well; and systemd's
 /// `SLICE:PREFIX:NAME`, of which the kubelet's systemd driver makes `SLICE` with its parents and
-/// `PREFIX-NAME.scope` (as runc does). Without a path it is `/micrun/ID`.
-pub(super) fn parse(text: &str, id: &str) -> Result<PathBuf> {
+/// `PREFIX-NAME.scope` (as runc does).
+pub(super) fn parse(text: &str) -> Result<PathBuf> {
     let refuse = |reason| Err(Error::Invalid(format!("linux.cgroupsPath `{text}` is refused: {reason}")));
     let path = match text.split(':').collect::<Vec<_>>()[..] {
-        [""] => Path::new("micrun").join(id),
         [slice, prefix, name] if !text.starts_with('/') => {
             let Some(slice) = slice_dir(slice) else { return refuse("it names no slice of systemd") };
             if name.is_empty() {
@@ -53,12 +52,13 @@ fn slice_dir(slice: &str) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
     fn all_forms() {
         for (text, path) in [
-            ("", "micrun/c1"),
             ("/default/c1", "default/c1"),
             ("default/c1", "default/c1"),
             ("/kubepods/burstable/pod1/c1", "kubepods/burstable/pod1/c1"),
@@ -70,13 +70,14 @@ mod tests {
             ("-.slice::c1", "c1.scope"),
             ("/odd:but:absolute", "odd:but:absolute"),
         ] {
-            assert_eq!(parse(text, "c1").unwrap(), Path::new(path), "{text}");
+            assert_eq!(parse(text).unwrap(), Path::new(path), "{text}");
         }
     }
 
     #[test]
     fn nothing_leads_out() {
         for text in [
+            "",
             "/",
             "/../x",
             "a/../../b",
@@ -88,7 +89,7 @@ mod tests {
             "a.slice:x:",
             "a.slice:../..:y",
         ] {
-            assert!(parse(text, "c1").is_err(), "{text}");
+            assert!(parse(text).is_err(), "{text}");
         }
     }
 }

@@ -23,6 +23,11 @@ const NOTE: &str = "micrun-linux.json";
 /// Where the program says what went wrong: its standard error is the container's.
 const LOG: &str = "micrun-linux.log";
 
+/// What crun before 1.14.3 says to a specification of version 1.2 (crun#1485), and what to do.
+const TOO_NEW: &str = "unknown version specified";
+const NEWER: &str = "; containerd's specification is newer than this crun, before 1.14.3: install a later one, or set \
+    MICRUN_LINUX_RUNTIME=runc in containerd's environment";
+
 /// How the program is called for one container: noted in the bundle, as cleaning up needs the same.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub(crate) struct Choice {
@@ -195,6 +200,7 @@ impl Runtime {
         // Where it writes to the container's streams, only its log has its words.
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         let said = last_error(&self.bundle.join(LOG)).or(Some(said)).filter(|said| !said.is_empty());
+        let said = said.map(|said| if said == TOO_NEW { format!("{said}{NEWER}") } else { said });
         Err(failed(said.unwrap_or_else(|| format!("it ended with {} and said nothing", output.status))))
     }
 }

@@ -12,6 +12,7 @@ use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::sync::watch;
 
 use crate::console;
+use crate::exit;
 use crate::stdio::{self, Paths, Sink, Streams};
 use crate::tty::Tty;
 
@@ -81,31 +82,33 @@ pub(super) fn pipes(streams: Streams, paths: &Paths, owner: (Uid, Gid)) -> io::R
 }
 
 impl Carriage {
-    /// Carries everything until the process has `ended` and all it wrote is carried.
+    /// Carries everything until the process has `ended` and all it wrote is carried, or lost.
     pub(super) async fn run(self, name: String, ended: watch::Receiver<bool>) {
-        match self {
+        let lost = match self {
             Self::Pipes { stdin, output } => {
                 let input = stdin.map(|(from, to)| tokio::spawn(copy_in(name.clone(), from, to)));
                 let carry = async |pipe: Option<(Receiver, Sink)>| {
-                    if let Some((from, to)) = pipe {
-                        stdio::carry(&name, &from, Some(&to), ended.clone()).await;
-                    }
+                    let Some((from, to)) = pipe else { return 0 };
+                    stdio::carry(&name, &from, Some(&to), ended.clone()).await
                 };
                 let mut output = output.into_iter();
                 let (stdout, stderr) = (carry(output.next()), carry(output.next()));
-                tokio::join!(stdout, stderr);
+                let (stdout, stderr) = tokio::join!(stdout, stderr);
                 if let Some(input) = input {
                     input.abort();
                 }
+                stdout + stderr
             }
             Self::Terminal { tty, stdin, stdout } => {
                 let input = stdin.map(|from| tokio::spawn(console::copy_in(Arc::clone(&tty), from, None)));
-                stdio::carry(&name, &*tty, stdout.as_ref(), ended).await;
+                let lost = stdio::carry(&name, &*tty, stdout.as_ref(), ended).await;
                 if let Some(input) = input {
                     input.abort();
                 }
+                lost
             }
-        }
+        };
+        exit::tell_lost(&name, lost);
     }
 }
 

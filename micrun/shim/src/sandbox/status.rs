@@ -44,7 +44,7 @@ impl Sandbox {
         let cgroup = if parent.is_empty() {
             Cgroup::of_process(layout, std::process::id())?
         } else {
-            Cgroup::of(layout, parent, &self.id)?
+            Cgroup::of(layout, parent)?
         };
         let mut response = SandboxMetricsResponse::new();
         let metric = response.metrics.mut_or_insert_default();

@@ -73,7 +73,7 @@ impl LogFile {
         let mut buffer = vec![0; BUFFER];
         loop {
             match pipe.read(&mut buffer) {
-                Ok(0) => return,
+                Ok(0) => return self.end(),
                 Ok(count) => self.append(&buffer[..count]),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
@@ -101,6 +101,13 @@ impl LogFile {
         if self.lost > 0 {
             log::error!("{} is written again; {} bytes are lost", self.path.display(), self.lost);
             self.lost = 0;
+        }
+    }
+
+    /// Says what has not been said: nothing more will be written.
+    fn end(&self) {
+        if self.lost > 0 {
+            log::error!("{} has ended; {} bytes of output are lost", self.path.display(), self.lost);
         }
     }
 

@@ -267,11 +267,16 @@ impl Fixture {
 
     /// A service without containers.
     pub(super) fn with_cgroups(script: Script, cgroups: Option<Layout>) -> Self {
+        Self::in_namespace("test", script, cgroups)
+    }
+
+    /// A service for a containerd namespace.
+    pub(super) fn in_namespace(namespace: &str, script: Script, cgroups: Option<Layout>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let daemon = Daemon::new(script);
         let recorder = Arc::new(Recorder::default());
         let context = Context {
-            namespace: "test".into(),
+            namespace: namespace.into(),
             state_root: dir.path().join("state"),
             host_conf: Locations {
                 file: dir.path().join("micrun.conf"),

@@ -332,3 +332,23 @@ async fn version_2_beside_version_1() {
     f.delete().await.unwrap();
     assert!(!group.exists());
 }
+
+/// One machine, one hierarchy: what no path is given for does not meet its namesake of another namespace.
+#[tokio::test]
+async fn containers_of_two_namespaces_may_have_the_same_id() {
+    let Some(first) = Group::new("first") else { return };
+    let Some(second) = Group::new("second") else { return };
+    let fixture =
+        |group: &Group| Fixture::in_namespace(&group.path, Script::default(), Some(group.layout.clone()));
+    let (mut one, mut two) = (fixture(&first), fixture(&second));
+    one.create().await.unwrap();
+    two.create().await.unwrap();
+    assert!(first.exists() && second.exists());
+    one.delete().await.unwrap();
+    assert!(!first.exists() && second.exists());
+    two.start().await.unwrap();
+    two.kill(9).await.unwrap();
+    two.wait().await;
+    two.delete().await.unwrap();
+    assert!(!second.exists());
+}

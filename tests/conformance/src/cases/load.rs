@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use containerd_shim_protos::ttrpc::Code;
-use micrun_host_tests::wait;
+use micrun_host_tests::{Fault, wait};
 
 use crate::case::both;
 use crate::container::Container;
@@ -38,9 +38,8 @@ fn containerd_12344_fifty_creates_at_once(stage: &mut Stage) {
             thread::spawn(move || task.create(&request).map(drop))
         })
         .collect();
-    for create in creates {
-        create.join().unwrap().unwrap();
-    }
+    let mut creates = creates.into_iter();
+    Fault::try_times("Create, 50 at once", 50, |_| creates.next().unwrap().join().unwrap().unwrap());
     let task = shim.connect();
     for bundle in &bundles {
         task.delete(&bundle.id).unwrap();
@@ -50,34 +49,38 @@ fn containerd_12344_fifty_creates_at_once(stage: &mut Stage) {
 
 /// A pod is torn down while its container is being made: the Kill finds it or does not, and Delete ends it.
 fn runwasi_418_kill_during_create(stage: &mut Stage) {
-    let bundle = stage.bundle("one");
-    let shim = stage.launch(&bundle);
-    let container = Container::new(stage, bundle, shim);
-    let create = {
-        let (task, request) = (container.shim.connect(), container.request());
-        thread::spawn(move || task.create(&request).is_ok())
-    };
-    wait::until("the Kill is accepted", || container.task.kill("one", 9).ok());
-    assert!(create.join().unwrap());
-    assert_eq!(container.wait(), 137);
-    container.delete();
-    container.assert_unknown();
+    Fault::try_times("Kill during Create", 10, |n| {
+        let bundle = stage.bundle(&format!("c-{n}"));
+        let shim = stage.launch(&bundle);
+        let container = Container::new(stage, bundle, shim);
+        let create = {
+            let (task, request) = (container.shim.connect(), container.request());
+            thread::spawn(move || task.create(&request).is_ok())
+        };
+        wait::until("the Kill is accepted", || container.task.kill(container.id(), 9).ok());
+        assert!(create.join().unwrap());
+        assert_eq!(container.wait(), 137);
+        container.delete();
+        container.assert_unknown();
+    });
 }
 
 /// Delete while Start is under way: one of them is refused, and the task can be ended.
 fn containerd_9828_delete_during_start(stage: &mut Stage) {
-    let container = stage.create("one");
-    let start = {
-        let task = container.shim.connect();
-        thread::spawn(move || task.start("one").is_ok())
-    };
-    let deleted = container.task.delete("one").is_ok();
-    let started = start.join().unwrap();
-    assert!(started != deleted, "Start: {started}, Delete: {deleted}");
-    if started {
-        container.end();
-    }
-    container.assert_unknown();
+    Fault::try_times("Delete during Start", 10, |n| {
+        let container = stage.create(&format!("c-{n}"));
+        let start = {
+            let (task, id) = (container.shim.connect(), container.id().to_owned());
+            thread::spawn(move || task.start(&id).is_ok())
+        };
+        let deleted = container.task.delete(container.id()).is_ok();
+        let started = start.join().unwrap();
+        assert!(started != deleted, "Start: {started}, Delete: {deleted}");
+        if started {
+            container.end();
+        }
+        container.assert_unknown();
+    });
 }
 
 /// Eight containers, each with a shim of its own, live and die side by side.

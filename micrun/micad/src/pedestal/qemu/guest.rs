@@ -1,13 +1,14 @@
 //! A QEMU process and what the daemon does with it.
 
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use libmica::ext::{ExitReason, ExitReport};
 use libmica::{ClientState, Service};
 use serde_json::json;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::qmp::{Event, Qmp};
 use super::{exit_record, migration};
@@ -18,6 +19,9 @@ use crate::{Error, Result};
 
 /// How long QEMU may take for a command; it answers in microseconds unless the firmware waits for its console.
 const COMMAND_BOUND: Duration = Duration::from_secs(2);
+/// How long it may take to say what it has come to, and the pause before it is asked again.
+const CONNECT_BOUND: Duration = Duration::from_secs(2);
+const RETRY: Duration = Duration::from_secs(1);
 /// How long QEMU may take to quit before it is killed.
 const QUIT_BOUND: Duration = Duration::from_secs(1);
 /// How long the kernel may take to end a killed process.
@@ -45,8 +49,12 @@ pub(super) struct Saved {
 #[derive(Debug)]
 pub(super) struct QemuGuest {
     pub(super) process: Process,
-    /// `None` once QEMU has closed it or said something senseless on it.
+    /// `None` while QEMU does not answer, or once it has said something senseless.
     pub(super) qmp: Option<Qmp>,
+    /// Where to ask again.
+    pub(super) socket: PathBuf,
+    /// And when.
+    pub(super) retry: Instant,
     /// `None` once given up.
     pub(super) console: Option<Console>,
     /// The machine's second console, if it was asked for.
@@ -85,7 +93,7 @@ impl QemuGuest {
                     let _ = qmp.execute("quit", json!({}), QUIT_BOUND).await;
                     self.process.ended().await;
                 };
-                tokio::time::timeout(QUIT_BOUND, asked).await.is_ok()
+                timeout(QUIT_BOUND, asked).await.is_ok()
             }
             None => false,
         };
@@ -98,22 +106,12 @@ impl QemuGuest {
         Ok(self.process.reap())
     }
 
-    /// Finds out what a QEMU has come to while no daemon was connected. A reset looks like a power-off then.
-    pub(super) async fn resync(&mut self) {
-        let answer = self.command("query-status", json!({})).await.unwrap_or_default();
-        let (stopped, missed) = match answer.get("status").and_then(serde_json::Value::as_str) {
-            // After a checkpoint of a machine that was frozen, or in the middle of one.
-            Some("paused" | "postmigrate" | "finish-migrate") => (true, None),
-            Some("shutdown") => (true, Some(Event::Shutdown("guest-shutdown".to_owned()))),
-            Some("guest-panicked") => (true, Some(Event::Panicked)),
-            _ => (false, None),
-        };
-        if stopped && missed.is_none() {
-            self.state = ClientState::Suspended;
-        }
-        if let Some(qmp) = &mut self.qmp {
-            qmp.missed(stopped, missed);
-        }
+    /// Connects to a QEMU that ran meanwhile; whether [`Self::state`] is another then.
+    pub(super) async fn reconnect(&mut self) -> Result<bool> {
+        self.retry = Instant::now() + RETRY;
+        let connected = timeout(CONNECT_BOUND, connect(&self.socket)).await;
+        self.qmp = Some(connected.map_err(|_| Error::QmpTimeout("qmp_capabilities"))??);
+        Ok(self.update_state())
     }
 
     /// Takes [`Self::state`] from what QEMU has said; whether it is another than before.
@@ -167,6 +165,21 @@ impl QemuGuest {
     }
 }
 
+/// Connects, and finds out what QEMU has come to while no daemon was connected. A reset looks like a power-off then.
+async fn connect(socket: &Path) -> Result<Qmp> {
+    let mut qmp = Qmp::connect(socket).await?;
+    let answer = qmp.execute("query-status", json!({}), COMMAND_BOUND).await?;
+    let (stopped, missed) = match answer.get("status").and_then(serde_json::Value::as_str) {
+        // After a checkpoint of a machine that was frozen, or in the middle of one.
+        Some("paused" | "postmigrate" | "finish-migrate") => (true, None),
+        Some("shutdown") => (false, Some(Event::Shutdown("guest-shutdown".to_owned()))),
+        Some("guest-panicked") => (false, Some(Event::Panicked)),
+        _ => (false, None),
+    };
+    qmp.missed(stopped, missed);
+    Ok(qmp)
+}
+
 fn ending_of(event: &Event) -> Option<Ending> {
     match event {
         Event::StoppedOrResumed => None,
@@ -211,8 +224,17 @@ impl Guest for QemuGuest {
     async fn event(&mut self) -> pedestal::Event {
         loop {
             let Some(qmp) = &mut self.qmp else {
-                self.process.ended().await;
-                return pedestal::Event::Ended(Ending::Died);
+                tokio::select! {
+                    biased;
+                    () = self.process.ended() => return pedestal::Event::Ended(Ending::Died),
+                    () = sleep_until(self.retry) => {}
+                }
+                match self.reconnect().await {
+                    Ok(true) => return pedestal::Event::StateChanged,
+                    Ok(false) => {}
+                    Err(e) => log::debug!("{}", e.sentence()),
+                }
+                continue;
             };
             let event = tokio::select! {
                 biased;
@@ -231,6 +253,7 @@ impl Guest for QemuGuest {
                 Err(e) => {
                     log::debug!("{}", e.sentence());
                     self.qmp = None;
+                    self.retry = Instant::now() + RETRY;
                 }
             }
         }

@@ -8,6 +8,7 @@ mod command_line;
 mod exit_record;
 mod guest;
 mod image;
+mod inbox;
 mod machine;
 mod migration;
 mod qmp;

@@ -1,8 +1,5 @@
 //! QMP, QEMU's control protocol: JSON documents, one a line, over a unix socket.
-//!
-//! QEMU runs what may be hostile firmware, so what it says is bounded and checked like any other input.
 
-use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
@@ -14,50 +11,32 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 
+pub(super) use super::inbox::Event;
+use super::inbox::Inbox;
 use crate::error::file;
 use crate::{Error, Result};
-
-/// Longest document accepted, in bytes; real ones have hundreds.
-const MAX_DOCUMENT: usize = 64 << 10;
-/// Events kept while a command waits for its answer.
-const MAX_EVENTS: usize = 16;
-
-/// An event that matters here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Event {
-    /// `SHUTDOWN`, with its reason.
-    Shutdown(String),
-    /// `GUEST_PANICKED`.
-    Panicked,
-    /// `STOP` or `RESUME`: see [`Qmp::machine_stopped`].
-    StoppedOrResumed,
-}
 
 /// A connection whose capabilities are negotiated.
 #[derive(Debug)]
 pub(super) struct Qmp {
     stream: UnixStream,
-    received: Vec<u8>,
-    events: VecDeque<Event>,
+    inbox: Inbox,
     last_id: u64,
-    machine_stopped: bool,
-    /// The last word on a migration that nobody has taken yet.
-    migration: Option<String>,
 }
 
 impl Qmp {
     /// Connects to the socket at `path` and negotiates. Not bounded in time: the caller is.
     pub(super) async fn connect(path: &Path) -> Result<Self> {
         let stream = UnixStream::connect(path).await.map_err(file("connect to", path))?;
-        let mut qmp = Self {
-            stream,
-            received: Vec::new(),
-            events: VecDeque::new(),
-            last_id: 0,
-            machine_stopped: true,
-            migration: None,
+        let mut qmp = Self { stream, inbox: Inbox::new(), last_id: 0 };
+        // What QEMU could not tell a daemon that is gone comes before its greeting.
+        let greeting = loop {
+            let document = qmp.document().await?;
+            if document.get("event").is_none() {
+                break document;
+            }
+            qmp.inbox.keep_event(&document);
         };
-        let greeting = qmp.document().await?;
         if greeting.get("QMP").is_none() {
             return Err(Error::Qmp(format!("no greeting, but {greeting}")));
         }
@@ -79,24 +58,24 @@ impl Qmp {
 
     /// Whether the machine's CPUs stand still, as far as QEMU has said.
     pub(super) fn machine_stopped(&self) -> bool {
-        self.machine_stopped
+        self.inbox.machine_stopped
     }
 
     /// The next event. May be cancelled and called again.
     pub(super) async fn event(&mut self) -> Result<Event> {
         loop {
-            if let Some(event) = self.events.pop_front() {
+            if let Some(event) = self.inbox.events.pop_front() {
                 return Ok(event);
             }
             let document = self.document().await?;
-            self.keep_event(&document);
+            self.inbox.keep_event(&document);
         }
     }
 
     /// Makes up for what happened while nobody was connected.
     pub(super) fn missed(&mut self, machine_stopped: bool, event: Option<Event>) {
-        self.machine_stopped = machine_stopped;
-        self.events.extend(event);
+        self.inbox.machine_stopped = machine_stopped;
+        self.inbox.events.extend(event);
     }
 
     /// Lets the machine run. QEMU says `RESUME` before the first instruction, but its answer may be late: once
@@ -104,7 +83,7 @@ impl Qmp {
     pub(super) async fn resume(&mut self, bound: Duration) -> Result<()> {
         let resumed = async {
             let id = self.send("cont", json!({}), None).await?;
-            while self.answer("cont", id).await?.is_none() && self.machine_stopped {}
+            while self.answer("cont", id).await?.is_none() && self.inbox.machine_stopped {}
             Ok(())
         };
         tokio::time::timeout(bound, resumed).await.map_err(|_| Error::QmpTimeout("cont"))?
@@ -123,13 +102,13 @@ impl Qmp {
     /// Waits until a migration has come to its end, and says to which.
     pub(super) async fn migrated(&mut self) -> Result<String> {
         loop {
-            match self.migration.take() {
+            match self.inbox.migration.take() {
                 Some(status) if matches!(status.as_str(), "completed" | "failed" | "cancelled") => {
                     return Ok(status);
                 }
                 _ => {
                     let document = self.document().await?;
-                    self.keep_event(&document);
+                    self.inbox.keep_event(&document);
                 }
             }
         }
@@ -180,51 +159,17 @@ impl Qmp {
     /// requests that were not waited for carry another id.
     async fn answer(&mut self, command: &'static str, id: u64) -> Result<Option<Value>> {
         let mut document = self.document().await?;
-        self.keep_event(&document);
-        if document.get("id").and_then(Value::as_u64) != Some(id) {
-            return Ok(None);
-        }
-        if let Some(error) = document.get("error") {
-            let text = error.get("desc").and_then(Value::as_str).unwrap_or("failed without a reason");
-            return Err(Error::Qmp(format!("{command}: {text}")));
-        }
-        Ok(Some(document.get_mut("return").map(Value::take).unwrap_or_default()))
-    }
-
-    fn keep_event(&mut self, document: &Value) {
-        let event = match document.get("event").and_then(Value::as_str) {
-            Some("SHUTDOWN") => {
-                let reason = document.pointer("/data/reason").and_then(Value::as_str).unwrap_or_default();
-                Event::Shutdown(reason.to_owned())
-            }
-            Some("MIGRATION") => {
-                let status = document.pointer("/data/status").and_then(Value::as_str);
-                self.migration = status.map(str::to_owned);
-                return;
-            }
-            Some("GUEST_PANICKED" | "GUEST_CRASHLOADED") => Event::Panicked,
-            Some(change @ ("STOP" | "RESUME")) => {
-                self.machine_stopped = change == "STOP";
-                Event::StoppedOrResumed
-            }
-            _ => return,
-        };
-        if self.events.len() < MAX_EVENTS && self.events.back() != Some(&event) {
-            self.events.push_back(event);
-        }
+        self.inbox.keep_event(&document);
+        Inbox::answer(&mut document, id).map_err(|reason| Error::Qmp(format!("{command}: {reason}")))
     }
 
     /// The next document. Nothing is lost when this is cancelled: bytes wait in `received`.
     async fn document(&mut self) -> Result<Value> {
         loop {
-            if let Some(end) = self.received.iter().position(|&b| b == b'\n') {
-                let line: Vec<u8> = self.received.drain(..=end).collect();
-                return serde_json::from_slice(&line).map_err(|e| Error::Qmp(format!("not JSON: {e}")));
+            if let Some(document) = self.inbox.document().map_err(Error::Qmp)? {
+                return Ok(document);
             }
-            if self.received.len() > MAX_DOCUMENT {
-                return Err(Error::Qmp(format!("a line of more than {MAX_DOCUMENT} bytes")));
-            }
-            let read = self.stream.read_buf(&mut self.received).await;
+            let read = self.stream.read_buf(&mut self.inbox.received).await;
             if read.map_err(|e| Error::Qmp(e.to_string()))? == 0 {
                 return Err(Error::Qmp("closed".to_owned()));
             }

@@ -136,6 +136,8 @@ async fn launch_and_connect(
     // From here on the process is watched and reaped by its pidfd; dropping `child` does neither.
     let mut guest = QemuGuest {
         qmp: None,
+        socket: qmp_socket(spec),
+        retry: tokio::time::Instant::now(),
         console: None,
         shell: None,
         saved: Saved {
@@ -215,20 +217,19 @@ pub(super) async fn adopt(spec: &ClientSpec, saved: &serde_json::Value) -> Resul
     let mut guest = QemuGuest {
         process,
         qmp: None,
+        socket: qmp_socket(spec),
+        retry: tokio::time::Instant::now(),
         console: Some(console),
         shell,
         saved,
         state: ClientState::Running,
         log: log_file(spec),
     };
-    // A QEMU whose firmware waits for a reader of its console does not answer, but it runs and can be stopped.
-    let connected = tokio::time::timeout(ADOPT_BOUND, Qmp::connect(&qmp_socket(spec))).await;
-    match connected {
-        Ok(Ok(qmp)) => guest.qmp = Some(qmp),
-        Ok(Err(e)) => log::warn!("{}: {}", spec.name(), e.sentence()),
-        Err(_) => log::warn!("{}: {}", spec.name(), Error::QmpTimeout("qmp_capabilities").sentence()),
+    // A QEMU whose firmware waits for a reader of its console does not answer, but it runs and can be stopped; it is
+    // asked again later.
+    if let Err(e) = guest.reconnect().await {
+        log::warn!("{}: {}", spec.name(), e.sentence());
     }
-    guest.resync().await;
     log::debug!("{}: taken over in state {}", spec.name(), guest.state());
     Ok(guest)
 }

@@ -1,0 +1,22 @@
+//! The firmware's ELF, as an image brings it.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use micrun_firmware::elf::{ElfInfo, Requirements, check};
+use micrun_firmware::{Error, Pedestal};
+
+fuzz_target!(|bytes: &[u8]| {
+    let info: Result<ElfInfo, Error> = ElfInfo::parse(bytes);
+    let Ok(info) = info else { return };
+    assert_eq!(info.file_size, bytes.len() as u64);
+    for pedestal in [Pedestal::Qemu, Pedestal::BareMetal] {
+        let wants = Requirements::of(pedestal).with_virt_memory(info.machine, 64);
+        if check(&info, wants).is_ok() {
+            for segment in &info.segments {
+                let end = segment.offset.checked_add(segment.filesz);
+                assert!(end.is_some_and(|end| end <= info.file_size), "a loader would read beyond the file");
+                assert!(segment.paddr.checked_add(segment.memsz).is_some());
+            }
+        }
+    }
+});

@@ -1,0 +1,33 @@
+//! `micrun.conf` in both its forms: ini, and TOML as containerd's runtime options bring it.
+#![no_main]
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use libfuzzer_sys::fuzz_target;
+use micrun_firmware::HostConf;
+use micrun_firmware::host_conf::Locations;
+
+/// A file of this run alone.
+static FILE: LazyLock<PathBuf> =
+    LazyLock::new(|| std::env::temp_dir().join(format!("micrun-fuzz-{}.conf", std::process::id())));
+
+fuzz_target!(|text: &str| {
+    let locations = |file: PathBuf, body| Locations {
+        file,
+        dir: "/nonexistent".into(),
+        extra: None,
+        body,
+        environment: BTreeMap::new(),
+    };
+    std::fs::write(&*FILE, text).expect("the temporary directory can be written");
+    let read = [
+        HostConf::load(&locations(FILE.clone(), None)),
+        HostConf::load(&locations("/nonexistent".into(), Some(text.to_owned()))),
+    ];
+    std::fs::remove_file(&*FILE).expect("it is there");
+    for conf in read.iter().flatten() {
+        assert!(conf.state_dir().is_absolute());
+    }
+});
