@@ -132,6 +132,5 @@ fn crictl_inspect_stats_stop_and_rm() {
     node.cri.remove(&rtos);
     assert_eq!(node.cri.pods().unwrap(), [pod.id.as_str()]);
     node.cri.remove_pod(&pod);
-    node.cri.remove_pod(&pod);
     node.assert_clean();
 }
