@@ -39,6 +39,11 @@ fn exec(id: &str, script: &str) -> Output {
     ctr(&["tasks", "exec", "--exec-id", id, "one", "/bin/busybox", "sh", "-c", script])
 }
 
+/// The event that ends a life. The shim of containerd 2.1 may be gone before its very last one is out.
+fn last_event(runtime: &str) -> &'static str {
+    if runtime == ORACLE { "/tasks/exit" } else { "/tasks/delete" }
+}
+
 /// Kills and deletes what [`run_detached`] has started, and looks for leftovers.
 #[track_caller]
 fn end(host: &Host) {
@@ -183,13 +188,10 @@ fn containerd_9719_events_come_in_order_however_short_the_life() {
             let output =
                 ctr(&["run", "--rm", "--runtime", runtime, IMAGE, &id, "/bin/busybox", "sh", "-c", "exit 7"]);
             assert_eq!(output.status, 7, "{runtime}: {output}");
-            let seen = events.of_container(&id, "/tasks/delete");
+            let seen = events.of_container(&id, last_event(runtime));
             let topics: Vec<_> = seen.iter().map(|event| event.topic.as_str()).collect();
-            assert_eq!(
-                topics,
-                ["/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete"],
-                "{runtime}"
-            );
+            let life = ["/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete"];
+            assert!(life.starts_with(&topics) && topics.len() >= 3, "{runtime}: {topics:?}");
             assert_eq!((&seen[2].fields["exit_status"], &seen[2].fields["id"]), (&7.into(), &id.into()));
             assert_eq!(seen[1].fields["pid"], seen[2].fields["pid"]);
         }
@@ -213,7 +215,10 @@ fn containerd_10651_the_ends_of_further_processes_come_before_that_of_the_contai
         assert_eq!(other.wait(), 137, "{runtime}");
         host.await_task_state("one", "STOPPED");
         assert_eq!(host.delete_task("one"), 9, "{runtime}");
-        let seen = events.of_container("one", "/tasks/delete");
+        let seen = wait::until("both ends are told", || {
+            let seen = events.of_container("one", last_event(runtime));
+            (seen.iter().filter(|event| event.topic == "/tasks/exit").count() == 2).then_some(seen)
+        });
         let ends: Vec<_> =
             seen.iter().filter(|e| e.topic == "/tasks/exit").map(|e| &e.fields["id"]).collect();
         assert_eq!(ends, ["two", "one"], "{runtime}");
