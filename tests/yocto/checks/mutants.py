@@ -9,7 +9,7 @@ from pathlib import Path
 from report import Skip
 
 # What a mutant may change is copied, the sources are linked.
-COPIED = "classes conf dynamic-layers meta-micrun meta-micrun-prebuilt recipes-containers recipes-kernel tools kas Cargo.lock Cargo.toml Kconfig".split()
+COPIED = ".github classes conf dynamic-layers meta-micrun meta-micrun-prebuilt recipes-containers recipes-kernel tools kas Cargo.lock Cargo.toml Kconfig".split()
 LINKED = "LICENSE drivers etc micrun micrun-image-builder".split()
 
 CRATES = "recipes-containers/micrun/micrun-crates.inc"
@@ -38,6 +38,7 @@ MUTANTS = (
     ("kas: unknown layer", "kas/qemu-arm64.yml", "meta-micrun:", "meta-micron:", "kas-resolve", "no layer meta-micron"),
     ("kas: no pin", "kas/qemu-arm64.lock.yml", "    meta-openembedded:", "    meta-opened:", "kas-resolve", "not pinned"),
     ("menu: missing file", "Kconfig", "kas/debug.yml", "kas/debugging.yml", "menu", "there is no kas/debugging.yml"),
+    ("workflow: unknown key", ".github/workflows/test.yml", "timeout-minutes:", "timeout-minute:", "actionlint", "timeout-minute"),
 )
 
 
