@@ -12,6 +12,7 @@ SRC_URI += "file://00-create-volatile.conf"
 
 RPROVIDES:${PN} = "udev"
 RDEPENDS:${PN} = "dbus kmod util-linux systemd-conf"
+RRECOMMENDS:${PN} = "kernel-module-autofs4"
 
 # The identity is made on first boot. The others are links to what this image does not have, a cache that it does not
 # have either, and a database of hardware that takes minutes to index.
