@@ -24,6 +24,8 @@ INITSCRIPT_PARAMS = "defaults 80 20"
 
 do_install:append() {
     install -D -m 0644 -t ${D}${sysconfdir}/mica ${S}/etc/mica/micad.conf
+    # The unit may write there, if it exists.
+    install -d ${D}${nonarch_base_libdir}/firmware
     if [ -n "${MICAD_FIRMWARE_DIR}" ]; then
         echo "FirmwareDir = ${MICAD_FIRMWARE_DIR}" >> ${D}${sysconfdir}/mica/micad.conf
     fi
@@ -36,7 +38,7 @@ do_install:append() {
     fi
 }
 
-FILES:${PN} += "${systemd_system_unitdir}"
+FILES:${PN} += "${systemd_system_unitdir} ${nonarch_base_libdir}/firmware"
 CONFFILES:${PN} = "${sysconfdir}/mica/micad.conf"
 # Firmware's terminals, for the baremetal pedestal.
 RRECOMMENDS:${PN} += " \

@@ -16,7 +16,7 @@ do_install:append() {
 
 do_install_ptest() {
     install -D -m 0755 -t ${D}${PTEST_PATH} ${S}/tests/qemu/ptest/run-ptest
-    install -D -m 0644 -t ${D}${PTEST_PATH} ${S}/tests/qemu/ptest/lib.sh
+    install -D -m 0644 -t ${D}${PTEST_PATH} ${S}/tests/qemu/ptest/*.sh
     install -D -m 0644 -t ${D}${PTEST_PATH}/cases ${S}/tests/qemu/ptest/cases/*.sh
 }
 

@@ -13,3 +13,7 @@ do_configure() {
     cp ${STAGING_KERNEL_DIR}/drivers/rpmsg/*.[ch] ${STAGING_KERNEL_DIR}/drivers/tty/rpmsg_tty.c ${S}
 }
 do_configure[depends] += "virtual/kernel:do_shared_workdir"
+
+# Who asks for one gets all. The kernel's recipe, which provides whatever is called a module, has none of them.
+RPROVIDES:${PN} = "kernel-module-rpmsg-char kernel-module-rpmsg-ctrl kernel-module-rpmsg-ns kernel-module-rpmsg-tty \
+    kernel-module-virtio-rpmsg-bus"

@@ -68,7 +68,7 @@ def every_recipe(root):
     """Every recipe parses; versions, licences, sources and functions are in order."""
     problems = []
     for path, data in parsed(root):
-        said = [*_identity(root, path, data), *_sources(data), *_licences(root, data), *_functions(data)]
+        said = [*_identity(root, path, data), *_sources(data), *_licences(root, data), *_workspace(root, data), *_functions(data)]
         problems += [f"{path}: {problem}" for problem in said]
     return problems
 
@@ -131,6 +131,16 @@ def _licences(root, data):
             yield f"LIC_FILES_CHKSUM: there is no {name}"
         elif f"md5={hashlib.md5(file.read_bytes()).hexdigest()}" not in parameters.split(";"):
             yield f"LIC_FILES_CHKSUM: {name} has another checksum"
+
+
+def _workspace(root, data):
+    """Whichever member of the workspace cargo builds, it reads the manifests of all."""
+    if not data.getVar("CARGO_PACKAGE"):
+        return
+    names = [uri.removeprefix("file://").split(";")[0] for uri in data.getVar("SRC_URI").split() if uri.startswith("file://")]
+    for member in tomllib.loads((root / "Cargo.toml").read_text())["workspace"]["members"]:
+        if not any(f"{member}/Cargo.toml" == name or f"{member}/".startswith(f"{name}/") for name in names):
+            yield f"SRC_URI does not bring {member}/Cargo.toml, a member of the workspace"
 
 
 def _functions(data):

@@ -9,10 +9,11 @@ from pathlib import Path
 from report import Skip
 
 # What a mutant may change is copied, the sources are linked.
-COPIED = "classes conf dynamic-layers meta-micrun meta-micrun-prebuilt recipes-containers recipes-kernel tools kas Cargo.lock Cargo.toml Kconfig".split()
+COPIED = ".github classes conf dynamic-layers meta-micrun meta-micrun-prebuilt recipes-containers recipes-kernel tools kas Cargo.lock Cargo.toml Kconfig".split()
 LINKED = "LICENSE drivers etc micrun micrun-image-builder".split()
 
 CRATES = "recipes-containers/micrun/micrun-crates.inc"
+SOURCES = "recipes-containers/micrun/micrun.inc"
 PRELOAD = "recipes-containers/micrun-preload/micrun-preload_0.1.0.bb"
 IMAGE_CLASS = "classes/micrun-image.bbclass"
 
@@ -21,6 +22,7 @@ MUTANTS = (
     ("syntax", PRELOAD, 'SECTION = "containers"', 'SECTION "containers"', "recipes", "ParseError"),
     ("unknown class", PRELOAD, "inherit allarch", "inherit allarchs", "recipes", "Could not inherit"),
     ("missing file", PRELOAD, "file://micrun-preload.init", "file://micrun-preload.rc", "recipes", "is not there"),
+    ("member of the workspace left out", SOURCES, "    file://tests/host/Cargo.toml;subdir=${BP} \\\n", "", "recipes", "does not bring tests/host"),
     ("broken shell", PRELOAD, "    fi\n}", "}", "recipes", "no shell"),
     ("broken Python", IMAGE_CLASS, 'if not d.getVar("MICRUN_FIRMWARE"):', "if not d.getVar(:", "recipes", "SyntaxError"),
     ("wrong licence checksum", "recipes-kernel/mica-rproc/mica-rproc_0.1.0.bb", "md5=b234", "md5=b235", "recipes", "another checksum"),
@@ -36,6 +38,7 @@ MUTANTS = (
     ("kas: unknown layer", "kas/qemu-arm64.yml", "meta-micrun:", "meta-micron:", "kas-resolve", "no layer meta-micron"),
     ("kas: no pin", "kas/qemu-arm64.lock.yml", "    meta-openembedded:", "    meta-opened:", "kas-resolve", "not pinned"),
     ("menu: missing file", "Kconfig", "kas/debug.yml", "kas/debugging.yml", "menu", "there is no kas/debugging.yml"),
+    ("workflow: unknown key", ".github/workflows/test.yml", "timeout-minutes:", "timeout-minute:", "actionlint", "timeout-minute"),
 )
 
 

@@ -5,7 +5,7 @@ readonly DEPLOY="$WORK/build/tmp/deploy/images/qemuarm64"
 readonly IMAGE=micrun-image-qemuarm64.rootfs
 
 # What oeqa has to know of the target: how to start it, with its console on standard input and output, and its prompt.
-# Nothing but the shell may write to the console meanwhile.
+# Nothing but the shell may write to the console meanwhile, and systemd has to bear with a busy host.
 test_data() {
     /usr/bin/python3 - "$DEPLOY/$IMAGE.testdata.json" "$WORK/suite" "$DEPLOY/$IMAGE.qemuboot.conf" <<'PYTHON'
 import json
@@ -14,7 +14,8 @@ import sys
 source, suite, qemuboot = sys.argv[1:]
 with open(source) as file:
     data = json.load(file)
-runqemu = f"runqemu {qemuboot} nographic slirp snapshot bootparams=\"quiet systemd.show_status=0\""
+boot = "quiet systemd.show_status=0 systemd.default_device_timeout_sec=900 systemd.default_timeout_start_sec=900"
+runqemu = f'runqemu {qemuboot} nographic slirp snapshot bootparams="{boot}"'
 data |= {
     "TEST_SERIALCONTROL_CMD": f"exec script --quiet --flush --return --log-out {suite}/console.log --command '{runqemu}'",
     "TEST_SERIALCONTROL_PS1": "root@qemuarm64:[^ ]*# ",

@@ -28,7 +28,7 @@ class MicrunTest(OERuntimeTestCase, OEPTestResultTestCase):
         if "systemd" not in self.td["DISTRO_FEATURES"].split():
             return
         _, state = self.target.run("systemctl is-system-running --wait", timeout=600)
-        failed = self.run_on_target("systemctl list-units --failed --no-legend --plain")
+        failed = self.run_on_target("systemctl --no-pager list-units --failed --no-legend --plain")
         self.assertEqual((state.strip(), failed.strip()), ("running", ""))
 
     @OETestDepends(["micrun.MicrunTest.test_boot_completes"])
