@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use crate::args::Args;
 use crate::cgroup::Layout;
 use crate::children;
+use crate::containers::Containers;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::events::{Containerd, Queue};
@@ -33,6 +34,10 @@ const TASK_V3: &str = "containerd.task.v3.Task";
 const TASK_V2: &str = "containerd.task.v2.Task";
 /// Longest that the process stays to deliver its last events.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// How long the answer to the last request may take to be written: ttrpc does not say when it is.
+const LAST_ANSWER: Duration = Duration::from_millis(100);
+/// How often the shim looks whether containerd has given it up.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Serves until containerd sends Shutdown.
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -50,7 +55,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         .build()
         .map_err(Error::io("start", "the async runtime"))?;
     log::info!("serving, version {}, pid {}", env!("CARGO_PKG_VERSION"), std::process::id());
-    let result = runtime.block_on(serve(args, listener));
+    let result = runtime.block_on(serve(args, &bundle, listener));
     if let Some(socket) = socket {
         let _ = std::fs::remove_file(socket);
     }
@@ -72,7 +77,7 @@ fn take_listener() -> Result<UnixListener> {
     Ok(listener)
 }
 
-async fn serve(args: &Args, listener: UnixListener) -> Result<()> {
+async fn serve(args: &Args, bundle: &Path, listener: UnixListener) -> Result<()> {
     let events = Queue::new(&args.namespace);
     if let Ok(address) = std::env::var(TTRPC_ADDRESS) {
         let events = Arc::clone(&events);
@@ -98,9 +103,9 @@ async fn serve(args: &Args, listener: UnixListener) -> Result<()> {
         events: events.clone(),
     });
     let shutdown = Arc::new(Notify::new());
-    let containers = Arc::default();
+    let containers: Arc<Containers> = Arc::default();
     let service = TaskService::new(Arc::clone(&context), Arc::clone(&containers), Arc::clone(&shutdown));
-    let sandbox = SandboxService::new(context, containers, Arc::clone(&shutdown));
+    let sandbox = SandboxService::new(context, Arc::clone(&containers), Arc::clone(&shutdown));
 
     let mut services = create_task(service.clone());
     if let Some(service) = create_task(service).remove(TASK_V3) {
@@ -114,9 +119,19 @@ async fn serve(args: &Args, listener: UnixListener) -> Result<()> {
     // A service manager that stops "everything" must not take running firmware with it; Shutdown ends the shim.
     let mut term = signal(SignalKind::terminate()).map_err(Error::io("handle", "SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::io("handle", "SIGINT"))?;
+    let mut look = tokio::time::interval(LOOK);
     loop {
         tokio::select! {
-            () = shutdown.notified() => break,
+            () = shutdown.notified() => {
+                tokio::time::sleep(LAST_ANSWER).await;
+                break;
+            }
+            // containerd was killed before it had noted this shim, and removed the bundle when it came back: nobody
+            // will ever ask for it again. The holder of a sandbox ends with the shim.
+            _ = look.tick() => if !bundle.exists() && containers.all().is_empty() {
+                log::warn!("the bundle is gone and no container is left: nobody needs this shim");
+                break;
+            },
             _ = term.recv() => log::warn!("SIGTERM ignored: containerd ends this shim by Shutdown"),
             _ = interrupt.recv() => log::warn!("SIGINT ignored: containerd ends this shim by Shutdown"),
         }

@@ -9,6 +9,7 @@ use micrun_host_tests::containerd::Containerd;
 use micrun_host_tests::host::DEMO;
 use micrun_host_tests::leftovers::Inventory;
 use micrun_host_tests::micad::Micad;
+use micrun_host_tests::system::Process;
 use micrun_host_tests::{firmware, isolation, process, wait};
 use nix::mount::{MsFlags, mount};
 
@@ -20,6 +21,7 @@ pub const LINUX: &str = "localhost/busybox:1";
 const PAUSE: &str = "localhost/pause:1";
 /// The machine's address in the pods' network, as `network.json` has it.
 pub const GATEWAY: &str = "10.88.0.1";
+const SHIM: &str = "containerd-shim-mica-v2";
 /// CRI's namespace in containerd.
 const NAMESPACE: &str = "k8s.io";
 
@@ -56,6 +58,8 @@ impl Node {
         let first = cri.run_pod("first");
         cri.start(&first, "first", LINUX, &["/bin/busybox", "sleep", "1000"], None);
         cri.remove_pod(&first);
+        // containerd does not wait for a sandbox's shim to end.
+        wait::until("the first pod's shim is gone", || Process::running(SHIM).is_empty().then_some(()));
         Self { containerd, cri, micad, start: Inventory::take() }
     }
 
