@@ -115,13 +115,13 @@ fn unpack(
     options: &Options,
     dir: &StateDir,
 ) -> Result<Plan> {
-    let without_effect = ignored::check(spec)?;
-    if !without_effect.is_empty() {
-        log::warn!("{} is firmware: without effect on it are {without_effect}", request.id);
-    }
     let rootfs = spec.rootfs(Path::new(&request.bundle));
     let host = host_conf(context, spec, options)?;
     let mut firmware = Firmware::resolve_on(&host, &rootfs, &spec.annotations)?;
+    let without_effect = ignored::check(spec, has_command_line(&firmware))?;
+    if !without_effect.is_empty() {
+        log::warn!("{} is firmware: without effect on it are {without_effect}", request.id);
+    }
     for warning in firmware.warnings.iter().chain(host.warnings()) {
         log::warn!("{}: {warning}", request.id);
     }
@@ -229,6 +229,11 @@ fn apply_memory_limit(firmware: &mut Firmware, resources: &Resources) -> Result<
     Ok(())
 }
 
+/// Whether arguments and environment reach the firmware, as its kernel command line.
+fn has_command_line(firmware: &Firmware) -> bool {
+    firmware.settings.pedestal.value == Pedestal::Qemu && firmware.pedestal_file.is_none()
+}
+
 /// What the create message's `ped_cfg` names: the file that the pedestal asks for, or for qemu the
 /// client.conf with its `[Qemu]` section.
 fn pedestal_conf(firmware: &mut Firmware, spec: &Spec, dir: &StateDir) -> Result<PathBuf> {
@@ -238,7 +243,7 @@ fn pedestal_conf(firmware: &mut Firmware, spec: &Spec, dir: &StateDir) -> Result
             std::io::copy(&mut source, file).map_err(Error::io("copy", PEDESTAL_FILE))
         });
     }
-    if firmware.settings.pedestal.value != Pedestal::Qemu {
+    if !has_command_line(firmware) {
         return Ok(PathBuf::new());
     }
     let mut conf = firmware.conf.clone().unwrap_or_default();

@@ -21,13 +21,14 @@ const USUAL: [&str; 6] = [
 /// The kubelet's folder of the service account's token; `/var/run` is `/run`.
 const SECRETS: &str = "/run/secrets/kubernetes.io/";
 
-/// Refuses what a firmware cannot do without; gives what has no effect, for the log.
-pub(crate) fn check(spec: &Spec) -> Result<String> {
+/// Refuses what a firmware cannot do without; gives what has no effect, for the log. With `command_line` the firmware
+/// gets its arguments and environment.
+pub(crate) fn check(spec: &Spec, command_line: bool) -> Result<String> {
     let mut ignored = Vec::new();
     for (field, value) in &spec.rest {
         match field.as_str() {
             "ociVersion" => {}
-            "process" => ignored.extend(inner(field, value)),
+            "process" => ignored.extend(process(value, command_line)),
             "mounts" => ignored.extend(mounts(value)?),
             _ if is_empty(value) => {}
             _ => ignored.push(field.clone()),
@@ -39,18 +40,19 @@ pub(crate) fn check(spec: &Spec) -> Result<String> {
     Ok(ignored.join(", "))
 }
 
-/// The fields of an object; of the environment the variables' names, not what may be secret.
-fn inner(name: &str, value: &Value) -> Vec<String> {
-    let Some(object) = value.as_object() else { return vec![name.to_owned()] };
+/// The fields of the process; of the environment the variables' names, not what may be secret.
+fn process(value: &Value, command_line: bool) -> Vec<String> {
     // The terminal is Create's, which has it as well.
-    let given = object.iter().filter(|(field, value)| *field != "terminal" && !is_empty(value));
+    let known: &[&str] = if command_line { &["terminal", "args", "env"] } else { &["terminal"] };
+    let fields = value.as_object().into_iter().flatten();
+    let given = fields.filter(|(field, value)| !known.contains(&field.as_str()) && !is_empty(value));
     given
         .map(|(field, value)| match (field.as_str(), value.as_array()) {
             ("env", Some(list)) => {
                 let names = list.iter().filter_map(|entry| entry.as_str()?.split('=').next());
-                format!("{name}.env ({})", names.collect::<Vec<_>>().join(" "))
+                format!("process.env ({})", names.collect::<Vec<_>>().join(" "))
             }
-            _ => format!("{name}.{field}"),
+            _ => format!("process.{field}"),
         })
         .collect()
 }
@@ -98,7 +100,7 @@ mod tests {
 
     #[test]
     fn every_field_without_effect_is_named() {
-        let ignored = check(&spec(json!({
+        let spec = spec(json!({
             "ociVersion": "1.1.0",
             "root": {"path": "rootfs"},
             "annotations": {"a": "b"},
@@ -113,13 +115,16 @@ mod tests {
             "linux": {
                 "cgroupsPath": "/x", "resources": {}, "namespaces": [{"type": "pid"}], "seccomp": {"x": 1}, "sysctl": {},
             },
-        })));
+        }));
+        let ignored = check(&spec, false).unwrap();
         assert_eq!(
-            ignored.unwrap(),
+            ignored,
             "hostname, mounts (/proc /etc/hosts /var/run/secrets/kubernetes.io/serviceaccount), process.args, \
              process.env (PATH TOKEN), linux.namespaces, linux.seccomp"
         );
-        assert_eq!(check(&Spec::default()).unwrap(), "");
+        let rest = check(&spec, true).unwrap();
+        assert_eq!(rest, ignored.replace(" process.args, process.env (PATH TOKEN),", ""));
+        assert_eq!(check(&Spec::default(), false).unwrap(), "");
     }
 
     #[test]
@@ -129,7 +134,7 @@ mod tests {
             json!({"destination": "/etc/hosts/x", "type": "none", "options": ["rbind", "ro"]}),
             json!({"destination": "/run/secrets/other", "options": ["bind"]}),
         ] {
-            let error = check(&spec(json!({ "mounts": [mount] }))).unwrap_err();
+            let error = check(&spec(json!({ "mounts": [mount] })), true).unwrap_err();
             assert!(matches!(error, Error::Invalid(_)), "{error}");
             assert!(error.to_string().contains("is refused"), "{error}");
         }

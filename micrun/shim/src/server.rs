@@ -34,8 +34,6 @@ const TASK_V3: &str = "containerd.task.v3.Task";
 const TASK_V2: &str = "containerd.task.v2.Task";
 /// Longest that the process stays to deliver its last events.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// How long the answer to the last request may take to be written: ttrpc does not say when it is.
-const LAST_ANSWER: Duration = Duration::from_millis(100);
 /// How often the shim looks whether containerd has given it up.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -122,13 +120,10 @@ async fn serve(args: &Args, bundle: &Path, listener: UnixListener) -> Result<()>
     let mut look = tokio::time::interval(LOOK);
     loop {
         tokio::select! {
-            () = shutdown.notified() => {
-                tokio::time::sleep(LAST_ANSWER).await;
-                break;
-            }
+            () = shutdown.notified() => break,
             // containerd was killed before it had noted this shim, and removed the bundle when it came back: nobody
             // will ever ask for it again. The holder of a sandbox ends with the shim.
-            _ = look.tick() => if !bundle.exists() && containers.all().is_empty() {
+            _ = look.tick() => if !bundle.exists() && containers.is_empty() {
                 log::warn!("the bundle is gone and no container is left: nobody needs this shim");
                 break;
             },
