@@ -15,6 +15,7 @@ use crate::{Case, Stage};
 pub(super) const CASES: &[Case] = &[
     both!(kata_4391_binary_logger_gets_the_output),
     both!(readme_binary_logger_gets_id_namespace_and_arguments),
+    both!(nerdctl_run_dt_binary_logger_gets_the_terminal_s_output),
     both!(runwasi_630_binary_logger_sees_the_end_of_the_output),
     both!(kata_13334_missing_binary_logger_is_an_error),
     both!(readme_binary_logger_that_dies_early_is_an_error),
@@ -61,6 +62,21 @@ fn kata_4391_binary_logger_gets_the_output(stage: &mut Stage) {
     run_logging_to(stage, &logger("binary", "close"));
     let text = recorded("stdout", "hello");
     assert!(text.ends_with('\n'), "{text:?}");
+}
+
+/// `nerdctl run -dt`: containerd's `cio.TerminalBinaryIO`, a terminal whose output a logger gets.
+fn nerdctl_run_dt_binary_logger_gets_the_terminal_s_output(stage: &mut Stage) {
+    let bundle = stage.bundle_of("one", Program::Hello, &[]).on_a_terminal();
+    let shim = stage.launch(&bundle);
+    let mut request = bundle.request();
+    request.terminal = true;
+    request.stdout = logger("binary", "close");
+    let task = shim.connect();
+    task.create(&request).unwrap();
+    task.start("one").unwrap();
+    assert_eq!(task.wait("one").unwrap().exit_status, 0);
+    task.delete("one").unwrap();
+    recorded("stdout", "hello");
 }
 
 /// `CONTAINER_ID` and `CONTAINER_NAMESPACE` in the environment, the query as arguments.
