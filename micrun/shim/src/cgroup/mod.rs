@@ -19,6 +19,8 @@ use std::time::Duration;
 
 pub(crate) use layout::Layout;
 use limits::Value;
+use nix::sys::signal::{self, Signal};
+use nix::unistd::Pid;
 pub(crate) use stats::daemon_metrics;
 
 use crate::error::{Error, Result};
@@ -171,15 +173,30 @@ impl Cgroup {
         table.get("oom_kill").copied().unwrap_or_default()
     }
 
-    /// Removes it; no error if it is gone. What cannot be removed is logged.
+    /// Removes it; no error if it is gone. What still runs in it is killed: an emulator whose daemon has died, and which
+    /// nobody else would end before the next daemon. What cannot be removed is logged.
     pub(crate) async fn remove(&self) {
         for _ in 0..REMOVALS {
             if self.remove_now() {
                 return;
             }
+            self.kill();
             tokio::time::sleep(REMOVAL_PAUSE).await;
         }
         log::warn!("the cgroup {} cannot be removed: it still has processes", self.path.display());
+    }
+
+    fn kill(&self) {
+        let procs =
+            self.dirs().into_iter().filter_map(|dir| std::fs::read_to_string(dir.join("cgroup.procs")).ok());
+        let pids: BTreeSet<i32> = procs
+            .flat_map(|text| text.lines().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
+            .collect();
+        // 0 is a process of another PID namespace, and to kill(2) this one's own group.
+        for pid in pids.into_iter().filter(|pid| *pid > 0) {
+            // It may be gone by now.
+            let _ = signal::kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
     }
 
     /// Whether it is gone.
