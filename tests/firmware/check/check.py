@@ -17,7 +17,7 @@ DEMO = IMAGES / "freertos-demo.elf"
 HELLO = IMAGES / "hello.elf"
 MAGIC = int.from_bytes(b"MEXT", "little")
 BANNER = b"micrun FreeRTOS demo\r\n"
-COMMANDS = ["help", "uname", "uptime", "echo", "ps", "exit", "crash", "spin", "flood", "hoard"]
+COMMANDS = ["help", "uname", "uptime", "echo", "ps", "exit", "crash", "spin", "flood", "hoard", "args"]
 
 
 def boot(image=DEMO, **options):
