@@ -32,9 +32,8 @@ pub(crate) fn compose(
         arguments.into_iter().filter_map(|word| quoted(word, word, &mut left_out)).collect();
     let arguments = (!arguments.is_empty()).then(|| format!("-- {}", arguments.join(" ")));
     // The arguments were asked for; of the environment much may come from the cluster.
-    let mut room = MAX_APPEND;
-    let fixed: Vec<String> = own.map(str::to_owned).into_iter().chain(arguments).collect();
-    room = room.saturating_sub(fixed.iter().map(|part| part.len() + 1).sum());
+    let fixed = own.into_iter().chain(arguments.as_deref());
+    let mut room = MAX_APPEND.saturating_sub(fixed.map(|part| part.len() + 1).sum());
     let mut words: Vec<String> = own.map(str::to_owned).into_iter().collect();
     for variable in list("env") {
         let name = variable.split('=').next().unwrap_or_default();
@@ -50,7 +49,7 @@ pub(crate) fn compose(
             None => {}
         }
     }
-    words.extend(fixed.into_iter().skip(usize::from(own.is_some())));
+    words.extend(arguments);
     ((!words.is_empty()).then(|| words.join(" ")), left_out)
 }
 

@@ -6,11 +6,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use containerd_shim_protos::events::task::{
-    TaskDelete, TaskExit, TaskOOM, TaskPaused, TaskResumed, TaskStart,
-};
+use containerd_shim_protos::events::task::{TaskOOM, TaskPaused, TaskResumed, TaskStart};
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
-use containerd_shim_protos::protobuf::well_known_types::timestamp::Timestamp;
 use libmica::Launch;
 use nix::libc::{SIGINT, SIGKILL, SIGTERM};
 use tokio::net::unix::pipe::Sender;
@@ -213,14 +210,7 @@ impl Container {
 
     /// Waits for the end.
     pub(crate) async fn wait(&self) -> Exit {
-        let mut exited = self.exited.subscribe();
-        loop {
-            if let Some(exit) = exited.borrow_and_update().clone() {
-                return exit;
-            }
-            // Cannot fail: `self` holds the sender.
-            let _ = exited.changed().await;
-        }
+        exit::known(&self.exited).await
     }
 
     /// Takes the client and the files away. A task that never ran is ended first.
@@ -245,12 +235,7 @@ impl Container {
             log::warn!("{}", describe(&error));
         }
         takers.finish().await;
-        let mut event = TaskDelete::new();
-        event.container_id.clone_from(&self.id);
-        event.pid = self.pid;
-        event.exit_status = exit.status;
-        event.exited_at = Some(Timestamp::from(exit.at)).into();
-        context.events.publish(Event::Delete(event));
+        context.events.publish(Event::delete(&self.id, self.pid, &exit));
         log::info!("deleted {}", self.id);
         Ok(exit)
     }
@@ -358,13 +343,7 @@ impl Container {
                 return;
             }
         }
-        let mut event = TaskExit::new();
-        event.container_id.clone_from(&self.id);
-        event.id.clone_from(&self.id);
-        event.pid = self.pid;
-        event.exit_status = exit.status;
-        event.exited_at = Some(Timestamp::from(exit.at)).into();
-        context.events.publish(Event::Exit(event));
+        context.events.publish(Event::exit(&self.id, &self.id, self.pid, &exit));
         self.exited.send_replace(Some(exit));
     }
 

@@ -47,12 +47,7 @@ pub(crate) async fn create(
     check_id(&id)?;
     let options = Options::read(request.options.get_or_default())?;
     log::debug!("{id}: runtime options {options:?}");
-    let paths = Paths {
-        stdin: request.stdin.clone(),
-        stdout: request.stdout.clone(),
-        stderr: request.stderr.clone(),
-        terminal: request.terminal,
-    };
+    let paths = Paths::from(request);
     let owner = Owner::this_process(&context.namespace, &id, &cgroups_path(context, spec, &id));
     let dir = StateDir::create(&context.state_root, &owner)?;
     let prepared = prepare(context, request, (spec, rootfs), &options, &paths, &dir).await;

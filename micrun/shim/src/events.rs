@@ -23,6 +23,8 @@ use containerd_shim_protos::shim_async::{Client, EventsClient};
 use containerd_shim_protos::{topics, ttrpc};
 use tokio::sync::Notify;
 
+use crate::state::Exit;
+
 /// How many undelivered events are kept: a pod's shim makes four per container.
 const CAPACITY: usize = 2048;
 /// First and longest pause between attempts while containerd is away.
@@ -54,6 +56,27 @@ pub(crate) enum Event {
 }
 
 impl Event {
+    /// The end of a process, `id` being the container's for its own one.
+    pub(crate) fn exit(container: &str, id: &str, pid: u32, exit: &Exit) -> Self {
+        let mut event = TaskExit::new();
+        container.clone_into(&mut event.container_id);
+        id.clone_into(&mut event.id);
+        event.pid = pid;
+        event.exit_status = exit.status;
+        event.exited_at = Some(Timestamp::from(exit.at)).into();
+        Self::Exit(event)
+    }
+
+    /// A container that is forgotten.
+    pub(crate) fn delete(container: &str, pid: u32, exit: &Exit) -> Self {
+        let mut event = TaskDelete::new();
+        container.clone_into(&mut event.container_id);
+        event.pid = pid;
+        event.exit_status = exit.status;
+        event.exited_at = Some(Timestamp::from(exit.at)).into();
+        Self::Delete(event)
+    }
+
     /// containerd's topic for it.
     pub(crate) fn topic(&self) -> &'static str {
         match self {

@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use containerd_shim_protos::api::ExecProcessRequest;
-use containerd_shim_protos::events::task::{TaskExecAdded, TaskExecStarted, TaskExit};
-use containerd_shim_protos::protobuf::well_known_types::timestamp::Timestamp;
+use containerd_shim_protos::events::task::{TaskExecAdded, TaskExecStarted};
 use nix::libc::{SIGINT, SIGKILL, SIGTERM};
 use serde::Deserialize;
 use tokio::io::AsyncWriteExt;
@@ -113,12 +112,7 @@ pub(crate) async fn add(
     if shell::device(&context.mica.status(&container.id).await?).is_none() {
         return Err(Error::Unimplemented(EXEC_NO_TERMINAL));
     }
-    let paths = Paths {
-        stdin: request.stdin.clone(),
-        stdout: request.stdout.clone(),
-        stderr: request.stderr.clone(),
-        terminal: request.terminal,
-    };
+    let paths = Paths::from(request);
     let identity = Identity { namespace: &context.namespace, id: &container.id };
     let streams = Some(Streams::open(&paths, identity).await?);
     let inner = Inner { state: State::Created, streams, signal: watch::Sender::new(None) };
@@ -191,14 +185,7 @@ impl Exec {
 
     /// Waits for the end.
     pub(crate) async fn wait(&self) -> Exit {
-        let mut exited = self.exited.subscribe();
-        loop {
-            if let Some(exit) = exited.borrow_and_update().clone() {
-                return exit;
-            }
-            // Cannot fail: `self` holds the sender.
-            let _ = exited.changed().await;
-        }
+        exit::known(&self.exited).await
     }
 
     /// Forgets it; one that never ran is ended first.
@@ -311,13 +298,7 @@ impl Exec {
                 return;
             }
         }
-        let mut event = TaskExit::new();
-        event.container_id.clone_from(&container.id);
-        event.id.clone_from(&self.id);
-        event.pid = container.pid;
-        event.exit_status = exit.status;
-        event.exited_at = Some(Timestamp::from(exit.at)).into();
-        context.events.publish(Event::Exit(event));
+        context.events.publish(Event::exit(&container.id, &self.id, container.pid, &exit));
         self.exited.send_replace(Some(exit));
     }
 

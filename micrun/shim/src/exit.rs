@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use libmica::ext::{ExitReason, ExitReport};
 use libmica::{ClientState, Error};
+use tokio::sync::watch;
 
 use crate::mica::Mica;
 use crate::state::Exit;
@@ -39,6 +40,18 @@ impl End {
 pub(crate) fn tell_lost(name: &str, bytes: u64) {
     if bytes > 0 {
         log::error!("{name} has ended; {bytes} bytes of its output are lost, as nobody took them");
+    }
+}
+
+/// Waits until an exit is known.
+pub(crate) async fn known(exited: &watch::Sender<Option<Exit>>) -> Exit {
+    let mut exited = exited.subscribe();
+    loop {
+        if let Some(exit) = exited.borrow_and_update().clone() {
+            return exit;
+        }
+        // Cannot fail: the caller holds the sender.
+        let _ = exited.changed().await;
     }
 }
 

@@ -187,15 +187,13 @@ impl Cgroup {
     }
 
     fn kill(&self) {
-        let procs =
-            self.dirs().into_iter().filter_map(|dir| std::fs::read_to_string(dir.join("cgroup.procs")).ok());
-        let pids: BTreeSet<i32> = procs
-            .flat_map(|text| text.lines().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
-            .collect();
-        // 0 is a process of another PID namespace, and to kill(2) this one's own group.
-        for pid in pids.into_iter().filter(|pid| *pid > 0) {
-            // It may be gone by now.
-            let _ = signal::kill(Pid::from_raw(pid), Signal::SIGKILL);
+        for dir in self.dirs() {
+            let procs = std::fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+            // 0 is a process of another PID namespace, and to kill(2) this one's own group.
+            for pid in procs.lines().filter_map(|pid| pid.parse().ok()).filter(|pid| *pid > 0) {
+                // It may be gone by now.
+                let _ = signal::kill(Pid::from_raw(pid), Signal::SIGKILL);
+            }
         }
     }
 

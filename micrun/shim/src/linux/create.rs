@@ -45,12 +45,7 @@ pub(crate) async fn create(
         Options::Runc(options) => (options.io_uid, options.io_gid),
         _ => (0, 0),
     };
-    let paths = Paths {
-        stdin: request.stdin.clone(),
-        stdout: request.stdout.clone(),
-        stderr: request.stderr.clone(),
-        terminal: request.terminal,
-    };
+    let paths = Paths::from(request);
     let streams = Streams::open(&paths, Identity { namespace: &context.namespace, id: &id }).await?;
     let container = Arc::new(Linux {
         rootfs: spec.rootfs(&bundle),

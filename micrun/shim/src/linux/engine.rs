@@ -7,10 +7,9 @@ use async_trait::async_trait;
 use containerd_shim_protos::api::{
     CheckpointTaskRequest, ExecProcessRequest, KillRequest, ProcessInfo, UpdateTaskRequest,
 };
-use containerd_shim_protos::events::task::{TaskDelete, TaskPaused, TaskResumed, TaskStart};
+use containerd_shim_protos::events::task::{TaskPaused, TaskResumed, TaskStart};
 use containerd_shim_protos::protobuf::Message;
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
-use containerd_shim_protos::protobuf::well_known_types::timestamp::Timestamp;
 use containerd_shim_protos::shim::oci::ProcessDetails;
 use nix::libc::SIGKILL;
 
@@ -87,12 +86,7 @@ impl Linux {
         }
         mount::unmount_all(&self.rootfs);
         takers.finish().await;
-        let mut event = TaskDelete::new();
-        event.container_id.clone_from(&self.id);
-        event.pid = pid;
-        event.exit_status = exit.status;
-        event.exited_at = Some(Timestamp::from(exit.at)).into();
-        context.events.publish(Event::Delete(event));
+        context.events.publish(Event::delete(&self.id, pid, &exit));
         log::info!("deleted {}", self.id);
         Ok(exit)
     }

@@ -77,12 +77,7 @@ impl Linux {
         check_name("exec", &request.exec_id)?;
         check(&self.init.state(), &self.id)?;
         let specification = request.spec.value.clone();
-        let paths = Paths {
-            stdin: request.stdin.clone(),
-            stdout: request.stdout.clone(),
-            stderr: request.stderr.clone(),
-            terminal: request.terminal,
-        };
+        let paths = Paths::from(request);
         let process = Arc::new(Process::new(&request.exec_id, paths));
         match self.execs.lock().execs.entry(request.exec_id.clone()) {
             Entry::Occupied(_) => {

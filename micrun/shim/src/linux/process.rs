@@ -3,8 +3,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use containerd_shim_protos::events::task::TaskExit;
-use containerd_shim_protos::protobuf::well_known_types::timestamp::Timestamp;
 use tokio::net::unix::pipe::Sender;
 use tokio::sync::watch;
 
@@ -13,6 +11,7 @@ use crate::context::Context;
 use crate::engine::View;
 use crate::error::{Error, Result};
 use crate::events::Event;
+use crate::exit;
 use crate::state::{Exit, State};
 use crate::stdio::{Paths, Takers};
 use crate::tty::Tty;
@@ -85,14 +84,7 @@ impl Process {
 
     /// Waits for the end.
     pub(super) async fn wait(&self) -> Exit {
-        let mut exited = self.exited.subscribe();
-        loop {
-            if let Some(exit) = exited.borrow_and_update().clone() {
-                return exit;
-            }
-            // Cannot fail: `self` holds the sender.
-            let _ = exited.changed().await;
-        }
+        exit::known(&self.exited).await
     }
 
     /// Sends a signal.
@@ -147,13 +139,7 @@ impl Process {
             inner.pid
         };
         log::info!("{} of {container} ended with status {}", self.id, exit.status);
-        let mut event = TaskExit::new();
-        container.clone_into(&mut event.container_id);
-        event.id.clone_from(&self.id);
-        event.pid = pid;
-        event.exit_status = exit.status;
-        event.exited_at = Some(Timestamp::from(exit.at)).into();
-        context.events.publish(Event::Exit(event));
+        context.events.publish(Event::exit(container, &self.id, pid, &exit));
         self.exited.send_replace(Some(exit));
     }
 }

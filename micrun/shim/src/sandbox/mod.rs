@@ -26,6 +26,7 @@ use crate::choose::check_name;
 use crate::containers::{Containers, Slot};
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::exit;
 use crate::pod;
 use crate::state::{Exit, State};
 use config::{Config, Mode};
@@ -139,14 +140,7 @@ impl Sandbox {
 
     /// Waits for the end.
     async fn wait(&self) -> Exit {
-        let mut exited = self.exited.subscribe();
-        loop {
-            if let Some(exit) = exited.borrow_and_update().clone() {
-                return exit;
-            }
-            // Cannot fail: `self` holds the sender.
-            let _ = exited.changed().await;
-        }
+        exit::known(&self.exited).await
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -16,6 +16,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::time::Duration;
 
+use containerd_shim_protos::api::{CreateTaskRequest, ExecProcessRequest};
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::time::timeout;
 
@@ -42,6 +43,23 @@ pub(crate) struct Paths {
     /// The client at the other end is a terminal.
     pub terminal: bool,
 }
+
+/// Both requests that make a process name its streams alike.
+macro_rules! paths_of {
+    ($($request:ty),*) => {$(
+        impl From<&$request> for Paths {
+            fn from(request: &$request) -> Self {
+                Self {
+                    stdin: request.stdin.clone(),
+                    stdout: request.stdout.clone(),
+                    stderr: request.stderr.clone(),
+                    terminal: request.terminal,
+                }
+            }
+        }
+    )*};
+}
+paths_of!(CreateTaskRequest, ExecProcessRequest);
 
 /// Whose streams they are; logging programs are told.
 #[derive(Clone, Copy, Debug)]

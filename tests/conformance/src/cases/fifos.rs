@@ -95,25 +95,32 @@ fn readme_close_io_ends_stdin(stage: &mut Stage) {
 /// runc's shim holds both ends of each FIFO (`process/io.go`): a containerd that is restarted, and reads on
 /// later, loses nothing that comes then, and the program gets no SIGPIPE.
 fn runc_fifo_outlives_its_reader(stage: &mut Stage) {
-    let bundle = stage.bundle("one");
-    let shim = stage.launch(&bundle);
-    let container = Container::new(stage, bundle, shim);
-    let own = "/run/containerd/fifo/own";
-    fifo::make(own.as_ref());
-    let mut request = container.request();
-    own.clone_into(&mut request.stdout);
-    // A reader that does not block: the shim opens its end during Create.
-    let first = fifo::open_nonblocking(own.as_ref());
-    container.task.create(&request).unwrap();
-    container.start();
+    let (container, first) = run_on_own_fifo(stage);
     container.say("echo first");
     read_until(&first, "first");
     drop(first);
     container.say("echo meanwhile");
-    let second = fifo::open_nonblocking(own.as_ref());
+    let second = fifo::open_nonblocking(OWN.as_ref());
     container.say("echo second");
     read_until(&second, "second");
     assert_eq!(container.status(), Status::RUNNING);
+}
+
+const OWN: &str = "/run/containerd/fifo/own";
+
+/// A container that prints into [`OWN`], and a reader of that which does not block: the shim opens its end during
+/// Create.
+fn run_on_own_fifo(stage: &Stage) -> (Container<'_>, File) {
+    let bundle = stage.bundle("one");
+    let shim = stage.launch(&bundle);
+    let container = Container::new(stage, bundle, shim);
+    fifo::make(OWN.as_ref());
+    let mut request = container.request();
+    OWN.clone_into(&mut request.stdout);
+    let reader = fifo::open_nonblocking(OWN.as_ref());
+    container.task.create(&request).unwrap();
+    container.start();
+    (container, reader)
 }
 
 fn read_until(mut file: &File, line: &str) {
@@ -129,16 +136,7 @@ fn read_until(mut file: &File, line: &str) {
 
 /// Back pressure stops the writer, not the shim.
 fn kata_a_reader_that_does_not_read_blocks_no_rpc(stage: &mut Stage) {
-    let bundle = stage.bundle("one");
-    let shim = stage.launch(&bundle);
-    let container = Container::new(stage, bundle, shim);
-    let own = "/run/containerd/fifo/own";
-    fifo::make(own.as_ref());
-    let mut request = container.request();
-    own.clone_into(&mut request.stdout);
-    let mut reader = fifo::open_nonblocking(own.as_ref());
-    container.task.create(&request).unwrap();
-    container.start();
+    let (container, mut reader) = run_on_own_fifo(stage);
     container.say("flood 5000");
     wait::until("output comes", || (reader.read(&mut [0; 1]).unwrap_or(0) > 0).then_some(()));
     for _ in 0..20 {
