@@ -84,11 +84,11 @@ async fn prepare(
     paths: &Paths,
     dir: &StateDir,
 ) -> Result<(Plan, Streams)> {
-    let plan = unpack(context, request, image, options, dir)?;
+    let mut plan = unpack(context, request, image, options, dir)?;
     let identity = Identity { namespace: &context.namespace, id: &request.id };
     let streams = Streams::open(paths, identity).await?;
-    if let Some(cgroup) = &plan.cgroup {
-        cgroup.create()?;
+    if let Some(cgroup) = &mut plan.cgroup {
+        cgroup.create().await?;
     }
     let limited = plan.cgroup.iter().try_for_each(|cgroup| cgroup.limit(&plan.resources, plan.overhead_mb));
     let made = match limited {

@@ -184,6 +184,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// systemd did not make a scope.
+    #[error("systemd did not start `{unit}` for the container's cgroup: {reason}")]
+    Scope {
+        /// The unit.
+        unit: String,
+        /// The words of systemd-run.
+        reason: String,
+    },
+
     /// A signal cannot be sent.
     #[error("cannot send signal {number} to `{id}`")]
     Signal {
@@ -238,6 +247,7 @@ impl Error {
             | Self::Json { .. }
             | Self::Mount { .. }
             | Self::Runtime { .. }
+            | Self::Scope { .. }
             | Self::Ttrpc(_)
             | Self::Task(_) => Code::INTERNAL,
         }

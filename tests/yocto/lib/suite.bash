@@ -7,17 +7,17 @@ readonly IMAGE=micrun-image-qemuarm64.rootfs
 # What oeqa has to know of the target: how to start it, with its console on standard input and output, and its prompt.
 # Nothing but the shell may write to the console meanwhile, and systemd has to bear with a busy host.
 test_data() {
-    /usr/bin/python3 - "$DEPLOY/$IMAGE.testdata.json" "$WORK/suite" "$DEPLOY/$IMAGE.qemuboot.conf" <<'PYTHON'
+    /usr/bin/python3 - "$DEPLOY/$IMAGE.testdata.json" "$WORK/suite" "$WORK/build" <<'PYTHON'
 import json
 import sys
 
-source, suite, qemuboot = sys.argv[1:]
+source, suite, build = sys.argv[1:]
 with open(source) as file:
     data = json.load(file)
 boot = "quiet systemd.show_status=0 systemd.default_device_timeout_sec=900 systemd.default_timeout_start_sec=900"
-runqemu = f'runqemu {qemuboot} nographic slirp snapshot bootparams="{boot}"'
+runqemu = f'runqemu nographic slirp snapshot bootparams="{boot}"'
 data |= {
-    "TEST_SERIALCONTROL_CMD": f"exec script --quiet --flush --return --log-out {suite}/console.log --command '{runqemu}'",
+    "TEST_SERIALCONTROL_CMD": f"cd {build} && exec script --quiet --flush --return --log-out {suite}/console.log --command '{runqemu}'",
     "TEST_SERIALCONTROL_PS1": "root@qemuarm64:[^ ]*# ",
     "TEST_SERIALCONTROL_CONNECT_TIMEOUT": 600,
 }

@@ -7,6 +7,7 @@
 mod layout;
 mod limits;
 mod path;
+mod scope;
 mod stats;
 
 use std::collections::BTreeSet;
@@ -21,6 +22,7 @@ pub(crate) use layout::Layout;
 use limits::Value;
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
+use scope::Scope;
 pub(crate) use stats::daemon_metrics;
 
 use crate::error::{Error, Result};
@@ -29,6 +31,10 @@ use crate::resources::Resources;
 /// How often removal is tried: the kernel may still be at the last process's end.
 const REMOVALS: u32 = 50;
 const REMOVAL_PAUSE: Duration = Duration::from_millis(10);
+
+/// In a scope of systemd, the emulator's cgroup (as crun calls it) and that of the scope's holder.
+const CONTAINED: &str = "container";
+const HOLDER: &str = "holder";
 
 /// Which interface the files have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,12 +49,18 @@ pub(crate) struct Cgroup {
     layout: Layout,
     /// Below the root of each hierarchy.
     path: PathBuf,
+    /// The unit in which it lies.
+    scope: Option<Scope>,
 }
 
 impl Cgroup {
     /// The cgroup of that `linux.cgroupsPath`, whether it exists or not.
     pub(crate) fn of(layout: Layout, cgroups_path: &str) -> Result<Self> {
-        Ok(Self { layout, path: path::parse(cgroups_path)? })
+        let (path, scope) = path::parse(cgroups_path)?;
+        // In version 1 a directory keeps its limits, whoever has made it.
+        let scope = scope.filter(|_| matches!(layout, Layout::V2(_)) && scope::booted());
+        let path = if scope.is_some() { path.join(CONTAINED) } else { path };
+        Ok(Self { layout, path, scope })
     }
 
     /// Where a process is. In version 1 this is its place in the hierarchy of the memory controller: whoever makes
@@ -63,7 +75,7 @@ impl Cgroup {
             let named = controllers.split(',').any(|controller| controller == "memory");
             (if v2 { controllers.is_empty() } else { named }).then(|| path.trim_start_matches('/'))
         });
-        Ok(Self { layout, path: path.ok_or(Error::NoCgroups)?.into() })
+        Ok(Self { layout, path: path.ok_or(Error::NoCgroups)?.into(), scope: None })
     }
 
     /// Where the kernel tells that memory has run out, and whether that file must be registered for it (version 1).
@@ -76,12 +88,29 @@ impl Cgroup {
     }
 
     /// Makes it, without limits. One that a killed container left, without processes, is replaced.
-    pub(crate) fn create(&self) -> Result<()> {
-        let made = self.dirs().iter().try_for_each(|dir| self.create_in(dir));
+    pub(crate) async fn create(&mut self) -> Result<()> {
+        let holder = match &mut self.scope {
+            Some(scope) => Some(scope.start().await?),
+            None => None,
+        };
+        let beside = holder.map_or(Ok(()), |holder| self.put_beside(holder));
+        let made = beside.and_then(|()| self.dirs().iter().try_for_each(|dir| self.create_in(dir)));
         if made.is_err() {
             self.remove_now();
+            self.end_scope().await;
         }
         made
+    }
+
+    /// Moves the scope's holder into a cgroup of its own: only those without children hold processes.
+    fn put_beside(&self, holder: u32) -> Result<()> {
+        for dir in self.dirs() {
+            let own = dir.with_file_name(HOLDER);
+            DirBuilder::new().create(&own).map_err(Error::io("create", &own))?;
+            let procs = own.join("cgroup.procs");
+            std::fs::write(&procs, holder.to_string()).map_err(Error::io("write", procs))?;
+        }
+        Ok(())
     }
 
     fn create_in(&self, dir: &Path) -> Result<()> {
@@ -176,14 +205,23 @@ impl Cgroup {
     /// Removes it; no error if it is gone. What still runs in it is killed: an emulator whose daemon has died, and which
     /// nobody else would end before the next daemon. What cannot be removed is logged.
     pub(crate) async fn remove(&self) {
-        for _ in 0..REMOVALS {
-            if self.remove_now() {
-                return;
+        let mut tries = 0;
+        while !self.remove_now() {
+            tries += 1;
+            if tries > REMOVALS {
+                log::warn!("the cgroup {} cannot be removed: it still has processes", self.path.display());
+                break;
             }
             self.kill();
             tokio::time::sleep(REMOVAL_PAUSE).await;
         }
-        log::warn!("the cgroup {} cannot be removed: it still has processes", self.path.display());
+        self.end_scope().await;
+    }
+
+    async fn end_scope(&self) {
+        if let Some(scope) = &self.scope {
+            scope.stop().await;
+        }
     }
 
     fn kill(&self) {

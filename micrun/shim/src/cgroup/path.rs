@@ -2,22 +2,27 @@
 
 use std::path::{Component, PathBuf};
 
+use super::scope::Scope;
 use crate::error::{Error, Result};
 
-/// The directory below a hierarchy's root.
+/// The directory below a hierarchy's root, and the unit of systemd that it is to be.
 ///
 /// Three forms are in use: an absolute path; a relative one, which begins at the root as well; and systemd's
 /// `SLICE:PREFIX:NAME`, of which the kubelet's systemd driver makes `SLICE` with its parents and
 /// `PREFIX-NAME.scope` (as runc does).
-pub(super) fn parse(text: &str) -> Result<PathBuf> {
+pub(super) fn parse(text: &str) -> Result<(PathBuf, Option<Scope>)> {
     let refuse = |reason| Err(Error::Invalid(format!("linux.cgroupsPath `{text}` is refused: {reason}")));
+    let mut scope = None;
     let path = match text.split(':').collect::<Vec<_>>()[..] {
         [slice, prefix, name] if !text.starts_with('/') => {
-            let Some(slice) = slice_dir(slice) else { return refuse("it names no slice of systemd") };
+            let slice = if slice.is_empty() { "system.slice" } else { slice };
+            let Some(dir) = slice_dir(slice) else { return refuse("it names no slice of systemd") };
             if name.is_empty() {
                 return refuse("it names no unit");
             }
-            slice.join(unit(prefix, name))
+            let unit = unit(prefix, name);
+            scope = unit.strip_suffix(".scope").map(|_| Scope::new(slice, &unit));
+            dir.join(unit)
         }
         _ => PathBuf::from(text.trim_start_matches('/')),
     };
@@ -25,7 +30,7 @@ pub(super) fn parse(text: &str) -> Result<PathBuf> {
     if !clean || path.as_os_str().is_empty() {
         return refuse("it must name a directory below the root, without `..`");
     }
-    Ok(path)
+    Ok((path, scope))
 }
 
 fn unit(prefix: &str, name: &str) -> String {
@@ -39,7 +44,6 @@ fn unit(prefix: &str, name: &str) -> String {
 /// `a-b.slice` lies in `a.slice` (systemd.slice(5)).
 fn slice_dir(slice: &str) -> Option<PathBuf> {
     let name = match slice {
-        "" => "system",
         "-.slice" => return Some(PathBuf::new()),
         other => other.strip_suffix(".slice")?,
     };
@@ -58,19 +62,23 @@ mod tests {
 
     #[test]
     fn all_forms() {
-        for (text, path) in [
-            ("/default/c1", "default/c1"),
-            ("default/c1", "default/c1"),
-            ("/kubepods/burstable/pod1/c1", "kubepods/burstable/pod1/c1"),
+        for (text, path, unit) in [
+            ("/default/c1", "default/c1", None),
+            ("default/c1", "default/c1", None),
+            ("/kubepods/burstable/pod1/c1", "kubepods/burstable/pod1/c1", None),
             (
                 "kubepods-burstable-pod1.slice:cri-containerd:c1",
                 "kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice/cri-containerd-c1.scope",
+                Some(("kubepods-burstable-pod1.slice", "cri-containerd-c1.scope")),
             ),
-            (":docker:c1", "system.slice/docker-c1.scope"),
-            ("-.slice::c1", "c1.scope"),
-            ("/odd:but:absolute", "odd:but:absolute"),
+            (":docker:c1", "system.slice/docker-c1.scope", Some(("system.slice", "docker-c1.scope"))),
+            ("-.slice::c1", "c1.scope", Some(("-.slice", "c1.scope"))),
+            ("a.slice:x:a-b.slice", "a.slice/a-b.slice", None),
+            ("/odd:but:absolute", "odd:but:absolute", None),
         ] {
-            assert_eq!(parse(text).unwrap(), Path::new(path), "{text}");
+            let (found, scope) = parse(text).unwrap();
+            assert_eq!(found, Path::new(path), "{text}");
+            assert_eq!(scope, unit.map(|(slice, unit)| Scope::new(slice, unit)), "{text}");
         }
     }
 

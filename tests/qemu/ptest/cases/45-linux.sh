@@ -1,12 +1,6 @@
 # Linux containers under the same shim, beside firmware and in one pod with it.
 # shellcheck shell=sh
 
-# run_linux OPTIONS... - runs a container of busybox alone; the words of the command come after its id.
-run_linux() {
-    : >"$WORK/used"
-    ctr run --runtime "$RUNTIME" --rootfs "$@"
-}
-
 case_linux_container_tells_its_output_and_status() {
     busybox_root "$WORK/rootfs"
     expect_status 5 run_linux --rm "$WORK/rootfs" "$PREFIX-linux" /bin/busybox sh -c 'echo from Linux; exit 5' \
