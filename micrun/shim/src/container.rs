@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use containerd_shim_protos::events::task::{TaskOOM, TaskPaused, TaskResumed, TaskStart};
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
 use libmica::Launch;
 use nix::libc::{SIGINT, SIGKILL, SIGTERM};
@@ -121,10 +120,7 @@ impl Container {
         self.lock().state.started(result.is_ok());
         result?;
         log::info!("started {}", self.id);
-        let mut event = TaskStart::new();
-        event.container_id.clone_from(&self.id);
-        event.pid = self.pid;
-        context.events.publish(Event::Start(event));
+        context.events.publish(Event::start(&self.id, self.pid));
         tokio::spawn(Arc::clone(self).supervise(Arc::clone(context)));
         Ok(())
     }
@@ -171,9 +167,7 @@ impl Container {
         self.state().check_pausable(&self.id)?;
         context.mica.pause(&self.id).await?;
         if self.lock().state.paused() {
-            let mut event = TaskPaused::new();
-            event.container_id.clone_from(&self.id);
-            context.events.publish(Event::Paused(event));
+            context.events.publish(Event::paused(&self.id));
         }
         Ok(())
     }
@@ -183,9 +177,7 @@ impl Container {
         self.state().check_resumable(&self.id)?;
         context.mica.resume(&self.id).await?;
         if self.lock().state.resumed() {
-            let mut event = TaskResumed::new();
-            event.container_id.clone_from(&self.id);
-            context.events.publish(Event::Resumed(event));
+            context.events.publish(Event::resumed(&self.id));
         }
         Ok(())
     }
@@ -248,9 +240,8 @@ impl Container {
     /// Tells the console its size.
     pub(crate) fn resize(&self, columns: u32, rows: u32) {
         let tty = self.lock().tty.clone();
-        let size = (u16::try_from(columns).unwrap_or(u16::MAX), u16::try_from(rows).unwrap_or(u16::MAX));
         if let Some(tty) = tty
-            && let Err(error) = tty.resize(size.0, size.1)
+            && let Err(error) = tty.resize(columns, rows)
         {
             log::debug!("{}: cannot resize the console: {error}", self.id);
         }
@@ -284,9 +275,7 @@ impl Container {
                 "{} needed more memory than its limit allows: the kernel has killed its emulator",
                 self.id
             );
-            let mut event = TaskOOM::new();
-            event.container_id.clone_from(&self.id);
-            context.events.publish(Event::Oom(event));
+            context.events.publish(Event::oom(&self.id));
         }
         self.finish(&context, exit);
     }

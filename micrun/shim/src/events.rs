@@ -56,6 +56,38 @@ pub(crate) enum Event {
 }
 
 impl Event {
+    /// A container's own process runs.
+    pub(crate) fn start(container: &str, pid: u32) -> Self {
+        Self::Start(TaskStart { container_id: container.to_owned(), pid, ..TaskStart::default() })
+    }
+
+    /// A container is frozen.
+    pub(crate) fn paused(container: &str) -> Self {
+        Self::Paused(TaskPaused { container_id: container.to_owned(), ..TaskPaused::default() })
+    }
+
+    /// A frozen container goes on.
+    pub(crate) fn resumed(container: &str) -> Self {
+        Self::Resumed(TaskResumed { container_id: container.to_owned(), ..TaskResumed::default() })
+    }
+
+    /// The kernel has killed a process of a container for want of memory.
+    pub(crate) fn oom(container: &str) -> Self {
+        Self::Oom(TaskOOM { container_id: container.to_owned(), ..TaskOOM::default() })
+    }
+
+    /// A further process is known.
+    pub(crate) fn exec_added(container: &str, id: &str) -> Self {
+        let (container_id, exec_id) = (container.to_owned(), id.to_owned());
+        Self::ExecAdded(TaskExecAdded { container_id, exec_id, ..TaskExecAdded::default() })
+    }
+
+    /// A further process runs.
+    pub(crate) fn exec_started(container: &str, id: &str, pid: u32) -> Self {
+        let (container_id, exec_id) = (container.to_owned(), id.to_owned());
+        Self::ExecStarted(TaskExecStarted { container_id, exec_id, pid, ..TaskExecStarted::default() })
+    }
+
     /// The end of a process, `id` being the container's for its own one.
     pub(crate) fn exit(container: &str, id: &str, pid: u32, exit: &Exit) -> Self {
         let mut event = TaskExit::new();

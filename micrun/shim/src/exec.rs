@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use containerd_shim_protos::api::ExecProcessRequest;
-use containerd_shim_protos::events::task::{TaskExecAdded, TaskExecStarted};
 use nix::libc::{SIGINT, SIGKILL, SIGTERM};
 use serde::Deserialize;
 use tokio::io::AsyncWriteExt;
@@ -119,10 +118,7 @@ pub(crate) async fn add(
     let id = request.exec_id.clone();
     let exec = Exec { id, paths, command, inner: Mutex::new(inner), exited: watch::Sender::new(None) };
     container.execs.add(&container.id, Arc::new(exec))?;
-    let mut event = TaskExecAdded::new();
-    event.container_id.clone_from(&container.id);
-    event.exec_id.clone_from(&request.exec_id);
-    context.events.publish(Event::ExecAdded(event));
+    context.events.publish(Event::exec_added(&container.id, &request.exec_id));
     Ok(())
 }
 
@@ -154,11 +150,7 @@ impl Exec {
             inner.state.started(true);
             inner.streams.take().unwrap_or_default()
         };
-        let mut event = TaskExecStarted::new();
-        event.container_id.clone_from(&container.id);
-        event.exec_id.clone_from(&self.id);
-        event.pid = container.pid;
-        context.events.publish(Event::ExecStarted(event));
+        context.events.publish(Event::exec_started(&container.id, &self.id, container.pid));
         let (exec, context, container) = (Arc::clone(self), Arc::clone(context), Arc::clone(container));
         tokio::spawn(async move { exec.run(&context, &container, streams).await });
         Ok(())

@@ -48,9 +48,10 @@ impl Tty {
         Ok(())
     }
 
-    /// Sets the size that the terminal reports; whether a firmware can ask for it is its own matter.
-    pub(crate) fn resize(&self, columns: u16, rows: u16) -> io::Result<()> {
-        let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    /// Sets the size that the terminal reports, as far as it can; whether a firmware asks for it is its own matter.
+    pub(crate) fn resize(&self, columns: u32, rows: u32) -> io::Result<()> {
+        let [ws_col, ws_row] = [columns, rows].map(|size| u16::try_from(size).unwrap_or(u16::MAX));
+        let size = libc::winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 };
         set_window_size(self.0.get_ref().as_raw_fd(), size)
     }
 }

@@ -152,7 +152,7 @@ run_linux() {
     ctr run --runtime "$RUNTIME" --rootfs "$@"
 }
 
-# Processes, mounts, files, containers, tasks and snapshots that containers may leave, one a line.
+# Processes, mounts, files, units, containers, tasks and snapshots that containers may leave, one a line.
 inventory() {
     for process in /proc/[0-9]*; do
         program=$(readlink "$process/exe" 2>/dev/null) || continue
@@ -165,6 +165,7 @@ inventory() {
     find /run/mica /run/micrun /run/containerd 2>/dev/null | grep -vE \
         -e '^/run/mica(/clients)?$' -e '^/run/micrun(/containers|/linux)?(/default)?$' \
         -e '^/run/containerd(/fifo|/s|/runc|/io\.containerd\.[^/]*)?(/default)?$' || true
+    [ ! -d /run/systemd/system ] || systemctl list-units --no-legend --plain 'ptest-*' | awk '{ print "unit", $1 }'
     ctr container ls -q | sed 's/^/container /'
     ctr task ls -q | sed 's/^/task /'
     ctr snapshot ls | awk '$3 == "Active" { print "snapshot", $1 }'

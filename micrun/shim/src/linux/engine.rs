@@ -7,7 +7,6 @@ use async_trait::async_trait;
 use containerd_shim_protos::api::{
     CheckpointTaskRequest, ExecProcessRequest, KillRequest, ProcessInfo, UpdateTaskRequest,
 };
-use containerd_shim_protos::events::task::{TaskPaused, TaskResumed, TaskStart};
 use containerd_shim_protos::protobuf::Message;
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
 use containerd_shim_protos::shim::oci::ProcessDetails;
@@ -43,10 +42,7 @@ impl Linux {
         result?;
         let pid = self.init.view().pid;
         log::info!("started {}, process {pid}", self.id);
-        let mut event = TaskStart::new();
-        event.container_id.clone_from(&self.id);
-        event.pid = pid;
-        context.events.publish(Event::Start(event));
+        context.events.publish(Event::start(&self.id, pid));
         Ok(pid)
     }
 
@@ -173,9 +169,7 @@ impl Engine for Linux {
         self.init.state().check_pausable(&self.id)?;
         self.runtime.pause().await?;
         if self.init.lock().state.paused() {
-            let mut event = TaskPaused::new();
-            event.container_id.clone_from(&self.id);
-            context.events.publish(Event::Paused(event));
+            context.events.publish(Event::paused(&self.id));
         }
         Ok(())
     }
@@ -184,9 +178,7 @@ impl Engine for Linux {
         self.init.state().check_resumable(&self.id)?;
         self.runtime.resume().await?;
         if self.init.lock().state.resumed() {
-            let mut event = TaskResumed::new();
-            event.container_id.clone_from(&self.id);
-            context.events.publish(Event::Resumed(event));
+            context.events.publish(Event::resumed(&self.id));
         }
         Ok(())
     }

@@ -5,7 +5,6 @@ use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use containerd_shim_protos::api::ExecProcessRequest;
-use containerd_shim_protos::events::task::{TaskExecAdded, TaskExecStarted};
 
 use super::create::adopt;
 use super::process::Process;
@@ -85,10 +84,7 @@ impl Linux {
             }
             Entry::Vacant(entry) => _ = entry.insert(Arc::new(Exec { process, specification })),
         }
-        let mut event = TaskExecAdded::new();
-        event.container_id.clone_from(&self.id);
-        event.exec_id.clone_from(&request.exec_id);
-        context.events.publish(Event::ExecAdded(event));
+        context.events.publish(Event::exec_added(&self.id, &request.exec_id));
         Ok(())
     }
 
@@ -109,11 +105,7 @@ impl Linux {
             takers.finish().await;
         }
         let pid = result?;
-        let mut event = TaskExecStarted::new();
-        event.container_id.clone_from(&self.id);
-        id.clone_into(&mut event.exec_id);
-        event.pid = pid;
-        context.events.publish(Event::ExecStarted(event));
+        context.events.publish(Event::exec_started(&self.id, id, pid));
         Ok(pid)
     }
 

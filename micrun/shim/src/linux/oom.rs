@@ -11,7 +11,6 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use containerd_shim_protos::events::task::TaskOOM;
 use rustix::event::{EventfdFlags, eventfd};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -42,9 +41,7 @@ pub(super) fn watch(context: &Arc<Context>, id: &str, cgroup: &Cgroup) -> Result
             // Version 1 tells before it kills.
             if registered || kills > told {
                 log::warn!("{id} is out of memory: the kernel kills one of its processes");
-                let mut event = TaskOOM::new();
-                event.container_id.clone_from(&id);
-                context.events.publish(Event::Oom(event));
+                context.events.publish(Event::oom(&id));
             }
             told = kills;
         }

@@ -105,9 +105,8 @@ impl Process {
     /// Tells the terminal its size.
     pub(super) fn resize(&self, columns: u32, rows: u32) {
         let tty = self.lock().tty.clone();
-        let size = (u16::try_from(columns).unwrap_or(u16::MAX), u16::try_from(rows).unwrap_or(u16::MAX));
         if let Some(tty) = tty
-            && let Err(error) = tty.resize(size.0, size.1)
+            && let Err(error) = tty.resize(columns, rows)
         {
             log::debug!("{}: cannot resize the terminal: {error}", self.id);
         }

@@ -42,9 +42,7 @@ fn run(failures: Vec<ttrpc::Error>) -> (Arc<Queue>, UnboundedReceiver<Envelope>)
 }
 
 fn start(id: &str) -> Event {
-    let mut event = TaskStart::new();
-    event.container_id = id.into();
-    Event::Start(event)
+    Event::start(id, 0)
 }
 
 #[tokio::test]

@@ -37,6 +37,17 @@ case_systemd_makes_the_scope_of_a_linux_container() {
     await "the scope ends" scope_is "$scope" inactive
 }
 
+# systemd removes the cgroup as soon as it is empty; what has happened in it must be known by then.
+case_systemd_scope_that_runs_out_of_memory_is_told() {
+    needs_systemd
+    busybox_root "$WORK/rootfs"
+    expect_status 137 run_linux --rm --cgroup ptest.slice:ptest:linux --memory-limit 16777216 \
+        "$WORK/rootfs" "$PREFIX-scope" /bin/busybox dd if=/dev/zero of=/dev/null bs=67108864 count=1
+    # The shim's log is containerd's.
+    journalctl --unit containerd --boot --grep "$PREFIX-scope is out of memory" >"$WORK/journal" ||
+        fail "the shim did not notice"
+}
+
 run_in_scope() {
     import freertos-demo
     : >"$WORK/used"
