@@ -89,7 +89,7 @@ impl Scope {
         let _hold = children::hold();
         let mut command = Command::new("systemctl");
         command
-            .args(["--quiet", "stop", &self.unit])
+            .args(["--quiet", "stop", "--", &self.unit])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());

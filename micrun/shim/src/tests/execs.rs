@@ -18,7 +18,8 @@ use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 
-use super::fixture::{Daemon, Fixture, Script, code, context};
+use super::daemon::Daemon;
+use super::fixture::{Fixture, Script, code, context};
 
 const SHELL: Script = Script {
     no_wait: false,

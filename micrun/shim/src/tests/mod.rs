@@ -2,6 +2,7 @@
 //! else is tested with the real parts in `tests/host`.
 
 mod carry;
+mod daemon;
 mod execs;
 mod faults;
 mod fixture;
