@@ -17,31 +17,45 @@ pub(crate) enum Layout {
     V2(PathBuf),
 }
 
+/// The mounts of this process.
+const TABLE: &str = "/proc/self/mountinfo";
+
+fn table() -> Result<String> {
+    std::fs::read_to_string(TABLE).map_err(Error::io("read", TABLE))
+}
+
+/// The mount points of cgroups in a mount table (proc(5), `mountinfo`), each with its type and its options.
+fn cgroups(table: &str) -> impl Iterator<Item = (PathBuf, &str, &str)> {
+    table.lines().filter_map(|line| {
+        let (mount, source) = line.split_once(" - ")?;
+        let point = mount.split(' ').nth(4)?;
+        let mut source = source.split(' ');
+        let kind = source.next().filter(|kind| kind.starts_with("cgroup"))?;
+        Some((PathBuf::from(point), kind, source.next_back().unwrap_or_default()))
+    })
+}
+
+/// Every hierarchy of this machine, whatever its controllers.
+pub(super) fn mount_points() -> Result<Vec<PathBuf>> {
+    Ok(cgroups(&table()?).map(|(point, ..)| point).collect())
+}
+
 impl Layout {
     /// That of this process.
     pub(crate) fn detect() -> Result<Self> {
-        let path = "/proc/self/mountinfo";
-        let table = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
-        Self::parse(&table).ok_or(Error::NoCgroups)
+        Self::parse(&table()?).ok_or(Error::NoCgroups)
     }
 
-    /// Reads a mount table (proc(5), `mountinfo`).
     fn parse(table: &str) -> Option<Self> {
         let mut controllers = BTreeMap::new();
         let mut unified = None;
-        for line in table.lines() {
-            let Some((mount, source)) = line.split_once(" - ") else { continue };
-            let Some(point) = mount.split(' ').nth(4).map(PathBuf::from) else { continue };
-            let mut source = source.split(' ');
-            match source.next() {
-                Some("cgroup") => {
-                    let options = source.next_back().unwrap_or_default();
-                    let found = options.split(',').filter_map(|o| CONTROLLERS.iter().find(|c| **c == o));
-                    found.for_each(|controller| _ = controllers.insert(*controller, point.clone()));
-                }
-                Some("cgroup2") => unified = unified.or(Some(point)),
-                _ => {}
+        for (point, kind, options) in cgroups(table) {
+            if kind == "cgroup2" {
+                unified = unified.or(Some(point));
+                continue;
             }
+            let found = options.split(',').filter_map(|o| CONTROLLERS.iter().find(|c| **c == o));
+            found.for_each(|controller| _ = controllers.insert(*controller, point.clone()));
         }
         match (controllers.is_empty(), unified) {
             (false, _) => Some(Self::V1(controllers)),

@@ -237,10 +237,7 @@ impl Cgroup {
 
     /// Whether it is gone.
     fn remove_now(&self) -> bool {
-        self.dirs().iter().all(|dir| match std::fs::remove_dir(dir) {
-            Ok(()) => true,
-            Err(error) => error.kind() == ErrorKind::NotFound,
-        })
+        are_gone(&self.dirs())
     }
 
     fn version(&self) -> Version {
@@ -262,6 +259,27 @@ impl Cgroup {
     fn dirs(&self) -> BTreeSet<PathBuf> {
         layout::CONTROLLERS.iter().filter_map(|controller| self.dir(controller)).collect()
     }
+}
+
+/// Removes what an OCI runtime that was killed at work leaves of a container's cgroup, in every hierarchy. What keeps
+/// its processes is somebody else's as well, and stays.
+pub(crate) async fn remove_empty(cgroups_path: &str) -> Result<()> {
+    let (path, _) = path::parse(cgroups_path)?;
+    let dirs = layout::mount_points()?.iter().map(|point| point.join(&path)).collect();
+    for _ in 0..REMOVALS {
+        if are_gone(&dirs) {
+            break;
+        }
+        tokio::time::sleep(REMOVAL_PAUSE).await;
+    }
+    Ok(())
+}
+
+/// Removes those that are empty, and tells whether that was all.
+fn are_gone(dirs: &BTreeSet<PathBuf>) -> bool {
+    let stays =
+        |dir: &&PathBuf| std::fs::remove_dir(dir).is_err_and(|error| error.kind() != ErrorKind::NotFound);
+    dirs.iter().filter(stays).count() == 0
 }
 
 /// Hands the controllers down to the children. One that the kernel lacks, or that a service manager keeps to

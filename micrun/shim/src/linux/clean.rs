@@ -5,7 +5,9 @@ use std::path::Path;
 use super::create::PID_FILE;
 use super::runtime::{Choice, Runtime, read_pid};
 use crate::args::Args;
-use crate::error::describe;
+use crate::bundle::Spec;
+use crate::cgroup;
+use crate::error::{Result, describe};
 
 /// Ends and removes the Linux container of a bundle; gives its process id, or `None` when the bundle is none of a
 /// Linux container.
@@ -15,6 +17,14 @@ pub(crate) async fn clean(args: &Args, bundle: &Path) -> Option<u32> {
         Ok(()) => log::info!("cleaned up after {}", args.id),
         Err(error) => log::warn!("{}", describe(&error)),
     }
+    // Of a container whose making was cut short, the runtime itself knows nothing.
+    if let Err(error) = remove_cgroup(bundle).await {
+        log::debug!("{}", describe(&error));
+    }
     // Without it, nothing was ever started.
     Some(read_pid(&bundle.join(PID_FILE)).unwrap_or_default())
+}
+
+async fn remove_cgroup(bundle: &Path) -> Result<()> {
+    cgroup::remove_empty(&Spec::read(bundle)?.linux.cgroups_path).await
 }
