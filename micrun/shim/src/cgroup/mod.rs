@@ -205,15 +205,8 @@ impl Cgroup {
     /// Removes it; no error if it is gone. What still runs in it is killed: an emulator whose daemon has died, and which
     /// nobody else would end before the next daemon. What cannot be removed is logged.
     pub(crate) async fn remove(&self) {
-        let mut tries = 0;
-        while !self.remove_now() {
-            tries += 1;
-            if tries > REMOVALS {
-                log::warn!("the cgroup {} cannot be removed: it still has processes", self.path.display());
-                break;
-            }
-            self.kill();
-            tokio::time::sleep(REMOVAL_PAUSE).await;
+        if !remove_dirs(&self.dirs(), || self.kill()).await {
+            log::warn!("the cgroup {} cannot be removed: it still has processes", self.path.display());
         }
         self.end_scope().await;
     }
@@ -266,13 +259,20 @@ impl Cgroup {
 pub(crate) async fn remove_empty(cgroups_path: &str) -> Result<()> {
     let (path, _) = path::parse(cgroups_path)?;
     let dirs = layout::mount_points()?.iter().map(|point| point.join(&path)).collect();
+    remove_dirs(&dirs, || {}).await;
+    Ok(())
+}
+
+/// Removes them once they are empty, with `between` after each attempt in vain; false if they never were.
+async fn remove_dirs(dirs: &BTreeSet<PathBuf>, between: impl Fn()) -> bool {
     for _ in 0..REMOVALS {
-        if are_gone(&dirs) {
-            break;
+        if are_gone(dirs) {
+            return true;
         }
+        between();
         tokio::time::sleep(REMOVAL_PAUSE).await;
     }
-    Ok(())
+    are_gone(dirs)
 }
 
 /// Removes those that are empty, and tells whether that was all.
