@@ -27,7 +27,7 @@ use crate::shell::Shell;
 use crate::state::{Exit, State};
 use crate::state_dir::StateDir;
 use crate::stdio::{self, Paths, Streams, Takers};
-use crate::tty::Tty;
+use crate::tty::Terminal;
 
 /// Pause between attempts to stop an RTOS whose client is gone.
 const RETRY: Duration = Duration::from_secs(1);
@@ -69,7 +69,7 @@ struct Inner {
     keep_stdin: Option<Sender>,
     /// Logging programs, from Create to Delete.
     takers: Takers,
-    tty: Option<Arc<Tty>>,
+    terminal: Terminal,
 }
 
 impl Container {
@@ -91,7 +91,7 @@ impl Container {
             streams: Some(streams),
             keep_stdin,
             takers,
-            tty: None,
+            terminal: Terminal::default(),
         };
         Self {
             id,
@@ -213,7 +213,7 @@ impl Container {
         let (exit, takers) = {
             let mut inner = self.lock();
             inner.state.deleting(&self.id)?;
-            inner.tty = None;
+            inner.terminal.close();
             (inner.state.exit().cloned(), std::mem::take(&mut inner.takers))
         };
         let exit = exit.unwrap_or_else(|| exit::signalled(SIGKILL.unsigned_abs()));
@@ -239,12 +239,7 @@ impl Container {
 
     /// Tells the console its size.
     pub(crate) fn resize(&self, columns: u32, rows: u32) {
-        let tty = self.lock().tty.clone();
-        if let Some(tty) = tty
-            && let Err(error) = tty.resize(columns, rows)
-        {
-            log::debug!("{}: cannot resize the console: {error}", self.id);
-        }
+        self.lock().terminal.resize(&self.id, columns, rows);
     }
 
     /// From start to end: carries the console's bytes, learns the exit, reports it after the last byte.
@@ -297,7 +292,7 @@ impl Container {
             return 0;
         };
         let tty = Arc::new(tty);
-        self.lock().tty = Some(Arc::clone(&tty));
+        self.lock().terminal.opened(&self.id, Arc::clone(&tty));
         let input = stdin.map(|stdin| tokio::spawn(console::copy_in(Arc::clone(&tty), stdin, client)));
         let lost = stdio::carry(&self.id, &*tty, stdout.as_ref(), ended).await;
         if let Some(input) = input {

@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use nix::libc;
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
@@ -49,7 +50,7 @@ impl Tty {
     }
 
     /// Sets the size that the terminal reports, as far as it can; whether a firmware asks for it is its own matter.
-    pub(crate) fn resize(&self, columns: u32, rows: u32) -> io::Result<()> {
+    fn resize(&self, columns: u32, rows: u32) -> io::Result<()> {
         let [ws_col, ws_row] = [columns, rows].map(|size| u16::try_from(size).unwrap_or(u16::MAX));
         let size = libc::winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 };
         set_window_size(self.0.get_ref().as_raw_fd(), size)
@@ -71,6 +72,43 @@ impl Source for Tty {
     /// side (`n_tty_read` flushes the port's buffers first).
     fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.get_ref().read(buffer)
+    }
+}
+
+/// Where a process's terminal is, and the size that it is to have.
+///
+/// A client tells the size once, when Start has answered; the console of an RTOS may be announced only then.
+#[derive(Debug, Default)]
+pub(crate) struct Terminal {
+    tty: Option<Arc<Tty>>,
+    /// Columns and rows, as last asked for.
+    size: Option<(u32, u32)>,
+}
+
+impl Terminal {
+    /// It is there. `id` is whose it is.
+    pub(crate) fn opened(&mut self, id: &str, tty: Arc<Tty>) {
+        self.tty = Some(tty);
+        self.apply_size(id);
+    }
+
+    /// It is needed no more.
+    pub(crate) fn close(&mut self) {
+        self.tty = None;
+    }
+
+    /// Gives it a size, as soon as it is there.
+    pub(crate) fn resize(&mut self, id: &str, columns: u32, rows: u32) {
+        self.size = Some((columns, rows));
+        self.apply_size(id);
+    }
+
+    fn apply_size(&self, id: &str) {
+        if let (Some(tty), Some((columns, rows))) = (&self.tty, self.size)
+            && let Err(error) = tty.resize(columns, rows)
+        {
+            log::debug!("{id}: cannot resize the terminal: {error}");
+        }
     }
 }
 

@@ -30,6 +30,9 @@ pub trait Subject: Sync {
     /// Fills a root file system; answers what `config.json` says beside `root` and `annotations`.
     fn fill(&self, rootfs: &Path, program: Program) -> Value;
 
+    /// The device that is the terminal of a container on one, once it has said something.
+    fn terminal(&self, id: &str, pid: u32) -> PathBuf;
+
     /// What ends a typed line.
     fn enter(&self) -> &'static str;
 

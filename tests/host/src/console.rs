@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -12,7 +13,7 @@ use nix::sys::signal::{self, Signal};
 use nix::sys::termios::{self, OutputFlags, SetArg};
 use nix::unistd::Pid;
 
-use crate::process::{describe, wait_bounded};
+use crate::process::{self, describe, wait_bounded};
 use crate::wait;
 
 /// A running program: what it prints is kept whole, and looked through once, in order.
@@ -202,4 +203,11 @@ impl Stream {
             state = self.changed.wait_timeout(state, left).expect("no holder panics").0;
         }
     }
+}
+
+/// The size of a terminal, as `ROWS COLUMNS`.
+pub fn terminal_size(device: impl AsRef<Path>) -> String {
+    let mut stty = Command::new("stty");
+    stty.arg("--file").arg(device.as_ref()).arg("size");
+    process::run(&mut stty).success().trim().to_owned()
 }

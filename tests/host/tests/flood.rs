@@ -5,14 +5,14 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::process::Command;
 use std::thread;
 
 use micrun_host_tests::Host;
+use micrun_host_tests::console::terminal_size;
 use micrun_host_tests::containerd::{ctr, ctr_terminal};
 use micrun_host_tests::firmware::PROMPT;
 use micrun_host_tests::host::{DEMO, MICA};
-use micrun_host_tests::{process, wait};
+use micrun_host_tests::wait;
 
 /// The FIFOs that ctr made for a detached container, which it leaves to whoever attaches.
 fn fifo(stream: &str) -> PathBuf {
@@ -73,11 +73,7 @@ fn the_console_has_the_size_of_the_terminal() {
     let _host = Host::start();
     let mut console = ctr_terminal(&["run", "--rm", "--tty", "--runtime", MICA, DEMO, "rtos"]);
     console.expect(PROMPT);
-    let size = || {
-        let mut stty = Command::new("stty");
-        stty.args(["--file", "/run/mica/ttyRPMSG_rtos_0", "size"]);
-        process::run(&mut stty).success().trim().to_owned()
-    };
+    let size = || terminal_size("/run/mica/ttyRPMSG_rtos_0");
     wait::until("the size at the start arrives", || (size() == "24 80").then_some(()));
     // ctr looks at the size first and listens for changes then: one in between is lost, so there are several.
     wait::until("the new size arrives", || {

@@ -108,7 +108,7 @@ impl Linux {
             match console.receive().await {
                 Ok(tty) => {
                     let tty = Arc::new(tty);
-                    process.lock().tty = Some(Arc::clone(&tty));
+                    process.lock().terminal.opened(&process.id, Arc::clone(&tty));
                     let Streams { stdin, stdout, .. } = streams;
                     carriage = Some(Carriage::Terminal { tty, stdin, stdout });
                 }

@@ -14,7 +14,7 @@ use crate::events::Event;
 use crate::exit;
 use crate::state::{Exit, State};
 use crate::stdio::{Paths, Takers};
-use crate::tty::Tty;
+use crate::tty::Terminal;
 
 /// Status of a process whose end could not be learned.
 const UNKNOWN: u32 = 255;
@@ -41,7 +41,7 @@ pub(super) struct Inner {
     pub keep_stdin: Option<Sender>,
     /// Logging programs, until Delete.
     pub takers: Takers,
-    pub tty: Option<Arc<Tty>>,
+    pub terminal: Terminal,
 }
 
 impl Process {
@@ -53,7 +53,7 @@ impl Process {
             pid: 0,
             keep_stdin: None,
             takers: Takers::default(),
-            tty: None,
+            terminal: Terminal::default(),
         };
         Self {
             id: id.to_owned(),
@@ -104,12 +104,7 @@ impl Process {
 
     /// Tells the terminal its size.
     pub(super) fn resize(&self, columns: u32, rows: u32) {
-        let tty = self.lock().tty.clone();
-        if let Some(tty) = tty
-            && let Err(error) = tty.resize(columns, rows)
-        {
-            log::debug!("{}: cannot resize the terminal: {error}", self.id);
-        }
+        self.lock().terminal.resize(&self.id, columns, rows);
     }
 
     /// Waits until the host's process has ended.
@@ -131,7 +126,7 @@ impl Process {
             inner.takers = takers;
             inner.child = None;
             inner.keep_stdin = None;
-            inner.tty = None;
+            inner.terminal.close();
             if !inner.state.stopped(exit.clone()) {
                 return;
             }

@@ -5,8 +5,10 @@ use containerd_shim_protos::api::{
 };
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
 use containerd_shim_protos::ttrpc::{self, Code};
+use micrun_host_tests::console::terminal_size;
 
 use crate::case::both;
+use crate::container::Container;
 use crate::events::topic;
 use crate::task::code_of;
 use crate::{Case, Stage};
@@ -16,7 +18,8 @@ pub(super) const CASES: &[Case] = &[
     both!(readme_pause_and_resume_of_the_wrong_state_are_refused),
     both!(readme_kill_of_a_paused_task),
     both!(readme_resize_without_a_terminal_is_no_error),
-    both!(readme_resize_of_a_terminal),
+    both!(readme_resize_before_the_start),
+    both!(readme_resize_right_after_the_start),
     both!(rust_extensions_163_stats_have_a_type_that_containerd_knows),
     both!(readme_update_takes_linux_resources),
     both!(urunc_763_exec_is_served_or_says_why_not),
@@ -78,22 +81,38 @@ fn readme_resize_without_a_terminal_is_no_error(stage: &mut Stage) {
     container.assert_answers("undisturbed");
 }
 
-/// A terminal takes its size before the first byte and at any time.
-fn readme_resize_of_a_terminal(stage: &mut Stage) {
+/// A task on a terminal, created.
+fn create_on_a_terminal(stage: &Stage) -> Container<'_> {
     let bundle = stage.bundle("one").on_a_terminal();
     let shim = stage.launch(&bundle);
-    let container = crate::container::Container::new(stage, bundle, shim);
+    let container = Container::new(stage, bundle, shim);
     let mut request = container.request();
     request.terminal = true;
     // A terminal has no stream of its own for errors.
     request.stderr.clear();
     container.task.create(&request).unwrap();
-    container.task.resize("one", 80, 24).unwrap();
-    container.start();
+    container
+}
+
+/// A terminal takes its size before the first byte and at any time.
+fn readme_resize_before_the_start(stage: &mut Stage) {
+    let container = create_on_a_terminal(stage);
+    container.task.resize("one", 90, 30).unwrap();
+    let terminal = stage.subject.terminal("one", container.start());
+    container.assert_answers("ready");
+    assert_eq!(terminal_size(&terminal), "30 90");
     container.task.resize("one", 132, 50).unwrap();
-    container.say("echo resized");
-    container.stdout().expect_line("resized");
+    assert_eq!(terminal_size(&terminal), "50 132");
     assert!(container.task.state("one").unwrap().terminal);
+}
+
+/// `ctr run --tty` tells the size once, when Start has answered: an RTOS may have announced its console or not.
+fn readme_resize_right_after_the_start(stage: &mut Stage) {
+    let container = create_on_a_terminal(stage);
+    let terminal = stage.subject.terminal("one", container.start());
+    container.task.resize("one", 132, 50).unwrap();
+    container.assert_answers("ready");
+    assert_eq!(terminal_size(&terminal), "50 132");
 }
 
 /// rust-extensions#163, #466: containerd decodes two messages, those of cgroup v1 and v2, by these names.

@@ -29,6 +29,10 @@ impl Subject for Linux {
         Runc.fill(rootfs, program)
     }
 
+    fn terminal(&self, id: &str, pid: u32) -> PathBuf {
+        Runc.terminal(id, pid)
+    }
+
     fn enter(&self) -> &'static str {
         Runc.enter()
     }

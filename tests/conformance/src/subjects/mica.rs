@@ -41,6 +41,10 @@ impl Subject for Mica {
         json!({"ociVersion": "1.1.0", "linux": {}})
     }
 
+    fn terminal(&self, id: &str, _: u32) -> PathBuf {
+        format!("/run/mica/ttyRPMSG_{id}_0").into()
+    }
+
     fn enter(&self) -> &'static str {
         "\r"
     }

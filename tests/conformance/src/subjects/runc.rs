@@ -64,6 +64,10 @@ impl Subject for Runc {
         })
     }
 
+    fn terminal(&self, _: &str, pid: u32) -> PathBuf {
+        format!("/proc/{pid}/fd/0").into()
+    }
+
     fn enter(&self) -> &'static str {
         "\n"
     }
