@@ -90,7 +90,7 @@ impl Client {
         Self::spawn_with(spec, pedestal, None, exit)
     }
 
-    /// Makes a client whose firmware an earlier daemon has started.
+    /// Makes a client whose firmware an earlier daemon has started; with an `exit` it has ended.
     pub(super) fn spawn_with(
         spec: ClientSpec,
         pedestal: Arc<dyn Pedestal>,

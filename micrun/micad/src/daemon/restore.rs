@@ -31,26 +31,31 @@ impl Daemon {
         let spec = saved.spec(dir);
         let name = spec.name().to_owned();
         let pedestal = self.pedestals.find(&spec.message.pedestal)?;
-        let (guest, exit): (Option<Box<dyn Guest>>, Option<ExitReport>) = match &saved.run {
-            None => {
-                pedestal.sweep(&spec).await;
-                (None, saved.exit)
-            }
-            Some(run) => match pedestal.adopt(&spec, run).await {
+        let (mut guest, exit): (Option<Box<dyn Guest>>, Option<ExitReport>) = match (saved.run, saved.exit) {
+            (Some(run), None) => match pedestal.adopt(&spec, &run).await {
                 Ok(guest) => {
                     log::info!("{name}: taken over, {}", guest.runner());
                     (Some(guest), None)
                 }
                 Err(e) => {
                     log::warn!("{name}: {}", e.sentence());
-                    // The link leads to a pty that is gone, or to a stranger's.
-                    remove_links(&spec)?;
                     let detail = "it ended while no mica daemon was there to see it";
                     (None, Some(report(137, ExitReason::Killed, detail)))
                 }
             },
+            (run, exit) => {
+                pedestal.sweep(&spec).await;
+                (run.and_then(|run| pedestal.adopt_ended(&spec, &run)), exit)
+            }
         };
-        if guest.is_none() && !spec.message.path.exists() {
+        if guest.is_none() {
+            // They lead to ptys that are gone, or to a stranger's.
+            remove_links(&spec)?;
+        }
+        if (guest.is_none() || exit.is_some()) && !spec.message.path.exists() {
+            if let Some(guest) = &mut guest {
+                guest.release();
+            }
             return forget(&spec, dir);
         }
         let control = libmica::names::control_socket(&self.config.runtime_dir, &name)?;
@@ -76,7 +81,6 @@ impl Daemon {
 /// remove the client, because no daemon was there: so does a shim whose container is deleted meanwhile.
 fn forget(spec: &ClientSpec, dir: &Path) -> Result<()> {
     log::warn!("{}: forgotten, its firmware {} is gone", spec.name(), spec.message.path.display());
-    remove_links(spec)?;
     std::fs::remove_dir_all(dir).map_err(file("remove", dir))
 }
 

@@ -25,7 +25,7 @@ pub(super) struct SavedClient {
     tty_link: PathBuf,
     #[serde(default)]
     shell_link: Option<PathBuf>,
-    /// The pedestal's own words on the current run.
+    /// The pedestal's own words on the current run, or on the last one if `exit` is there.
     pub(super) run: Option<serde_json::Value>,
     /// How the last run ended.
     pub(super) exit: Option<ExitReport>,

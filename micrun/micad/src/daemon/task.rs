@@ -24,14 +24,16 @@ pub(super) struct Task {
 }
 
 impl Task {
-    /// A task for a client that does not run, or that `guest` runs; `exit` is the end of its last run.
+    /// A task for a client that does not run, or that `guest` runs; `exit` is the end of its last run, which `guest`
+    /// has run then.
     pub(super) fn new(
         spec: Arc<ClientSpec>,
         pedestal: Arc<dyn Pedestal>,
         guest: Option<Box<dyn Guest>>,
         exit: Option<ExitReport>,
     ) -> Self {
-        let state = guest.as_ref().map_or(ClientState::Offline, |guest| guest.state());
+        let running = guest.as_ref().filter(|_| exit.is_none());
+        let state = running.map_or(ClientState::Offline, |guest| guest.state());
         let run = u64::from(guest.is_some() || exit.is_some());
         Self { spec, pedestal, guest, state, run, ended: exit.map(|report| (run, report)) }
     }
@@ -209,7 +211,8 @@ impl Task {
 
     /// Writes down what a later daemon needs. A failure costs only that, not the run.
     fn save(&self) {
-        let run = self.guest.as_ref().filter(|_| self.is_running()).map(|guest| guest.save());
+        // Of a run that has ended, there may be consoles to take over.
+        let run = self.guest.as_ref().filter(|_| self.state != ClientState::Error).map(|guest| guest.save());
         let exit = self.snapshot().exit().cloned();
         if let Err(e) = SavedClient::new(&self.spec, run, exit).write(&self.spec.dir) {
             log::error!("{}: {}", self.spec.name(), e.sentence());

@@ -68,6 +68,12 @@ pub(crate) trait Pedestal: Send + Sync {
     /// Takes over firmware that an earlier daemon started; `saved` is its [`Guest::save`].
     async fn adopt(&self, spec: &ClientSpec, saved: &serde_json::Value) -> Result<Box<dyn Guest>>;
 
+    /// Takes over the consoles of a run that has ended, where they outlive the daemon; `saved` as above.
+    fn adopt_ended(&self, spec: &ClientSpec, saved: &serde_json::Value) -> Option<Box<dyn Guest>> {
+        let _ = (spec, saved);
+        None
+    }
+
     /// Ends what an earlier daemon may have started for the client but not written down.
     async fn sweep(&self, spec: &ClientSpec);
 

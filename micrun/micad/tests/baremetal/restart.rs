@@ -56,6 +56,30 @@ async fn an_end_without_a_daemon_is_reported_by_the_next_with_its_output() {
 }
 
 #[tokio::test]
+async fn the_output_of_a_run_that_has_ended_outlives_the_daemon() {
+    let mut board = Board::spare_core("no", Behaviour::console(""));
+    let client = board.boot("x", "3").await;
+    let device = board.device("x", "rpmsg-tty").await;
+    board.print(0, 0, b"last words");
+    board.set_device(0, "exit_reason", "exited");
+    board.set_device(0, "exit_status", "9");
+    board.remoteproc(0).exit();
+    let report = client.wait("x").await.unwrap();
+    let state = fs::read(board.daemon.run_dir().join("clients/x/state.json")).unwrap();
+    let state: serde_json::Value = serde_json::from_slice(&state).unwrap();
+    let carrier = state.pointer("/run/lines/0/carrier/pid").and_then(serde_json::Value::as_u64).unwrap();
+    board.daemon.end(Signal::KILL);
+    board.daemon.launch();
+    assert_eq!(client.wait("x").await.unwrap(), report);
+    assert_eq!(client.status("x").await.unwrap().state, ClientState::Offline);
+    assert_eq!(crate::harness::Console::open(&device).read_to("last words"), "last words");
+    client.remove("x").await.unwrap();
+    assert!(fs::symlink_metadata(device).is_err());
+    let carrier = u32::try_from(carrier).unwrap();
+    eventually("the console's process is gone", || !crate::harness::is_alive(carrier)).await;
+}
+
+#[tokio::test]
 async fn a_console_that_comes_without_a_daemon_is_taken_up_by_the_next() {
     let mut board = Board::stm32(Behaviour::default());
     board.boot("x", "").await;

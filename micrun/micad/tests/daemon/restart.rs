@@ -98,6 +98,8 @@ async fn an_end_is_remembered_across_restarts() {
     daemon.end(Signal::TERM);
     daemon.launch();
     assert_eq!(client.wait("x").await.unwrap(), report);
+    // Its console has ended with the daemon that held it.
+    assert!(fs::symlink_metadata(daemon.run_dir().join("ttyRPMSG_x_0")).is_err());
 }
 
 /// A shim removes the firmware of a container that is deleted, also when no daemon is there to remove the client.

@@ -127,11 +127,6 @@ impl Carrier {
         tokio::time::timeout(bound, self.socket.readable()).await.is_ok()
     }
 
-    /// Ends it.
-    pub(super) fn kill(&self) {
-        self.process.kill();
-    }
-
     /// Ends it for good.
     pub(super) fn end(self) {
         self.process.kill();

@@ -64,7 +64,11 @@ impl Line {
 
     /// The terminal that an earlier daemon has written down; `None` if its process has ended.
     pub(super) fn adopt(saved: &SavedLine) -> Option<Self> {
-        let carrier = Carrier::adopt(saved.carrier, saved.socket)?;
+        let Some(carrier) = Carrier::adopt(saved.carrier, saved.socket) else {
+            // It leads to a pty that has ended with that process.
+            let _ = std::fs::remove_file(&saved.link);
+            return None;
+        };
         match Console::adopt(carrier.process(), saved.master, saved.slave, &saved.link) {
             Ok(console) => {
                 let (name, device) = (saved.name.clone(), saved.device.clone());
@@ -141,11 +145,6 @@ impl Line {
     /// Waits until all that the firmware wrote is in the pty, no longer than `bound`. False if it is not.
     pub(super) async fn drained(&self, bound: Duration) -> bool {
         self.device.is_none() || self.carrier.done_within(bound).await
-    }
-
-    /// Ends the carrier, which has nothing more to do: the daemon keeps the pty.
-    pub(super) fn settle(&self) {
-        self.carrier.kill();
     }
 
     /// The line in a status, once the firmware has announced it.

@@ -48,6 +48,11 @@ impl Lines {
         Self { all: Vec::new(), unsaved: false, complained, link, uid }
     }
 
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     /// What [`Self::adopt`] needs.
     pub(super) fn save(&self) -> Vec<SavedLine> {
         self.all.iter().map(Line::save).collect()
@@ -131,11 +136,7 @@ impl Lines {
         let deadline = Instant::now() + bound;
         let mut complete = true;
         for line in &self.all {
-            if line.drained(deadline.saturating_duration_since(Instant::now())).await {
-                line.settle();
-            } else {
-                complete = false;
-            }
+            complete &= line.drained(deadline.saturating_duration_since(Instant::now())).await;
         }
         complete
     }

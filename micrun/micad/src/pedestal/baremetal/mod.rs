@@ -97,6 +97,16 @@ impl Pedestal for BareMetal {
         Ok(Box::new(start::adopt(self, spec, saved)?))
     }
 
+    fn adopt_ended(&self, spec: &ClientSpec, saved: &serde_json::Value) -> Option<Box<dyn Guest>> {
+        match start::adopt_ended(self, spec, saved) {
+            Ok(guest) => Some(Box::new(guest?)),
+            Err(e) => {
+                log::warn!("{}: {}", spec.name(), e.sentence());
+                None
+            }
+        }
+    }
+
     async fn sweep(&self, spec: &ClientSpec) {
         start::sweep(self, spec).await;
     }

@@ -79,8 +79,7 @@ fn advice(error: &std::io::Error) -> &'static str {
 
 /// Takes over the firmware that `saved` describes, or that it has ended.
 pub(super) fn adopt(pedestal: &BareMetal, spec: &ClientSpec, saved: &serde_json::Value) -> Result<CoreGuest> {
-    let saved: Saved = serde_json::from_value(saved.clone())
-        .map_err(|e| Error::Config { path: spec.dir.join("state.json"), problem: e.to_string() })?;
+    let saved = read(spec, saved)?;
     let mut lines = Lines::adopt(&saved.lines, &spec.tty_link, pedestal.uid(spec));
     let (remoteproc, claim) = match find(pedestal, spec, &saved) {
         Ok(found) => found,
@@ -89,14 +88,43 @@ pub(super) fn adopt(pedestal: &BareMetal, spec: &ClientSpec, saved: &serde_json:
             return Err(e);
         }
     };
-    let watch = Watch::new(&pedestal.system, &remoteproc);
     if let Err(e) = lines.complete(&pedestal.system, &remoteproc) {
         log::error!("{}: {}", spec.name(), e.sentence());
     }
+    Ok(guest(pedestal, remoteproc, Some(claim), lines, saved))
+}
+
+/// Takes over the terminals that are left of an ended run of the firmware that `saved` describes, if any are.
+pub(super) fn adopt_ended(
+    pedestal: &BareMetal,
+    spec: &ClientSpec,
+    saved: &serde_json::Value,
+) -> Result<Option<CoreGuest>> {
+    let saved = read(spec, saved)?;
+    let mut lines = Lines::adopt(&saved.lines, &spec.tty_link, pedestal.uid(spec));
+    let Some(remoteproc) = pedestal.system.remoteproc(&saved.id, &saved.name) else {
+        lines.close();
+        return Ok(None);
+    };
+    Ok((!lines.is_empty()).then(|| guest(pedestal, remoteproc, None, lines, saved)))
+}
+
+fn read(spec: &ClientSpec, saved: &serde_json::Value) -> Result<Saved> {
+    serde_json::from_value(saved.clone())
+        .map_err(|e| Error::Config { path: spec.dir.join("state.json"), problem: e.to_string() })
+}
+
+fn guest(
+    pedestal: &BareMetal,
+    remoteproc: Remoteproc,
+    claim: Option<Claim>,
+    lines: Lines,
+    saved: Saved,
+) -> CoreGuest {
+    let watch = Watch::new(&pedestal.system, &remoteproc);
     let state = if remoteproc.is_paused() { ClientState::Suspended } else { ClientState::Running };
     let log = KernelLog::from_now(&pedestal.system);
-    let system = pedestal.system.clone();
-    Ok(CoreGuest { system, remoteproc, claim: Some(claim), watch, log, lines, saved, state })
+    CoreGuest { system: pedestal.system.clone(), remoteproc, claim, watch, log, lines, saved, state }
 }
 
 fn find(pedestal: &BareMetal, spec: &ClientSpec, saved: &Saved) -> Result<(Remoteproc, Claim)> {
