@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
-.PHONY: help setup tools build firmware demo demo-host test conformance cri faults fuzz kernel image qemu test-qemu test-driver matrix yocto yocto-static yocto-source lint fmt bench bench-qemu dist install clean
+.PHONY: help setup tools build firmware demo demo-host test conformance cri faults kills fuzz kernel image qemu test-qemu test-driver matrix yocto yocto-static yocto-source lint fmt bench bench-qemu dist install clean
 
 export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
 # CI builds what Cargo.lock says; a developer's change of Cargo.toml may update it.
@@ -66,6 +66,9 @@ conformance: build firmware ## every rule of the shim contract on containerd's o
 
 faults: build firmware ## everything that may die, each killed many times under running containers, as a table
 	@tests/host/faults
+
+kills: build firmware ## one process of a pod killed at a random moment, 200 rounds in all (MICRUN_KILL_SEED repeats a run)
+	@MICRUN_KILL_ROUNDS=$${MICRUN_KILL_ROUNDS:-50} tests/cri/matrix whatever_is_killed
 
 fuzz: tools ## what reads input from outside, against 20000 inputs each; a table of what they covered
 	@fuzz/run

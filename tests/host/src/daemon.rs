@@ -60,7 +60,10 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
-            eprintln!("----- log of {}\n{}", self.name, self.log());
+            eprintln!("----- log of {}", self.name);
+            // containerd says this of each of some sixty, which hides the rest.
+            let log = self.log();
+            log.lines().filter(|line| !line.contains("loading plugin")).for_each(|line| eprintln!("{line}"));
         }
     }
 }
