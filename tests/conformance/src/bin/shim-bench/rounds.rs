@@ -1,5 +1,8 @@
 //! The time of each step of a container's life, the ways in turn, so that a slow moment of the machine meets all.
 
+use std::thread;
+use std::time::Duration;
+
 use nix::libc::SIGKILL;
 use shim_conformance::Stage;
 use shim_conformance::container::Container;
@@ -10,6 +13,9 @@ use crate::way::{WAYS, Way, fresh_id};
 
 const STEPS: [&str; 9] =
     ["`start`", "Create", "Start", "State", "Pids", "Stats", "Kill to Wait", "Delete", "Shutdown"];
+/// Rest before each life. Moving a process into a cgroup waits for a grace period of RCU (3 to 20 ms), unless somebody
+/// has just done so: without a rest the lives that follow another at once would look cheaper.
+const REST: Duration = Duration::from_millis(100);
 /// The four of a life that design.md has a goal for.
 const LIFE: [usize; 4] = [1, 2, 6, 7];
 
@@ -24,9 +30,12 @@ pub(crate) fn run(stage: &mut Stage, rounds: usize) {
     for _ in 0..rounds {
         for (way, times) in WAYS.iter().zip(&mut times) {
             way.enter(stage);
+            thread::sleep(REST);
             live(way, stage, times);
         }
+        thread::sleep(REST);
         bare_crun.live(&mut crun);
+        thread::sleep(REST);
         bare_micad.live(&mut micad);
     }
     let names: Vec<_> = WAYS.iter().map(|way| way.name).collect();
