@@ -87,7 +87,11 @@ async fn a_qemu_that_died_without_a_daemon_is_reported_by_the_next() {
     let report = client.wait("x").await.unwrap();
     assert_eq!((report.status, report.reason), (137, ExitReason::Killed));
     assert!(fs::symlink_metadata(daemon.run_dir().join("ttyRPMSG_x_0")).is_err());
+    // The end of a run is not that of the next one.
     client.start("x").await.unwrap();
+    daemon.end(Signal::KILL);
+    daemon.launch();
+    assert_eq!(client.status("x").await.unwrap().state, ClientState::Running);
 }
 
 #[tokio::test]
