@@ -137,7 +137,9 @@ impl Container {
         let stops = [SIGTERM, SIGKILL, SIGINT].iter().any(|s| s.unsigned_abs() == signal);
         let state = self.state();
         match state {
-            State::Stopped(_) | State::Deleting(_) => return Err(Error::Finished(self.id.clone())),
+            State::Abandoned | State::Stopped(_) | State::Deleting(_) => {
+                return Err(Error::Finished(self.id.clone()));
+            }
             _ if !stops => {
                 log::info!("signal {signal} for {} has no meaning to an RTOS; ignored", self.id);
                 return Ok(());
@@ -207,7 +209,8 @@ impl Container {
 
     /// Takes the client and the files away. A task that never ran is ended first.
     pub(crate) async fn delete(&self, context: &Context) -> Result<Exit> {
-        if self.state() == State::Created {
+        let abandoned = self.lock().state.abandoned();
+        if abandoned {
             self.finish(context, exit::signalled(SIGKILL.unsigned_abs()));
         }
         let (exit, takers) = {

@@ -22,6 +22,8 @@ pub(crate) enum State {
     Created,
     /// `start` has been sent to the daemon and not been answered.
     Starting,
+    /// It was never started, and Delete is ending it: no start comes any more.
+    Abandoned,
     /// The RTOS runs.
     Running,
     /// The RTOS is frozen.
@@ -41,14 +43,14 @@ impl State {
             Self::Running => "running",
             Self::Paused => "paused",
             Self::Stopped(_) => "stopped",
-            Self::Deleting(_) => "being deleted",
+            Self::Abandoned | Self::Deleting(_) => "being deleted",
         }
     }
 
     /// The status as the Task API reports it.
     pub(crate) fn status(&self) -> Status {
         match self {
-            Self::Created | Self::Starting => Status::CREATED,
+            Self::Created | Self::Starting | Self::Abandoned => Status::CREATED,
             Self::Running => Status::RUNNING,
             Self::Paused => Status::PAUSED,
             Self::Stopped(_) | Self::Deleting(_) => Status::STOPPED,
@@ -78,6 +80,15 @@ impl State {
         if matches!(self, Self::Starting) {
             *self = if ok { Self::Running } else { Self::Created };
         }
+    }
+
+    /// Created -> Abandoned. False unless it was never started.
+    #[must_use]
+    pub(crate) fn abandoned(&mut self) -> bool {
+        if matches!(self, Self::Created) {
+            *self = Self::Abandoned;
+        }
+        matches!(self, Self::Abandoned)
     }
 
     /// Whether Pause may be tried; it is done only once the daemon has done it.
@@ -127,11 +138,11 @@ impl State {
         matched
     }
 
-    /// Created, Starting, Running or Paused -> Stopped. False when the task had already ended.
+    /// Created, Starting, Abandoned, Running or Paused -> Stopped. False when the task had already ended.
     #[must_use]
     pub(crate) fn stopped(&mut self, exit: Exit) -> bool {
         match self {
-            Self::Created | Self::Starting | Self::Running | Self::Paused => {
+            Self::Created | Self::Starting | Self::Abandoned | Self::Running | Self::Paused => {
                 *self = Self::Stopped(exit);
                 true
             }
@@ -139,10 +150,10 @@ impl State {
         }
     }
 
-    /// Created or Stopped -> Deleting.
+    /// Created, Abandoned or Stopped -> Deleting.
     pub(crate) fn deleting(&mut self, id: &str) -> Result<()> {
         match self {
-            Self::Created => *self = Self::Deleting(None),
+            Self::Created | Self::Abandoned => *self = Self::Deleting(None),
             Self::Stopped(exit) => *self = Self::Deleting(Some(exit.clone())),
             _ => return Err(self.refuse(id, "deleted")),
         }

@@ -66,8 +66,8 @@ impl Linux {
     }
 
     async fn delete_init(&self, context: &Context) -> Result<Exit> {
-        if self.init.state() == State::Created && self.init.is_alive() {
-            // It waits for a start that will not come. What has ended meanwhile is what is wanted.
+        if self.init.lock().state.abandoned() && self.init.is_alive() {
+            // What has ended meanwhile is what is wanted.
             let _ = self.init.signal(SIGKILL.unsigned_abs());
             self.init.wait().await;
         }

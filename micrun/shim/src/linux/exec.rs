@@ -154,7 +154,7 @@ pub(super) fn never_ran() -> Exit {
 fn check(state: &State, id: &str) -> Result<()> {
     match state {
         State::Created | State::Starting | State::Running => Ok(()),
-        State::Stopped(_) | State::Deleting(_) => Err(Error::Finished(id.to_owned())),
+        State::Abandoned | State::Stopped(_) | State::Deleting(_) => Err(Error::Finished(id.to_owned())),
         State::Paused => Err(state.refuse(id, "given another process")),
     }
 }

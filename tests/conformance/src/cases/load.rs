@@ -69,12 +69,12 @@ fn runwasi_418_kill_during_create(stage: &mut Stage) {
 fn containerd_9828_delete_during_start(stage: &mut Stage) {
     Fault::try_times("Delete during Start", 10, |n| {
         let container = stage.create(&format!("c-{n}"));
-        let start = {
-            let (task, id) = (container.shim.connect(), container.id().to_owned());
-            thread::spawn(move || task.start(&id).is_ok())
-        };
-        let deleted = container.task.delete(container.id()).is_ok();
-        let started = start.join().unwrap();
+        let (other, id) = (container.shim.connect(), container.id().to_owned());
+        let delete = thread::spawn(move || other.delete(&id).is_ok());
+        // What Delete has to do in a shim before it is too late for Start takes some hundred microseconds.
+        thread::sleep(Duration::from_micros(40 * u64::try_from(n).unwrap()));
+        let started = container.task.start(container.id()).is_ok();
+        let deleted = delete.join().unwrap();
         assert!(started != deleted, "Start: {started}, Delete: {deleted}");
         if started {
             container.end();
