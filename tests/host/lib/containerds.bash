@@ -26,6 +26,11 @@ unpack() {
 # The version of the containerd in a folder.
 version_in() { "$1/containerd" --version | awk '{ sub(/^v/, "", $3); print $3 }'; }
 
+# tell_failures TITLE LOG: what nextest has said, if a test failed, on stderr.
+tell_failures() {
+    ! grep -qE '^ *(FAIL|TIMEOUT|SIG[A-Z]+|ABORT) ' "$2" || { echo "----- $1" && cat "$2"; } >&2
+}
+
 # The OCI runtime for a containerd: crun, as our shim has it, where it reads what that containerd writes. Before 1.14.3 crun
 # refuses any specification but 1.0 ("unknown version specified", containers/crun#1620), which 1.6 alone writes.
 linux_runtime() {
