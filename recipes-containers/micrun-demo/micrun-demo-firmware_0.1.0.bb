@@ -21,7 +21,8 @@ SRC_URI = " \
 "
 require recipes-containers/micrun-demo/micrun-demo-firmware-crates.inc
 
-CVE_PRODUCT = "amazon:freertos micrun:demo-firmware"
+# Versions of products are the recipe's own: FreeRTOS, whose version is another, is found by its crate.
+CVE_PRODUCT = "micrun:demo-firmware"
 
 # Firmware for aarch64, by the compiler of the Linux beside it.
 COMPATIBLE_HOST = "aarch64.*-linux"

@@ -6,7 +6,7 @@ require recipes-containers/micrun/micrun.inc
 
 # With zstd and zlib in it.
 LICENSE:append = " & BSD-3-Clause & Zlib"
-CVE_PRODUCT = "micrun:micrun-image-builder facebook:zstandard"
+CVE_PRODUCT = "micrun:micrun-image-builder"
 
 # The C code of crates is compiled where they were unpacked, outside of S: no path of the build in its debug symbols.
 DEBUG_PREFIX_MAP:append:class-target = " -ffile-prefix-map=${CARGO_HOME}=${TARGET_DBGSRC_DIR}/cargo_home"

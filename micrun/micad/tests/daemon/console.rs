@@ -70,13 +70,12 @@ async fn a_guest_blocked_by_its_console_blocks_nobody_and_is_stopped() {
     until_blocked(&client, "full").await;
     daemon.boot("echo", &tiny_elf::echo(daemon.dir())).await;
     assert_eq!(daemon.console("echo").read_to("H"), "H");
+    let begun = Instant::now();
     let stop = async {
-        let begun = Instant::now();
         client.stop("full").await.unwrap();
         begun.elapsed()
     };
     let others = async {
-        let begun = Instant::now();
         client.status("echo").await.unwrap();
         client.status("full").await.unwrap();
         client.pause("echo").await.unwrap();
@@ -84,7 +83,8 @@ async fn a_guest_blocked_by_its_console_blocks_nobody_and_is_stopped() {
         begun.elapsed()
     };
     let (stop, others) = tokio::join!(stop, others);
-    assert!(others < Duration::from_millis(500), "others waited {others:?}");
+    // QEMU has a second to quit, which it can't: time enough for all others, however slow the machine.
+    assert!(others < stop, "others waited {others:?}, stop took {stop:?}");
     assert!(stop < Duration::from_secs(4), "stop took {stop:?}");
     assert!(!is_alive(pid));
 }
