@@ -104,6 +104,10 @@ def _identity(root, path, data):
     # Recipes of the workspace and the driver carry its version.
     if "_0." in path.name and data.getVar("PV") != version(root):
         yield f"the file's version is {data.getVar('PV')}, Cargo.toml says {version(root)}"
+    # What is linked in has a version of its own, for which CVE_PRODUCT has no place.
+    for product in (data.getVar("CVE_PRODUCT") or "").split():
+        if not product.startswith("micrun:"):
+            yield f"CVE_PRODUCT gives {product} our version"
 
 
 def _sources(data):

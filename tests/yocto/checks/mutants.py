@@ -29,6 +29,7 @@ MUTANTS = (
     ("crate without checksum", CRATES, "SRC_URI[cfg-if-", "SRC_URI[cfg-of-", "recipes", "no SHA-256"),
     ("wrong crate checksum", CRATES, '.sha256sum] = "', '.sha256sum] = "0', "pins", "not what Cargo.lock says"),
     ("crate of another checksum, downloaded", CRATES, 'SRC_URI[cfg-if-1.0.5.sha256sum] = "', 'SRC_URI[cfg-if-1.0.5.sha256sum] = "0', "fetch", "hecksum"),
+    ("product of another vendor", "recipes-containers/micad/micad_0.1.0.bb", '"micrun:micad"', '"micrun:micad gnu:glibc"', "recipes", "gnu:glibc"),
     ("trailing blank", PRELOAD, 'update-rc.d\n', 'update-rc.d \n', "oelint", "oelint."),
     ("no LAYERSERIES_COMPAT", "conf/layer.conf", "LAYERSERIES_COMPAT_micrun =", "LAYERSERIES_micrun =", "layers", "LAYERSERIES_COMPAT"),
     ("no LAYERDEPENDS", "meta-micrun/conf/layer.conf", 'LAYERDEPENDS_micrun-distro = "core', 'LAYERDEPENDS_micrun-distro = "', "layers", "LAYERDEPENDS"),
