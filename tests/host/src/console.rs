@@ -98,6 +98,16 @@ impl Console {
         assert!(stty.status().expect("stty runs").success());
     }
 
+    /// Changes the terminal's size until the change `has_arrived`: ctr looks at the size first and listens for changes
+    /// then, and one in between is lost.
+    pub fn resize_until(&self, rows: u16, columns: u16, has_arrived: impl Fn() -> bool) {
+        wait::until("the new size arrives", || {
+            self.resize(rows, columns - 1);
+            self.resize(rows, columns);
+            has_arrived().then_some(())
+        });
+    }
+
     /// Ends the program's input.
     pub fn close_input(&mut self) {
         self.input = None;

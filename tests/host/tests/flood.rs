@@ -75,12 +75,7 @@ fn the_console_has_the_size_of_the_terminal() {
     console.expect(PROMPT);
     let size = || terminal_size("/run/mica/ttyRPMSG_rtos_0");
     wait::until("the size at the start arrives", || (size() == "24 80").then_some(()));
-    // ctr looks at the size first and listens for changes then: one in between is lost, so there are several.
-    wait::until("the new size arrives", || {
-        console.resize(50, 100);
-        console.resize(50, 132);
-        (size() == "50 132").then_some(())
-    });
+    console.resize_until(50, 132, || size() == "50 132");
     console.send("exit 0\r");
     assert_eq!(console.wait(), 0);
 }
