@@ -3,55 +3,25 @@
 //! containerd starts it once per pod (`start`), which leaves a ttrpc server behind, and once more to clean up
 //! after a server that died (`delete`).
 
-mod args;
-mod auto_close;
-mod bootargs;
-mod bundle;
 mod cgroup;
-mod checkpoint;
-mod children;
-mod choose;
-mod console;
-mod container;
-mod containers;
-mod context;
-mod create;
-mod delete;
-mod engine;
+mod entry;
 mod error;
-mod events;
-mod exec;
-mod exit;
-mod ignored;
-mod info;
 mod linux;
-mod logger;
-mod mica;
-mod mount;
-mod options;
-mod plan;
-mod pod;
-mod print_config;
-mod reply;
-mod resources;
+mod oci;
+mod os;
 mod rtos;
 mod sandbox;
-mod server;
 mod service;
-mod shell;
-mod start;
-mod state;
-mod state_dir;
 mod stdio;
-mod tty;
-mod update;
+mod task;
 
 #[cfg(test)]
 mod tests;
 
 use std::process::ExitCode;
 
-use args::{Action, Args};
+use entry::args::{self, Action, Args};
+use entry::{delete, info, print_config, server, start};
 
 fn main() -> ExitCode {
     match run() {

@@ -1,7 +1,7 @@
 //! From limits to the files of a cgroup.
 
 use super::Version;
-use crate::resources::Resources;
+use crate::oci::resources::Resources;
 
 const MIB: i64 = 1 << 20;
 

@@ -26,7 +26,7 @@ use scope::Scope;
 pub(crate) use stats::daemon_metrics;
 
 use crate::error::{Error, Result};
-use crate::resources::Resources;
+use crate::oci::resources::Resources;
 
 /// How often removal is tried: the kernel may still be at the last process's end.
 const REMOVALS: u32 = 50;

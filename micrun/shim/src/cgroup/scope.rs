@@ -13,8 +13,8 @@ use std::sync::Arc;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 
-use crate::children::{self, Owned};
 use crate::error::{Error, Result};
+use crate::os::children::{self, Owned};
 
 /// There when systemd is the machine's service manager (`sd_booted(3)`).
 const BOOTED: &str = "/run/systemd/system";

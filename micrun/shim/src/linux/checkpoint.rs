@@ -8,10 +8,10 @@ use containerd_shim_protos::events::task::TaskCheckpointed;
 use containerd_shim_protos::shim::oci::CheckpointOptions;
 
 use super::Linux;
-use crate::checkpoint;
-use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::events::Event;
+use crate::rtos::checkpoint;
+use crate::task::context::Context;
+use crate::task::events::Event;
 
 /// Where CRIU works and writes its logs, in the bundle.
 const WORK: &str = "criu";

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::create::PID_FILE;
 use super::runtime::{Choice, Runtime, read_pid};
-use crate::args::Args;
-use crate::bundle::Spec;
 use crate::cgroup;
+use crate::entry::args::Args;
 use crate::error::{Result, describe};
+use crate::oci::bundle::Spec;
 
 /// Ends and removes the Linux container of a bundle; gives its process id, or `None` when the bundle is none of a
 /// Linux container.

@@ -12,15 +12,15 @@ use super::process::Process;
 use super::runtime::{Choice, Runtime, Wiring, read_pid};
 use super::terminal::ConsoleSocket;
 use super::{Linux, Plumbing};
-use crate::bundle::Spec;
 use crate::cgroup::Cgroup;
-use crate::children::{self, Child};
-use crate::context::Context;
-use crate::create::created;
 use crate::error::{Error, Result, describe};
-use crate::mount::Rootfs;
-use crate::options::Options;
+use crate::oci::bundle::Spec;
+use crate::oci::mount::Rootfs;
+use crate::oci::options::Options;
+use crate::os::children::{self, Child};
+use crate::rtos::create::created;
 use crate::stdio::{Identity, Paths, Streams};
+use crate::task::context::Context;
 
 /// Where the runtime leaves the process id; containerd's own shim has the same name.
 pub(super) const PID_FILE: &str = "init.pid";

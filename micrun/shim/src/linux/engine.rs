@@ -16,12 +16,12 @@ use super::Linux;
 use super::exec::never_ran;
 use super::process::Process;
 use crate::cgroup::Cgroup;
-use crate::context::Context;
-use crate::engine::{Engine, View};
 use crate::error::{Error, Result, describe};
-use crate::events::Event;
-use crate::mount;
-use crate::state::{Exit, State};
+use crate::oci::mount;
+use crate::task::context::Context;
+use crate::task::engine::{Engine, View};
+use crate::task::events::Event;
+use crate::task::state::{Exit, State};
 
 /// The type of a process's details, as containerd's own shim packs them.
 const DETAILS: &str = "containerd.runc.v1.ProcessDetails";

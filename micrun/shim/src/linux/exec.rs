@@ -11,13 +11,13 @@ use super::process::Process;
 use super::runtime::Wiring;
 use super::terminal::ConsoleSocket;
 use super::{Linux, Plumbing};
-use crate::children;
-use crate::choose::check_name;
-use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::events::Event;
-use crate::state::{Exit, State};
+use crate::os::children;
+use crate::service::choose::check_name;
 use crate::stdio::{Identity, Paths, Streams};
+use crate::task::context::Context;
+use crate::task::events::Event;
+use crate::task::state::{Exit, State};
 
 /// A process that Exec has added: what it is to run waits for Start.
 #[derive(Debug)]
@@ -147,7 +147,7 @@ impl Linux {
 
 /// The end of what never began.
 pub(super) fn never_ran() -> Exit {
-    crate::exit::signalled(nix::libc::SIGKILL.unsigned_abs())
+    crate::rtos::end::signalled(nix::libc::SIGKILL.unsigned_abs())
 }
 
 /// Whether a further process can be run in a container of this state.

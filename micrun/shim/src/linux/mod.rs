@@ -23,10 +23,10 @@ use nix::unistd::{Gid, Uid};
 use tokio::sync::watch;
 
 use crate::cgroup::Cgroup;
-use crate::children::Child;
-use crate::context::Context;
 use crate::error::{Result, describe};
+use crate::os::children::Child;
 use crate::stdio::Streams;
+use crate::task::context::Context;
 pub(crate) use clean::clean;
 pub(crate) use create::create;
 use exec::Execs;

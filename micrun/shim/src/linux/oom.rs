@@ -16,10 +16,10 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::cgroup::Cgroup;
-use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::events::Event;
-use crate::tty;
+use crate::os::tty;
+use crate::task::context::Context;
+use crate::task::events::Event;
 
 /// Publishes a `TaskOOM` each time, until the cgroup is gone.
 pub(super) fn watch(context: &Arc<Context>, id: &str, cgroup: &Cgroup) -> Result<()> {

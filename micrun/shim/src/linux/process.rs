@@ -6,15 +6,15 @@ use std::time::SystemTime;
 use tokio::net::unix::pipe::Sender;
 use tokio::sync::watch;
 
-use crate::children::Child;
-use crate::context::Context;
-use crate::engine::View;
 use crate::error::{Error, Result};
-use crate::events::Event;
-use crate::exit;
-use crate::state::{Exit, State};
+use crate::os::children::Child;
+use crate::os::tty::Terminal;
+use crate::rtos::end as exit;
 use crate::stdio::{Paths, Takers};
-use crate::tty::Terminal;
+use crate::task::context::Context;
+use crate::task::engine::View;
+use crate::task::events::Event;
+use crate::task::state::{Exit, State};
 
 /// Status of a process whose end could not be learned.
 const UNKNOWN: u32 = 255;

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
 use super::streams::Ends;
-use crate::children;
 use crate::error::{Error, Result};
-use crate::options::Options;
+use crate::oci::options::Options;
+use crate::os::children;
 
 /// The programs to look for when none is named, in this order.
 const PROGRAMS: [&str; 2] = ["crun", "runc"];

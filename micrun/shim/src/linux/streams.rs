@@ -11,10 +11,10 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::sync::watch;
 
-use crate::console;
-use crate::exit;
+use crate::os::tty::Tty;
+use crate::rtos::console;
+use crate::rtos::end as exit;
 use crate::stdio::{self, Paths, Sink, Streams};
-use crate::tty::Tty;
 
 /// One read of stdin at most.
 const BUFFER: usize = 4 * 1024;

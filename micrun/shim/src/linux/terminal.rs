@@ -13,7 +13,7 @@ use tokio::net::UnixListener;
 use tokio::time::timeout;
 
 use crate::error::{Error, Result};
-use crate::tty::Tty;
+use crate::os::tty::Tty;
 
 /// How long the terminal may take after the runtime has done its work.
 const ARRIVAL: Duration = Duration::from_secs(10);

@@ -19,8 +19,8 @@ use tokio::sync::oneshot;
 
 use super::config::{Config, Mode};
 use super::{hold, sysctl};
-use crate::children::{self, Child};
 use crate::error::{Error, Result};
+use crate::os::children::{self, Child};
 
 /// What `ps` shows.
 const NAME: &str = "micrun-pause";

@@ -18,10 +18,10 @@ use containerd_shim_protos::ttrpc::r#async::TtrpcContext;
 use tokio::sync::Notify;
 
 use super::{Sandbox, status};
-use crate::containers::Containers;
-use crate::context::Context;
 use crate::error::{Error, Result, describe};
-use crate::service::whole;
+use crate::service::task::whole;
+use crate::task::containers::Containers;
+use crate::task::context::Context;
 
 /// How long the answer to `ShutdownSandbox` may take to be written: ttrpc does not say when it is, and containerd takes a
 /// connection that ends before it for a failure. (Of the Task service's Shutdown it does not.)

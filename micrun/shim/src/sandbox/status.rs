@@ -7,9 +7,9 @@ use containerd_shim_protos::types::platform::Platform;
 
 use super::Sandbox;
 use crate::cgroup::{Cgroup, Layout};
-use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::state::State;
+use crate::task::context::Context;
+use crate::task::state::State;
 
 /// CRI's words for the two states that it knows (`PodSandboxState`).
 const READY: &str = "SANDBOX_READY";

@@ -19,8 +19,8 @@ use tokio::time::timeout;
 
 use super::Identity;
 use super::uri::Program;
-use crate::children::{self, Owned};
 use crate::error::{Error, Result};
+use crate::os::children::{self, Owned};
 
 /// How long it may take to be ready; containerd's own shim waits for ever.
 const READY: Duration = Duration::from_secs(10);

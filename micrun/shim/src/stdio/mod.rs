@@ -9,6 +9,7 @@ mod carry;
 mod fifo;
 mod file;
 mod outlet;
+pub(crate) mod presence;
 mod spill;
 mod uri;
 

@@ -12,7 +12,7 @@ use libmica::{ClientState, ClientStatus, CreateMessage, Error, Launch, Service};
 use nix::pty::{OpenptyResult, openpty};
 use tokio::sync::{Notify, watch};
 
-use crate::mica::Mica;
+use crate::task::mica::Mica;
 
 /// What the daemon does when it is asked to.
 #[derive(Clone, Copy, Default)]

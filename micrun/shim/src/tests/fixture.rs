@@ -24,9 +24,9 @@ use tokio::sync::Notify;
 use super::daemon::Daemon;
 pub(super) use super::daemon::Script;
 use crate::cgroup::Layout;
-use crate::context::Context;
-use crate::events::{Event, EventSink};
-use crate::service::TaskService;
+use crate::service::task::TaskService;
+use crate::task::context::Context;
+use crate::task::events::{Event, EventSink};
 
 /// Events in the order of publication.
 #[derive(Default)]

@@ -14,7 +14,7 @@ use containerd_shim_protos::ttrpc;
 use containerd_shim_protos::ttrpc::r#async::{Server, TtrpcContext};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::events::{Containerd, Courier, Event, EventSink, Queue};
+use crate::task::events::{Containerd, Courier, Event, EventSink, Queue};
 
 /// Delivers to the test; each entry of `failures` makes one delivery fail.
 struct Fake {

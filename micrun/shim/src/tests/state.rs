@@ -1,7 +1,7 @@
 //! The state directory between versions and owners.
 
 use crate::error::Error;
-use crate::state_dir::{Owner, StateDir};
+use crate::rtos::state_dir::{Owner, StateDir};
 
 #[test]
 fn what_a_later_shim_wrote_is_left_alone() {

@@ -11,14 +11,14 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
 use tokio::sync::watch;
 
-use crate::container::Container;
-use crate::context::Context;
 use crate::error::{EXEC_NO_PROMPT, EXEC_NO_TERMINAL, Error, Result};
-use crate::events::Event;
-use crate::exit;
-use crate::shell::{self, Reader, Shell};
-use crate::state::{Exit, State};
+use crate::rtos::container::Container;
+use crate::rtos::end as exit;
+use crate::rtos::shell::{self, Reader, Shell};
 use crate::stdio::{self, Identity, Paths, Streams};
+use crate::task::context::Context;
+use crate::task::events::Event;
+use crate::task::state::{Exit, State};
 
 /// Longest command line in bytes.
 const MAX_COMMAND: usize = 1024;

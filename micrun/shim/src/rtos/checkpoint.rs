@@ -11,12 +11,12 @@ use containerd_shim_protos::protobuf::Message;
 use containerd_shim_protos::shim::oci::CheckpointOptions;
 use serde::{Deserialize, Serialize};
 
-use crate::container::Container;
-use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::events::Event;
-use crate::plan::Machine;
-use crate::state_dir::StateDir;
+use crate::rtos::container::Container;
+use crate::rtos::plan::Machine;
+use crate::rtos::state_dir::StateDir;
+use crate::task::context::Context;
+use crate::task::events::Event;
 
 /// The file with the state, in the pedestal's own format.
 const STATE: &str = "machine.state";

@@ -14,12 +14,13 @@ use std::sync::Arc;
 use containerd_shim_protos::api::CreateTaskRequest;
 use micrun_firmware::is_firmware;
 
-use crate::bundle::Spec;
-use crate::context::Context;
-use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::mount::Rootfs;
-use crate::{create, linux};
+use crate::linux;
+use crate::oci::bundle::Spec;
+use crate::oci::mount::Rootfs;
+use crate::rtos::create;
+use crate::task::context::Context;
+use crate::task::engine::Engine;
 
 /// Makes a container of a Create request.
 pub(crate) async fn create(context: &Arc<Context>, request: &CreateTaskRequest) -> Result<Arc<dyn Engine>> {

@@ -13,9 +13,9 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 use tokio::sync::watch;
 
-use crate::auto_close::Presence;
-use crate::mica::Mica;
-use crate::tty::Tty;
+use crate::os::tty::Tty;
+use crate::stdio::presence::Presence;
+use crate::task::mica::Mica;
 
 /// One read of stdin at most, and as much as a terminal takes at once.
 const BUFFER: usize = 4 * 1024;

@@ -10,11 +10,11 @@ use std::process::{Command, Stdio};
 
 use sha2::{Digest, Sha256};
 
-use crate::args::Args;
-use crate::bundle::Spec;
+use crate::entry::args::Args;
+use crate::entry::logger;
+use crate::entry::reply::{self, Caller};
 use crate::error::{Error, Result};
-use crate::logger;
-use crate::reply::{self, Caller};
+use crate::oci::bundle::Spec;
 
 /// Where containerd's own shims have their sockets.
 const SOCKET_DIR: &str = "/run/containerd/s";

@@ -9,10 +9,10 @@ use containerd_shim_protos::api::{
 };
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
 
-use crate::context::Context;
 use crate::error::Result;
-use crate::state::{Exit, State};
 use crate::stdio::Paths;
+use crate::task::context::Context;
+use crate::task::state::{Exit, State};
 
 /// A process as the service shows it.
 #[derive(Clone, Debug)]

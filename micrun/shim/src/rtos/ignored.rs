@@ -6,8 +6,8 @@
 
 use serde_json::Value;
 
-use crate::bundle::Spec;
 use crate::error::{Error, Result};
+use crate::oci::bundle::Spec;
 
 /// Files that CRI, nerdctl and the kubelet add to every container.
 const USUAL: [&str; 6] = [

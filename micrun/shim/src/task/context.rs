@@ -6,8 +6,8 @@ use std::sync::Arc;
 use micrun_firmware::host_conf::Locations;
 
 use crate::cgroup::Layout;
-use crate::events::EventSink;
-use crate::mica::Mica;
+use crate::task::events::EventSink;
+use crate::task::mica::Mica;
 
 /// The shim's surroundings; tests put their own here.
 pub(crate) struct Context {

@@ -12,15 +12,18 @@ use micrun_firmware::HostConf;
 use micrun_firmware::host_conf::Locations;
 use nix::libc::SIGKILL;
 
-use crate::args::Args;
-use crate::bundle::Spec;
 use crate::cgroup::{Cgroup, Layout};
+use crate::entry::args::Args;
+use crate::entry::logger;
+use crate::entry::start::ADDRESS_FILE;
 use crate::error::{Error, Result, describe};
-use crate::mica::Mica;
-use crate::start::ADDRESS_FILE;
-use crate::state::Exit;
-use crate::state_dir::{self, StateDir};
-use crate::{exit, linux, logger, mount};
+use crate::linux;
+use crate::oci::bundle::Spec;
+use crate::oci::mount;
+use crate::rtos::end as exit;
+use crate::rtos::state_dir::{self, StateDir};
+use crate::task::mica::Mica;
+use crate::task::state::Exit;
 
 /// How long a dying server may take to hang up.
 const HANG_UP: Duration = Duration::from_millis(500);

@@ -16,9 +16,9 @@ use containerd_shim_protos::protobuf::Message;
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
 use serde::Serialize;
 
-use crate::args::Args;
+use crate::entry::args::Args;
 use crate::error::{Error, Result};
-use crate::options::Options;
+use crate::oci::options::Options;
 
 /// The version that announces Task v3 and one server for all containers of a sandbox.
 const SANDBOX_VERSION: i32 = 3;

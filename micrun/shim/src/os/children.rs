@@ -19,7 +19,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::{Error, Result};
-use crate::tty;
+use crate::os::tty;
 
 /// Added to a signal's number, as a shell does.
 const SIGNALLED: i32 = 128;

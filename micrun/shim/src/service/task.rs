@@ -16,11 +16,11 @@ use containerd_shim_protos::ttrpc;
 use containerd_shim_protos::ttrpc::r#async::TtrpcContext;
 use tokio::sync::Notify;
 
-use crate::containers::Containers;
-use crate::context::Context;
-use crate::engine::View;
 use crate::error::{Error, Result, describe};
-use crate::{choose, pod};
+use crate::service::{choose, pod};
+use crate::task::containers::Containers;
+use crate::task::context::Context;
+use crate::task::engine::View;
 
 /// The containers of this shim and the rpcs on them.
 pub(crate) struct TaskService {

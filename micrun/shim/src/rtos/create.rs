@@ -8,21 +8,21 @@ use containerd_shim_protos::events::task::{TaskCreate, TaskIO};
 use libmica::{CreateMessage, names};
 use micrun_firmware::{ClientConf, Firmware, HostConf, Origin, Pedestal, Setting};
 
-use crate::bootargs;
-use crate::bundle::Spec;
 use crate::cgroup::Cgroup;
-use crate::checkpoint;
-use crate::container::Container;
-use crate::context::Context;
 use crate::error::{Error, Result, describe};
-use crate::events::Event;
-use crate::ignored;
-use crate::mount::Rootfs;
-use crate::options::Options;
-use crate::plan::{Machine, Plan};
-use crate::resources::Resources;
-use crate::state_dir::{Owner, StateDir};
+use crate::oci::bundle::Spec;
+use crate::oci::mount::Rootfs;
+use crate::oci::options::Options;
+use crate::oci::resources::Resources;
+use crate::rtos::bootargs;
+use crate::rtos::checkpoint;
+use crate::rtos::container::Container;
+use crate::rtos::ignored;
+use crate::rtos::plan::{Machine, Plan};
+use crate::rtos::state_dir::{Owner, StateDir};
 use crate::stdio::{Identity, Paths, Streams};
+use crate::task::context::Context;
+use crate::task::events::Event;
 
 /// Name of the checked firmware in the state directory, as upstream has it.
 const FIRMWARE: &str = "firmware.elf";

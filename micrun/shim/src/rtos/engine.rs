@@ -9,13 +9,13 @@ use containerd_shim_protos::api::{
 };
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
 
-use crate::container::Container;
-use crate::context::Context;
-use crate::engine::{Engine, View};
 use crate::error::Result;
-use crate::exec::{self, Exec};
-use crate::state::Exit;
-use crate::{checkpoint, update};
+use crate::rtos::container::Container;
+use crate::rtos::exec::{self, Exec};
+use crate::rtos::{checkpoint, update};
+use crate::task::context::Context;
+use crate::task::engine::{Engine, View};
+use crate::task::state::Exit;
 
 impl Container {
     /// The command in its shell that is addressed, if one is.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::task::engine::Engine;
 
 /// Containers by id. `None` is an id whose Create is under way.
 #[derive(Default)]

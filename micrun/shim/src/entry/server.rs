@@ -16,18 +16,18 @@ use micrun_firmware::host_conf::Locations;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
-use crate::args::Args;
 use crate::cgroup::Layout;
-use crate::children;
-use crate::containers::Containers;
-use crate::context::Context;
+use crate::entry::args::Args;
+use crate::entry::logger;
+use crate::entry::start::TTRPC_ADDRESS;
 use crate::error::{Error, Result};
-use crate::events::{Containerd, Queue};
-use crate::logger;
+use crate::os::children;
+use crate::rtos::state_dir;
 use crate::sandbox::SandboxService;
-use crate::service::TaskService;
-use crate::start::TTRPC_ADDRESS;
-use crate::state_dir;
+use crate::service::task::TaskService;
+use crate::task::containers::Containers;
+use crate::task::context::Context;
+use crate::task::events::{Containerd, Queue};
 
 /// Task v3 is v2 under another package name (containerd 2.0), so one dispatch table serves both.
 const TASK_V3: &str = "containerd.task.v3.Task";

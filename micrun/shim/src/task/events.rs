@@ -23,7 +23,7 @@ use containerd_shim_protos::shim_async::{Client, EventsClient};
 use containerd_shim_protos::{topics, ttrpc};
 use tokio::sync::Notify;
 
-use crate::state::Exit;
+use crate::task::state::Exit;
 
 /// How many undelivered events are kept: a pod's shim makes four per container.
 const CAPACITY: usize = 2048;

@@ -8,7 +8,7 @@ use micrun_firmware::{Pedestal, Sha256Digest};
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Cgroup;
-use crate::resources::Resources;
+use crate::oci::resources::Resources;
 
 /// How a container is run.
 #[derive(Debug)]

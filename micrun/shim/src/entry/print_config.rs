@@ -8,8 +8,8 @@ use micrun_firmware::host_conf::{Key, Locations, TABLE, Target};
 use micrun_firmware::{Firmware, HostConf, Setting, annotations, is_firmware};
 use serde::Serialize;
 
-use crate::bundle::Spec;
 use crate::error::{Error, Result};
+use crate::oci::bundle::Spec;
 
 /// The option that asks for it; containerd's own have one dash.
 const OPTION: &str = "--print-config";

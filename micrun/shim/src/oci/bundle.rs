@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::resources::Resources;
+use crate::oci::resources::Resources;
 
 /// Annotations that name the group (pod) a container belongs to, in the order of containerd's Go shim, then
 /// CRI-O's.

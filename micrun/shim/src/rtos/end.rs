@@ -6,8 +6,8 @@ use libmica::ext::{ExitReason, ExitReport};
 use libmica::{ClientState, Error};
 use tokio::sync::watch;
 
-use crate::mica::Mica;
-use crate::state::Exit;
+use crate::task::mica::Mica;
+use crate::task::state::Exit;
 
 /// Status of a task whose end nobody saw; containerd uses the same for a shim that is gone.
 const UNKNOWN: u32 = 255;

@@ -13,21 +13,21 @@ use tokio::net::unix::pipe::Sender;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::auto_close::Presence;
 use crate::cgroup::{self, Cgroup};
-use crate::console;
-use crate::context::Context;
 use crate::error::{Error, Result, describe};
-use crate::events::Event;
-use crate::exec::Execs;
-use crate::exit;
-use crate::plan::Plan;
-use crate::resources::Resources;
-use crate::shell::Shell;
-use crate::state::{Exit, State};
-use crate::state_dir::StateDir;
+use crate::oci::resources::Resources;
+use crate::os::tty::Terminal;
+use crate::rtos::console;
+use crate::rtos::end as exit;
+use crate::rtos::exec::Execs;
+use crate::rtos::plan::Plan;
+use crate::rtos::shell::Shell;
+use crate::rtos::state_dir::StateDir;
+use crate::stdio::presence::Presence;
 use crate::stdio::{self, Paths, Streams, Takers};
-use crate::tty::Terminal;
+use crate::task::context::Context;
+use crate::task::events::Event;
+use crate::task::state::{Exit, State};
 
 /// Pause between attempts to stop an RTOS whose client is gone.
 const RETRY: Duration = Duration::from_secs(1);

@@ -6,10 +6,10 @@ use containerd_shim_protos::api::UpdateTaskRequest;
 use micrun_firmware::Annotations;
 
 use crate::cgroup::Cgroup;
-use crate::container::Container;
-use crate::context::Context;
 use crate::error::{Error, Result, describe};
-use crate::resources::Resources;
+use crate::oci::resources::Resources;
+use crate::rtos::container::Container;
+use crate::task::context::Context;
 
 const MIB: i64 = 1 << 20;
 

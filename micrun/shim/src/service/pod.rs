@@ -6,10 +6,10 @@ use std::time::Duration;
 use containerd_shim_protos::api::KillRequest;
 use nix::libc::SIGKILL;
 
-use crate::containers::Containers;
-use crate::context::Context;
-use crate::engine::Engine;
 use crate::error::{Error, describe};
+use crate::task::containers::Containers;
+use crate::task::context::Context;
+use crate::task::engine::Engine;
 
 /// Watches over a container if it is a sandbox: what runs in the pod after its end is killed. CRI stops the others
 /// first; this is for a sandbox that dies, or is taken away before them.

@@ -1,0 +1,8 @@
+//! What comes with a container: its bundle, its options, its limits, its root file system.
+//!
+//! It may use `os`.
+
+pub(crate) mod bundle;
+pub(crate) mod mount;
+pub(crate) mod options;
+pub(crate) mod resources;

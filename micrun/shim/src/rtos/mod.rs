@@ -1,0 +1,17 @@
+//! Containers of RTOS firmware: clients of a mica daemon.
+//!
+//! It may use `task`, `stdio`, `cgroup`, `oci` and `os`, and knows nothing of `linux`.
+
+pub(crate) mod bootargs;
+pub(crate) mod checkpoint;
+pub(crate) mod console;
+pub(crate) mod container;
+pub(crate) mod create;
+pub(crate) mod end;
+pub(crate) mod engine;
+pub(crate) mod exec;
+pub(crate) mod ignored;
+pub(crate) mod plan;
+pub(crate) mod shell;
+pub(crate) mod state_dir;
+pub(crate) mod update;

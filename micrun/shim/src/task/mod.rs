@@ -1,0 +1,10 @@
+//! What the containers of both engines are: their trait, their life, their events, and their surroundings.
+//!
+//! It may use `stdio`, `cgroup`, `oci` and `os`.
+
+pub(crate) mod containers;
+pub(crate) mod context;
+pub(crate) mod engine;
+pub(crate) mod events;
+pub(crate) mod mica;
+pub(crate) mod state;
