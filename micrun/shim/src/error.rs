@@ -29,23 +29,23 @@ pub enum Error {
         exec_id: String,
     },
 
-    /// Create for an id that is already there.
-    #[error("container `{0}` already exists in this shim; delete it first")]
+    /// Create or Exec for an id that is already there; the text names which.
+    #[error("{0} already exists in this shim; delete it first")]
     AlreadyExists(String),
 
     /// The container's state does not allow the request.
-    #[error("container `{id}` is {state}, so it cannot be {verb}")]
+    #[error("{subject} is {state}, so it cannot be {verb}")]
     State {
-        /// The container.
-        id: String,
+        /// What it is about: ``container `c` ``.
+        subject: String,
         /// The state it is in.
         state: &'static str,
         /// What was asked, as a participle: `started`, `deleted`.
         verb: &'static str,
     },
 
-    /// Kill for a container that has already ended. containerd maps `NotFound` to "process already finished".
-    #[error("container `{0}` has already finished")]
+    /// Kill for what has already ended; the text names it. containerd maps `NotFound` to "process already finished".
+    #[error("{0} has already finished")]
     Finished(String),
 
     /// The client's id or request breaks a limit or a rule.
@@ -184,6 +184,24 @@ pub enum Error {
         reason: String,
     },
 
+    /// The process that holds a sandbox's namespaces could not take them.
+    #[error("the namespaces of sandbox `{id}` cannot be held: {reason}")]
+    Holder {
+        /// The sandbox.
+        id: String,
+        /// The holder's own words.
+        reason: String,
+    },
+
+    /// A message for containerd cannot be written as protobuf; always a defect of the shim.
+    #[error("the {what} cannot be encoded; this is a defect of the shim")]
+    Encode {
+        /// Which message.
+        what: &'static str,
+        /// What is wrong with it.
+        source: containerd_shim_protos::protobuf::Error,
+    },
+
     /// systemd did not make a scope.
     #[error("systemd did not start `{unit}` for the container's cgroup: {reason}")]
     Scope {
@@ -194,12 +212,12 @@ pub enum Error {
     },
 
     /// A signal cannot be sent.
-    #[error("cannot send signal {number} to `{id}`")]
+    #[error("cannot send signal {number} to {subject}")]
     Signal {
         /// Its number.
         number: u32,
-        /// The process.
-        id: String,
+        /// What it is for: ``exec `e` of container `c` ``.
+        subject: String,
         /// What the system said.
         source: io::Error,
     },
@@ -222,6 +240,11 @@ impl Error {
     pub fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { action, path, source }
+    }
+
+    /// Shorthand for [`Error::Encode`], to be used with `map_err`.
+    pub(crate) fn encode(what: &'static str) -> impl FnOnce(containerd_shim_protos::protobuf::Error) -> Self {
+        move |source| Self::Encode { what, source }
     }
 
     fn code(&self) -> Code {
@@ -247,6 +270,8 @@ impl Error {
             | Self::Json { .. }
             | Self::Mount { .. }
             | Self::Runtime { .. }
+            | Self::Holder { .. }
+            | Self::Encode { .. }
             | Self::Scope { .. }
             | Self::Ttrpc(_)
             | Self::Task(_) => Code::INTERNAL,

@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use containerd_shim_protos::protobuf::MessageField;
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
-use containerd_shim_protos::protobuf::{Message, MessageField, MessageFull};
 use containerd_shim_protos::{cgroups::metrics as v1, cgroups_v2::metrics as v2};
 
 use libmica::ext::Stats;
 
 use super::{Cgroup, Layout, Version};
+use crate::oci::any;
 
 /// Metrics of what lives in no cgroup of ours: what the daemon knows of its process. A core of its own has none,
 /// so nothing is said of it.
@@ -22,7 +23,7 @@ pub(crate) fn daemon_metrics(layout: Option<&Layout>, stats: &Stats) -> Any {
             all.cpu.mut_or_insert_default().usage_usec = stats.cpu_usec;
             all.memory.mut_or_insert_default().usage = stats.memory_bytes;
         }
-        return any(&all);
+        return any::pack(&all);
     }
     let mut all = v1::Metrics::new();
     if let Some(stats) = process {
@@ -31,15 +32,15 @@ pub(crate) fn daemon_metrics(layout: Option<&Layout>, stats: &Stats) -> Any {
         let memory = all.memory.mut_or_insert_default();
         memory.usage.mut_or_insert_default().usage = stats.memory_bytes;
     }
-    any(&all)
+    any::pack(&all)
 }
 
 impl Cgroup {
     /// What it has used.
     pub(crate) fn metrics(&self) -> Any {
         match self.version() {
-            Version::V1 => any(&self.metrics_v1()),
-            Version::V2 => any(&self.metrics_v2()),
+            Version::V1 => any::pack(&self.metrics_v1()),
+            Version::V2 => any::pack(&self.metrics_v2()),
         }
     }
 
@@ -86,15 +87,6 @@ impl Cgroup {
         all.memory_events = memory_events(&dir).into();
         all
     }
-}
-
-fn any<M: Message + MessageFull>(message: &M) -> Any {
-    let mut any = Any::new();
-    // containerd's typeurl package wants the bare name, no host in front.
-    M::descriptor().full_name().clone_into(&mut any.type_url);
-    // Cannot fail for a message without required fields.
-    any.value = message.write_to_bytes().unwrap_or_default();
-    any
 }
 
 /// A file with one number; `max` is the largest.

@@ -10,7 +10,6 @@ use containerd_shim_protos::protobuf::Message;
 use containerd_shim_protos::protobuf::well_known_types::timestamp::Timestamp;
 use micrun_firmware::HostConf;
 use micrun_firmware::host_conf::Locations;
-use nix::libc::SIGKILL;
 
 use crate::cgroup::{Cgroup, Layout};
 use crate::entry::args::Args;
@@ -20,10 +19,10 @@ use crate::error::{Error, Result, describe};
 use crate::linux;
 use crate::oci::bundle::Spec;
 use crate::oci::mount;
-use crate::rtos::end as exit;
+use crate::rtos::end;
 use crate::rtos::state_dir::{self, StateDir};
+use crate::task::exit::Exit;
 use crate::task::mica::Mica;
-use crate::task::state::Exit;
 
 /// How long a dying server may take to hang up.
 const HANG_UP: Duration = Duration::from_millis(500);
@@ -47,8 +46,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     response.pid = pid;
     response.exit_status = exit.status;
     response.exited_at = Some(Timestamp::from(exit.at)).into();
-    let bytes =
-        response.write_to_bytes().map_err(|e| Error::Invalid(format!("cannot encode the response: {e}")))?;
+    let bytes = response.write_to_bytes().map_err(Error::encode("DeleteResponse"))?;
     std::io::stdout().write_all(&bytes).map_err(Error::io("write", "stdout"))
 }
 
@@ -74,9 +72,9 @@ fn is_served(socket: &Path) -> bool {
 /// Removes what the container left; gives its shim's process id, or 0, and how it ended. What cannot be removed is
 /// logged: containerd would only ask again. The one refusal is for what a later shim has made.
 async fn clean(args: &Args, bundle: &Path, mica: &dyn Mica) -> Result<(u32, Exit)> {
-    let killed = exit::signalled(SIGKILL.unsigned_abs());
+    let killed = Exit::killed();
     let spec = Spec::read(bundle).unwrap_or_default();
-    let linux = linux::clean(args, bundle).await;
+    let linux = linux::clean(&args.id, bundle).await;
     mount::unmount_all(&spec.rootfs(bundle));
     remove_dead_socket(bundle);
     if let Some(pid) = linux {
@@ -113,5 +111,5 @@ async fn clean(args: &Args, bundle: &Path, mica: &dyn Mica) -> Result<(u32, Exit
 /// How the firmware ended, if it did so by itself after its shim: the daemon has seen it.
 async fn end_before(mica: &dyn Mica, id: &str) -> Option<Exit> {
     let report = mica.stats(id).await.ok()?.exit?;
-    Some(exit::reported(report).exit(None))
+    Some(end::reported(report).exit(None))
 }

@@ -21,6 +21,6 @@ pub(crate) fn run() -> Result<()> {
     let mut info = RuntimeInfo::new();
     NAME.clone_into(&mut info.name);
     info.version = Some(version).into();
-    let bytes = info.write_to_bytes().map_err(|e| Error::Invalid(format!("cannot encode the info: {e}")))?;
+    let bytes = info.write_to_bytes().map_err(Error::encode("RuntimeInfo"))?;
     std::io::stdout().write_all(&bytes).map_err(Error::io("write", "stdout"))
 }

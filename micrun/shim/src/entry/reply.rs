@@ -92,11 +92,10 @@ impl Caller {
     /// The bytes to print on stdout for a server that listens on `address` (`unix://...`). `asked` is the
     /// version that the operator wants to be announced.
     pub(crate) fn reply(&self, address: &str, asked: Option<i32>) -> Result<Vec<u8>> {
-        let encode = |error: String| Error::Invalid(format!("cannot encode the reply: {error}"));
         match (self, asked) {
             (Self::Legacy { json: true }, Some(version)) => {
                 serde_json::to_vec(&Json { version, address, protocol: PROTOCOL })
-                    .map_err(|error| encode(error.to_string()))
+                    .map_err(|source| Error::Json { path: "the reply".into(), source })
             }
             (Self::Legacy { .. }, _) => Ok(address.as_bytes().to_vec()),
             (Self::Bootstrap(_), asked) => {
@@ -104,7 +103,7 @@ impl Caller {
                 result.version = asked.unwrap_or(SANDBOX_VERSION);
                 address.clone_into(&mut result.address);
                 PROTOCOL.clone_into(&mut result.protocol);
-                result.write_to_bytes().map_err(|error| encode(error.to_string()))
+                result.write_to_bytes().map_err(Error::encode("BootstrapResult"))
             }
         }
     }

@@ -27,7 +27,7 @@ use crate::sandbox::SandboxService;
 use crate::service::task::TaskService;
 use crate::task::containers::Containers;
 use crate::task::context::Context;
-use crate::task::events::{Containerd, Queue};
+use crate::task::publisher::{Containerd, Queue};
 
 /// Task v3 is v2 under another package name (containerd 2.0), so one dispatch table serves both.
 const TASK_V3: &str = "containerd.task.v3.Task";

@@ -1,17 +1,18 @@
 //! Checkpoints by the runtime, where it has CRIU: into a directory, and at Start from there.
 
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use containerd_shim_protos::api::CheckpointTaskRequest;
-use containerd_shim_protos::events::task::TaskCheckpointed;
 use containerd_shim_protos::shim::oci::CheckpointOptions;
 
 use super::Linux;
 use crate::error::{Error, Result};
-use crate::rtos::checkpoint;
+use crate::oci::options;
+use crate::os::lock::lock;
 use crate::task::context::Context;
 use crate::task::events::Event;
+use crate::task::state::Attempt;
 
 /// Where CRIU works and writes its logs, in the bundle.
 const WORK: &str = "criu";
@@ -20,30 +21,22 @@ impl Linux {
     /// Writes the state of the container's processes down; they go on, unless the options say `exit`.
     pub(super) async fn save(&self, context: &Context, request: &CheckpointTaskRequest) -> Result<()> {
         let _gate = self.init.gate.lock().await;
-        self.init.state().check_checkpointable(&self.id)?;
-        let options = checkpoint::options(request)?;
+        self.init.task.life.check(Attempt::Checkpoint)?;
+        let options = options::checkpoint(request)?;
         let image = Path::new(&request.path);
         std::fs::create_dir_all(image).map_err(Error::io("create", image))?;
         self.runtime.checkpoint(image, &self.bundle.join(WORK), &flags(&options)).await?;
-        let mut event = TaskCheckpointed::new();
-        event.container_id.clone_from(&self.id);
-        event.checkpoint.clone_from(&request.path);
-        context.events.publish(Event::Checkpointed(event));
+        context.events.publish(Event::checkpointed(&self.id, &request.path));
         log::info!("{}: checkpoint in {}", self.id, image.display());
         Ok(())
     }
 
-    /// Lets the container's own process begin, or go on from a checkpoint.
+    /// Lets the init process begin, or go on from a checkpoint.
     pub(super) async fn begin(self: &Arc<Self>, context: &Arc<Context>) -> Result<()> {
-        let streams = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match (streams, &self.restored_from) {
-            (Some(streams), _) => self.bring_up(context, streams).await,
-            (None, None) => self.runtime.start().await,
-            (None, Some(image)) => Err(Error::Invalid(format!(
-                "container `{}` could not be restored from `{}`: create it anew",
-                self.id,
-                image.display()
-            ))),
+        let streams = lock(&self.waiting).take();
+        match streams {
+            Some(streams) => self.bring_up(context, streams).await,
+            None => self.runtime.start().await,
         }
     }
 }

@@ -2,19 +2,17 @@
 
 use std::path::Path;
 
-use super::create::PID_FILE;
-use super::runtime::{Choice, Runtime, read_pid};
+use super::runtime::{Choice, PID_FILE, Runtime, read_pid};
 use crate::cgroup;
-use crate::entry::args::Args;
 use crate::error::{Result, describe};
 use crate::oci::bundle::Spec;
 
 /// Ends and removes the Linux container of a bundle; gives its process id, or `None` when the bundle is none of a
 /// Linux container.
-pub(crate) async fn clean(args: &Args, bundle: &Path) -> Option<u32> {
+pub(crate) async fn clean(id: &str, bundle: &Path) -> Option<u32> {
     let choice = Choice::read(bundle)?;
-    match Runtime::new(choice, &args.id, bundle).delete(true).await {
-        Ok(()) => log::info!("cleaned up after {}", args.id),
+    match Runtime::new(choice, id, bundle).delete(true).await {
+        Ok(()) => log::info!("cleaned up after {id}"),
         Err(error) => log::warn!("{}", describe(&error)),
     }
     // Of a container whose making was cut short, the runtime itself knows nothing.

@@ -1,29 +1,27 @@
 //! Create: from a bundle to a process that waits for Start. What fails leaves nothing behind.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use containerd_shim_protos::api::CreateTaskRequest;
 use nix::unistd::{Gid, Uid};
 
-use super::exec::Execs;
-use super::oom;
-use super::process::Process;
-use super::runtime::{Choice, Runtime, Wiring, read_pid};
+use super::process::LinuxProcess;
+use super::runtime::{Choice, PID_FILE, Runtime, Wiring, adopt};
 use super::terminal::ConsoleSocket;
-use super::{Linux, Plumbing};
+use super::{Linux, oom};
 use crate::cgroup::Cgroup;
-use crate::error::{Error, Result, describe};
+use crate::error::{Result, describe};
 use crate::oci::bundle::Spec;
 use crate::oci::mount::Rootfs;
 use crate::oci::options::Options;
-use crate::os::children::{self, Child};
-use crate::rtos::create::created;
+use crate::os::children;
+use crate::os::lock::lock;
 use crate::stdio::{Identity, Paths, Streams};
 use crate::task::context::Context;
+use crate::task::events::Event;
+use crate::task::execs::Execs;
 
-/// Where the runtime leaves the process id; containerd's own shim has the same name.
-pub(super) const PID_FILE: &str = "init.pid";
 /// The folder beside that of the RTOS containers.
 const STATE: &str = "linux";
 
@@ -54,7 +52,7 @@ pub(crate) async fn create(
         private_pids: spec.has_private_pids(),
         owner: (Uid::from_raw(owner.0), Gid::from_raw(owner.1)),
         runtime: Runtime::new(choice, &id, &bundle),
-        init: Arc::new(Process::new(&id, paths)),
+        init: Arc::new(LinuxProcess::new(&id, "", paths)),
         flags: flags(&options),
         restored_from: Some(PathBuf::from(&request.checkpoint)).filter(|path| path != Path::new("")),
         waiting: Mutex::default(),
@@ -65,15 +63,14 @@ pub(crate) async fn create(
     });
     if container.restored_from.is_some() {
         // There is nothing that could wait: what is restored runs.
-        *container.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(streams);
+        *lock(&container.waiting) = Some(streams);
     } else if let Err(error) = container.bring_up(context, streams).await {
-        let takers = std::mem::take(&mut container.init.lock().takers);
-        takers.finish().await;
+        container.init.task.end_loggers().await;
         return Err(error);
     }
     rootfs.keep();
     log::info!("created {}", container.id);
-    context.events.publish(created(request, container.init.view().pid));
+    context.events.publish(Event::create(request, container.init.pid()));
     Ok(container)
 }
 
@@ -87,9 +84,13 @@ fn flags(options: &Options) -> Vec<&'static str> {
 impl Linux {
     /// Has the runtime make the container's own process, or bring it back from a checkpoint, and takes it over.
     pub(super) async fn bring_up(self: &Arc<Self>, context: &Arc<Context>, streams: Streams) -> Result<()> {
-        let Plumbing { ends, console, carriage, streams } = self.plumb(&self.init, streams)?;
+        let mut connection = self.connect(&self.init, streams)?;
         let pid_file = self.bundle.join(PID_FILE);
-        let wiring = Wiring { ends, console: console.as_ref().map(ConsoleSocket::path), pid_file: &pid_file };
+        let wiring = Wiring {
+            ends: std::mem::take(&mut connection.ends),
+            console: connection.console.as_ref().map(ConsoleSocket::path),
+            pid_file: &pid_file,
+        };
         let _hold = children::hold();
         match &self.restored_from {
             Some(image) => self.runtime.restore(image, wiring, &self.flags).await?,
@@ -114,13 +115,7 @@ impl Linux {
         {
             log::warn!("nobody will tell when {} is out of memory: {}", self.id, describe(&error));
         }
-        self.attach(context, &self.init, child, (console, carriage, streams)).await;
+        self.attach(context, &self.init, child, connection).await;
         Ok(())
     }
-}
-
-/// Takes over the process that a runtime has left.
-pub(super) fn adopt(pid_file: &Path) -> Result<Child> {
-    let pid = read_pid(pid_file)?;
-    Child::adopt(pid).map_err(Error::io("take over", format!("process {pid}")))
 }

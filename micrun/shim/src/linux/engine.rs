@@ -7,49 +7,49 @@ use async_trait::async_trait;
 use containerd_shim_protos::api::{
     CheckpointTaskRequest, ExecProcessRequest, KillRequest, ProcessInfo, UpdateTaskRequest,
 };
-use containerd_shim_protos::protobuf::Message;
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
 use containerd_shim_protos::shim::oci::ProcessDetails;
 use nix::libc::SIGKILL;
 
 use super::Linux;
-use super::exec::never_ran;
-use super::process::Process;
+use super::process::LinuxProcess;
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Result, describe};
-use crate::oci::mount;
+use crate::oci::{any, mount};
 use crate::task::context::Context;
 use crate::task::engine::{Engine, View};
 use crate::task::events::Event;
-use crate::task::state::{Exit, State};
-
-/// The type of a process's details, as containerd's own shim packs them.
-const DETAILS: &str = "containerd.runc.v1.ProcessDetails";
+use crate::task::exit::Exit;
+use crate::task::state::State;
 
 impl Linux {
-    fn process(&self, exec_id: &str) -> Result<Arc<Process>> {
+    fn process(&self, exec_id: &str) -> Result<Arc<LinuxProcess>> {
         if exec_id.is_empty() {
             return Ok(Arc::clone(&self.init));
         }
-        self.execs.process(&self.id, exec_id)
+        Ok(Arc::clone(&self.execs.find(&self.id, exec_id)?.process))
     }
 
     async fn start_init(self: &Arc<Self>, context: &Arc<Context>) -> Result<u32> {
         let _gate = self.init.gate.lock().await;
-        self.init.lock().state.starting(&self.id)?;
-        let result = self.begin(context).await;
-        self.init.lock().state.started(result.is_ok());
-        result?;
-        let pid = self.init.view().pid;
-        log::info!("started {}, process {pid}", self.id);
-        context.events.publish(Event::start(&self.id, pid));
-        Ok(pid)
+        let begin = async { self.begin(context).await.map(|()| self.init.pid()) };
+        let started = self.init.task.life.start(&*context.events, begin).await;
+        match &started {
+            Ok(pid) => log::info!("started {}, process {pid}", self.id),
+            // A process that waits for a Start which will not come is of no use.
+            Err(_) if self.init.is_alive() => _ = self.init.signal(SIGKILL.unsigned_abs()),
+            Err(_) => {
+                self.init.task.release();
+                self.init.task.end_loggers().await;
+            }
+        }
+        started
     }
 
-    async fn signal(&self, process: &Process, request: &KillRequest) -> Result<()> {
-        let state = process.state();
-        if matches!(state, State::Stopped(_) | State::Deleting(_)) {
-            return Err(Error::Finished(process.id.clone()));
+    async fn signal(&self, process: &LinuxProcess, request: &KillRequest) -> Result<()> {
+        let state = process.task.life.state();
+        if state.is_over() {
+            return Err(process.task.life.finished());
         }
         let own = request.exec_id.is_empty();
         match (own && request.all, process.signal(request.signal)) {
@@ -66,23 +66,18 @@ impl Linux {
     }
 
     async fn delete_init(&self, context: &Context) -> Result<Exit> {
-        if self.init.lock().state.abandoned() && self.init.is_alive() {
+        if self.init.task.life.abandon() && self.init.is_alive() {
             // What has ended meanwhile is what is wanted.
             let _ = self.init.signal(SIGKILL.unsigned_abs());
-            self.init.wait().await;
+            self.init.task.wait().await;
         }
-        let (exit, pid, takers) = {
-            let mut inner = self.init.lock();
-            inner.state.deleting(&self.id)?;
-            (inner.state.exit().cloned(), inner.pid, std::mem::take(&mut inner.takers))
-        };
-        let exit = exit.unwrap_or_else(never_ran);
+        let exit = self.init.task.life.delete()?;
         if let Err(error) = self.runtime.delete(true).await {
             log::warn!("{}", describe(&error));
         }
         mount::unmount_all(&self.rootfs);
-        takers.finish().await;
-        context.events.publish(Event::delete(&self.id, pid, &exit));
+        self.init.task.end_loggers().await;
+        context.events.publish(Event::delete(&self.id, self.init.pid(), &exit));
         log::info!("deleted {}", self.id);
         Ok(exit)
     }
@@ -115,7 +110,7 @@ impl Engine for Linux {
     }
 
     async fn wait(&self, exec_id: &str) -> Result<Exit> {
-        Ok(self.process(exec_id)?.wait().await)
+        Ok(self.process(exec_id)?.task.wait().await)
     }
 
     async fn kill(&self, _: &Context, request: &KillRequest) -> Result<()> {
@@ -128,17 +123,17 @@ impl Engine for Linux {
     }
 
     fn close_stdin(&self, exec_id: &str) -> Result<()> {
-        self.process(exec_id)?.close_stdin();
+        self.process(exec_id)?.task.close_stdin();
         Ok(())
     }
 
     fn resize(&self, exec_id: &str, columns: u32, rows: u32) -> Result<()> {
-        self.process(exec_id)?.resize(columns, rows);
+        self.process(exec_id)?.task.resize(columns, rows);
         Ok(())
     }
 
     async fn processes(&self) -> Vec<ProcessInfo> {
-        let own = self.init.view().pid;
+        let own = self.init.pid();
         let found = if self.init.is_alive() { self.runtime.processes().await } else { Ok(Vec::new()) };
         let mut pids = found.unwrap_or_else(|error| {
             log::warn!("{}", describe(&error));
@@ -148,7 +143,7 @@ impl Engine for Linux {
             pids.push(own);
         }
         let execs: Vec<_> =
-            self.execs.processes().iter().map(|exec| (exec.view().pid, exec.id.clone())).collect();
+            self.execs.all().iter().map(|exec| (exec.process.pid(), exec.process.task.id.clone())).collect();
         let info = |pid: u32| {
             let mut info = ProcessInfo::new();
             info.pid = pid;
@@ -166,21 +161,11 @@ impl Engine for Linux {
     async fn pause(&self, context: &Context) -> Result<()> {
         // Its program may run before the runtime has said so.
         let _gate = self.init.gate.lock().await;
-        self.init.state().check_pausable(&self.id)?;
-        self.runtime.pause().await?;
-        if self.init.lock().state.paused() {
-            context.events.publish(Event::paused(&self.id));
-        }
-        Ok(())
+        self.init.task.life.pause(&*context.events, self.runtime.pause()).await
     }
 
     async fn resume(&self, context: &Context) -> Result<()> {
-        self.init.state().check_resumable(&self.id)?;
-        self.runtime.resume().await?;
-        if self.init.lock().state.resumed() {
-            context.events.publish(Event::resumed(&self.id));
-        }
-        Ok(())
+        self.init.task.life.resume(&*context.events, self.runtime.resume()).await
     }
 
     async fn checkpoint(&self, context: &Context, request: &CheckpointTaskRequest) -> Result<()> {
@@ -203,9 +188,5 @@ impl Engine for Linux {
 fn details(exec_id: &str) -> Any {
     let mut details = ProcessDetails::new();
     exec_id.clone_into(&mut details.exec_id);
-    let mut any = Any::new();
-    DETAILS.clone_into(&mut any.type_url);
-    // Cannot fail for a message without required fields.
-    any.value = details.write_to_bytes().unwrap_or_default();
-    any
+    any::pack(&details)
 }

@@ -17,7 +17,7 @@ use tokio::io::unix::AsyncFd;
 
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Result};
-use crate::os::tty;
+use crate::os::watch::register_for;
 use crate::task::context::Context;
 use crate::task::events::Event;
 
@@ -31,7 +31,7 @@ pub(super) fn watch(context: &Arc<Context>, id: &str, cgroup: &Cgroup) -> Result
     } else {
         (file.try_clone().map_err(Error::io("watch", &path))?, Interest::PRIORITY)
     };
-    let fd = tty::register_for(fd, interest).map_err(Error::io("watch", &path))?;
+    let fd = register_for(fd, interest).map_err(Error::io("watch", &path))?;
     let (context, id, cgroup) = (Arc::clone(context), id.to_owned(), cgroup.clone());
     tokio::spawn(async move {
         let mut told = cgroup.oom_kills();

@@ -1,139 +1,105 @@
-//! One process of a container: its own, or one that Exec has added.
+//! One process of a Linux container: its init process, or an exec.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
-
-use tokio::net::unix::pipe::Sender;
-use tokio::sync::watch;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::error::{Error, Result};
 use crate::os::children::Child;
-use crate::os::tty::Terminal;
-use crate::rtos::end as exit;
-use crate::stdio::{Paths, Takers};
+use crate::os::lock::lock;
+use crate::stdio::Paths;
 use crate::task::context::Context;
 use crate::task::engine::View;
-use crate::task::events::Event;
-use crate::task::state::{Exit, State};
+use crate::task::exit::Exit;
+use crate::task::process::Process;
 
-/// Status of a process whose end could not be learned.
-const UNKNOWN: u32 = 255;
-
-/// A process.
+/// A process of the host, supervised from its first moment to its last.
 #[derive(Debug)]
-pub(super) struct Process {
-    /// containerd's id of it: the container's own for the container's process.
-    pub id: String,
-    /// Its streams, as they were named.
-    pub paths: Paths,
+pub(super) struct LinuxProcess {
+    /// What it is to the Task API.
+    pub task: Process,
     /// Held while it is being started: its end is made known after its start, however soon it comes.
     pub gate: tokio::sync::Mutex<()>,
-    inner: Mutex<Inner>,
-    exited: watch::Sender<Option<Exit>>,
+    host: Mutex<Host>,
 }
 
-#[derive(Debug)]
-pub(super) struct Inner {
-    pub state: State,
+/// What the host knows of it.
+#[derive(Debug, Default)]
+struct Host {
     /// Once it is there, and until it has ended.
-    pub child: Option<Arc<Child>>,
-    pub pid: u32,
-    pub keep_stdin: Option<Sender>,
-    /// Logging programs, until Delete.
-    pub takers: Takers,
-    pub terminal: Terminal,
+    child: Option<Arc<Child>>,
+    /// 0 before it is there; kept afterwards.
+    pid: u32,
 }
 
-impl Process {
-    /// One that does not run yet.
-    pub(super) fn new(id: &str, paths: Paths) -> Self {
-        let inner = Inner {
-            state: State::Created,
-            child: None,
-            pid: 0,
-            keep_stdin: None,
-            takers: Takers::default(),
-            terminal: Terminal::default(),
-        };
+impl LinuxProcess {
+    /// One that does not run yet. An empty `exec_id` is the container's init process.
+    pub(super) fn new(container: &str, exec_id: &str, paths: Paths) -> Self {
         Self {
-            id: id.to_owned(),
-            paths,
+            task: Process::new(container, exec_id, paths),
             gate: tokio::sync::Mutex::default(),
-            inner: Mutex::new(inner),
-            exited: watch::Sender::new(None),
+            host: Mutex::default(),
         }
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    /// It is there.
+    pub(super) fn appeared(&self, child: &Arc<Child>) {
+        let mut host = self.host();
+        host.pid = child.pid;
+        host.child = Some(Arc::clone(child));
     }
 
-    pub(super) fn state(&self) -> State {
-        self.lock().state.clone()
+    /// Its process id on the host; 0 before it is there.
+    pub(super) fn pid(&self) -> u32 {
+        self.host().pid
     }
 
+    /// What the Task API shows of it.
     pub(super) fn view(&self) -> View {
-        let inner = self.lock();
-        View { pid: inner.pid, state: inner.state.clone(), paths: self.paths.clone() }
+        View { pid: self.pid(), state: self.task.life.state(), paths: self.task.paths.clone() }
     }
 
-    /// Whether it runs, or is about to.
+    /// Whether it is there and has not ended.
     pub(super) fn is_alive(&self) -> bool {
-        self.lock().child.is_some()
-    }
-
-    /// Waits for the end.
-    pub(super) async fn wait(&self) -> Exit {
-        exit::known(&self.exited).await
+        self.host().child.is_some()
     }
 
     /// Sends a signal.
     pub(super) fn signal(&self, number: u32) -> Result<()> {
-        let child = self.lock().child.clone().ok_or_else(|| Error::Finished(self.id.clone()))?;
+        let child = self.host().child.clone().ok_or_else(|| self.task.life.finished())?;
         match child.signal(number) {
             Ok(true) => Ok(()),
-            Ok(false) => Err(Error::Finished(self.id.clone())),
-            Err(source) => Err(Error::Signal { number, id: self.id.clone(), source }),
+            Ok(false) => Err(self.task.life.finished()),
+            Err(source) => {
+                Err(Error::Signal { number, subject: self.task.life.subject().to_string(), source })
+            }
         }
-    }
-
-    /// Lets stdin end when its writers have gone.
-    pub(super) fn close_stdin(&self) {
-        self.lock().keep_stdin = None;
-    }
-
-    /// Tells the terminal its size.
-    pub(super) fn resize(&self, columns: u32, rows: u32) {
-        self.lock().terminal.resize(&self.id, columns, rows);
     }
 
     /// Waits until the host's process has ended.
     pub(super) async fn ended(&self, child: &Child) -> Exit {
-        let status = child.wait().await.unwrap_or_else(|error| {
-            log::error!("{}: waiting for process {} failed: {error}", self.id, child.pid);
-            UNKNOWN
-        });
-        Exit { status, at: SystemTime::now() }
+        child.wait().await.map_or_else(
+            |error| {
+                log::error!("{}: waiting for process {} failed: {error}", self.task.id, child.pid);
+                Exit::unknown()
+            },
+            Exit::from,
+        )
     }
 
-    /// Makes the end known, once all its output is with those who take it. `container` is the container's id.
-    pub(super) async fn finish(&self, context: &Context, container: &str, exit: Exit) {
-        let mut takers = std::mem::take(&mut self.lock().takers);
-        takers.written().await;
+    /// Makes the end known, once all its output is with those who take it.
+    pub(super) async fn finish(&self, context: &Context, exit: Exit) {
+        self.task.output_written().await;
         let _gate = self.gate.lock().await;
         let pid = {
-            let mut inner = self.lock();
-            inner.takers = takers;
-            inner.child = None;
-            inner.keep_stdin = None;
-            inner.terminal.close();
-            if !inner.state.stopped(exit.clone()) {
-                return;
-            }
-            inner.pid
+            let mut host = self.host();
+            host.child = None;
+            host.pid
         };
-        log::info!("{} of {container} ended with status {}", self.id, exit.status);
-        context.events.publish(Event::exit(container, &self.id, pid, &exit));
-        self.exited.send_replace(Some(exit));
+        self.task.release();
+        log::info!("{} ended with status {}", self.task.life.subject(), exit.status);
+        self.task.life.finish(&*context.events, pid, exit);
+    }
+
+    fn host(&self) -> MutexGuard<'_, Host> {
+        lock(&self.host)
     }
 }

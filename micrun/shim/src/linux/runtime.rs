@@ -12,12 +12,14 @@ use tokio::process::Command;
 use super::streams::Ends;
 use crate::error::{Error, Result};
 use crate::oci::options::Options;
-use crate::os::children;
+use crate::os::children::{self, Child};
 
 /// The programs to look for when none is named, in this order.
 const PROGRAMS: [&str; 2] = ["crun", "runc"];
 /// Names another one, where no runtime option can.
 const VARIABLE: &str = "MICRUN_LINUX_RUNTIME";
+/// Where it leaves the process id; containerd's own shim has the same name.
+pub(super) const PID_FILE: &str = "init.pid";
 /// The note in the bundle.
 const NOTE: &str = "micrun-linux.json";
 /// Where the program says what went wrong: its standard error is the container's.
@@ -261,4 +263,10 @@ pub(super) fn read_pid(path: &Path) -> Result<u32> {
     let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
     let invalid = || Error::io("read", path)(io::Error::from(ErrorKind::InvalidData));
     text.trim().parse().map_err(|_| invalid())
+}
+
+/// Takes over the process that the program has left.
+pub(super) fn adopt(pid_file: &Path) -> Result<Child> {
+    let pid = read_pid(pid_file)?;
+    Child::adopt(pid).map_err(Error::io("take over", format!("process {pid}")))
 }

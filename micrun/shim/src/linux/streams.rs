@@ -1,23 +1,16 @@
 //! The ends of a process's pipes, or its terminal: those that the runtime hands to the process, and those that the
-//! shim carries bytes from and to.
+//! shim relays bytes from and to.
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use nix::unistd::{Gid, Uid};
-use tokio::io::AsyncReadExt;
-use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::sync::watch;
 
 use crate::os::tty::Tty;
-use crate::rtos::console;
-use crate::rtos::end as exit;
-use crate::stdio::{self, Paths, Sink, Streams};
-
-/// One read of stdin at most.
-const BUFFER: usize = 4 * 1024;
+use crate::stdio::{self, Paths, Sink, Streams, input};
 
 /// What the process gets.
 #[derive(Debug, Default)]
@@ -27,9 +20,9 @@ pub(super) struct Ends {
     pub stderr: Option<OwnedFd>,
 }
 
-/// What is carried.
+/// What is relayed, and from where to where.
 #[derive(Debug)]
-pub(super) enum Carriage {
+pub(super) enum Relay {
     /// A pipe for each stream.
     Pipes {
         /// From the client to the process.
@@ -50,7 +43,7 @@ pub(super) enum Carriage {
 
 /// Makes a pipe for each stream that somebody wants; the process's user owns them, so that it may open
 /// `/dev/stdout`.
-pub(super) fn pipes(streams: Streams, paths: &Paths, owner: (Uid, Gid)) -> io::Result<(Ends, Carriage)> {
+pub(super) fn pipes(streams: Streams, paths: &Paths, owner: (Uid, Gid)) -> io::Result<(Ends, Relay)> {
     let Streams { stdin, stdout, stderr, .. } = streams;
     let pipe = || {
         let (reader, writer) = io::pipe()?;
@@ -78,21 +71,21 @@ pub(super) fn pipes(streams: Streams, paths: &Paths, owner: (Uid, Gid)) -> io::R
         // Both go to one file, in the order in which they are written.
         ends.stderr = ends.stdout.as_ref().map(OwnedFd::try_clone).transpose()?;
     }
-    Ok((ends, Carriage::Pipes { stdin: input, output }))
+    Ok((ends, Relay::Pipes { stdin: input, output }))
 }
 
-impl Carriage {
-    /// Carries everything until the process has `ended` and all it wrote is carried, or lost.
+impl Relay {
+    /// Relays everything until the process has `ended` and all it wrote is relayed, or lost.
     pub(super) async fn run(self, name: String, ended: watch::Receiver<bool>) {
         let lost = match self {
             Self::Pipes { stdin, output } => {
-                let input = stdin.map(|(from, to)| tokio::spawn(copy_in(name.clone(), from, to)));
-                let carry = async |pipe: Option<(Receiver, Sink)>| {
+                let input = stdin.map(|(from, to)| tokio::spawn(input::to_pipe(name.clone(), from, to)));
+                let relay = async |pipe: Option<(Receiver, Sink)>| {
                     let Some((from, to)) = pipe else { return 0 };
-                    stdio::carry(&name, &from, Some(&to), ended.clone()).await
+                    stdio::relay(&name, &from, Some(&to), ended.clone()).await
                 };
                 let mut output = output.into_iter();
-                let (stdout, stderr) = (carry(output.next()), carry(output.next()));
+                let (stdout, stderr) = (relay(output.next()), relay(output.next()));
                 let (stdout, stderr) = tokio::join!(stdout, stderr);
                 if let Some(input) = input {
                     input.abort();
@@ -100,29 +93,15 @@ impl Carriage {
                 stdout + stderr
             }
             Self::Terminal { tty, stdin, stdout } => {
-                let input = stdin.map(|from| tokio::spawn(console::copy_in(Arc::clone(&tty), from, None)));
-                let lost = stdio::carry(&name, &*tty, stdout.as_ref(), ended).await;
+                let input = stdin
+                    .map(|from| tokio::spawn(input::to_terminal(name.clone(), from, Arc::clone(&tty), None)));
+                let lost = stdio::relay(&name, &*tty, stdout.as_ref(), ended).await;
                 if let Some(input) = input {
                     input.abort();
                 }
                 lost
             }
         };
-        exit::tell_lost(&name, lost);
-    }
-}
-
-/// Copies stdin until it ends, or until the process does not read any more.
-async fn copy_in(name: String, mut from: Receiver, mut to: Sender) {
-    let mut buffer = vec![0; BUFFER];
-    loop {
-        let count = match from.read(&mut buffer).await {
-            Ok(0) => return,
-            Ok(count) => count,
-            Err(error) => return log::warn!("{name}: reading stdin failed: {error}"),
-        };
-        if let Err(error) = to.write_all(&buffer[..count]).await {
-            return log::debug!("{name}: {count} bytes of input are lost: {error}");
-        }
+        stdio::log_lost(&name, lost);
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! It may use `os`.
 
+pub(crate) mod any;
 pub(crate) mod bundle;
 pub(crate) mod mount;
+pub(crate) mod names;
 pub(crate) mod options;
 pub(crate) mod resources;

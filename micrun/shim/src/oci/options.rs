@@ -5,10 +5,12 @@
 
 use std::path::PathBuf;
 
+use containerd_shim_protos::api::CheckpointTaskRequest;
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
 use containerd_shim_protos::protobuf::{CodedInputStream, Message};
 use containerd_shim_protos::shim::oci;
 
+use super::any;
 use crate::error::{Error, Result};
 
 const RUNC: &str = "containerd.runc.v1.Options";
@@ -44,7 +46,7 @@ impl Options {
     pub(crate) fn read(any: &Any) -> Result<Self> {
         let invalid =
             |error| Error::Invalid(format!("the runtime options {} are broken: {error}", any.type_url));
-        match name(any) {
+        match any::name(any) {
             "" if any.value.is_empty() => Ok(Self::None),
             RUNC => {
                 let options = oci::Options::parse_from_bytes(&any.value).map_err(invalid)?;
@@ -59,9 +61,10 @@ impl Options {
     }
 }
 
-/// The type's name, without the host that some put in front.
-fn name(any: &Any) -> &str {
-    any.type_url.rsplit_once('/').map_or(any.type_url.as_str(), |(_, name)| name)
+/// The options of a checkpoint: containerd hands over its client's, which are runc's, if any.
+pub(crate) fn checkpoint(request: &CheckpointTaskRequest) -> Result<oci::CheckpointOptions> {
+    oci::CheckpointOptions::parse_from_bytes(&request.options.value)
+        .map_err(|error| Error::Invalid(format!("the checkpoint's options cannot be read: {error}")))
 }
 
 impl Config {

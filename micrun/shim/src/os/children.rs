@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
@@ -18,11 +18,9 @@ use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::lock::lock;
+use super::watch;
 use crate::error::{Error, Result};
-use crate::os::tty;
-
-/// Added to a signal's number, as a shell does.
-const SIGNALLED: i32 = 128;
 
 static TABLE: Mutex<Table> = Mutex::new(Table { owned: BTreeSet::new(), holds: 0 });
 
@@ -32,7 +30,7 @@ struct Table {
 }
 
 fn table() -> MutexGuard<'static, Table> {
-    TABLE.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&TABLE)
 }
 
 /// Makes the shim the parent of orphans, and reaps those that are nobody's from now on.
@@ -104,6 +102,15 @@ impl Drop for Owned {
     }
 }
 
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It called exit with this status.
+    Code(u32),
+    /// This signal ended it.
+    Signal(u32),
+}
+
 /// A child that another child has left to the shim.
 #[derive(Debug)]
 pub(crate) struct Child {
@@ -119,20 +126,21 @@ impl Child {
         let owned = own(pid);
         let raw = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
         let fd = rustix::process::pidfd_open(raw, PidfdFlags::NONBLOCK)?;
-        Ok(Self { pid, fd: tty::register(File::from(fd))?, _owned: owned })
+        Ok(Self { pid, fd: watch::register(File::from(fd))?, _owned: owned })
     }
 
-    /// Waits for the end; gives the exit status as a shell would show it. To be called once.
-    pub(crate) async fn wait(&self) -> io::Result<u32> {
+    /// Waits for the end. To be called once.
+    pub(crate) async fn wait(&self) -> io::Result<Ended> {
         loop {
             let mut ready = self.fd.readable().await?;
             let fd = self.fd.get_ref().as_fd();
             let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
             match rustix::process::waitid(WaitId::PidFd(fd), options) {
                 Ok(Some(status)) => {
-                    let signalled = || status.terminating_signal().map(|signal| SIGNALLED + signal);
-                    let code = status.exit_status().or_else(signalled).unwrap_or_default();
-                    return Ok(code.unsigned_abs());
+                    return Ok(match (status.exit_status(), status.terminating_signal()) {
+                        (None, Some(signal)) => Ended::Signal(signal.unsigned_abs()),
+                        (code, _) => Ended::Code(code.unwrap_or_default().unsigned_abs()),
+                    });
                 }
                 Ok(None) | Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => ready.clear_ready(),
                 Err(error) => return Err(error.into()),

@@ -1,20 +1,20 @@
-//! The terminal that stands for the RTOS console.
+//! Terminals: the device that is an RTOS's console, and the master of a Linux process's pty.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use nix::libc;
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
-use tokio::io::Interest;
+use rustix::termios::{Winsize, tcsetwinsize};
 use tokio::io::unix::AsyncFd;
 
-use crate::stdio::Source;
+use super::watch::register;
 
-/// An open console.
+/// An open terminal.
 #[derive(Debug)]
 pub(crate) struct Tty(AsyncFd<File>);
 
@@ -32,13 +32,29 @@ impl Tty {
         Ok(Self(register(file)?))
     }
 
-    /// Takes the master of a terminal whose other side is a process's: how it behaves is the process's to say.
+    /// Takes the master of a pty. How its slave behaves is for the process to say that has it.
     pub(crate) fn from_master(master: OwnedFd) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&master, true)?;
         Ok(Self(register(File::from(master))?))
     }
 
-    /// Writes all of `bytes` to the RTOS, waiting while it does not read.
+    /// Waits for output. 0 means that the device is gone.
+    pub(crate) async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let mut ready = self.0.readable().await?;
+            if let Ok(result) = ready.try_io(|file| file.get_ref().read(buffer)) {
+                return result;
+            }
+        }
+    }
+
+    /// Takes what is there. `WouldBlock` when that is nothing: the kernel then has pushed everything that was
+    /// written to the other side (`n_tty_read` flushes the port's buffers first).
+    pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.get_ref().read(buffer)
+    }
+
+    /// Writes all of `bytes`, waiting while the other side does not read.
     pub(crate) async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             let mut ready = self.0.writable().await?;
@@ -52,32 +68,14 @@ impl Tty {
     /// Sets the size that the terminal reports, as far as it can; whether a firmware asks for it is its own matter.
     fn resize(&self, columns: u32, rows: u32) -> io::Result<()> {
         let [ws_col, ws_row] = [columns, rows].map(|size| u16::try_from(size).unwrap_or(u16::MAX));
-        let size = libc::winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 };
-        set_window_size(self.0.get_ref().as_raw_fd(), size)
+        let size = Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 };
+        Ok(tcsetwinsize(self.0.get_ref(), size)?)
     }
 }
 
-impl Source for Tty {
-    /// 0 means that the device is gone.
-    async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let mut ready = self.0.readable().await?;
-            if let Ok(result) = ready.try_io(|file| file.get_ref().read(buffer)) {
-                return result;
-            }
-        }
-    }
-
-    /// `WouldBlock` when nothing is there: the kernel then has pushed everything that was written to the other
-    /// side (`n_tty_read` flushes the port's buffers first).
-    fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.get_ref().read(buffer)
-    }
-}
-
-/// Where a process's terminal is, and the size that it is to have.
+/// The terminal of a process, and the size that it is to have.
 ///
-/// A client tells the size once, when Start has answered; the console of an RTOS may be announced only then.
+/// A client tells the size once, when Start has answered; an RTOS may announce its console only after that.
 #[derive(Debug, Default)]
 pub(crate) struct Terminal {
     tty: Option<Arc<Tty>>,
@@ -110,23 +108,4 @@ impl Terminal {
             log::debug!("{id}: cannot resize the terminal: {error}");
         }
     }
-}
-
-/// Lets the runtime tell when a file can be read or written.
-pub(crate) fn register(file: File) -> io::Result<AsyncFd<File>> {
-    register_for(file, Interest::READABLE | Interest::WRITABLE)
-}
-
-/// Lets the runtime tell when something else happens to a file.
-#[expect(unsafe_code, reason = "tokio leaves it to the caller that the descriptor stays the same")]
-pub(crate) fn register_for(file: File, interest: Interest) -> io::Result<AsyncFd<File>> {
-    // SAFETY: a `File` owns its descriptor and names the same one until it is dropped with the `AsyncFd`.
-    Ok(unsafe { AsyncFd::register_with_interest(file, interest) }?)
-}
-
-#[expect(unsafe_code, reason = "neither std nor nix wraps TIOCSWINSZ")]
-fn set_window_size(fd: RawFd, size: libc::winsize) -> io::Result<()> {
-    // SAFETY: the ioctl reads one `winsize` through a pointer that is valid for the call.
-    let result = unsafe { libc::ioctl(fd, libc::TIOCSWINSZ, &raw const size) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

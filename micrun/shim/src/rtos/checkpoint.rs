@@ -6,17 +6,16 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use containerd_shim_protos::api::CheckpointTaskRequest;
-use containerd_shim_protos::events::task::TaskCheckpointed;
-use containerd_shim_protos::protobuf::Message;
-use containerd_shim_protos::shim::oci::CheckpointOptions;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::oci::options;
 use crate::rtos::container::Container;
 use crate::rtos::plan::Machine;
 use crate::rtos::state_dir::StateDir;
 use crate::task::context::Context;
 use crate::task::events::Event;
+use crate::task::state::Attempt;
 
 /// The file with the state, in the pedestal's own format.
 const STATE: &str = "machine.state";
@@ -41,7 +40,7 @@ pub(crate) async fn save(
     container: &Container,
     request: &CheckpointTaskRequest,
 ) -> Result<()> {
-    container.state().check_checkpointable(&container.id)?;
+    container.init.life.check(Attempt::Checkpoint)?;
     let dir = Path::new(&request.path);
     std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
     let (state, label) = (dir.join(STATE), dir.join(LABEL));
@@ -52,12 +51,9 @@ pub(crate) async fn save(
         let _ = std::fs::remove_file(&label);
     }
     saved?;
-    let mut event = TaskCheckpointed::new();
-    event.container_id.clone_from(&container.id);
-    event.checkpoint.clone_from(&request.path);
-    context.events.publish(Event::Checkpointed(event));
+    context.events.publish(Event::checkpointed(&container.id, &request.path));
     log::info!("{}: checkpoint in {}", container.id, dir.display());
-    if options(request)?.exit {
+    if options::checkpoint(request)?.exit {
         container.kill(context, nix::libc::SIGKILL.unsigned_abs()).await?;
     }
     Ok(())
@@ -69,12 +65,6 @@ async fn write(context: &Context, container: &Container, state: &Path, label: &P
     let text = Label { version: VERSION, machine: container.plan.machine.clone() };
     let text = serde_json::to_vec(&text).map_err(|source| Error::Json { path: label.into(), source })?;
     std::fs::write(label, text).map_err(Error::io("write", label))
-}
-
-/// containerd hands over the options of its client, which are runc's, if any.
-pub(crate) fn options(request: &CheckpointTaskRequest) -> Result<CheckpointOptions> {
-    CheckpointOptions::parse_from_bytes(&request.options.value)
-        .map_err(|error| Error::Invalid(format!("the checkpoint's options cannot be read: {error}")))
 }
 
 /// Takes a state over from the directory of a checkpoint, which containerd removes after Create.

@@ -1,24 +1,15 @@
-//! Carries bytes between the RTOS console and the container's streams, and nothing else: no echo, no pacing,
-//! no magic words.
+//! Finds the console of an RTOS. Its bytes are relayed as they are: no echo, no pacing, no magic words.
 
-use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::ErrorKind;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use libmica::ClientStatus;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use tokio::io::AsyncReadExt;
-use tokio::net::unix::pipe::Receiver;
 use tokio::sync::watch;
 
 use crate::os::tty::Tty;
-use crate::stdio::presence::Presence;
 use crate::task::mica::Mica;
 
-/// One read of stdin at most, and as much as a terminal takes at once.
-const BUFFER: usize = 4 * 1024;
 /// How long firmware may take to announce its console (upstream's shim gives up after the same time).
 const ANNOUNCE: Duration = Duration::from_secs(30);
 /// First and longest pause between two looks for the console.
@@ -65,50 +56,4 @@ fn candidates(name: &str, status: &ClientStatus) -> Vec<PathBuf> {
     let usual = libmica::names::tty_name(name, 0);
     devices.extend([libmica::names::RUNTIME_DIR, "/dev"].map(|dir| PathBuf::from(dir).join(&usual)));
     devices
-}
-
-/// Copies stdin to the console until stdin ends: the client has closed it and so has `CloseIO`.
-///
-/// With `client`, nothing keeps stdin from ending while nobody is attached, and that end is only the client's:
-/// the copy goes on with the next one, and `client` knows.
-pub(crate) async fn copy_in(tty: Arc<Tty>, mut stdin: Receiver, client: Option<Arc<Presence>>) {
-    let mut buffer = vec![0; BUFFER];
-    loop {
-        if let Some(client) = &client {
-            stdin = match next_client(stdin, client).await {
-                Ok(stdin) => stdin,
-                Err(error) => return log::warn!("waiting for a client on stdin failed: {error}"),
-            };
-        }
-        let count = match stdin.read(&mut buffer).await {
-            Ok(0) if client.is_some() => continue,
-            Ok(0) => return,
-            Ok(count) => count,
-            Err(error) => return log::warn!("reading stdin failed: {error}"),
-        };
-        if let Err(error) = tty.write_all(&buffer[..count]).await {
-            return log::warn!("{count} bytes of input are lost: writing the console failed: {error}");
-        }
-    }
-}
-
-/// Waits until somebody has the FIFO open for writing.
-///
-/// The kernel does not tell when that happens, so it is asked now and then; and as tokio never forgets that
-/// a pipe was hung up, it gets the descriptor anew.
-async fn next_client(stdin: Receiver, client: &Presence) -> io::Result<Receiver> {
-    let fd = stdin.into_nonblocking_fd()?;
-    while hung_up(&fd)? {
-        client.set(false);
-        tokio::time::sleep(LOOK.1).await;
-    }
-    client.set(true);
-    Receiver::from_owned_fd(fd)
-}
-
-/// Whether all writers have gone, and all they wrote has been read.
-fn hung_up(fifo: &OwnedFd) -> io::Result<bool> {
-    let mut state = [PollFd::new(fifo.as_fd(), PollFlags::POLLIN)];
-    poll(&mut state, PollTimeout::ZERO)?;
-    Ok(state[0].revents() == Some(PollFlags::POLLHUP))
 }

@@ -4,7 +4,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use containerd_shim_protos::api::CreateTaskRequest;
-use containerd_shim_protos::events::task::{TaskCreate, TaskIO};
 use libmica::{CreateMessage, names};
 use micrun_firmware::{ClientConf, Firmware, HostConf, Origin, Pedestal, Setting};
 
@@ -61,7 +60,7 @@ pub(crate) async fn create(
         }
     };
     log::info!("created {id}");
-    context.events.publish(created(request, std::process::id()));
+    context.events.publish(Event::create(request, std::process::id()));
     Ok(Container::new(id, request.bundle.clone().into(), paths, plan, dir, streams))
 }
 
@@ -292,20 +291,4 @@ fn message(
 
 fn number(value: u32) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
-}
-
-/// The event of a Create whose process is `pid`.
-pub(crate) fn created(request: &CreateTaskRequest, pid: u32) -> Event {
-    let mut io = TaskIO::new();
-    io.stdin.clone_from(&request.stdin);
-    io.stdout.clone_from(&request.stdout);
-    io.stderr.clone_from(&request.stderr);
-    io.terminal = request.terminal;
-    let mut event = TaskCreate::new();
-    event.container_id.clone_from(&request.id);
-    event.bundle.clone_from(&request.bundle);
-    event.rootfs.clone_from(&request.rootfs);
-    event.io = Some(io).into();
-    event.pid = pid;
-    Event::Create(event)
 }

@@ -4,15 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use libmica::ext::{ExitReason, ExitReport};
 use libmica::{ClientState, Error};
-use tokio::sync::watch;
+use nix::libc::SIGTERM;
 
+use crate::task::exit::Exit;
 use crate::task::mica::Mica;
-use crate::task::state::Exit;
 
-/// Status of a task whose end nobody saw; containerd uses the same for a shim that is gone.
-const UNKNOWN: u32 = 255;
-/// Added to a signal's number, as a shell does.
-const SIGNALLED: u32 = 128;
 /// First and longest pause while the daemon is away.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 /// How often a daemon without `wait` is asked.
@@ -31,33 +27,9 @@ pub(crate) struct End {
 impl End {
     /// The exit as the Task API reports it, `asked` being the status for which the shim stopped the RTOS.
     pub(crate) fn exit(&self, asked: Option<u32>) -> Exit {
-        let stopped = || asked.unwrap_or(SIGNALLED + nix::libc::SIGTERM.unsigned_abs());
+        let stopped = || asked.unwrap_or_else(|| Exit::signalled(SIGTERM.unsigned_abs()).status);
         Exit { status: self.status.unwrap_or_else(stopped), at: self.at }
     }
-}
-
-/// Says, when a process has ended, how much of its output nobody has got. What the log said meanwhile is far above.
-pub(crate) fn tell_lost(name: &str, bytes: u64) {
-    if bytes > 0 {
-        log::error!("{name} has ended; {bytes} bytes of its output are lost, as nobody took them");
-    }
-}
-
-/// Waits until an exit is known.
-pub(crate) async fn known(exited: &watch::Sender<Option<Exit>>) -> Exit {
-    let mut exited = exited.subscribe();
-    loop {
-        if let Some(exit) = exited.borrow_and_update().clone() {
-            return exit;
-        }
-        // Cannot fail: the caller holds the sender.
-        let _ = exited.changed().await;
-    }
-}
-
-/// The exit of a task that a signal ended before it ran.
-pub(crate) fn signalled(signal: u32) -> Exit {
-    Exit { status: SIGNALLED + signal, at: SystemTime::now() }
 }
 
 /// Waits until the client's run has ended.
@@ -97,7 +69,7 @@ pub(crate) fn reported(report: ExitReport) -> End {
 }
 
 fn unseen(error: &Error) -> End {
-    end(Some(UNKNOWN), &format!("nobody saw it end: {error}"))
+    end(Some(Exit::unknown().status), &format!("nobody saw it end: {error}"))
 }
 
 fn end(status: Option<u32>, detail: &str) -> End {

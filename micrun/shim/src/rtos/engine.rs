@@ -15,7 +15,7 @@ use crate::rtos::exec::{self, Exec};
 use crate::rtos::{checkpoint, update};
 use crate::task::context::Context;
 use crate::task::engine::{Engine, View};
-use crate::task::state::Exit;
+use crate::task::exit::Exit;
 
 impl Container {
     /// The command in its shell that is addressed, if one is.
@@ -39,25 +39,22 @@ impl Engine for Container {
     }
 
     fn view(&self, exec_id: &str) -> Result<View> {
-        let (state, paths) = match self.command(exec_id)? {
-            Some(exec) => (exec.state(), exec.paths.clone()),
-            None => (self.state(), self.paths.clone()),
-        };
-        Ok(View { pid: self.pid, state, paths })
+        let exec = self.command(exec_id)?;
+        let process = exec.as_ref().map_or(&self.init, |exec| &exec.process);
+        Ok(View { pid: self.pid, state: process.life.state(), paths: process.paths.clone() })
     }
 
     async fn start(self: Arc<Self>, context: &Arc<Context>, exec_id: &str) -> Result<u32> {
         match self.command(exec_id)? {
-            Some(exec) => exec.start(context, &self)?,
-            None => Self::start(&self, context).await?,
+            Some(exec) => exec.start(context, &self).await,
+            None => Self::start(&self, context).await.map(|()| self.pid),
         }
-        Ok(self.pid)
     }
 
     async fn wait(&self, exec_id: &str) -> Result<Exit> {
         Ok(match self.command(exec_id)? {
-            Some(exec) => exec.wait().await,
-            None => self.wait().await,
+            Some(exec) => exec.process.wait().await,
+            None => self.init.wait().await,
         })
     }
 
@@ -78,7 +75,7 @@ impl Engine for Container {
     /// A command in the shell has no input beyond its line.
     fn close_stdin(&self, exec_id: &str) -> Result<()> {
         if self.command(exec_id)?.is_none() {
-            self.close_stdin();
+            self.init.close_stdin();
         }
         Ok(())
     }
@@ -86,7 +83,7 @@ impl Engine for Container {
     /// Commands share the terminal of the shell, whose size is nobody's to set.
     fn resize(&self, exec_id: &str, columns: u32, rows: u32) -> Result<()> {
         if self.command(exec_id)?.is_none() {
-            self.resize(columns, rows);
+            self.init.resize(columns, rows);
         }
         Ok(())
     }
@@ -102,11 +99,11 @@ impl Engine for Container {
     }
 
     async fn pause(&self, context: &Context) -> Result<()> {
-        self.pause(context).await
+        self.init.life.pause(&*context.events, async { Ok(context.mica.pause(&self.id).await?) }).await
     }
 
     async fn resume(&self, context: &Context) -> Result<()> {
-        self.resume(context).await
+        self.init.life.resume(&*context.events, async { Ok(context.mica.resume(&self.id).await?) }).await
     }
 
     async fn checkpoint(&self, context: &Context, request: &CheckpointTaskRequest) -> Result<()> {

@@ -1,33 +1,30 @@
 //! Exec: a command line for the firmware's shell. It has no process of its own; the Task API sees one all the same.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex};
 
 use containerd_shim_protos::api::ExecProcessRequest;
-use nix::libc::{SIGINT, SIGKILL, SIGTERM};
 use serde::Deserialize;
-use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe;
 use tokio::sync::watch;
 
+use super::container::{Container, stops};
+use super::exec_output::Output;
+use super::shell::{self, Reader, Shell};
 use crate::error::{EXEC_NO_PROMPT, EXEC_NO_TERMINAL, Error, Result};
-use crate::rtos::container::Container;
-use crate::rtos::end as exit;
-use crate::rtos::shell::{self, Reader, Shell};
+use crate::os::lock::lock;
 use crate::stdio::{self, Identity, Paths, Streams};
 use crate::task::context::Context;
 use crate::task::events::Event;
-use crate::task::state::{Exit, State};
+use crate::task::exit::Exit;
+use crate::task::process::Process;
+use crate::task::state::{Attempt, State};
 
 /// Longest command line in bytes.
 const MAX_COMMAND: usize = 1024;
-/// Status of a command that could not be given to the shell (sh(1): found and not executable).
-const NOT_RUN: u32 = 126;
 
 /// What the specification of a process says that has a meaning here (OCI runtime-spec, `process`).
 #[derive(Debug, Deserialize)]
-struct Process {
+struct Specification {
     #[serde(default)]
     args: Vec<String>,
 }
@@ -35,66 +32,13 @@ struct Process {
 /// A command for the shell.
 #[derive(Debug)]
 pub(crate) struct Exec {
-    /// containerd's id of it.
-    pub id: String,
-    /// Its streams, as Exec named them.
-    pub paths: Paths,
+    /// The command as a process.
+    pub process: Process,
     command: String,
-    inner: Mutex<Inner>,
-    exited: watch::Sender<Option<Exit>>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    state: State,
-    streams: Option<Streams>,
-    signal: watch::Sender<Option<u32>>,
-}
-
-/// The commands of a container, by id.
-#[derive(Debug, Default)]
-pub(crate) struct Execs(Mutex<BTreeMap<String, Arc<Exec>>>);
-
-impl Execs {
-    /// A command that was added.
-    pub(crate) fn find(&self, container: &str, id: &str) -> Result<Arc<Exec>> {
-        self.lock()
-            .get(id)
-            .cloned()
-            .ok_or_else(|| Error::NoSuchExec { id: container.to_owned(), exec_id: id.to_owned() })
-    }
-
-    /// Forgets a command.
-    pub(crate) fn remove(&self, id: &str) {
-        self.lock().remove(id);
-    }
-
-    /// Ends all, because the container has ended; returns when their ends are known.
-    pub(crate) async fn end_all(&self, context: &Context, container: &Container) {
-        let all: Vec<_> = self.lock().values().cloned().collect();
-        for exec in all {
-            exec.signal(context, container, SIGKILL.unsigned_abs());
-            if exec.state() != State::Created {
-                exec.wait().await;
-            }
-        }
-    }
-
-    fn add(&self, container: &str, exec: Arc<Exec>) -> Result<()> {
-        match self.lock().entry(exec.id.clone()) {
-            std::collections::btree_map::Entry::Occupied(_) => {
-                Err(Error::AlreadyExists(format!("{}` of container `{container}", exec.id)))
-            }
-            std::collections::btree_map::Entry::Vacant(entry) => {
-                entry.insert(exec);
-                Ok(())
-            }
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Exec>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    /// Open streams, until it runs.
+    streams: Mutex<Option<Streams>>,
+    /// The end that a signal has asked for.
+    killed: watch::Sender<Option<Exit>>,
 }
 
 /// Takes a command; it is sent by Start.
@@ -106,25 +50,27 @@ pub(crate) async fn add(
     if container.plan.prompt.is_none() {
         return Err(Error::Unimplemented(EXEC_NO_PROMPT));
     }
-    container.state().check_executable(&container.id)?;
+    container.init.life.check(Attempt::Command)?;
     let command = command(&request.spec.value)?;
     if shell::device(&context.mica.status(&container.id).await?).is_none() {
         return Err(Error::Unimplemented(EXEC_NO_TERMINAL));
     }
     let paths = Paths::from(request);
     let identity = Identity { namespace: &context.namespace, id: &container.id };
-    let streams = Some(Streams::open(&paths, identity).await?);
-    let inner = Inner { state: State::Created, streams, signal: watch::Sender::new(None) };
-    let id = request.exec_id.clone();
-    let exec = Exec { id, paths, command, inner: Mutex::new(inner), exited: watch::Sender::new(None) };
-    container.execs.add(&container.id, Arc::new(exec))?;
+    let streams = Streams::open(&paths, identity).await?;
+    container.execs.add(&container.id, &request.exec_id, || Exec {
+        process: Process::new(&container.id, &request.exec_id, paths),
+        command,
+        streams: Mutex::new(Some(streams)),
+        killed: watch::Sender::new(None),
+    })?;
     context.events.publish(Event::exec_added(&container.id, &request.exec_id));
     Ok(())
 }
 
 /// The arguments as one line.
 fn command(spec: &[u8]) -> Result<String> {
-    let process: Process = serde_json::from_slice(spec)
+    let process: Specification = serde_json::from_slice(spec)
         .map_err(|error| Error::Invalid(format!("the exec's process cannot be read: {error}")))?;
     let line = process.args.join(" ");
     if line.trim().is_empty() || line.len() > MAX_COMMAND || line.chars().any(char::is_control) {
@@ -135,119 +81,90 @@ fn command(spec: &[u8]) -> Result<String> {
     Ok(line)
 }
 
-impl Exec {
-    /// Where it stands.
-    pub(crate) fn state(&self) -> State {
-        self.lock().state.clone()
+impl Container {
+    /// Ends all commands, because the RTOS has ended; returns when their ends are known.
+    pub(super) async fn end_execs(&self, context: &Context) {
+        for exec in self.execs.close() {
+            let waits = exec.process.life.state() != State::Created;
+            exec.signal(context, self, Exit::killed());
+            if waits {
+                exec.process.wait().await;
+            }
+        }
     }
+}
 
+impl Exec {
     /// Has the command sent as soon as the shell is free.
-    pub(crate) fn start(self: &Arc<Self>, context: &Arc<Context>, container: &Arc<Container>) -> Result<()> {
-        container.state().check_executable(&container.id)?;
-        let streams = {
-            let mut inner = self.lock();
-            inner.state.starting(&self.id)?;
-            inner.state.started(true);
-            inner.streams.take().unwrap_or_default()
-        };
-        context.events.publish(Event::exec_started(&container.id, &self.id, container.pid));
+    pub(crate) async fn start(
+        self: &Arc<Self>,
+        context: &Arc<Context>,
+        container: &Arc<Container>,
+    ) -> Result<u32> {
+        container.init.life.check(Attempt::Command)?;
+        if container.execs.is_closed() {
+            return Err(container.init.life.finished());
+        }
+        let pid = self.process.life.start(&*context.events, async { Ok(container.pid) }).await?;
+        let streams = lock(&self.streams).take().unwrap_or_default();
         let (exec, context, container) = (Arc::clone(self), Arc::clone(context), Arc::clone(container));
         tokio::spawn(async move { exec.run(&context, &container, streams).await });
-        Ok(())
+        Ok(pid)
     }
 
     /// TERM, KILL and INT end it; any other signal has no meaning.
     pub(crate) fn kill(&self, context: &Context, container: &Container, signal: u32) -> Result<()> {
-        if self.state().exit().is_some() {
-            return Err(Error::Finished(self.id.clone()));
+        if self.process.life.state().is_over() {
+            return Err(self.process.life.finished());
         }
-        if [SIGTERM, SIGKILL, SIGINT].iter().any(|s| s.unsigned_abs() == signal) {
-            self.signal(context, container, signal);
+        if stops(signal) {
+            self.signal(context, container, Exit::signalled(signal));
         }
         Ok(())
     }
 
-    fn signal(&self, context: &Context, container: &Container, signal: u32) {
-        if self.state() == State::Created {
-            self.finish(context, container, exit::signalled(signal));
+    fn signal(&self, context: &Context, container: &Container, exit: Exit) {
+        if self.process.life.state() == State::Created {
+            self.finish(context, container, exit);
         } else {
-            self.lock().signal.send_replace(Some(signal));
+            self.killed.send_replace(Some(exit));
         }
-    }
-
-    /// Waits for the end.
-    pub(crate) async fn wait(&self) -> Exit {
-        exit::known(&self.exited).await
     }
 
     /// Forgets it; one that never ran is ended first.
     pub(crate) fn delete(&self, context: &Context, container: &Container) -> Result<Exit> {
-        if self.state() == State::Created {
-            self.finish(context, container, exit::signalled(SIGKILL.unsigned_abs()));
+        if self.process.life.abandon() {
+            self.finish(context, container, Exit::killed());
         }
-        let mut inner = self.lock();
-        inner.state.deleting(&self.id)?;
-        container.execs.remove(&self.id);
-        Ok(inner.state.exit().cloned().unwrap_or_else(|| exit::signalled(SIGKILL.unsigned_abs())))
+        let exit = self.process.life.delete()?;
+        container.execs.remove(&self.process.id);
+        Ok(exit)
     }
 
     async fn run(&self, context: &Context, container: &Container, streams: Streams) {
-        let mut signal = self.lock().signal.subscribe();
-        let Streams { stdin, stdout, stderr, mut takers, .. } = streams;
+        let mut killed = self.killed.subscribe();
+        let Streams { stdin, stdout, stderr, mut loggers, .. } = streams;
         // The line is all that the shell gets.
         drop(stdin);
         let mut slot = tokio::select! {
             slot = container.shell.lock() => slot,
-            killed = signalled(&mut signal) => {
-                return self.finish(context, container, exit::signalled(killed));
-            }
+            exit = signalled(&mut killed) => return self.finish(context, container, exit),
         };
-        let mut reader =
-            Reader::new(container.plan.prompt.as_deref().unwrap_or_default(), Some(&self.command));
-        let result = {
-            // What is output goes through a pipe to those who take it, under the same rules as the console's.
-            let (output, source) = match pipe::pipe() {
-                Ok((output, source)) => (Some(output), Some(source)),
-                Err(error) => {
-                    log::error!("{}: no pipe for the output of {}: {error}", container.id, self.id);
-                    (None, None)
-                }
-            };
-            let name = format!("{}, exec {}", container.id, self.id);
-            // Never told: the pipe's end is the end.
-            let (_end, ended) = watch::channel(false);
-            let carried = async {
-                if let Some(source) = source {
-                    stdio::carry(&name, &source, stdout.as_ref(), ended).await;
-                }
-            };
-            let work = async {
-                let mut output = Sink::new(output, !self.paths.terminal);
-                let work = self.work(context, container, &mut slot, &mut reader, &mut output);
-                let result = tokio::select! {
-                    result = work => Ok(result),
-                    killed = signalled(&mut signal) => Err(killed),
-                };
-                if let Ok(Err(reason)) = &result {
-                    // Whoever waits for output sees why there is none.
-                    output.put(format!("micrun: {reason}\r\n").as_bytes()).await;
-                }
-                result
-            };
-            tokio::join!(work, carried).0
-        };
+        let prompt = container.plan.prompt.as_deref().unwrap_or_default();
+        let mut reader = Reader::new(prompt, Some(&self.command));
+        let ended =
+            self.exchange(context, container, &mut slot, &mut reader, &mut killed, stdout.as_ref()).await;
         drop((stdout, stderr));
-        takers.written().await;
-        takers.finish().await;
-        let killed = result.is_err();
-        let exit = match result {
-            Ok(Ok(())) => Exit { status: reader.status, at: SystemTime::now() },
-            Ok(Err(reason)) => {
-                log::warn!("{}: exec {}: {reason}", container.id, self.id);
+        loggers.written().await;
+        loggers.finish().await;
+        let (exit, killed) = match ended {
+            Outcome::Answered => (Exit::now(reader.status), false),
+            Outcome::Failed(reason) => {
+                log::warn!("{}: exec {}: {reason}", container.id, self.process.id);
                 *slot = None;
-                Exit { status: NOT_RUN, at: SystemTime::now() }
+                (Exit::not_started(), false)
             }
-            Err(killed) => exit::signalled(killed),
+            Outcome::Killed(exit) => (exit, true),
         };
         self.finish(context, container, exit);
         // The shell may still be busy with a killed command: it is free when it shows its prompt.
@@ -259,6 +176,47 @@ impl Exec {
         }
     }
 
+    /// Sends the command and relays what the shell answers, through a pipe and under the same rules as the console.
+    async fn exchange(
+        &self,
+        context: &Context,
+        container: &Container,
+        slot: &mut Option<Shell>,
+        reader: &mut Reader,
+        killed: &mut watch::Receiver<Option<Exit>>,
+        stdout: Option<&pipe::Sender>,
+    ) -> Outcome {
+        let (writer, source) = match pipe::pipe() {
+            Ok((writer, source)) => (Some(writer), Some(source)),
+            Err(error) => {
+                log::error!("{}: no pipe for the output of {}: {error}", container.id, self.process.id);
+                (None, None)
+            }
+        };
+        let name = format!("{}, exec {}", container.id, self.process.id);
+        // Never told: the pipe's end is the end.
+        let (_end, ended) = watch::channel(false);
+        let relayed = async {
+            if let Some(source) = source {
+                stdio::relay(&name, &source, stdout, ended).await;
+            }
+        };
+        let work = async {
+            let mut output = Output::new(writer, !self.process.paths.terminal);
+            let work = self.work(context, container, slot, reader, &mut output);
+            let outcome = tokio::select! {
+                result = work => result.map_or_else(Outcome::Failed, |()| Outcome::Answered),
+                exit = signalled(killed) => Outcome::Killed(exit),
+            };
+            if let Outcome::Failed(reason) = &outcome {
+                // Whoever waits for output sees why there is none.
+                output.put(format!("micrun: {reason}\r\n").as_bytes()).await;
+            }
+            outcome
+        };
+        tokio::join!(work, relayed).0
+    }
+
     /// Gives the shell the command and hands its output on.
     async fn work(
         &self,
@@ -266,7 +224,7 @@ impl Exec {
         container: &Container,
         slot: &mut Option<Shell>,
         reader: &mut Reader,
-        output: &mut Sink,
+        output: &mut Output,
     ) -> Result<(), String> {
         let shell = ready(context, container, slot).await?;
         shell.run(&self.command).await?;
@@ -283,49 +241,25 @@ impl Exec {
 
     /// Makes the end known, once.
     fn finish(&self, context: &Context, container: &Container, exit: Exit) {
-        {
-            let mut inner = self.lock();
-            inner.streams = None;
-            if !inner.state.stopped(exit.clone()) {
-                return;
-            }
-        }
-        context.events.publish(Event::exit(&container.id, &self.id, container.pid, &exit));
-        self.exited.send_replace(Some(exit));
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.streams) = None;
+        self.process.life.finish(&*context.events, container.pid, exit);
     }
 }
 
-/// The pipe to those who take the output.
-struct Sink {
-    pipe: Option<pipe::Sender>,
-    /// Whether they want lines as files have them.
-    plain: bool,
-    after_return: bool,
+/// What became of a command.
+enum Outcome {
+    /// The shell has answered and shows its prompt again.
+    Answered,
+    /// The shell could not be used, for this reason.
+    Failed(String),
+    /// It was killed meanwhile.
+    Killed(Exit),
 }
 
-impl Sink {
-    fn new(pipe: Option<pipe::Sender>, plain: bool) -> Self {
-        Self { pipe, plain, after_return: false }
-    }
-
-    async fn put(&mut self, bytes: &[u8]) {
-        let Some(pipe) = &mut self.pipe else { return };
-        let plain = self.plain.then(|| shell::without_returns(bytes, &mut self.after_return));
-        if let Err(error) = pipe.write_all(plain.as_deref().unwrap_or(bytes)).await {
-            log::warn!("the output of an exec is lost: {error}");
-            self.pipe = None;
-        }
-    }
-}
-
-async fn signalled(signal: &mut watch::Receiver<Option<u32>>) -> u32 {
-    let sent = signal.wait_for(Option::is_some).await.ok().and_then(|sent| *sent);
+async fn signalled(killed: &mut watch::Receiver<Option<Exit>>) -> Exit {
+    let sent = killed.wait_for(Option::is_some).await.ok().and_then(|sent| sent.clone());
     match sent {
-        Some(signal) => signal,
+        Some(exit) => exit,
         None => std::future::pending().await,
     }
 }
@@ -346,7 +280,6 @@ async fn ready<'a>(
 
 /// Waits until a killed command's shell is free again, or its container has ended.
 async fn settle(shell: &mut Shell, reader: &mut Reader, container: &Container) -> bool {
-    let mut ended = container.ended();
     let mut nothing = Vec::new();
     let free = async {
         shell.interrupt().await?;
@@ -357,6 +290,6 @@ async fn settle(shell: &mut Shell, reader: &mut Reader, container: &Container) -
     };
     tokio::select! {
         free = free => free.is_ok(),
-        _ = ended.wait_for(Option::is_some) => false,
+        _ = container.init.wait() => false,
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! It may use `task`, `stdio`, `cgroup`, `oci` and `os`, and knows nothing of `linux`.
 
+mod auto_close;
 pub(crate) mod bootargs;
 pub(crate) mod checkpoint;
 pub(crate) mod console;
@@ -10,8 +11,10 @@ pub(crate) mod create;
 pub(crate) mod end;
 pub(crate) mod engine;
 pub(crate) mod exec;
+mod exec_output;
 pub(crate) mod ignored;
 pub(crate) mod plan;
 pub(crate) mod shell;
 pub(crate) mod state_dir;
+mod supervise;
 pub(crate) mod update;

@@ -7,7 +7,6 @@ use std::time::Duration;
 use libmica::ClientStatus;
 
 use crate::os::tty::Tty;
-use crate::stdio::Source;
 
 /// How long a shell may take to show its prompt when nothing runs in it.
 const PROMPT_BOUND: Duration = Duration::from_secs(5);

@@ -10,6 +10,7 @@ use crate::error::{Error, Result, describe};
 use crate::oci::resources::Resources;
 use crate::rtos::container::Container;
 use crate::task::context::Context;
+use crate::task::state::Attempt;
 
 const MIB: i64 = 1 << 20;
 
@@ -26,7 +27,7 @@ pub(crate) async fn update(
         log::info!("{}: resources are static (runtime.static_resource); the change is ignored", container.id);
         return Ok(());
     }
-    container.state().check_updatable(&container.id)?;
+    container.init.life.check(Attempt::Update)?;
     let unsupported = wished.unsupported();
     if !unsupported.is_empty() {
         return Err(Error::Invalid(format!(

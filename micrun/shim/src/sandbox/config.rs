@@ -9,6 +9,7 @@ use containerd_shim_protos::protobuf::well_known_types::any::Any;
 use containerd_shim_protos::protobuf::{self, CodedInputStream, rt};
 
 use crate::error::{Error, Result};
+use crate::oci::any;
 
 /// The type's name, as containerd packs it.
 const POD_SANDBOX_CONFIG: &str = "runtime.v1.PodSandboxConfig";
@@ -62,7 +63,7 @@ impl Default for Config {
 impl Config {
     /// Reads the options. Without any, all is as by default; of another type than CRI's they are refused.
     pub(super) fn read(any: &Any) -> Result<Self> {
-        let name = any.type_url.rsplit('/').next().unwrap_or_default();
+        let name = any::name(any);
         if name.is_empty() && any.value.is_empty() {
             return Ok(Self::default());
         }

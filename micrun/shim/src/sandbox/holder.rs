@@ -1,8 +1,8 @@
 //! Starts the holder of a pod's namespaces, and ends it.
 //!
-//! A thread enters or makes the namespaces and starts the holder, which so is born into them; then the thread ends. No
-//! process in between, nobody to reap. A container of an OCI runtime would do the same with an image or a static
-//! program, neither of which the Sandbox API brings along.
+//! A thread enters or makes the namespaces and starts the holder, which inherits them; then the thread ends. No process
+//! stands in between, and nobody has to be reaped. A container of an OCI runtime would do the same with an image or a
+//! static program, neither of which the Sandbox API brings along.
 
 use std::fs::File;
 use std::io;
@@ -32,44 +32,45 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Holder {
     /// Its process.
     pub child: Child,
-    /// Open as long as it shall hold: the kernel closes it with the shim.
-    pub leash: OwnedFd,
+    /// It holds as long as this is open; the kernel closes it with the shim.
+    pub stdin: OwnedFd,
 }
 
 impl Holder {
     /// Starts one in the network namespace at `network`, or in the machine's when there is none.
     pub(super) async fn start(config: &Config, network: Option<PathBuf>, id: &str) -> Result<Self> {
-        let (leash, stdin, words, stdout) = pipes().map_err(Error::io("make", "a pipe"))?;
+        let (stdin, child_stdin, words, stdout) = pipes().map_err(Error::io("make", "a pipe"))?;
         let hold = children::hold();
         let (tell, told) = oneshot::channel();
         let (config, id) = (config.clone(), id.to_owned());
+        let named = id.clone();
         let spawn = move || {
-            let streams = (Stdio::from(stdin), Stdio::from(stdout));
-            // Nobody listens when the request was given up; the holder then ends with its leash.
-            let _ = tell.send(born(&config, network.as_deref(), &id, streams));
+            let streams = (Stdio::from(child_stdin), Stdio::from(stdout));
+            // Nobody listens when the request was given up; the holder then ends with its stdin.
+            let _ = tell.send(start_inside(&config, network.as_deref(), &id, streams));
         };
         std::thread::Builder::new().spawn(spawn).map_err(Error::io("start", "a thread"))?;
         let pid = told.await.map_err(|_| Error::io("start", NAME)(io::ErrorKind::Other.into()))??;
         let child = Child::adopt(pid).map_err(Error::io("take over", NAME))?;
         drop(hold);
-        let holder = Self { child, leash };
+        let holder = Self { child, stdin };
         let word = heard(words).await;
         if word.as_deref().is_ok_and(|word| word == hold::READY) {
             return Ok(holder);
         }
-        let Self { child, leash } = holder;
-        drop(leash);
+        let Self { child, stdin } = holder;
+        drop(stdin);
         let _ = child.wait().await;
         let reason = word.unwrap_or_else(|error| error.to_string());
-        Err(Error::Runtime { action: "hold", id: NAME.into(), reason })
+        Err(Error::Holder { id: named, reason })
     }
 }
 
-/// The leash with its other end, and the holder's words with theirs.
+/// The holder's stdin from both ends, and its stdout from both ends.
 fn pipes() -> io::Result<(OwnedFd, OwnedFd, Receiver, OwnedFd)> {
-    let (stdin, leash) = io::pipe()?;
+    let (child_stdin, stdin) = io::pipe()?;
     let (words, stdout) = io::pipe()?;
-    Ok((leash.into(), stdin.into(), Receiver::from_owned_fd(words.into())?, stdout.into()))
+    Ok((stdin.into(), child_stdin.into(), Receiver::from_owned_fd(words.into())?, stdout.into()))
 }
 
 async fn heard(mut words: Receiver) -> io::Result<String> {
@@ -79,7 +80,12 @@ async fn heard(mut words: Receiver) -> io::Result<String> {
 }
 
 /// Moves the calling thread into the pod's namespaces and starts the holder in them; gives its process id.
-fn born(config: &Config, network: Option<&Path>, id: &str, (stdin, stdout): (Stdio, Stdio)) -> Result<u32> {
+fn start_inside(
+    config: &Config,
+    network: Option<&Path>,
+    id: &str,
+    (stdin, stdout): (Stdio, Stdio),
+) -> Result<u32> {
     if let Some(path) = network {
         let file = File::open(path).map_err(Error::io("open", path))?;
         setns(file, CloneFlags::CLONE_NEWNET).map_err(|errno| Error::io("enter", path)(errno.into()))?;

@@ -1,6 +1,6 @@
 //! The Sandbox service: every rpc, on the one sandbox that a shim can hold.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 
 use super::{Sandbox, status};
 use crate::error::{Error, Result, describe};
+use crate::os::lock::lock;
 use crate::service::task::whole;
 use crate::task::containers::Containers;
 use crate::task::context::Context;
@@ -51,7 +52,7 @@ impl SandboxService {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Arc<Sandbox>>> {
-        self.sandbox.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.sandbox)
     }
 }
 
@@ -64,7 +65,7 @@ impl Api for SandboxService {
     ) -> ttrpc::Result<CreateSandboxResponse> {
         let mut sandbox = self.lock();
         if let Some(other) = sandbox.as_ref() {
-            return Err(Error::AlreadyExists(other.id.clone()).into());
+            return Err(Error::AlreadyExists(other.life.subject().to_string()).into());
         }
         *sandbox = Some(Arc::new(Sandbox::create(&self.containers, request)?));
         Ok(CreateSandboxResponse::new())
@@ -153,7 +154,7 @@ impl Api for SandboxService {
                     Err(error) => log::error!("{} is left behind: {}", container.id(), describe(&error)),
                 }
             }
-            *slot.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            *lock(&slot) = None;
             end_soon(shutdown);
             Ok(())
         };

@@ -8,6 +8,7 @@ use containerd_shim_protos::types::platform::Platform;
 use super::Sandbox;
 use crate::cgroup::{Cgroup, Layout};
 use crate::error::{Error, Result};
+use crate::os::lock::lock;
 use crate::task::context::Context;
 use crate::task::state::State;
 
@@ -18,17 +19,18 @@ const NOT_READY: &str = "SANDBOX_NOTREADY";
 impl Sandbox {
     /// Its state; `verbose` adds what `crictl inspectp` shows.
     pub(super) fn status(&self, verbose: bool) -> SandboxStatusResponse {
-        let inner = self.lock();
+        let state = self.life.state();
+        let pid = lock(&self.held).pid;
         let mut response = SandboxStatusResponse::new();
         response.sandbox_id.clone_from(&self.id);
-        response.pid = inner.pid;
-        if matches!(inner.state, State::Running) { READY } else { NOT_READY }.clone_into(&mut response.state);
+        response.pid = pid;
+        if matches!(state, State::Running) { READY } else { NOT_READY }.clone_into(&mut response.state);
         response.created_at = MessageField::some(Timestamp::from(self.created_at));
-        response.exited_at = inner.state.exit().map(|exit| Timestamp::from(exit.at)).into();
+        response.exited_at = state.exit().map(|exit| Timestamp::from(exit.at)).into();
         if verbose {
             let info = serde_json::json!({
-                "pid": inner.pid,
-                "processStatus": inner.state.name(),
+                "pid": pid,
+                "processStatus": state.name(),
                 "netNSPath": self.network,
                 "hostname": self.config.hostname,
             });

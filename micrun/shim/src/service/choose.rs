@@ -14,17 +14,18 @@ use std::sync::Arc;
 use containerd_shim_protos::api::CreateTaskRequest;
 use micrun_firmware::is_firmware;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::linux;
 use crate::oci::bundle::Spec;
 use crate::oci::mount::Rootfs;
+use crate::oci::names;
 use crate::rtos::create;
 use crate::task::context::Context;
 use crate::task::engine::Engine;
 
 /// Makes a container of a Create request.
 pub(crate) async fn create(context: &Arc<Context>, request: &CreateTaskRequest) -> Result<Arc<dyn Engine>> {
-    check_name("container", &request.id)?;
+    names::check("container", &request.id)?;
     let bundle = Path::new(&request.bundle);
     let spec = Spec::read(bundle)?;
     let rootfs = spec.rootfs(bundle);
@@ -33,14 +34,4 @@ pub(crate) async fn create(context: &Arc<Context>, request: &CreateTaskRequest) 
         return Ok(linux::create(context, request, &spec, mounted).await?);
     }
     Ok(Arc::new(create::create(context, request, &spec, mounted).await?))
-}
-
-/// Refuses an id that is no file name: files of the bundle and of the state directory are named after it.
-pub(crate) fn check_name(what: &str, id: &str) -> Result<()> {
-    if matches!(id, "" | "." | "..") || id.contains(['/', '\0']) {
-        return Err(Error::Invalid(format!(
-            "the {what} id `{id}` is refused: it must be a name without `/`"
-        )));
-    }
-    Ok(())
 }

@@ -1,15 +1,18 @@
-//! The standard streams of a container's process, as Create names them, and the copying of its output.
+//! The standard streams of a process, as Create and Exec name them, and the copying of its input and output.
+//! It may use `os`.
 //!
 //! Nothing here knows what the process is: an RTOS has one console for all, a Linux process a pipe for each.
 //! Whatever output goes to, what is written to is a pipe that never blocks: the FIFO itself, or one with a
 //! logging program or a thread for a file behind it.
 
 mod binary;
-mod carry;
 mod fifo;
 mod file;
+pub(crate) mod input;
 mod outlet;
 pub(crate) mod presence;
+mod relay;
+mod source;
 mod spill;
 mod uri;
 
@@ -23,10 +26,11 @@ use tokio::time::timeout;
 
 use crate::error::{Error, Result};
 use binary::Logger;
-#[cfg(test)]
-pub(crate) use carry::SPILL;
-pub(crate) use carry::{Source, carry};
 use file::Written;
+#[cfg(test)]
+pub(crate) use relay::SPILL;
+pub(crate) use relay::{log_lost, relay};
+
 use uri::{Program, Target};
 
 /// How long output may wait for someone who takes it: after that nobody is there.
@@ -86,15 +90,15 @@ pub(crate) struct Streams {
     /// Standard error. Open until the end, so that the client sees its end when stdout ends, and not before.
     /// `None` as well if it goes to the same file as stdout.
     pub stderr: Option<Sink>,
-    /// Who takes the output.
-    pub takers: Takers,
+    /// What writes the output down.
+    pub loggers: Loggers,
 }
 
-/// Who is at the other end of pipes that the shim made.
+/// Files and logging programs at the other end of pipes that the shim made.
 #[derive(Debug, Default)]
-pub(crate) struct Takers {
+pub(crate) struct Loggers {
     files: Vec<Written>,
-    loggers: Vec<Logger>,
+    programs: Vec<Logger>,
 }
 
 impl Streams {
@@ -114,10 +118,10 @@ impl Streams {
         }
         let stdout = Target::parse("stdout", &paths.stdout)?;
         let stderr = Target::parse("stderr", &paths.stderr)?;
-        let takers = &mut streams.takers;
+        let loggers = &mut streams.loggers;
         streams.stdout = match &stdout {
             Target::Program(program) => {
-                let (stdout, for_stderr) = takers.start(program, identity).await?;
+                let (stdout, for_stderr) = loggers.start(program, identity).await?;
                 if stderr == Target::Null || stderr == Target::Program(program.clone()) {
                     // One program takes both.
                     streams.stderr = Some(for_stderr);
@@ -126,21 +130,21 @@ impl Streams {
                 }
                 Some(stdout)
             }
-            other => takers.open("stdout", other).await?,
+            other => loggers.open("stdout", other).await?,
         };
         streams.stderr = match &stderr {
-            Target::Program(program) => Some(takers.start(program, identity).await?.1),
+            Target::Program(program) => Some(loggers.start(program, identity).await?.1),
             Target::File(_) if stderr == stdout => None,
-            other => takers.open("stderr", other).await?,
+            other => loggers.open("stderr", other).await?,
         };
         Ok(streams)
     }
 }
 
-impl Takers {
+impl Loggers {
     async fn start(&mut self, program: &Program, identity: Identity<'_>) -> Result<(Sink, Sink)> {
         let (logger, stdout, stderr) = binary::start(program, identity).await?;
-        self.loggers.push(logger);
+        self.programs.push(logger);
         Ok((stdout, stderr))
     }
 
@@ -170,7 +174,7 @@ impl Takers {
 
     /// Ends the logging programs; the sinks must have been dropped.
     pub(crate) async fn finish(self) {
-        for logger in self.loggers {
+        for logger in self.programs {
             logger.finish().await;
         }
     }

@@ -1,7 +1,5 @@
-//! Stopping a container some time after its client has left, if an annotation asks for it.
-//!
-//! The client is whoever has the stdin FIFO open for writing. Before the first one has come, and without a
-//! FIFO, there is none, and the time runs from the start.
+//! Whether a client is there: whoever has the stdin FIFO open for writing. Before the first one has come, and without
+//! a FIFO, nobody is.
 
 use std::time::Duration;
 

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
+use super::subject::Subject;
 use crate::error::{Error, Result};
+use crate::os::lock::lock;
 use crate::task::engine::Engine;
 
 /// Containers by id. `None` is an id whose Create is under way.
@@ -25,7 +27,7 @@ impl Containers {
     /// Takes an id before Create does its work, so that a second Create for it fails at once.
     pub(crate) fn reserve(self: &Arc<Self>, id: &str) -> Result<Slot> {
         match self.lock().entry(id.to_owned()) {
-            Entry::Occupied(_) => Err(Error::AlreadyExists(id.to_owned())),
+            Entry::Occupied(_) => Err(Error::AlreadyExists(Subject::process(id, "").to_string())),
             Entry::Vacant(entry) => {
                 entry.insert(None);
                 Ok(Slot { table: Arc::clone(self), id: id.to_owned() })
@@ -44,7 +46,7 @@ impl Containers {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Option<Arc<dyn Engine>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -12,7 +12,8 @@ use containerd_shim_protos::protobuf::well_known_types::any::Any;
 use crate::error::Result;
 use crate::stdio::Paths;
 use crate::task::context::Context;
-use crate::task::state::{Exit, State};
+use crate::task::exit::Exit;
+use crate::task::state::State;
 
 /// A process as the service shows it.
 #[derive(Clone, Debug)]

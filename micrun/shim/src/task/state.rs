@@ -1,36 +1,27 @@
-//! The life of a task as one enum. A move that is not listed here is an error.
-
-use std::time::SystemTime;
+//! The states of a task as one enum. A move that is not listed here is an error.
 
 use containerd_shim_protos::api::Status;
 
+use super::exit::Exit;
+use super::subject::Subject;
 use crate::error::{Error, Result};
-
-/// How and when a task ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Exit {
-    /// Exit status as a shell would show it: 0-255, 128+signal after a signal.
-    pub status: u32,
-    /// When it ended.
-    pub at: SystemTime,
-}
 
 /// Where a task stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum State {
-    /// The client is known to the daemon; nothing runs.
+    /// It is made, and waits for Start.
     Created,
-    /// `start` has been sent to the daemon and not been answered.
+    /// Start is under way.
     Starting,
-    /// It was never started, and Delete is ending it: no start comes any more.
+    /// It is being ended before it ever ran: no Start comes any more.
     Abandoned,
-    /// The RTOS runs.
+    /// It runs.
     Running,
-    /// The RTOS is frozen.
+    /// It is frozen.
     Paused,
-    /// The RTOS has ended and its output has been delivered.
+    /// It has ended and its output has been delivered, or it could not be started.
     Stopped(Exit),
-    /// The client and its files are being removed.
+    /// Delete is under way.
     Deleting(Option<Exit>),
 }
 
@@ -66,68 +57,57 @@ impl State {
         }
     }
 
+    /// Whether no process of it will run any more.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self, Self::Stopped(_) | Self::Deleting(_))
+    }
+
     /// Created -> Starting.
-    pub(crate) fn starting(&mut self, id: &str) -> Result<()> {
+    pub(super) fn starting(&mut self, subject: &Subject) -> Result<()> {
         match self {
             Self::Created => *self = Self::Starting,
-            _ => return Err(self.refuse(id, "started")),
+            _ => return Err(self.refuse(subject, "started")),
         }
         Ok(())
     }
 
-    /// Starting -> Running, or back to Created when the daemon could not start it.
-    pub(crate) fn started(&mut self, ok: bool) {
-        if matches!(self, Self::Starting) {
-            *self = if ok { Self::Running } else { Self::Created };
-        }
+    /// Starting -> Running.
+    pub(super) fn started(&mut self) {
+        self.exchange(&Self::Starting, Self::Running);
     }
 
-    /// Created -> Abandoned. False unless it was never started.
-    #[must_use]
-    pub(crate) fn abandoned(&mut self) -> bool {
-        if matches!(self, Self::Created) {
-            *self = Self::Abandoned;
-        }
-        matches!(self, Self::Abandoned)
-    }
-
-    /// Whether Pause may be tried; it is done only once the daemon has done it.
-    pub(crate) fn check_pausable(&self, id: &str) -> Result<()> {
-        if matches!(self, Self::Running) { Ok(()) } else { Err(self.refuse(id, "paused")) }
-    }
-
-    /// Whether Resume may be tried.
-    pub(crate) fn check_resumable(&self, id: &str) -> Result<()> {
-        if matches!(self, Self::Paused) { Ok(()) } else { Err(self.refuse(id, "resumed")) }
-    }
-
-    /// Whether there is a state to write down.
-    pub(crate) fn check_checkpointable(&self, id: &str) -> Result<()> {
-        let running = matches!(self, Self::Running | Self::Paused);
-        if running { Ok(()) } else { Err(self.refuse(id, "checkpointed")) }
-    }
-
-    /// Whether limits can still have an effect.
-    pub(crate) fn check_updatable(&self, id: &str) -> Result<()> {
-        let over = matches!(self, Self::Stopped(_) | Self::Deleting(_));
-        if over { Err(self.refuse(id, "updated")) } else { Ok(()) }
-    }
-
-    /// Whether a command can be sent to the firmware's shell.
-    pub(crate) fn check_executable(&self, id: &str) -> Result<()> {
-        if matches!(self, Self::Running) { Ok(()) } else { Err(self.refuse(id, "given a command")) }
+    /// Created -> Abandoned. False unless it never ran.
+    pub(super) fn abandoned(&mut self) -> bool {
+        self.exchange(&Self::Created, Self::Abandoned) || *self == Self::Abandoned
     }
 
     /// Running -> Paused. False when the task has ended meanwhile.
-    #[must_use]
-    pub(crate) fn paused(&mut self) -> bool {
+    pub(super) fn paused(&mut self) -> bool {
         self.exchange(&Self::Running, Self::Paused)
     }
 
     /// Paused -> Running. False when the task has ended meanwhile.
-    #[must_use]
-    pub(crate) fn resumed(&mut self) -> bool {
+    pub(super) fn resumed(&mut self) -> bool {
         self.exchange(&Self::Paused, Self::Running)
+    }
+
+    /// Any but Stopped and Deleting -> Stopped. False when the task had already ended.
+    pub(super) fn stopped(&mut self, exit: Exit) -> bool {
+        let first = !self.is_over();
+        if first {
+            *self = Self::Stopped(exit);
+        }
+        first
+    }
+
+    /// Created, Abandoned or Stopped -> Deleting.
+    pub(super) fn deleting(&mut self, subject: &Subject) -> Result<()> {
+        match self {
+            Self::Created | Self::Abandoned => *self = Self::Deleting(None),
+            Self::Stopped(exit) => *self = Self::Deleting(Some(exit.clone())),
+            _ => return Err(self.refuse(subject, "deleted")),
+        }
+        Ok(())
     }
 
     fn exchange(&mut self, from: &Self, to: Self) -> bool {
@@ -138,30 +118,50 @@ impl State {
         matched
     }
 
-    /// Created, Starting, Abandoned, Running or Paused -> Stopped. False when the task had already ended.
-    #[must_use]
-    pub(crate) fn stopped(&mut self, exit: Exit) -> bool {
-        match self {
-            Self::Created | Self::Starting | Self::Abandoned | Self::Running | Self::Paused => {
-                *self = Self::Stopped(exit);
-                true
-            }
-            Self::Stopped(_) | Self::Deleting(_) => false,
-        }
+    /// The error for what this state does not allow; `verb` is a participle.
+    pub(super) fn refuse(&self, subject: &Subject, verb: &'static str) -> Error {
+        Error::State { subject: subject.to_string(), state: self.name(), verb }
+    }
+}
+
+/// What may be tried in a state that is not changed by it, or not before it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attempt {
+    /// Pause.
+    Pause,
+    /// Resume.
+    Resume,
+    /// Write the state down.
+    Checkpoint,
+    /// Change limits.
+    Update,
+    /// Give the firmware's shell a command.
+    Command,
+    /// Run another process beside the init process.
+    Exec,
+}
+
+impl Attempt {
+    /// Whether `state` allows it.
+    pub(super) fn check(self, state: &State, subject: &Subject) -> Result<()> {
+        let allowed = match self {
+            Self::Pause | Self::Command => matches!(state, State::Running),
+            Self::Resume => matches!(state, State::Paused),
+            Self::Checkpoint => matches!(state, State::Running | State::Paused),
+            Self::Update => !state.is_over(),
+            Self::Exec => matches!(state, State::Created | State::Starting | State::Running),
+        };
+        if allowed { Ok(()) } else { Err(state.refuse(subject, self.participle())) }
     }
 
-    /// Created, Abandoned or Stopped -> Deleting.
-    pub(crate) fn deleting(&mut self, id: &str) -> Result<()> {
+    fn participle(self) -> &'static str {
         match self {
-            Self::Created | Self::Abandoned => *self = Self::Deleting(None),
-            Self::Stopped(exit) => *self = Self::Deleting(Some(exit.clone())),
-            _ => return Err(self.refuse(id, "deleted")),
+            Self::Pause => "paused",
+            Self::Resume => "resumed",
+            Self::Checkpoint => "checkpointed",
+            Self::Update => "updated",
+            Self::Command => "given a command",
+            Self::Exec => "given another process",
         }
-        Ok(())
-    }
-
-    /// The error for what this state does not allow.
-    pub(crate) fn refuse(&self, id: &str, verb: &'static str) -> Error {
-        Error::State { id: id.to_owned(), state: self.name(), verb }
     }
 }

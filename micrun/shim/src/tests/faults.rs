@@ -80,12 +80,16 @@ async fn upstreams_daemon_without_wait_is_polled() {
 }
 
 #[tokio::test]
-async fn a_refused_start_leaves_a_created_task_that_can_be_deleted() {
+async fn a_refused_start_ends_the_task() {
     let mut f = Fixture::new(Script { refuse_start: true, ..Script::default() });
     f.create().await.unwrap();
     assert_eq!(code(f.start().await), Code::FAILED_PRECONDITION);
-    assert_eq!(f.delete().await.unwrap(), 137);
-    assert_eq!(f.events(), ["create", "exit 137", "delete"]);
+    assert_eq!(f.wait().await, 126, "who waits is answered");
+    assert_eq!(f.read_stdout().await, "", "the streams have ended");
+    assert_eq!(code(f.start().await), Code::FAILED_PRECONDITION);
+    assert_eq!(code(f.kill(9).await), Code::NOT_FOUND);
+    assert_eq!(f.delete().await.unwrap(), 126);
+    assert_eq!(f.events(), ["create", "delete"]);
     assert_eq!(f.leftovers(), 0);
 }
 

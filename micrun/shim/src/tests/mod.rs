@@ -1,12 +1,12 @@
 //! The Task service against a daemon that misbehaves on purpose: what a healthy one never shows. Everything
 //! else is tested with the real parts in `tests/host`.
 
-mod carry;
 mod daemon;
 mod execs;
 mod faults;
 mod fixture;
 mod queue;
+mod relay;
 mod resources;
 mod state;
 mod streams;

@@ -14,7 +14,8 @@ use containerd_shim_protos::ttrpc;
 use containerd_shim_protos::ttrpc::r#async::{Server, TtrpcContext};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::task::events::{Containerd, Courier, Event, EventSink, Queue};
+use crate::task::events::{Event, EventSink};
+use crate::task::publisher::{Containerd, Publisher, Queue};
 
 /// Delivers to the test; each entry of `failures` makes one delivery fail.
 struct Fake {
@@ -23,7 +24,7 @@ struct Fake {
 }
 
 #[async_trait]
-impl Courier for Fake {
+impl Publisher for Fake {
     async fn deliver(&mut self, envelope: Envelope) -> Result<(), ttrpc::Error> {
         if let Some(error) = self.failures.pop_front() {
             return Err(error);

@@ -1,4 +1,4 @@
-//! Carries output from where it is made to where it goes.
+//! Relays output from where it is made to where it goes.
 //!
 //! The rule, which has to please both a log that wants every byte and an RTOS that must not stand still:
 //! - Whoever takes the output, however slowly, gets every byte; when [`SPILL`] bytes wait, the source waits too.
@@ -6,15 +6,14 @@
 //!   kept, older ones are dropped and counted, and the log says so; the source does not wait any more.
 //! - The first byte that is taken ends that.
 
-use std::future::Future;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 
 use nix::libc;
-use tokio::net::unix::pipe::Receiver;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::outlet::Outlet;
+use super::source::Source;
 use super::spill::Spill;
 use super::{PATIENCE, Sink};
 
@@ -23,38 +22,11 @@ pub(crate) const SPILL: usize = 1 << 20;
 /// One read at most. A pty hands out 4 KiB at a time, a pipe 64.
 const BUFFER: usize = 64 * 1024;
 
-/// Where output is made.
-pub(crate) trait Source: Sync {
-    /// Waits for output. 0 is the end.
-    fn read(&self, buffer: &mut [u8]) -> impl Future<Output = io::Result<usize>> + Send;
-
-    /// Takes what is there; `WouldBlock` when that is nothing.
-    fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize>;
-}
-
-impl Source for Receiver {
-    async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            self.readable().await?;
-            // tokio's own, which takes note of a `WouldBlock`.
-            match Receiver::try_read(self, buffer) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                result => return result,
-            }
-        }
-    }
-
-    /// Asks the kernel: tokio's own `try_read` says `WouldBlock` until a poll has said otherwise.
-    fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(nix::unistd::read(self, buffer)?)
-    }
-}
-
-/// Carries everything until the source ends, or until `ended` says that nothing more will be made and all that
-/// was is carried. Gives how many bytes were lost because nobody took them; `name` is for the log.
+/// Relays everything until the source ends, or until `ended` says that nothing more will be made and all that
+/// was is relayed. Gives how many bytes were lost because nobody took them; `name` is for the log.
 ///
 /// Without a sink, everything is read and forgotten.
-pub(crate) async fn carry(
+pub(crate) async fn relay(
     name: &str,
     source: &impl Source,
     sink: Option<&Sink>,
@@ -154,5 +126,12 @@ impl Output<'_> {
     fn end(mut self) -> u64 {
         self.outlet.lose(self.spill.len(), "it has ended, and nobody takes the rest");
         self.outlet.end()
+    }
+}
+
+/// Says, when a process has ended, how much of its output nobody has got. What the log said meanwhile is far above.
+pub(crate) fn log_lost(name: &str, bytes: u64) {
+    if bytes > 0 {
+        log::error!("{name} has ended; {bytes} bytes of its output are lost, as nobody took them");
     }
 }

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use crate::stdio::{Identity, PATIENCE, Paths, SPILL, Streams, carry};
+use crate::stdio::{Identity, PATIENCE, Paths, SPILL, Streams, relay};
 
 /// What a pipe holds (pipe(7)).
 const PIPE: usize = 64 * 1024;
@@ -29,7 +29,7 @@ impl Line {
         let (input, source) = pipe().unwrap();
         let (sink, output) = pipe().unwrap();
         let (ended, word) = watch::channel(false);
-        let copy = tokio::spawn(async move { carry("test", &source, Some(&sink), word).await });
+        let copy = tokio::spawn(async move { relay("test", &source, Some(&sink), word).await });
         Self { input, output, ended, copy }
     }
 }
@@ -142,7 +142,7 @@ async fn a_sink_that_breaks_is_counted_and_holds_nobody_up() {
 async fn output_that_goes_nowhere_is_read_and_not_lost() {
     let (mut input, source) = pipe().unwrap();
     let (_ended, word) = watch::channel(false);
-    let copy = tokio::spawn(async move { carry("test", &source, None, word).await });
+    let copy = tokio::spawn(async move { relay("test", &source, None, word).await });
     input.write_all(&pattern(2 * SPILL / 8)).await.unwrap();
     drop(input);
     assert_eq!(lost(copy).await, 0);
@@ -201,7 +201,7 @@ async fn copy_path_throughput() {
             }
         } else {
             let (_ended, word) = watch::channel(false);
-            carry("test", &source, Some(&sink), word).await
+            relay("test", &source, Some(&sink), word).await
         };
         writer.join().unwrap();
         reader.join().unwrap();

@@ -1,0 +1,71 @@
+//! From start to end of an RTOS: relays the console, learns the exit, reports it after the last byte.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::container::Container;
+use super::{auto_close, console, end};
+use crate::stdio::presence::Presence;
+use crate::stdio::{self, Streams, input};
+use crate::task::context::Context;
+use crate::task::events::Event;
+
+impl Container {
+    /// Watches over a run until its end is known.
+    pub(super) async fn supervise(self: Arc<Self>, context: Arc<Context>) {
+        let (end, ended) = watch::channel(false);
+        let (client, closing) = auto_close::watch(&self, &context).unzip();
+        let console = tokio::spawn(Arc::clone(&self).relay_console(Arc::clone(&context), client, ended));
+        let report = end::wait(&*context.mica, &self.id).await;
+        if let Some(closing) = closing {
+            closing.abort();
+        }
+        let exit = report.exit(self.stopped_with());
+        log::info!("{} ended with status {}: {}", self.id, exit.status, report.detail);
+        // Cannot fail but for a console that has ended already.
+        let _ = end.send(true);
+        match console.await {
+            Ok(lost) => stdio::log_lost(&self.id, lost),
+            Err(error) => log::error!("the console of {} died: {error}", self.id),
+        }
+        self.init.output_written().await;
+        // Its commands end with it, and before it.
+        self.end_execs(&context).await;
+        if self.plan.cgroup.as_ref().is_some_and(|cgroup| cgroup.oom_kills() > 0) {
+            log::error!(
+                "{} needed more memory than its limit allows: the kernel has killed its emulator",
+                self.id
+            );
+            context.events.publish(Event::oom(&self.id));
+        }
+        self.finish(&context, exit);
+    }
+
+    /// Gives how many bytes were lost because nobody took them.
+    async fn relay_console(
+        self: Arc<Self>,
+        context: Arc<Context>,
+        client: Option<Arc<Presence>>,
+        mut ended: watch::Receiver<bool>,
+    ) -> u64 {
+        // The streams live here: they close, and the client sees the end, when this is over.
+        let Some(Streams { stdin, stdout, stderr: _stderr, .. }) = self.take_streams() else {
+            return 0;
+        };
+        let Some(tty) = console::open(&*context.mica, &self.id, &ended).await else {
+            // Cannot fail but for a sender that is gone, which is an end as well.
+            let _ = ended.wait_for(|ended| *ended).await;
+            return 0;
+        };
+        let tty = Arc::new(tty);
+        self.init.terminal_opened(Arc::clone(&tty));
+        let input = stdin
+            .map(|stdin| tokio::spawn(input::to_terminal(self.id.clone(), stdin, Arc::clone(&tty), client)));
+        let lost = stdio::relay(&self.id, &*tty, stdout.as_ref(), ended).await;
+        if let Some(input) = input {
+            input.abort();
+        }
+        lost
+    }
+}

@@ -1,0 +1,84 @@
+//! Copies a client's input to a process: to its terminal, or to the pipe that is its stdin.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::pipe::{Receiver, Sender};
+
+use super::presence::Presence;
+use crate::os::tty::Tty;
+
+/// One read of stdin at most, and as much as a terminal takes at once.
+const BUFFER: usize = 4 * 1024;
+/// How often a FIFO is asked whether a client has come.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Copies stdin to a terminal until stdin ends: the client has closed it and so has `CloseIO`.
+///
+/// With `client`, nothing keeps stdin from ending while nobody is attached, and that end is only the client's:
+/// the copy goes on with the next one, and `client` knows. `name` is for the log.
+pub(crate) async fn to_terminal(
+    name: String,
+    mut stdin: Receiver,
+    tty: Arc<Tty>,
+    client: Option<Arc<Presence>>,
+) {
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        if let Some(client) = &client {
+            stdin = match next_client(stdin, client).await {
+                Ok(stdin) => stdin,
+                Err(error) => return log::warn!("{name}: waiting for a client on stdin failed: {error}"),
+            };
+        }
+        let count = match stdin.read(&mut buffer).await {
+            Ok(0) if client.is_some() => continue,
+            Ok(0) => return,
+            Ok(count) => count,
+            Err(error) => return log::warn!("{name}: reading stdin failed: {error}"),
+        };
+        if let Err(error) = tty.write_all(&buffer[..count]).await {
+            return log::warn!("{name}: {count} bytes of input are lost: {error}");
+        }
+    }
+}
+
+/// Copies stdin to a pipe until stdin ends, or until the process does not read any more.
+pub(crate) async fn to_pipe(name: String, mut stdin: Receiver, mut pipe: Sender) {
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let count = match stdin.read(&mut buffer).await {
+            Ok(0) => return,
+            Ok(count) => count,
+            Err(error) => return log::warn!("{name}: reading stdin failed: {error}"),
+        };
+        if let Err(error) = pipe.write_all(&buffer[..count]).await {
+            return log::debug!("{name}: {count} bytes of input are lost: {error}");
+        }
+    }
+}
+
+/// Waits until somebody has the FIFO open for writing.
+///
+/// The kernel does not tell when that happens, so it is asked now and then; and as tokio never forgets that
+/// a pipe was hung up, it gets the descriptor anew.
+async fn next_client(stdin: Receiver, client: &Presence) -> io::Result<Receiver> {
+    let fd = stdin.into_nonblocking_fd()?;
+    while hung_up(&fd)? {
+        client.set(false);
+        tokio::time::sleep(LOOK).await;
+    }
+    client.set(true);
+    Receiver::from_owned_fd(fd)
+}
+
+/// Whether all writers have gone, and all they wrote has been read.
+fn hung_up(fifo: &OwnedFd) -> io::Result<bool> {
+    let mut state = [PollFd::new(fifo.as_fd(), PollFlags::POLLIN)];
+    poll(&mut state, PollTimeout::ZERO)?;
+    Ok(state[0].revents() == Some(PollFlags::POLLHUP))
+}
