@@ -15,7 +15,7 @@
 
 #define MAX_ENTRIES	32
 #define MAX_CONFIG	256
-#define MAX_BUFFERS	256	/* of a vring; virtio_rpmsg_bus has 512 at most */
+#define MAX_BUFFERS	256	/* of one vring; virtio_rpmsg_bus has 512 in all */
 #define BUFFER_SIZE	512	/* of virtio_rpmsg_bus */
 
 static int refuse(struct mica_rproc *mica, u32 type, const char *why)
