@@ -89,6 +89,7 @@ test-qemu: image ## boot the aarch64 system once and run the smoke suite in it
 
 test-driver: kernel ## test mica_rproc: its binding, and its cases in two emulated machines, at EL1 and with the EL2 monitor
 	@drivers/mica_rproc/test/binding
+	@drivers/mica_rproc/test/circles
 	@drivers/mica_rproc/test/run
 
 yocto: ## build the Yocto image with Debian's binaries, boot it, run the smoke suite in it

@@ -1,60 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Interrupts between Linux and the firmware. To the firmware: a software
- * generated interrupt of GICv3. From the firmware: a shared peripheral
- * interrupt that no device has, which the firmware makes pending itself.
+ * Interrupts between Linux and the firmware. Linux sends the firmware a software
+ * generated interrupt. The firmware sets a shared peripheral interrupt pending
+ * that no device uses.
  */
-#include <linux/bits.h>
-#include <linux/bitfield.h>
 #include <linux/interrupt.h>
-#include <linux/irq.h>
 #include <linux/module.h>
-#include <linux/of.h>
-#include <linux/of_irq.h>
 #include <linux/platform_device.h>
-#include <asm/barrier.h>
-#include <asm/cputype.h>
-#include <asm/sysreg.h>
+#include <linux/remoteproc.h>
 
-#include "mica_rproc.h"
+#include "doorbell.h"
+#include "exit_record.h"
+#include "sgi.h"
+#include "watch.h"
 
-/* ICC_SGI1R_EL1: Arm IHI 0069, section 12.2 */
-#define SGI1R_AFF3	GENMASK_ULL(55, 48)
-#define SGI1R_RS	GENMASK_ULL(47, 44)
-#define SGI1R_AFF2	GENMASK_ULL(39, 32)
-#define SGI1R_INTID	GENMASK_ULL(27, 24)
-#define SGI1R_AFF1	GENMASK_ULL(23, 16)
-#define SGI1R_TARGETS	16	/* cores per value of RS */
-
-static unsigned int sgi = MICA_DEFAULT_SGI;
+static unsigned int sgi = 7;	/* the one of MICA firmware */
 module_param(sgi, uint, 0444);
 MODULE_PARM_DESC(sgi, "software generated interrupt that wakes firmware (0 to 15)");
 
-/* Sends a software generated interrupt to the core. */
-void mica_doorbell_ring(struct mica_rproc *mica, unsigned int number)
+/* Wakes the firmware. */
+void mica_doorbell_ring(struct mica_rproc *mica)
 {
-	unsigned int core = MPIDR_AFFINITY_LEVEL(mica->mpidr, 0);
-	u64 value;
-
-	value = FIELD_PREP(SGI1R_AFF3, MPIDR_AFFINITY_LEVEL(mica->mpidr, 3)) |
-		FIELD_PREP(SGI1R_AFF2, MPIDR_AFFINITY_LEVEL(mica->mpidr, 2)) |
-		FIELD_PREP(SGI1R_AFF1, MPIDR_AFFINITY_LEVEL(mica->mpidr, 1)) |
-		FIELD_PREP(SGI1R_RS, core / SGI1R_TARGETS) |
-		FIELD_PREP(SGI1R_INTID, number) |
-		BIT_ULL(core % SGI1R_TARGETS);
-
-	/* What was written before must be seen by who is woken. */
-	dsb(sy);
-	write_sysreg_s(value, SYS_ICC_SGI1R_EL1);
-	isb();
+	mica_sgi_send(mica, sgi);
 }
 
-void mica_doorbell_wake(struct mica_rproc *mica)
-{
-	mica_doorbell_ring(mica, sgi);
-}
-
-/* In a thread: the endpoints' callbacks may sleep. */
+/* Runs in a thread, because the callbacks of the endpoints may sleep. */
 static irqreturn_t mica_doorbell_thread(int irq, void *data)
 {
 	struct mica_rproc *mica = data;
@@ -63,16 +33,17 @@ static irqreturn_t mica_doorbell_thread(int irq, void *data)
 
 	for (i = 0; i <= rproc->max_notifyid; i++)
 		rproc_vq_interrupt(rproc, i);
-	/* The last sign of life: look soon whether the core went off. */
+	/* Firmware that has written its exit record is about to go off. */
 	if (mica_exit_record_written(mica))
-		mod_delayed_work(system_wq, &mica->watch, 1);
+		mica_watch_hurry(mica);
 	return IRQ_HANDLED;
 }
 
 /*
- * The interrupt is on only while the virtqueues exist. As the last of the
- * subdevices this is started after and stopped before the virtio device.
- * A stop that failed is tried again, so stopping twice must do no harm.
+ * The interrupt is enabled only while the virtqueues exist. The doorbell is the
+ * last of the subdevices: the remoteproc core starts it after the virtio device
+ * and stops it before that. User space may repeat a stop that failed, so a
+ * second stop must do no harm.
  */
 static int mica_doorbell_start(struct rproc_subdev *subdev)
 {
@@ -119,7 +90,7 @@ int mica_doorbell_init(struct mica_rproc *mica)
 
 	if (sgi > 15)
 		return dev_err_probe(mica->dev, -EINVAL,
-				     "sgi=%u: there are 16 only\n", sgi);
+				     "sgi=%u: it must be 0 to 15\n", sgi);
 	irq = platform_get_irq(pdev, 0);
 	if (irq < 0)
 		return irq;

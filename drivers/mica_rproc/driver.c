@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Remote processor on a CPU core that Linux gave up: MICA firmware, or any
- * other bare-metal program that speaks rpmsg.
+ * Remote processor on a CPU core that Linux gave up. It runs MICA firmware, or
+ * any other bare-metal program that speaks rpmsg.
  */
 #include <linux/cpumask.h>
 #include <linux/dma-mapping.h>
@@ -12,10 +12,19 @@
 #include <linux/pm.h>
 #include <linux/remoteproc.h>
 
+#include "doorbell.h"
+#include "gic.h"
+#include "hotplug.h"
+#include "instances.h"
+#include "lifecycle.h"
 #include "memory.h"
 #include "mica_rproc.h"
+#include "phase.h"
+#include "psci.h"
+#include "sysfs.h"
+#include "watch.h"
 
-/* Reads the id of a core as PSCI knows it, from its node in the device tree. */
+/* Reads the id that PSCI knows the core by, from its device tree node. */
 static int mica_find_mpidr(struct mica_rproc *mica)
 {
 	struct device_node *np = NULL;
@@ -115,7 +124,7 @@ static int mica_probe(struct platform_device *pdev)
 	if (!rproc)
 		return -ENOMEM;
 	rproc->auto_boot = false;
-	/* Whoever runs firmware decides what follows a crash. */
+	/* User space decides what follows a crash. */
 	rproc->recovery_disabled = true;
 
 	mica = rproc->priv;
@@ -144,24 +153,19 @@ static int mica_probe(struct platform_device *pdev)
 	return ret;
 }
 
-/* The core would not survive, and nobody has asked the firmware. */
+/* The core would lose its state, and the firmware has not been asked. */
 static int mica_suspend(struct device *dev)
 {
 	struct mica_rproc *mica = dev_get_drvdata(dev);
 
-	if (READ_ONCE(mica->phase) == MICA_IDLE)
+	if (mica_phase(mica) == MICA_IDLE)
 		return 0;
 	dev_err(dev, "CPU%u runs firmware: stop it before suspending\n",
 		mica->cpu);
 	return -EBUSY;
 }
 
-static int mica_resume(struct device *dev)
-{
-	return 0;
-}
-
-static DEFINE_SIMPLE_DEV_PM_OPS(mica_pm_ops, mica_suspend, mica_resume);
+static DEFINE_SIMPLE_DEV_PM_OPS(mica_pm_ops, mica_suspend, NULL);
 
 static const struct of_device_id mica_of_match[] = {
 	{ .compatible = "micrun,mica-rproc" },
@@ -176,7 +180,7 @@ static struct platform_driver mica_driver = {
 		.of_match_table = mica_of_match,
 		.dev_groups = mica_groups,
 		.pm = pm_sleep_ptr(&mica_pm_ops),
-		/* Unbinding would leave running firmware without a driver. */
+		/* Unbinding would leave firmware running without a driver. */
 		.suppress_bind_attrs = true,
 	},
 };

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Loader of firmware ELF files. The file is hostile until checked: every
- * offset, size and address is bounded before it is used, and memory is written
- * in the instance's own RAM only. The generic loader of remoteproc trusts some
- * of them (program and section header tables, section names).
+ * Loads the ELF file of a firmware. The file is hostile until it is checked:
+ * every offset, size and address is bounded before it is used, and only the RAM
+ * of the instance is written. The generic loader of remoteproc trusts some of
+ * them (program and section header tables, section names).
  */
 #include <linux/elf.h>
 #include <linux/firmware.h>
@@ -11,17 +11,17 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
-#include "mica_rproc.h"
+#include "elf.h"
+#include "exit_record.h"
+#include "table.h"
 
 #define MAX_SEGMENTS	64
 #define MAX_SECTIONS	4096
 #define MAX_TABLE	SZ_64K
 
-/* The exit record and the note that names it: docs/FIRMWARE.md */
+/* The note that holds the address of the exit record: docs/FIRMWARE.md */
 #define NOTE_OWNER	"micrun"
 #define NOTE_TYPE	1
-#define RECORD_SIZE	16
-#define RECORD_ALIGN	4
 
 struct exit_note {
 	struct elf64_note header;
@@ -34,7 +34,7 @@ static bool in_file(const struct firmware *fw, u64 offset, u64 len)
 	return len <= fw->size && offset <= fw->size - len;
 }
 
-/* Copied out of the file, since nothing in it needs to be aligned. */
+/* Copies the header, because nothing in the file needs to be aligned. */
 static struct elf64_hdr read_header(const struct firmware *fw)
 {
 	struct elf64_hdr header;
@@ -78,7 +78,7 @@ static int check_header(struct device *dev, const struct firmware *fw)
 	    header.e_ident[EI_CLASS] != ELFCLASS64 ||
 	    header.e_ident[EI_DATA] != ELFDATA2LSB ||
 	    header.e_machine != EM_AARCH64 || header.e_type != ET_EXEC) {
-		dev_err(dev, "firmware is no static ELF file for AArch64\n");
+		dev_err(dev, "firmware is not a static ELF file for AArch64\n");
 		return -EINVAL;
 	}
 	if (header.e_phentsize != sizeof(struct elf64_phdr) ||
@@ -139,7 +139,7 @@ static bool section_named(const struct firmware *fw,
 			  const struct elf64_shdr *names,
 			  const struct elf64_shdr *section, const char *name)
 {
-	size_t len = strlen(name) + 1;	/* with the end of the string */
+	size_t len = strlen(name) + 1;	/* with the final NUL */
 
 	return section->sh_name < names->sh_size &&
 	       len <= names->sh_size - section->sh_name &&
@@ -147,7 +147,7 @@ static bool section_named(const struct firmware *fw,
 		       len);
 }
 
-/* Finds the section of the resource table; true if there is one. */
+/* Finds the section of the resource table. Returns whether there is one. */
 static bool find_table(const struct firmware *fw, struct elf64_shdr *found)
 {
 	struct elf64_hdr header = read_header(fw);
@@ -207,7 +207,10 @@ u64 mica_elf_entry(struct rproc *rproc, const struct firmware *fw)
 	return read_header(fw).e_entry;
 }
 
-/* The core works on a copy of the resource table, and frees it. */
+/*
+ * rproc_ops.parse_fw. The remoteproc core works on a copy of the resource table
+ * and frees it.
+ */
 int mica_elf_parse(struct rproc *rproc, const struct firmware *fw)
 {
 	struct resource_table *table;
@@ -231,7 +234,10 @@ int mica_elf_parse(struct rproc *rproc, const struct firmware *fw)
 	return 0;
 }
 
-/* rproc_ops.find_loaded_rsc_table: the core copies table_sz bytes there. */
+/*
+ * rproc_ops.find_loaded_rsc_table. The remoteproc core copies table_sz bytes to
+ * the address that this returns.
+ */
 struct resource_table *mica_elf_loaded_table(struct rproc *rproc,
 					     const struct firmware *fw)
 {
@@ -287,8 +293,9 @@ static u64 find_exit_record(struct mica_rproc *mica, const struct firmware *fw)
 					 segment.p_filesz);
 		if (!address)
 			continue;
-		if (IS_ALIGNED(address, RECORD_ALIGN) &&
-		    mica_region_has(&mica->ram, address, RECORD_SIZE))
+		if (IS_ALIGNED(address, sizeof(__le32)) &&
+		    mica_region_has(&mica->ram, address,
+				    sizeof(struct mica_exit_record)))
 			return address;
 		dev_warn(&mica->rproc->dev,
 			 "exit record at 0x%llx is misaligned or outside of the firmware's RAM: ignored\n",
@@ -298,8 +305,8 @@ static u64 find_exit_record(struct mica_rproc *mica, const struct firmware *fw)
 }
 
 /*
- * Copies a checked file into the firmware's RAM. On recovery the core loads a
- * file that it has not had checked: so check again.
+ * Checks a file and copies it into the firmware's RAM. The file needs this second
+ * check because a recovery calls rproc_ops.load without rproc_ops.sanity_check.
  */
 int mica_elf_load(struct mica_rproc *mica, const struct firmware *fw)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The redistributor of the spare core: its private interrupts (GICv3, Arm IHI
- * 0069). The kernel's driver leaves it alone while the core is offline.
+ * The redistributor of the spare core, which holds its private interrupts
+ * (GICv3, Arm IHI 0069). The kernel's driver does not touch it while the core is
+ * offline.
  */
 #include <linux/io.h>
 #include <linux/irqchip/arm-gic-v3.h>
@@ -9,12 +10,12 @@
 #include <linux/of_address.h>
 #include <asm/cputype.h>
 
-#include "mica_rproc.h"
+#include "gic.h"
 
 #define FRAMES		SZ_128K	/* of a GICv3 without virtual LPIs */
 #define SGI_FRAME	SZ_64K
 
-/* MPIDR_EL1's affinity fields as GICR_TYPER has them. */
+/* Packs the affinity fields of MPIDR_EL1 as GICR_TYPER has them. */
 static u32 gicr_affinity(u64 mpidr)
 {
 	return MPIDR_AFFINITY_LEVEL(mpidr, 3) << 24 |
@@ -66,7 +67,7 @@ int mica_gic_init(struct mica_rproc *mica)
 	np = of_find_compatible_node(NULL, NULL, "arm,gic-v3");
 	if (np) {
 		of_property_read_u32(np, "#redistributor-regions", &regions);
-		/* The first address is the distributor's. */
+		/* Address 0 is that of the distributor. */
 		for (i = 1; i <= regions && ret == -ENODEV; i++)
 			if (!of_address_to_resource(np, i, &res))
 				ret = map_frame(mica, &res);
@@ -78,7 +79,7 @@ int mica_gic_init(struct mica_rproc *mica)
 	return ret;
 }
 
-/* Private interrupts as after a reset, whatever the last firmware left. */
+/* Clears what the last firmware left in the private interrupts. */
 void mica_gic_reset(struct mica_rproc *mica)
 {
 	writel_relaxed(~0, mica->gicr + GICR_ICENABLER0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Keeps Linux from bringing a core online while firmware has it, also in the
- * moments in which the firmware has gone off but is not cleaned up.
+ * Keeps Linux from bringing a core online while it runs firmware, and until the
+ * driver has cleaned up after a run.
  */
 #include <linux/cpuhotplug.h>
 #include <linux/cpumask.h>
@@ -9,7 +9,8 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 
-#include "mica_rproc.h"
+#include "hotplug.h"
+#include "phase.h"
 
 static DEFINE_MUTEX(instances_lock);
 static LIST_HEAD(instances);
@@ -32,7 +33,7 @@ static int refuse_if_busy(unsigned int cpu)
 
 	mutex_lock(&instances_lock);
 	mica = find_by_cpu(cpu);
-	if (mica && READ_ONCE(mica->phase) != MICA_IDLE) {
+	if (mica && mica_phase(mica) != MICA_IDLE) {
 		dev_err(mica->dev, "CPU%u runs firmware: stop it first\n", cpu);
 		ret = -EBUSY;
 	}
@@ -62,7 +63,10 @@ static void mica_hotplug_remove(void *data)
 	mutex_unlock(&instances_lock);
 }
 
-/* Registers an instance until its device goes. One core has one instance. */
+/*
+ * Registers an instance until its device is removed. A core has at most one
+ * instance.
+ */
 int mica_hotplug_add(struct mica_rproc *mica)
 {
 	int ret = 0;

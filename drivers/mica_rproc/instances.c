@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Instances by module parameters, for a machine whose device tree has none.
+ * Makes instances from the module parameters, for a machine whose device tree
+ * has none: one platform device for each core.
  */
 #include <linux/err.h>
 #include <linux/irqdomain.h>
@@ -10,10 +11,12 @@
 #include <linux/platform_device.h>
 #include <dt-bindings/interrupt-controller/arm-gic.h>
 
+#include "instances.h"
 #include "memory.h"
 #include "mica_rproc.h"
 
 #define MAX_INSTANCES	8
+#define DEFAULT_SPI	100	/* of the first instance: INTID 132 */
 #define REGIONS		2	/* per instance: shared memory, then RAM */
 
 static unsigned int cpu[MAX_INSTANCES];
@@ -72,7 +75,7 @@ static struct platform_device *create_instance(unsigned int i)
 		.monitor_base = monitor_base[i],
 		.monitor_size = monitor_bases ? MICA_MONITOR_SIZE : 0,
 	};
-	int irq = map_interrupt(spis ? spi[i] : MICA_DEFAULT_SPI + i);
+	int irq = map_interrupt(spis ? spi[i] : DEFAULT_SPI + i);
 	const struct resource resource = DEFINE_RES_IRQ(irq);
 
 	if (irq < 0)

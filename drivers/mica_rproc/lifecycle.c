@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Start and stop of firmware on the core.
+ * Starts firmware on the core and stops it: the operations of the remoteproc.
  */
 #include <linux/cpu.h>
 #include <linux/cpumask.h>
@@ -10,11 +10,21 @@
 #include <linux/remoteproc.h>
 #include <linux/slab.h>
 
+#include "doorbell.h"
+#include "elf.h"
+#include "exit_record.h"
+#include "gic.h"
+#include "lifecycle.h"
 #include "memory.h"
-#include "mica_rproc.h"
 #include "monitor.h"
+#include "phase.h"
+#include "psci.h"
+#include "watch.h"
 
-/* The convention of MICA firmware: a PSCI function in the table's reserved[0] */
+/*
+ * Requests to MICA firmware: by convention the number of a PSCI function in
+ * reserved[0] of the resource table.
+ */
 #define MICA_REQUEST_RUN	0xc4000003	/* CPU_ON */
 #define MICA_REQUEST_STOP	0x84000002	/* CPU_OFF */
 
@@ -25,38 +35,15 @@ static unsigned int stop_timeout_ms = 1000;
 module_param(stop_timeout_ms, uint, 0644);
 MODULE_PARM_DESC(stop_timeout_ms, "how long firmware may take to go off when asked to stop");
 
-/* Moves on to a phase, unless somebody else was quicker. */
-bool mica_enter(struct mica_rproc *mica, enum mica_phase from,
-		enum mica_phase to)
-{
-	bool moved;
-
-	spin_lock(&mica->lock);
-	moved = mica->phase == from;
-	if (moved)
-		WRITE_ONCE(mica->phase, to);
-	spin_unlock(&mica->lock);
-	return moved;
-}
-
-/* The core is off and cleaned up: it may be started again or be Linux's. */
-void mica_release(struct mica_rproc *mica)
-{
-	spin_lock(&mica->lock);
-	WRITE_ONCE(mica->phase, MICA_IDLE);
-	spin_unlock(&mica->lock);
-	module_put(THIS_MODULE);
-}
-
 static void mica_request(struct mica_rproc *mica, u32 request)
 {
 	WRITE_ONCE(mica->table->reserved[0], request);
-	mica_doorbell_wake(mica);
+	mica_doorbell_ring(mica);
 }
 
 /*
- * The core frees carveouts only of firmware that it has parsed: so they are not
- * added before, in rproc_ops.prepare.
+ * Adds the carveouts here and not in rproc_ops.prepare, because the remoteproc
+ * core does not free carveouts if parse_fw fails.
  */
 static int mica_parse(struct rproc *rproc, const struct firmware *fw)
 {
@@ -85,7 +72,7 @@ static int mica_load(struct rproc *rproc, const struct firmware *fw)
 	struct mica_rproc *mica = rproc->priv;
 	int ret;
 
-	if (READ_ONCE(mica->phase) != MICA_IDLE) {
+	if (mica_phase(mica) != MICA_IDLE) {
 		dev_err(&rproc->dev, "CPU%u still runs the previous firmware\n",
 			mica->cpu);
 		return -EBUSY;
@@ -97,7 +84,10 @@ static int mica_load(struct rproc *rproc, const struct firmware *fw)
 	return 0;
 }
 
-/* Hotplug is locked: Linux cannot take the core between the check and CPU_ON. */
+/*
+ * The caller holds the lock of CPU hotplug, so that Linux cannot take the core
+ * between the check and CPU_ON.
+ */
 static int mica_power_on(struct mica_rproc *mica)
 {
 	struct device *dev = &mica->rproc->dev;
@@ -114,7 +104,7 @@ static int mica_power_on(struct mica_rproc *mica)
 			state);
 		return state < 0 ? state : -EBUSY;
 	}
-	if (!mica_enter(mica, MICA_IDLE, MICA_RUNNING))
+	if (!mica_phase_enter(mica, MICA_IDLE, MICA_RUNNING))
 		return -EBUSY;
 	mica->exit = (struct mica_exit){ .reason = MICA_EXIT_NONE };
 	mica_gic_reset(mica);
@@ -122,8 +112,8 @@ static int mica_power_on(struct mica_rproc *mica)
 			       mica_monitor_install(mica,
 						    mica->rproc->bootaddr));
 	if (ret) {
-		dev_err(dev, "CPU%u does not go on: %d\n", mica->cpu, ret);
-		mica_enter(mica, MICA_RUNNING, MICA_IDLE);
+		dev_err(dev, "CPU%u does not start: %d\n", mica->cpu, ret);
+		mica_phase_enter(mica, MICA_RUNNING, MICA_IDLE);
 	}
 	return ret;
 }
@@ -136,7 +126,7 @@ static int mica_start(struct rproc *rproc)
 	mica->table = rproc->table_ptr;
 	if (!mica->table)
 		return -EINVAL;
-	/* While firmware runs there is no unloading: nobody could stop it. */
+	/* Without the module nobody could stop the firmware. */
 	__module_get(THIS_MODULE);
 
 	cpus_read_lock();
@@ -166,14 +156,17 @@ static bool mica_wait_off(struct mica_rproc *mica, unsigned int ms)
 	}
 }
 
-/* Firmware gets a chance to end by itself. Not so if it does not use it. */
+/*
+ * Asks the firmware to switch the core off. If it does not, the monitor does, if
+ * there is one.
+ */
 static int mica_power_off(struct mica_rproc *mica)
 {
 	if (mica_monitor_paused(mica))
 		mica_monitor_resume(mica);
 	mica_request(mica, MICA_REQUEST_STOP);
 	if (mica_wait_off(mica, READ_ONCE(stop_timeout_ms))) {
-		mica->exit = mica_read_exit(mica);
+		mica->exit = mica_exit_record_read(mica);
 		if (mica->exit.reason == MICA_EXIT_EXITED)
 			mica->exit.reason = MICA_EXIT_STOPPED;
 		return 0;
@@ -191,37 +184,37 @@ static int mica_power_off(struct mica_rproc *mica)
 }
 
 /*
- * The remoteproc core has put rproc->table_ptr back to its own copy by now:
- * mica->table is what the firmware sees.
+ * The remoteproc core has set rproc->table_ptr back to its own copy before this
+ * call. The table that the firmware sees is mica->table.
  */
 static int mica_stop(struct rproc *rproc)
 {
 	struct mica_rproc *mica = rproc->priv;
 	int ret;
 
-	if (mica_enter(mica, MICA_CRASHED, MICA_STOPPING)) {
+	if (mica_phase_enter(mica, MICA_CRASHED, MICA_STOPPING)) {
 		mica_watch_stop(mica);
-		mica_release(mica);
+		mica_phase_finish(mica);
 		return 0;
 	}
-	/* Off already; the watch releases the core. */
-	if (!mica_enter(mica, MICA_RUNNING, MICA_STOPPING))
+	/* The core is off already, and the watch ends the run. */
+	if (!mica_phase_enter(mica, MICA_RUNNING, MICA_STOPPING))
 		return 0;
 
 	ret = mica_power_off(mica);
 	if (ret) {
-		mica_enter(mica, MICA_STOPPING, MICA_RUNNING);
+		mica_phase_enter(mica, MICA_STOPPING, MICA_RUNNING);
 		mica_watch_start(mica);
 		return ret;
 	}
 	mica_watch_stop(mica);
-	mica_release(mica);
+	mica_phase_finish(mica);
 	return 0;
 }
 
 static void mica_kick(struct rproc *rproc, int vqid)
 {
-	mica_doorbell_wake(rproc->priv);
+	mica_doorbell_ring(rproc->priv);
 }
 
 static void *mica_da_to_va(struct rproc *rproc, u64 da, size_t len,

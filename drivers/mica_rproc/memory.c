@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The memory of an instance: the firmware's RAM, and what it shares with Linux.
+ * The memory of an instance: the RAM of the firmware, the memory that it shares
+ * with Linux, and that of the monitor.
  */
 #include <linux/device.h>
 #include <linux/io.h>
@@ -10,8 +11,8 @@
 #include "memory.h"
 
 /*
- * Mapped uncached: the firmware may run without caches. Requesting the region
- * fails for memory that Linux uses and for that of another instance.
+ * Maps a region uncached, because the firmware may run without caches. Fails if
+ * Linux or another instance uses the memory.
  */
 static int map_region(struct mica_rproc *mica, struct mica_region *region,
 		      phys_addr_t base, size_t size, const char *what)
@@ -21,7 +22,7 @@ static int map_region(struct mica_rproc *mica, struct mica_region *region,
 	if (!PAGE_ALIGNED(base) || !PAGE_ALIGNED(size) || !size ||
 	    upper_32_bits(base + size - 1))
 		return dev_err_probe(dev, -EINVAL,
-				     "%s at %pa, size 0x%zx: must be whole pages below 4 GiB\n",
+				     "%s at %pa, size 0x%zx: it must be whole pages below 4 GiB\n",
 				     what, &base, size);
 	if (!devm_request_mem_region(dev, base, size, dev_name(dev)))
 		return dev_err_probe(dev, -EBUSY,
@@ -39,7 +40,7 @@ int mica_memory_init(struct mica_rproc *mica, const struct mica_config *config)
 
 	if (config->shm_size < MICA_SHM_MIN)
 		return dev_err_probe(mica->dev, -EINVAL,
-				     "shared memory of 0x%zx is too small: 0x%x is the least\n",
+				     "shared memory of 0x%zx is too small: it must be at least 0x%x\n",
 				     config->shm_size, MICA_SHM_MIN);
 	ret = map_region(mica, &mica->shm, config->shm_base, config->shm_size,
 			 "shared memory");
@@ -51,7 +52,7 @@ int mica_memory_init(struct mica_rproc *mica, const struct mica_config *config)
 		return ret;
 	if (config->monitor_size < MICA_MONITOR_SIZE)
 		return dev_err_probe(mica->dev, -EINVAL,
-				     "memory of 0x%zx is too small for the monitor: 0x%x is the least\n",
+				     "memory of 0x%zx is too small for the monitor: it must be at least 0x%x\n",
 				     config->monitor_size, MICA_MONITOR_SIZE);
 	return map_region(mica, &mica->monitor, config->monitor_base,
 			  config->monitor_size, "memory of the monitor");
@@ -72,7 +73,7 @@ static int add_carveout(struct mica_rproc *mica, const char *name,
 	return 0;
 }
 
-/* The virtio device maps its buffers itself. */
+/* The virtio device maps the buffers by itself. */
 int mica_memory_add_carveouts(struct mica_rproc *mica)
 {
 	int ret;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How the memory that Linux and the firmware share is divided. MICA firmware
- * maps 192 KiB from its start.
+ * The layout of the memory that Linux and the firmware share. MICA firmware
+ * maps the first 192 KiB of it.
  */
 #ifndef MICA_RPROC_MEMORY_H
 #define MICA_RPROC_MEMORY_H

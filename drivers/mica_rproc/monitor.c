@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Linux's side of the monitor at EL2 of the spare core.
+ * Linux's side of the monitor that runs at EL2 of the spare core.
  */
 #include <linux/delay.h>
 #include <linux/errno.h>
@@ -8,8 +8,9 @@
 #include <linux/jiffies.h>
 #include <linux/string.h>
 
-#include "mica_rproc.h"
+#include "gic.h"
 #include "monitor.h"
+#include "sgi.h"
 
 #define COMMAND_TIMEOUT_MS	1000
 
@@ -26,8 +27,8 @@ static u32 monitor_state(struct mica_rproc *mica)
 }
 
 /*
- * Puts a fresh monitor into its memory, if the instance has any. Returns where
- * the core has to start.
+ * Copies the monitor into its memory, if the instance has memory for it. Returns
+ * the address where the core has to start.
  */
 phys_addr_t mica_monitor_install(struct mica_rproc *mica, u64 entry)
 {
@@ -57,9 +58,9 @@ static int monitor_command(struct mica_rproc *mica, u32 command, u32 state)
 	if (!mica_monitor_active(mica))
 		return -EOPNOTSUPP;
 	WRITE_ONCE(*(u32 *)control_at(mica, MONITOR_COMMAND), command);
-	/* The firmware may have switched the interrupt off. */
+	/* The firmware may have disabled the interrupt. */
 	mica_gic_enable_sgi(mica, MONITOR_SGI);
-	mica_doorbell_ring(mica, MONITOR_SGI);
+	mica_sgi_send(mica, MONITOR_SGI);
 	while (monitor_state(mica) != state) {
 		if (time_after(jiffies, end)) {
 			dev_err(&mica->rproc->dev,
@@ -72,7 +73,7 @@ static int monitor_command(struct mica_rproc *mica, u32 command, u32 state)
 	return 0;
 }
 
-/* Switches the core off, whatever the firmware does. */
+/* Switches the core off, whatever the firmware is doing. */
 int mica_monitor_kill(struct mica_rproc *mica)
 {
 	return monitor_command(mica, MONITOR_COMMAND_OFF, MONITOR_STATE_OFF);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the driver and the monitor at EL2 share. Also read by the assembler.
+ * What the driver and the monitor at EL2 share. The assembler reads it, too.
  */
 #ifndef MICA_RPROC_MONITOR_H
 #define MICA_RPROC_MONITOR_H
 
-#define MONITOR_SGI	15	/* of Linux, to the monitor */
+#define MONITOR_SGI	15	/* from Linux to the monitor */
 
-/* The control block, by offsets. Addresses and times have 64 bits. */
+/* Offsets in the control block. The address and the time have 64 bits. */
 #define MONITOR_ENTRY		0	/* where the firmware starts */
 #define MONITOR_PAUSED_AT	8	/* CNTPCT_EL0 */
 #define MONITOR_COMMAND		16
@@ -18,17 +18,15 @@
 #define MONITOR_COMMAND_PAUSE	2
 #define MONITOR_COMMAND_RESUME	3
 
-#define MONITOR_STATE_NONE	0	/* not entered yet */
-#define MONITOR_STATE_NO_EL2	1	/* the core starts at EL1: no monitor */
+#define MONITOR_STATE_NONE	0	/* has not started */
+#define MONITOR_STATE_NO_EL2	1	/* does not run: the core started at EL1 */
 #define MONITOR_STATE_RUNNING	2
 #define MONITOR_STATE_PAUSED	3
 #define MONITOR_STATE_OFF	4
 
 #ifndef __ASSEMBLY__
 
-#include <linux/types.h>
-
-struct mica_rproc;
+#include "mica_rproc.h"
 
 /* monitor_code.S */
 extern const char mica_monitor_code[], mica_monitor_code_end[];

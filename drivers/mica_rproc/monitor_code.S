@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Monitor that keeps EL2 of a spare core while firmware runs at EL1: so that
- * Linux can stop and pause firmware that does not listen. The driver copies
- * this code to memory of its own and has the core start there. Position
- * independent; EL2 runs without MMU, one stack, interrupts masked.
+ * The monitor keeps EL2 of a spare core while firmware runs at EL1. With it,
+ * Linux can stop and pause firmware that ignores requests. The driver copies
+ * this code into the monitor's memory, and the core starts there. The code is
+ * position independent. EL2 runs without MMU, with one stack and with interrupts
+ * masked.
  *
- * Physical interrupts come to EL2 and are handed to EL1 through the list
- * registers. The firmware sees a core of its own: what it does with its
- * interrupt controller works as without the monitor.
+ * Physical interrupts arrive at EL2. The monitor hands them to EL1 through the
+ * list registers. The firmware uses its interrupt controller as it would without
+ * the monitor.
  */
 #include <linux/linkage.h>
 #include <asm/assembler.h>
@@ -17,13 +18,13 @@
 #define SCTLR_EL1_OFF	0x30d00800	/* MMU and caches off, RES1 */
 #define SCTLR_EL2_OFF	0x30c50830
 #define HCR_EL2_VALUE	((1 << 31) | (1 << 19) | (1 << 4)) /* RW, TSC, IMO */
-#define CPTR_EL2_VALUE	0x33ff		/* traps nothing */
+#define CPTR_EL2_VALUE	0x33ff		/* no traps */
 #define SPSR_EL1H	0x3c5		/* all interrupts masked */
 #define ICC_SRE_VALUE	0xf
 #define ICC_EOI_SPLIT	(1 << 1)	/* ICC_CTLR_EL1.EOImode */
 
 #define PRIORITY_ANY	0xff
-#define PRIORITY_PAUSED	0x10		/* only the monitor's own SGI */
+#define PRIORITY_PAUSED	0x10		/* only the monitor's SGI gets through */
 #define SPECIAL_INTID	1020
 #define FIRST_PPI	16
 
@@ -37,7 +38,7 @@
 #define CLASS_HVC	0x16
 #define CLASS_SMC	0x17
 #define CLASS_SYSREG	0x18
-/* Of ICC_SGI1R_EL1 and a write, without the register number. */
+/* A write of ICC_SGI1R_EL1. The mask leaves out the general register. */
 #define ISS_SGI1R	((3 << 20) | (5 << 17) | (0 << 14) | (12 << 10) | (11 << 1))
 #define ISS_SYSREG_MASK	((3 << 20) | (7 << 17) | (7 << 14) | (15 << 10) | (15 << 1) | 1)
 
@@ -76,7 +77,7 @@
 	add	sp, sp, #FRAME
 	.endm
 
-	/* Sets the pending bit if a list register holds interrupt x0. */
+	/* If the list register holds interrupt x0, sets it pending and returns. */
 	.macro	merge lr
 	mrs_s	x3, \lr
 	lsr	x4, x3, #LR_PENDING
@@ -89,7 +90,7 @@
 3:
 	.endm
 
-	/* Puts x2 into a list register if that is free. */
+	/* If the list register is free, puts x2 into it and returns. */
 	.macro	fill lr
 	mrs_s	x3, \lr
 	lsr	x3, x3, #LR_PENDING
@@ -99,7 +100,7 @@
 4:
 	.endm
 
-	/* Empties a list register. */
+	/* Empties the list register; deactivates a physical interrupt that was in it. */
 	.macro	drain lr
 	mrs_s	x1, \lr
 	lsr	x3, x1, #LR_PENDING
@@ -114,7 +115,7 @@
 	.balign	4096
 SYM_DATA_START(mica_monitor_code)
 
-	/* Entry by PSCI CPU_ON. */
+	/* PSCI CPU_ON starts the core here. */
 	msr	daifset, #0xf
 	adr	x19, control
 	ldr	x20, [x19, #MONITOR_ENTRY]
@@ -176,7 +177,7 @@ setup:
 	mov	x0, #0
 	eret
 
-/* An interrupt for the firmware, or from Linux for us. */
+/* An interrupt for the firmware, or Linux's command to the monitor. */
 irq:
 	save
 	adr	x19, control
@@ -186,7 +187,7 @@ next_irq:
 	cmp	x0, #SPECIAL_INTID
 	b.hs	no_irq
 	mrs_s	x1, SYS_ICC_RPR_EL1
-	msr_s	SYS_ICC_EOIR1_EL1, x0	/* drops the priority only */
+	msr_s	SYS_ICC_EOIR1_EL1, x0	/* drops the priority, nothing more */
 	isb
 	cmp	x0, #MONITOR_SGI
 	b.eq	command
@@ -213,7 +214,7 @@ command:
 	cmp	w0, #MONITOR_COMMAND_RESUME
 	b.ne	next_irq
 
-	/* The virtual time goes on where it stood. */
+	/* The virtual time continues from where it stopped. */
 	cmp	w1, #MONITOR_STATE_PAUSED
 	b.ne	next_irq
 	isb
@@ -242,10 +243,11 @@ set_state:
 	b	next_irq
 
 /*
- * Makes interrupt x0 with priority x1 pending for EL1. The firmware's end of
- * interrupt deactivates it in the distributor too, but for software generated
- * ones: those are deactivated here, and merged with one that waits. With all
- * four list registers in use the interrupt is lost.
+ * Makes interrupt x0 with priority x1 pending for EL1. When the firmware ends an
+ * interrupt, the hardware deactivates the physical one as well. It cannot do so
+ * for software generated interrupts: those are deactivated here, and merged with
+ * one that is pending. If all four list registers are in use, the interrupt is
+ * lost.
  */
 inject:
 	mov	x2, #((1 << (LR_PENDING - LR_GROUP1)) | 1)
@@ -271,14 +273,14 @@ inject:
 	msr_s	SYS_ICC_DIR_EL1, x0
 5:	ret
 
-/* A call of the firmware's, or its write of ICC_SGI1R_EL1. */
+/* The firmware has made a call or written ICC_SGI1R_EL1. */
 sync:
 	save
 	mrs	x9, esr_el2
 	lsr	x10, x9, #ESR_CLASS
 	cmp	x10, #CLASS_HVC
 	b.eq	call
-	mrs	x11, elr_el2		/* what follows is to be stepped over */
+	mrs	x11, elr_el2		/* go on behind the instruction */
 	add	x11, x11, #4
 	msr	elr_el2, x11
 	cmp	x10, #CLASS_SMC
@@ -297,9 +299,9 @@ sync:
 	b	leave
 
 /*
- * PSCI, of which the firmware may know about its core alone: the machine and
- * the other cores are Linux's. To switch the machine off is to switch off its
- * core.
+ * PSCI. The firmware may use the calls that concern its core alone, because the
+ * machine and the other cores belong to Linux. A call that switches the machine
+ * off or resets it switches off the core.
  */
 call:
 	.irp	function, PSCI_CPU_OFF, PSCI_SYSTEM_OFF, PSCI_SYSTEM_RESET
@@ -318,7 +320,7 @@ call:
 7:	str	x0, [sp]
 	b	leave
 
-/* Leaves the interrupt controller as the next user expects it. */
+/* Leaves the interrupt controller as the next user of the core expects it. */
 power_off:
 	drain	SYS_ICH_LR0_EL2
 	drain	SYS_ICH_LR1_EL2
@@ -341,7 +343,7 @@ power_off:
 
 	.balign	0x800
 vectors:
-	/* From EL2 itself: a mistake of ours. */
+	/* Exceptions at EL2: a fault in the monitor. */
 	.rept	8
 	.balign	0x80
 	b	power_off

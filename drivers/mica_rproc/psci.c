@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The calls of PSCI (Arm DEN 0022) that take a core and look after it. The
- * kernel has them too but does not export them.
+ * The PSCI calls (Arm DEN 0022) that start a core and tell its state. The kernel
+ * has them, too, but does not export them.
  */
 #include <linux/arm-smccc.h>
 #include <linux/errno.h>
@@ -10,7 +10,7 @@
 #include <linux/string.h>
 #include <uapi/linux/psci.h>
 
-#include "mica_rproc.h"
+#include "psci.h"
 
 static bool conduit_is_hvc;
 

@@ -1,33 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Attributes of an instance's device: Documentation/ABI in this directory.
+ * Attributes of an instance's device: Documentation/sysfs-mica-rproc.
  */
 #include <linux/device.h>
 #include <linux/kstrtox.h>
 #include <linux/mutex.h>
 #include <linux/sysfs.h>
 
-#include "mica_rproc.h"
+#include "exit_record.h"
 #include "monitor.h"
-
-static const char * const exit_reasons[] = {
-	[MICA_EXIT_NONE] = "none",
-	[MICA_EXIT_EXITED] = "exited",
-	[MICA_EXIT_FAULT] = "fault",
-	[MICA_EXIT_STOPPED] = "stopped",
-	[MICA_EXIT_KILLED] = "killed",
-};
+#include "phase.h"
+#include "psci.h"
+#include "sysfs.h"
 
 static const char * const core_states[] = {
 	[MICA_CORE_ON] = "on",
 	[MICA_CORE_OFF] = "off",
 	[MICA_CORE_ON_PENDING] = "on_pending",
 };
-
-const char *mica_exit_reason_name(enum mica_exit_reason reason)
-{
-	return exit_reasons[reason];
-}
 
 static ssize_t cpu_show(struct device *dev, struct device_attribute *attr,
 			char *buf)
@@ -71,7 +61,7 @@ static ssize_t exit_status_show(struct device *dev,
 }
 static DEVICE_ATTR_RO(exit_status);
 
-/* Whether a monitor watches over the firmware that runs. */
+/* Tells whether a monitor can pause and kill the firmware that runs. */
 static ssize_t monitor_show(struct device *dev, struct device_attribute *attr,
 			    char *buf)
 {
@@ -90,7 +80,7 @@ static ssize_t paused_show(struct device *dev, struct device_attribute *attr,
 	return sysfs_emit(buf, "%u\n", mica_monitor_paused(mica));
 }
 
-/* Under the remoteproc's lock: neither start nor stop comes in between. */
+/* Holds the remoteproc's lock, so that it neither starts nor stops meanwhile. */
 static ssize_t paused_store(struct device *dev, struct device_attribute *attr,
 			    const char *buf, size_t count)
 {
@@ -104,7 +94,7 @@ static ssize_t paused_store(struct device *dev, struct device_attribute *attr,
 	ret = mutex_lock_interruptible(&mica->rproc->lock);
 	if (ret)
 		return ret;
-	if (READ_ONCE(mica->phase) != MICA_RUNNING)
+	if (mica_phase(mica) != MICA_RUNNING)
 		ret = -ENODEV;
 	else if (paused)
 		ret = mica_monitor_pause(mica);

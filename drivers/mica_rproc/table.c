@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Checks of a firmware's resource table, before the remoteproc core acts on it.
- * What is refused here would reach memory of Linux or sizes the core trusts.
+ * Checks the resource table of a firmware before the remoteproc core acts on it.
+ * The remoteproc core trusts the sizes and addresses in it: what is refused here
+ * could reach memory of Linux.
  */
 #include <linux/log2.h>
 #include <linux/overflow.h>
@@ -9,12 +10,12 @@
 #include <linux/virtio_ids.h>
 #include <linux/virtio_ring.h>
 
-#include "mica_rproc.h"
 #include "memory.h"
+#include "table.h"
 
 #define MAX_ENTRIES	32
 #define MAX_CONFIG	256
-#define MAX_BUFFERS	256	/* per vring: half of virtio_rpmsg_bus's limit */
+#define MAX_BUFFERS	256	/* of one vring; virtio_rpmsg_bus has 512 in all */
 #define BUFFER_SIZE	512	/* of virtio_rpmsg_bus */
 
 static int refuse(struct mica_rproc *mica, u32 type, const char *why)
@@ -44,7 +45,7 @@ static int check_vdev(struct mica_rproc *mica, const struct fw_rsc_vdev *vdev,
 	    vdev->config_len > MAX_CONFIG ||
 	    size < struct_size(vdev, vring, RVDEV_NUM_VRINGS) +
 			   vdev->config_len)
-		return refuse(mica, RSC_VDEV, "it is cut off, or has not two vrings");
+		return refuse(mica, RSC_VDEV, "it is cut off, or does not have two vrings");
 	if (vdev->id != VIRTIO_ID_RPMSG)
 		return refuse(mica, RSC_VDEV, "the only known device is rpmsg");
 	for (i = 0; i < RVDEV_NUM_VRINGS; i++) {
@@ -79,7 +80,7 @@ static int check_entry(struct mica_rproc *mica, const struct fw_rsc_hdr *entry,
 	case RSC_VENDOR_START ... RSC_VENDOR_END:
 		return 0;
 	default:
-		return refuse(mica, entry->type, "this driver gives no such thing");
+		return refuse(mica, entry->type, "this driver does not support it");
 	}
 }
 

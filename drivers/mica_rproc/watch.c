@@ -1,53 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Notices a core that went off by itself, finds out why, and tells user space.
+ * Notices that firmware has switched its core off without being asked, finds out
+ * why, and tells user space.
  */
 #include <linux/jiffies.h>
 #include <linux/kobject.h>
 #include <linux/remoteproc.h>
 #include <linux/sysfs.h>
 
-#include "mica_rproc.h"
+#include "exit_record.h"
+#include "phase.h"
+#include "psci.h"
+#include "watch.h"
 
 #define WATCH_INTERVAL_MS	100
-
-/* What firmware leaves in its RAM before it goes off: docs/FIRMWARE.md */
-#define RECORD_MAGIC	0x5458454d	/* "MEXT" */
-#define RECORD_FAULT	1
-
-struct exit_record {
-	__le32 magic;
-	__le32 kind;
-	__le32 status;
-	__le32 reserved;
-};
-
-static struct exit_record *find_record(struct mica_rproc *mica)
-{
-	return mica->exit_record ?
-	       mica_region_va(&mica->ram, mica->exit_record) : NULL;
-}
-
-bool mica_exit_record_written(struct mica_rproc *mica)
-{
-	struct exit_record *record = find_record(mica);
-
-	return record && le32_to_cpu(READ_ONCE(record->magic)) == RECORD_MAGIC;
-}
-
-/* Firmware that leaves no record and goes off has exited with status 0. */
-struct mica_exit mica_read_exit(struct mica_rproc *mica)
-{
-	struct exit_record *record = find_record(mica);
-	struct mica_exit exit = { .reason = MICA_EXIT_EXITED };
-
-	if (!mica_exit_record_written(mica))
-		return exit;
-	if (le32_to_cpu(READ_ONCE(record->kind)) == RECORD_FAULT)
-		exit.reason = MICA_EXIT_FAULT;
-	exit.status = le32_to_cpu(READ_ONCE(record->status)) & 0xff;
-	return exit;
-}
+#define SOON			1	/* jiffies */
 
 static void notify_user_space(struct mica_rproc *mica, struct mica_exit exit)
 {
@@ -64,17 +31,17 @@ static void notify_user_space(struct mica_rproc *mica, struct mica_exit exit)
 }
 
 /*
- * A fault makes a crashed remoteproc, for user space to stop (or to recover,
- * if it has asked for that). An exit makes a stopped one.
+ * After a fault the remoteproc is crashed: user space stops it, or has asked the
+ * remoteproc core to recover it. After an exit the remoteproc is offline.
  */
 static void mica_gone(struct mica_rproc *mica)
 {
-	struct mica_exit exit = mica_read_exit(mica);
+	struct mica_exit exit = mica_exit_record_read(mica);
 	struct rproc *rproc = mica->rproc;
 	bool fault = exit.reason == MICA_EXIT_FAULT;
 
-	if (!mica_enter(mica, MICA_RUNNING,
-			fault ? MICA_CRASHED : MICA_EXITING))
+	if (!mica_phase_enter(mica, MICA_RUNNING,
+			      fault ? MICA_CRASHED : MICA_EXITING))
 		return;
 	mica->exit = exit;
 	dev_info(&rproc->dev, "CPU%u went off: %s, status %u\n", mica->cpu,
@@ -83,10 +50,10 @@ static void mica_gone(struct mica_rproc *mica)
 		rproc_report_crash(rproc, RPROC_FATAL_ERROR);
 		flush_work(&rproc->crash_handler);
 	} else {
-		/* Once for each time it was started; fails when it is off. */
+		/* Undoes each start. Fails once the remoteproc is offline. */
 		while (!rproc_shutdown(rproc))
 			;
-		mica_release(mica);
+		mica_phase_finish(mica);
 	}
 	notify_user_space(mica, exit);
 }
@@ -96,13 +63,13 @@ static void mica_watch(struct work_struct *work)
 	struct mica_rproc *mica = container_of(to_delayed_work(work),
 					       struct mica_rproc, watch);
 
-	if (READ_ONCE(mica->phase) != MICA_RUNNING)
+	if (mica_phase(mica) != MICA_RUNNING)
 		return;
 	if (mica_psci_core_state(mica->mpidr) == MICA_CORE_OFF)
 		mica_gone(mica);
 	else
 		schedule_delayed_work(&mica->watch,
-				      mica_exit_record_written(mica) ? 1 :
+				      mica_exit_record_written(mica) ? SOON :
 				      msecs_to_jiffies(WATCH_INTERVAL_MS));
 }
 
@@ -125,7 +92,16 @@ void mica_watch_start(struct mica_rproc *mica)
 			      msecs_to_jiffies(WATCH_INTERVAL_MS));
 }
 
-/* Does not wait: the watch may be waiting for the remoteproc's lock. */
+/* Looks soon, because the core is about to go off. */
+void mica_watch_hurry(struct mica_rproc *mica)
+{
+	mod_delayed_work(system_wq, &mica->watch, SOON);
+}
+
+/*
+ * Does not wait until the watch has ended. The caller holds the remoteproc's
+ * lock, for which the watch may be waiting.
+ */
 void mica_watch_stop(struct mica_rproc *mica)
 {
 	cancel_delayed_work(&mica->watch);

@@ -1,6 +1,6 @@
 SUMMARY = "Device tree of QEMU's machine with a core for an RTOS"
 DESCRIPTION = "The tree that QEMU makes for the options of micrun-spare-core.bbclass, with the remote processor and its \
-memory in it. runqemu hands it to the machine."
+memory added. runqemu passes it to the machine."
 SECTION = "kernel"
 LICENSE = "Apache-2.0"
 LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/Apache-2.0;md5=89aea4e17d99a7cacdbeed46a0096b10"
@@ -8,8 +8,8 @@ LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/Apache-2.0;md5=89aea4e17d99a7ca
 # The QEMU that runqemu starts.
 DEPENDS = "dtc-native qemu-system-native"
 
-# The overlay of the system that tests/qemu assembles. The property `cpus` is added here: the number of a core's node is
-# known only once QEMU has written its tree.
+# The overlay is that of the system that tests/qemu assembles. do_compile adds the property `cpus`, because the phandle
+# of a core is known only after QEMU has written its tree.
 FILESEXTRAPATHS:prepend := "${THISDIR}/../../tests/qemu:"
 SRC_URI = "file://rtos.dtso"
 S = "${UNPACKDIR}"
@@ -23,7 +23,7 @@ do_configure[noexec] = "1"
 do_install[noexec] = "1"
 
 do_compile() {
-    # Without the seeds for the kernel's randomness: the same tree every time. virtio-rng gives better ones.
+    # dtb-randomness=off makes the tree the same every time. virtio-rng gives the kernel better seeds.
     ${QB_SYSTEM_NAME} ${QB_MACHINE} ${QB_CPU} ${QB_SMP} ${QB_MEM} -nodefaults -no-user-config -display none \
         -machine dtb-randomness=off,dumpdtb=${B}/machine.dtb
     dtc -q -@ -I dts -O dtb -o ${B}/rtos.dtbo ${S}/rtos.dtso

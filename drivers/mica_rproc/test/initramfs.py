@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Writes an initramfs: initramfs.py OUT PATH=FILE..., each FILE (or what it has unpacked, for .xz) at PATH.
+"""Writes an initramfs: initramfs.py OUT PATH=FILE... puts each FILE at PATH. Files with the suffix .xz are unpacked.
 
-A directory is given as PATH/ without a file. Files keep their mode; the owner is root and the time 0.
+PATH/ without a file makes a directory. Files keep their mode. The owner is root and the time is 0.
 """
 
 import lzma

@@ -1,2 +1,2 @@
-# Without the distribution's feature nothing of the recipe changes, its signatures neither.
+# Without the distro feature, neither the recipe nor its signatures change.
 require ${@bb.utils.contains('DISTRO_FEATURES', 'micrun', 'linux-yocto-micrun.inc', '', d)}

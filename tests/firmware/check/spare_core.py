@@ -4,7 +4,7 @@
 Usage: spare_core.py IMAGE KERNEL [CASE...]. KERNEL is a directory that tests/qemu/kernel/build made; without it all is skipped.
 Boots two machines, whose consoles stay beside the image in spare-core-*.log:
 
-  el1      the core starts at EL1; firmware that does not listen cannot be stopped
+  el1      the core starts at EL1; firmware that ignores requests cannot be stopped
   monitor  the core starts at EL2, where the driver's monitor stays
 
 MICRUN_ZEPHYR_ELF and MICRUN_UNIPROTON_ELF name firmware of others, linked for the same memory, to be checked too.

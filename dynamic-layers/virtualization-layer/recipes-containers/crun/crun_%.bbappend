@@ -1,3 +1,3 @@
-# containerd's own shim runs what is called runc: with micrun that is crun. It is meta-virtualization's default too, but
-# not one that another layer may change unnoticed.
+# containerd's own shim runs the program with the name runc. With micrun that is crun. meta-virtualization has the same
+# default. It is set here so that no other layer can change it unnoticed.
 CRUN_AS_RUNC = "true"
