@@ -83,7 +83,7 @@ fn what_is_not_known_gives_the_nearest_and_what_does_nothing_says_why() {
     assert!(
         unknown.contains("\"container_minmen\" is not known and is ignored; did you mean container_minmem?")
     );
-    assert!(xen.contains("exclusive_dom0_cpu has no effect here: it is about Xen"), "{xen}");
+    assert!(xen.contains("exclusive_dom0_cpu has no effect here: it concerns Xen"), "{xen}");
     assert!(variable.contains("did you mean static_resource?"), "{variable}");
     assert!(upstream.contains("$MICRUN_XL_WORKAROUND has no effect here"), "{upstream}");
 }

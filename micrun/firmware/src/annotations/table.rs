@@ -73,68 +73,68 @@ macro_rules! annotations {
 }
 
 const USED: Effect = Effect::Effective;
-const XEN_ONLY: Effect = Effect::None("it is about Xen, whose daemon is upstream's");
-const NEVER_READ: Effect = Effect::None("upstream defines it and never read it");
+const XEN_ONLY: Effect = Effect::None("it concerns Xen, which only upstream's daemon runs");
+const NEVER_READ: Effect = Effect::None("upstream defines it, but has never read it");
 
 annotations! {
     read {
-        #[doc = "The guest operating system, for people and tools: nothing runs differently by it."]
+        #[doc = "The guest operating system. It informs people and tools and changes nothing else."]
         os: Os = "container.os", USED, "`uniproton`";
-        #[doc = "The firmware ELF inside the rootfs; a leading `/` is optional, `..` is refused."]
+        #[doc = "The firmware ELF inside the rootfs. A leading `/` is optional. `..` is refused."]
         firmware_path: RootfsPath = "container.firmware_path", USED,
-            "client.conf's `ClientPath`, else `firmware.elf`, else the first `*.elf` of the root directory";
-        #[doc = "The digest the firmware must have: 64 hexadecimal digits, with or without `sha256:`."]
+            "client.conf's `ClientPath`, else `firmware.elf`, else the first `*.elf` in the root directory";
+        #[doc = "The digest that the firmware must have: 64 hexadecimal digits, with or without `sha256:`."]
         firmware_hash: Sha256Digest = "container.firmware_hash", USED, "not checked";
-        #[doc = "Stop the container, with status 0, some time after its client has left: whoever had its stdin open. Without a client, from the start. Upstream's default is `true`."]
+        #[doc = "Stop the container with status 0 some time after nobody has its stdin open any more. If nobody ever had, the time runs from the start. Upstream's default is `true`."]
         auto_close: AutoClose = "container.auto_close", USED, "`false`";
-        #[doc = "After how long; beats `container.auto_close`, 0 is never, a negative one is the default."]
+        #[doc = "How long that time is. It overrides `container.auto_close`. 0 means never. A negative value means the default."]
         auto_close_timeout: Duration = "container.auto_close_timeout", USED,
             "30s when `container.auto_close` is true";
-        #[doc = "The least memory of the firmware; raises what client.conf says."]
+        #[doc = "The least memory of the firmware. It raises the value of client.conf."]
         min_memory_mb: Megabytes = "container.min_memory_mb", USED, "no floor";
-        #[doc = "The most virtual CPUs the firmware may be given (`MaxVCPU`)."]
+        #[doc = "The most virtual CPUs that the firmware may get (`MaxVCPU`)."]
         max_vcpu_num: u32 = "container.max_vcpu_num", USED, "client.conf's `MaxVCPU`, else 8";
-        #[doc = "What the firmware runs on; the host's mica daemon must have it."]
+        #[doc = "What the firmware runs on. The host's mica daemon must have this pedestal."]
         pedestal: Pedestal = "ped.pedestal", USED,
             "client.conf's `Pedestal`, else `baremetal` for an ELF with `.resource_table`, else `qemu`";
-        #[doc = "The pedestal's file inside the rootfs: guest kernel (Xen), cell (jailhouse), binary (hetero)."]
+        #[doc = "The pedestal's own file inside the rootfs: guest kernel (Xen), cell (jailhouse), binary (hetero)."]
         pedestal_conf: RootfsPath = "ped.conf", USED,
             "client.conf's `PedestalConf`, else `image.bin` (Xen)";
-        #[doc = "Log every step of this container's shim in detail."]
+        #[doc = "Log each step of this container's shim in detail."]
         debug: bool = "runtime.debug", USED, "`false`";
-        #[doc = "The most CPUs any container may be given; lowers `VCPU`."]
+        #[doc = "The most CPUs that a container may get. It lowers `VCPU`."]
         max_container_cpus: u32 = "runtime.max_container_cpus", USED, "no ceiling";
-        #[doc = "The most memory any container may be given; lowers what client.conf says."]
+        #[doc = "The most memory that a container may get. It lowers the value of client.conf."]
         max_container_memory: Megabytes = "runtime.max_container_memory", USED, "no ceiling";
-        #[doc = "Accept changes of resources at run time and ignore them."]
+        #[doc = "Accept changes of resources at run time, and ignore them."]
         static_resource: bool = "runtime.static_resource", USED, "`false`";
-        #[doc = "What the firmware's shell prints when it waits for a command; exec needs it, see `FIRMWARE.md`. Ours."]
+        #[doc = "What the firmware's shell prints when it waits for a command. Exec needs it (FIRMWARE.md). Ours."]
         shell_prompt: Text = "container.shell_prompt", USED, "no exec";
-        #[doc = "A further micrun.conf for this container, below `/etc/mica`, see `MICRUN_CONF.md`."]
+        #[doc = "A further micrun.conf for this container, below `/etc/mica` (MICRUN_CONF.md)."]
         config_path: Text = "config_path", USED, "-";
     }
     known {
         "runtime.shim_version", "`2`, `3`", "3 for containerd 2.3 and later, else none", USED,
-            "The version the shim announces to a containerd that takes one (COMPLIANCE.md). For a whole pod. Ours.";
+            "The version that the shim announces to containerd (COMPLIANCE.md). It applies to the whole pod. Ours.";
         "image.machine", "text", "-", Effect::Informational,
-            "The firmware's ELF machine (`aarch64`, `arm`, `riscv`), written by micrun-image-builder. Ours.";
+            "The firmware's ELF machine (`aarch64`, `arm`, `riscv`). micrun-image-builder writes it. Ours.";
         "layer.record", "digest", "-", Effect::Informational,
-            "On a layer's descriptor: the digest of its modification record (LAYER_RECORD.md). Ours.";
+            "On a layer's descriptor: the digest of the layer's record (LAYER_RECORD.md). Ours.";
         "container.auto_disconnect_timeout", "text", "-",
             Effect::None("it is deprecated; write container.auto_close_timeout"),
-            "Former name of `container.auto_close_timeout`.";
+            "The former name of `container.auto_close_timeout`.";
         "ped.compatibility", "text", "-", Effect::None("it is deprecated"), "Deprecated upstream.";
-        "ped.net_placeholder", "text", "-", NEVER_READ, "Placeholder for networks.";
+        "ped.net_placeholder", "text", "-", NEVER_READ, "A placeholder for networks.";
         "runtime.disable_new_netns", "bool", "`false`", NEVER_READ, "No network namespace of its own.";
         "runtime.experimental", "bool", "`false`", NEVER_READ, "Experimental features.";
-        "runtime.pipe_size", "bytes", "-", NEVER_READ, "Size of the stdio pipes.";
+        "runtime.pipe_size", "bytes", "-", NEVER_READ, "The size of the stdio pipes.";
         "runtime.pause", "image reference", "-",
-            Effect::None("the container runtime chooses the pause image"), "Stored only, upstream too.";
-        "runtime.exclusive_dom0_cpu", "bool", "`false`", XEN_ONLY, "Keep Dom0's CPUs free.";
+            Effect::None("the container runtime chooses the pause image"), "Upstream stores it, and uses it for nothing.";
+        "runtime.exclusive_dom0_cpu", "bool", "`false`", XEN_ONLY, "Keep Dom0's CPUs free of containers.";
         "runtime.enable_vcpus_pinning", "bool", "`false`", XEN_ONLY, "Pin virtual CPUs.";
-        "runtime.vcpu_pcpu_binding", "bool", "`false`", XEN_ONLY, "Alias of `runtime.enable_vcpus_pinning`.";
-        "runtime.hugepage_enable", "bool", "`false`", XEN_ONLY, "Stored only, upstream too.";
-        "pkg.oci.bundle_path", "path", "-", Effect::None("upstream's shim sets it for itself"), "Internal.";
-        "pkg.oci.container_type", "text", "-", Effect::None("upstream's shim sets it for itself"), "Internal.";
+        "runtime.vcpu_pcpu_binding", "bool", "`false`", XEN_ONLY, "An alias of `runtime.enable_vcpus_pinning`.";
+        "runtime.hugepage_enable", "bool", "`false`", XEN_ONLY, "Upstream stores it, and uses it for nothing.";
+        "pkg.oci.bundle_path", "path", "-", Effect::None("upstream's shim sets it for its own use"), "Internal.";
+        "pkg.oci.container_type", "text", "-", Effect::None("upstream's shim sets it for its own use"), "Internal.";
     }
 }

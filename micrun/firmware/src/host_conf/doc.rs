@@ -10,24 +10,34 @@ const INTRODUCTION: &str = "\
 Generated from the table in `micrun/firmware/src/host_conf/table.rs` by
 `cargo run -p micrun-firmware --example micrun-conf-doc`; a test fails when this page differs.
 
-The shim reads `/etc/mica/micrun/micrun.conf`, then every `*.conf`, `*.ini` and `*.toml` of `/etc/mica/micrun/conf.d` in
-the order of their names, then the environment. None need exist. They are merged key by key: what comes later wins, and
-a drop-in changes only what it names. `*.toml` is TOML, anything else ini; sections are allowed and carry no meaning, as
-upstream's documentation puts the same keys under several.
+The shim reads these in order. None of them has to exist:
 
-| place | |
+1. `/etc/mica/micrun/micrun.conf`
+2. every `*.conf`, `*.ini` and `*.toml` in `/etc/mica/micrun/conf.d`, in the order of their names
+3. one further file, if a container or the runtime names one (below)
+4. the environment
+
+They are merged key by key, and a later value overrides an earlier one. A drop-in changes only the
+keys that it names. `*.toml` is TOML, anything else is ini. Sections are allowed and have no
+meaning, because upstream's documentation puts the same keys under several.
+
+| place | what it does |
 |---|---|
-| `MICRUN_CONF_FILE`, `MICRUN_CONF_DIR` | other places for the file and the directory |
-| `MICRUN_` and a key in capitals | sets the key, after all files; a value that cannot be read is passed over with a warning |
-| the annotation `org.openeuler.micrun.config_path` | a further file for one container, read after `conf.d`; below `/etc/mica` only |
-| `ConfigPath` in containerd's runtime options | the same for every container of the runtime, anywhere: containerd's operator wrote it |
-| `ConfigBody` there, without `ConfigPath` | the text itself, as TOML |
+| `MICRUN_CONF_FILE`, `MICRUN_CONF_DIR` | name other places for the file and the directory |
+| `MICRUN_` and a key in capitals | sets the key; a value that cannot be read is ignored with a warning |
+| the annotation `org.openeuler.micrun.config_path` | names a further file for one container, below `/etc/mica` |
+| `ConfigPath` in containerd's runtime options | names a further file, anywhere, for all its containers |
+| `ConfigBody` there, without `ConfigPath` | is the text of that file, as TOML |
 
-- An annotation of the specification goes before client.conf, client.conf before micrun.conf, and that before the default.
-- A file that cannot be read or understood fails Create with InvalidArgument, which names the file and the line.
-- An unknown key has no effect and gives a warning that names the nearest known one.
-- `containerd-shim-mica-v2 --print-config [--json] [BUNDLE]` shows every effective value and where it comes from.
-- It is read at each Create; `state_dir` and `debug` when the shim starts.
+- An annotation overrides client.conf. client.conf overrides micrun.conf. micrun.conf overrides the
+  default.
+- A file that cannot be read or understood makes Create fail with InvalidArgument. The error names
+  the file and the line.
+- An unknown key has no effect. A warning names the nearest known key.
+- `containerd-shim-mica-v2 --print-config [--json] [BUNDLE]` shows every effective value and where
+  it comes from.
+- The shim reads the configuration at each Create. It reads `state_dir` and `debug` when it starts.
+- \"Ours\" means that upstream does not have the key.
 ";
 
 /// The text of `docs/MICRUN_CONF.md`.
@@ -38,14 +48,14 @@ pub fn page() -> String {
     for key in TABLE {
         let doc = match key.target {
             Target::Annotation(name) => {
-                format!("{} The default of the annotation `{}`.", key.doc, full_key(name))
+                format!("{} It is the default of the annotation `{}`.", key.doc, full_key(name))
             }
             Target::Shim => key.doc.to_owned(),
             Target::Nothing(_) => continue,
         };
         let _ = writeln!(text, "| `{}` | {} | {} | {doc} |", key.name, key.kind, key.default);
     }
-    let _ = write!(text, "\n## Accepted for upstream's sake, without effect\n\n");
+    let _ = write!(text, "\n## Accepted for compatibility with upstream, without effect\n\n");
     text.push_str("| key | value | meaning |\n|---|---|---|\n");
     for key in TABLE {
         if let Target::Nothing(reason) = key.target {

@@ -26,20 +26,20 @@ pub struct Key {
     pub doc: &'static str,
 }
 
-const XEN_ONLY: Target = Target::Nothing("it is about Xen, whose daemon is upstream's");
-const NEVER_READ: Target = Target::Nothing("upstream documents it and never read it");
+const XEN_ONLY: Target = Target::Nothing("it concerns Xen, which only upstream's daemon runs");
+const NEVER_READ: Target = Target::Nothing("upstream documents it, but has never read it");
 
 /// Every key there is, in the order of the documentation.
 pub const TABLE: &[Key] = &[
-    key("state_dir", "path", "`/run/micrun`", Target::Shim, "Where the shim keeps its containers' files."),
+    key("state_dir", "path", "`/run/micrun`", Target::Shim, "The directory of the containers' files."),
     key(
         "emulator_overhead_mb",
         "MiB",
         "128",
         Target::Shim,
-        "What a container's memory limit is raised by for the emulator's own memory (RESOURCES.md). Ours.",
+        "How much the kernel's memory limit is above the container's, for the emulator (RESOURCES.md). Ours.",
     ),
-    annotation("debug", "bool", "runtime.debug", "Log every step in detail."),
+    annotation("debug", "bool", "runtime.debug", "Log each step in detail."),
     annotation(
         "static_resource",
         "bool",
@@ -66,19 +66,19 @@ pub const TABLE: &[Key] = &[
         "image reference",
         "-",
         Target::Nothing("the container runtime chooses the pause image"),
-        "Stored only, upstream too.",
+        "Upstream stores it, and uses it for nothing.",
     ),
-    key("sandbox_minimum_vcpu", "number", "1", XEN_ONLY, "Least virtual CPUs of a pod."),
+    key("sandbox_minimum_vcpu", "number", "1", XEN_ONLY, "The least virtual CPUs of a pod."),
     key(
         "hugepage_enable",
         "bool",
         "`false`",
-        Target::Nothing("upstream stores it and never used it"),
+        Target::Nothing("upstream stores it, but has never used it"),
         "Huge pages.",
     ),
-    key("exclusive_dom0_cpu", "bool", "`false`", XEN_ONLY, "Keep Dom0's CPUs free."),
-    key("shared_cpu_pool", "bool", "`false`", XEN_ONLY, "A CPU pool for all."),
-    key("max_client_number", "number", "-", NEVER_READ, "Most clients."),
+    key("exclusive_dom0_cpu", "bool", "`false`", XEN_ONLY, "Keep Dom0's CPUs free of containers."),
+    key("shared_cpu_pool", "bool", "`false`", XEN_ONLY, "A CPU pool for all containers."),
+    key("max_client_number", "number", "-", NEVER_READ, "The most clients."),
     key("image_path", "path", "-", NEVER_READ, "Where images are."),
     key("aux_file_path", "path", "-", NEVER_READ, "Where the pedestal's files are."),
     key("enable_host_container", "bool", "-", NEVER_READ, "Run Linux containers."),
@@ -88,7 +88,7 @@ pub const TABLE: &[Key] = &[
         "bool",
         "-",
         Target::Nothing("write static_resource"),
-        "Former name in upstream's documentation.",
+        "The former name of `static_resource` in upstream's documentation.",
     ),
 ];
 
@@ -99,7 +99,7 @@ pub(super) const ENVIRONMENT: &[(&str, &str)] = &[
     // Read by `start`.
     ("MICRUN_SHIM_VERSION", ""),
     ("MICRUN_ENABLE_BAREMETAL", "the mica daemon knows its pedestals"),
-    ("MICRUN_XL_WORKAROUND", "it is about Xen, whose daemon is upstream's"),
+    ("MICRUN_XL_WORKAROUND", "it concerns Xen, which only upstream's daemon runs"),
     ("MICRUN_LOG_CONFIG", "the log goes to containerd"),
     ("MICRUN_LOG_FILE", "the log goes to containerd"),
     ("MICRUN_CONTAINERD_LOG_PATH", "the log goes to containerd"),
