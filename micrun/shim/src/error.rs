@@ -259,11 +259,11 @@ impl Error {
             Self::Usage(_)
             | Self::Signal { .. }
             | Self::Invalid(_)
-            | Self::Firmware(_)
             | Self::StdioUri { .. }
             | Self::Limit { .. } => Code::INVALID_ARGUMENT,
             Self::Unimplemented(_) => Code::UNIMPLEMENTED,
             Self::Mica(error) => mica_code(error),
+            Self::Firmware(error) => firmware_code(error),
             Self::Io { .. }
             | Self::Stdio { .. }
             | Self::Logger { .. }
@@ -311,6 +311,17 @@ fn mica_code(error: &libmica::Error) -> Code {
         E::Unsupported { .. } => Code::UNIMPLEMENTED,
         E::Failed { .. } => Code::FAILED_PRECONDITION,
         E::MalformedReply { .. } => Code::INTERNAL,
+        _ => Code::INVALID_ARGUMENT,
+    }
+}
+
+/// What is wrong with an image is its packer's to mend; what the host's disk does is not, nor is a file that changes
+/// under the shim.
+fn firmware_code(error: &micrun_firmware::Error) -> Code {
+    use micrun_firmware::Error as E;
+    match error {
+        E::Io { .. } => Code::INTERNAL,
+        E::HostConf { .. } | E::Changed { .. } => Code::FAILED_PRECONDITION,
         _ => Code::INVALID_ARGUMENT,
     }
 }

@@ -52,11 +52,14 @@ impl Linux {
             return Err(process.task.life.finished());
         }
         let own = request.exec_id.is_empty();
-        match (own && request.all, process.signal(request.signal)) {
-            (false, Err(Error::Signal { .. })) | (true, _) if own => {
-                self.runtime.kill(request.signal, request.all).await?;
+        if own && request.all {
+            self.runtime.kill(request.signal, true).await?;
+        } else {
+            match process.signal(request.signal) {
+                // The runtime knows signals that a pidfd does not take.
+                Err(Error::Signal { .. }) if own => self.runtime.kill(request.signal, false).await?,
+                sent => sent?,
             }
-            (_, sent) => sent?,
         }
         if state == State::Paused && request.signal == SIGKILL.unsigned_abs() {
             // In a frozen cgroup of version 1 not even this signal takes effect.

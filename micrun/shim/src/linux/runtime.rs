@@ -1,6 +1,6 @@
 //! The program that runs Linux containers: crun, or any other with runc's command line.
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Seek, SeekFrom};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -192,6 +192,8 @@ impl Runtime {
     async fn run(&self, action: &'static str, mut command: Command) -> Result<String> {
         let _hold = children::hold();
         let failed = |reason: String| Error::Runtime { action, id: self.id.clone(), reason };
+        let log = self.bundle.join(LOG);
+        let said_before = std::fs::metadata(&log).map_or(0, |metadata| metadata.len());
         let child = command.spawn().map_err(Error::io("run", &self.choice.program))?;
         // Its copies of the container's streams must not outlive this moment, or the streams never end.
         drop(command);
@@ -201,7 +203,7 @@ impl Runtime {
         }
         // Where it writes to the container's streams, only its log has its words.
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        let said = last_error(&self.bundle.join(LOG)).or(Some(said)).filter(|said| !said.is_empty());
+        let said = last_error(&log, said_before).or(Some(said)).filter(|said| !said.is_empty());
         let said = said.map(|said| if said == TOO_NEW { format!("{said}{NEWER}") } else { said });
         Err(failed(said.unwrap_or_else(|| format!("it ended with {} and said nothing", output.status))))
     }
@@ -246,14 +248,16 @@ fn find(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&folders).map(|folder| folder.join(name)).find(|path| path.is_file())
 }
 
-/// The last error in a log of JSON lines.
-fn last_error(log: &Path) -> Option<String> {
+/// The last error in a log of JSON lines, beyond the bytes that were there `before`.
+fn last_error(log: &Path, before: u64) -> Option<String> {
     #[derive(Deserialize)]
     struct Line {
         level: String,
         msg: String,
     }
-    let text = std::fs::read_to_string(log).ok()?;
+    let mut file = std::fs::File::open(log).ok()?;
+    file.seek(SeekFrom::Start(before)).ok()?;
+    let text = io::read_to_string(file).ok()?;
     let lines = text.lines().rev().filter_map(|line| serde_json::from_str::<Line>(line).ok());
     lines.into_iter().find(|line| line.level == "error").map(|line| line.msg)
 }

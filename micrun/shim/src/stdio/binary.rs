@@ -62,9 +62,12 @@ pub(super) async fn start(program: &Program, identity: Identity<'_>) -> Result<(
         let [stdout, stderr] = writers;
         Ok((child, ready, stdout?, stderr?))
     };
+    // Until it is owned, nobody may take it for an orphan.
+    let hold = children::hold();
     let (child, mut ready, stdout, stderr) =
         setup().map_err(|error| fail(format!("cannot be started: {error}")))?;
     let owned = children::own(child.id().unwrap_or_default());
+    drop(hold);
     let mut logger = Logger { child, _owned: owned, name: name.clone() };
     match timeout(READY, ready.read(&mut [0])).await {
         Err(_) => Err(fail(format!("was not ready after {READY:?}: it must close descriptor 5"))),

@@ -108,12 +108,17 @@ impl Fixture {
 
     /// Creates container `c` of a bundle with a small firmware.
     pub(super) async fn create(&mut self) -> ttrpc::Result<()> {
+        let stdout = self.output_fifo();
+        self.create_with(|request| request.stdout = stdout).await
+    }
+
+    /// The FIFO whose contents [`Self::read_stdout`] gives.
+    pub(super) fn output_fifo(&mut self) -> String {
         if self.stdout.is_none() {
             let stdout = self.fifo("stdout");
             self.stdout = Some(pipe::OpenOptions::new().open_receiver(&stdout).unwrap());
         }
-        let stdout = self.dir.path().join("stdout").display().to_string();
-        self.create_with(|request| request.stdout = stdout).await
+        self.dir.path().join("stdout").display().to_string()
     }
 
     /// Creates it with a request that `change` completes.

@@ -2,9 +2,12 @@
 //! else is tested with the real parts in `tests/host`.
 
 mod daemon;
+mod errors;
 mod execs;
 mod faults;
 mod fixture;
+mod life;
+mod linux;
 mod queue;
 mod relay;
 mod resources;
