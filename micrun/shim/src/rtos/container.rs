@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
 use libmica::Launch;
-use nix::libc::{SIGINT, SIGKILL, SIGTERM};
 
+use super::end::stops;
 use super::exec::Exec;
 use super::plan::Plan;
 use super::shell::Shell;
@@ -203,9 +203,4 @@ impl Container {
         *lock(&self.streams) = None;
         self.init.close_stdin();
     }
-}
-
-/// Whether a signal ends what it is sent to, by its default.
-pub(super) fn stops(signal: u32) -> bool {
-    [SIGTERM, SIGKILL, SIGINT].iter().any(|number| number.unsigned_abs() == signal)
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use libmica::ext::{ExitReason, ExitReport};
 use libmica::{ClientState, Error};
-use nix::libc::SIGTERM;
+use nix::libc::{SIGINT, SIGKILL, SIGTERM};
 
 use crate::task::exit::Exit;
 use crate::task::mica::Mica;
@@ -30,6 +30,11 @@ impl End {
         let stopped = || asked.unwrap_or_else(|| Exit::signalled(SIGTERM.unsigned_abs()).status);
         Exit { status: self.status.unwrap_or_else(stopped), at: self.at }
     }
+}
+
+/// Whether a signal means the end to an RTOS, which knows no signals.
+pub(super) fn stops(signal: u32) -> bool {
+    [SIGTERM, SIGKILL, SIGINT].iter().any(|number| number.unsigned_abs() == signal)
 }
 
 /// Waits until the client's run has ended.

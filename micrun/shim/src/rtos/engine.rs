@@ -11,7 +11,7 @@ use containerd_shim_protos::protobuf::well_known_types::any::Any;
 
 use crate::error::Result;
 use crate::rtos::container::Container;
-use crate::rtos::exec::{self, Exec};
+use crate::rtos::exec::Exec;
 use crate::rtos::{checkpoint, update};
 use crate::task::context::Context;
 use crate::task::engine::{Engine, View};
@@ -46,7 +46,7 @@ impl Engine for Container {
 
     async fn start(self: Arc<Self>, context: &Arc<Context>, exec_id: &str) -> Result<u32> {
         match self.command(exec_id)? {
-            Some(exec) => exec.start(context, &self).await,
+            Some(exec) => self.start_exec(context, exec).await,
             None => Self::start(&self, context).await.map(|()| self.pid),
         }
     }
@@ -60,14 +60,18 @@ impl Engine for Container {
 
     async fn kill(&self, context: &Context, request: &KillRequest) -> Result<()> {
         match self.command(&request.exec_id)? {
-            Some(exec) => exec.kill(context, self, request.signal),
+            Some(exec) => exec.kill(&*context.events, request.signal),
             None => self.kill(context, request.signal).await,
         }
     }
 
     async fn delete(&self, context: &Context, exec_id: &str) -> Result<Exit> {
         match self.command(exec_id)? {
-            Some(exec) => exec.delete(context, self),
+            Some(exec) => {
+                let exit = exec.delete(&*context.events)?;
+                self.execs.remove(exec_id);
+                Ok(exit)
+            }
             None => self.delete(context).await,
         }
     }
@@ -95,7 +99,7 @@ impl Engine for Container {
     }
 
     async fn exec(&self, context: &Context, request: &ExecProcessRequest) -> Result<()> {
-        exec::add(context, self, request).await
+        self.add_exec(context, request).await
     }
 
     async fn pause(&self, context: &Context) -> Result<()> {

@@ -5,6 +5,7 @@
 mod auto_close;
 pub(crate) mod bootargs;
 pub(crate) mod checkpoint;
+mod command;
 pub(crate) mod console;
 pub(crate) mod container;
 pub(crate) mod create;

@@ -102,12 +102,11 @@ async fn every_move_from_every_state() {
             let legal = LEGAL.iter().find(|(from, _)| *from == state).unwrap().1;
             let leads_to = legal.iter().find(|(legal, _)| *legal == name).map(|(_, to)| *to);
             assert_eq!(try_move(name, &life, &events).await, leads_to.is_some(), "{name} in {state}");
-            match leads_to {
-                Some(to) => assert_eq!(life.state().name(), to, "{name} in {state}"),
-                None => {
-                    assert_eq!(life.state(), before, "{name} in {state} must change nothing");
-                    assert!(events.topics().is_empty(), "{name} in {state} must tell nothing");
-                }
+            if let Some(to) = leads_to {
+                assert_eq!(life.state().name(), to, "{name} in {state}");
+            } else {
+                assert_eq!(life.state(), before, "{name} in {state} must change nothing");
+                assert!(events.topics().is_empty(), "{name} in {state} must tell nothing");
             }
         }
     }
