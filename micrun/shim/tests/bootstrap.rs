@@ -81,7 +81,7 @@ fn run(dir: &Path, args: &[&str], stdin: &[u8]) -> Output {
 }
 
 fn deadline() -> ttrpc::context::Context {
-    ttrpc::context::with_duration(std::time::Duration::from_secs(10))
+    ttrpc::context::with_duration(std::time::Duration::from_secs(100))
 }
 
 fn call(

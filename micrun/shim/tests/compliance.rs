@@ -100,7 +100,7 @@ impl Drop for Shim {
     fn drop(&mut self) {
         let mut request = api::ShutdownRequest::new();
         request.now = true;
-        let context = ttrpc::context::with_duration(std::time::Duration::from_secs(10));
+        let context = ttrpc::context::with_duration(std::time::Duration::from_secs(100));
         let _ = TaskClient::new(self.client.clone()).shutdown(context, &request);
     }
 }

@@ -16,7 +16,7 @@ pub const V2: &str = "containerd.task.v2.Task";
 /// Task v3: containerd 2.0 and later.
 pub const V3: &str = "containerd.task.v3.Task";
 /// How long an answer may take: more than anything does on a loaded machine.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(100);
 
 /// A connection to a shim.
 #[derive(Clone)]

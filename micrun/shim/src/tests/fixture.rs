@@ -155,7 +155,7 @@ impl Fixture {
 
     /// Waits for a condition.
     pub(super) async fn until(&self, condition: impl Fn(&Self) -> bool) {
-        let limit = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        let limit = std::time::Instant::now() + std::time::Duration::from_secs(100);
         while !condition(self) {
             assert!(std::time::Instant::now() < limit, "waited in vain");
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;

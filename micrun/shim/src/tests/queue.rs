@@ -57,7 +57,7 @@ async fn order_is_kept_while_containerd_is_away() {
         let any = received.recv().await.unwrap().event.unwrap();
         assert_eq!(TaskStart::parse_from_bytes(&any.value).unwrap().container_id, n.to_string());
     }
-    queue.flush(Duration::from_secs(5)).await;
+    queue.flush(Duration::from_secs(100)).await;
     assert!(received.try_recv().is_err(), "nothing is delivered twice");
 }
 
@@ -93,7 +93,7 @@ async fn the_queue_is_bounded_and_keeps_the_newest() {
     }
     let runner = Arc::clone(&queue);
     tokio::spawn(async move { runner.run(Fake { failures: VecDeque::new(), delivered }).await });
-    queue.flush(Duration::from_secs(5)).await;
+    queue.flush(Duration::from_secs(100)).await;
     let mut ids = Vec::new();
     while let Ok(envelope) = received.try_recv() {
         let any = envelope.event.unwrap();
@@ -116,7 +116,7 @@ async fn a_full_queue_does_without_anything_but_exits() {
     }
     let runner = Arc::clone(&queue);
     tokio::spawn(async move { runner.run(Fake { failures: VecDeque::new(), delivered }).await });
-    queue.flush(Duration::from_secs(5)).await;
+    queue.flush(Duration::from_secs(100)).await;
     let topics: Vec<_> = std::iter::from_fn(|| received.try_recv().ok()).map(|e| e.topic).collect();
     assert_eq!(topics.len(), 2048);
     assert_eq!(topics.iter().filter(|topic| *topic == "/tasks/exit").count(), 1024);
@@ -161,7 +161,7 @@ async fn a_restarted_containerd_gets_late_events_once() {
             assert_eq!(received.recv().await.unwrap(), number.to_string());
             number += 1;
         }
-        queue.flush(Duration::from_secs(20)).await;
+        queue.flush(Duration::from_secs(100)).await;
         server.shutdown().await.unwrap();
         std::fs::remove_file(&socket).unwrap();
     }
