@@ -30,8 +30,8 @@ setup: ## install what this machine lacks (Debian packages, Rust tools)
 tools:
 	@tools/setup --build-only
 
-build: tools ## build the workspace (debug profile)
-	@cargo build $(CARGO_FLAGS) --workspace
+build: tools ## build the programs (debug profile)
+	@cargo build $(CARGO_FLAGS)
 
 firmware: tools ## build the demo firmware into build/firmware
 	@$(MAKE) --no-print-directory -C tests/firmware
@@ -43,10 +43,10 @@ demo-host: build firmware ## the short one, on this machine: pack a firmware, ru
 	@tools/demo
 
 test: setup lint build firmware image ## lint, then every test: crates, end to end, firmware, driver, the aarch64 system
-	@cargo test $(CARGO_FLAGS) --workspace --doc --quiet
+	@cargo test $(CARGO_FLAGS) --quiet
 	@tests/yocto/static
 	@tests/host/criu
-	@cargo nextest run $(CARGO_FLAGS) --workspace -E 'not package(micrun-host-tests) - package(micrun-cri-tests) + $(ONCE)'
+	@cargo nextest run $(CARGO_FLAGS) --manifest-path tests/Cargo.toml -E 'not package(micrun-host-tests) - package(micrun-cri-tests) + $(ONCE)'
 	@tests/host/containerds
 	@$(MAKE) --no-print-directory cri
 	@fuzz/run
@@ -62,6 +62,7 @@ cri: setup build firmware ## pods through the CRI plugin of every containerd tha
 
 conformance: build firmware ## every rule of the shim contract on containerd's own shim and on ours, as a table
 	@tests/host/criu
+	@cargo build $(CARGO_FLAGS) --quiet --manifest-path tests/Cargo.toml --package shim-conformance
 	@target/debug/shim-conformance
 
 faults: build firmware ## everything that may die, each killed many times under running containers, as a table
@@ -102,17 +103,17 @@ yocto-source: ## build the Yocto image from source and test it in QEMU (hours, 5
 	@tests/yocto/from-source
 
 lint: setup ## formatting, clippy, licences, unused dependencies, spelling, scripts
-	@cargo fmt --all --check
-	@cargo fmt --manifest-path fuzz/Cargo.toml --check
-	@cargo clippy $(CARGO_FLAGS) --workspace --all-targets --quiet -- -D warnings
-	@cargo deny --log-level error check licenses bans sources
+	@for manifest in Cargo.toml tests/Cargo.toml fuzz/Cargo.toml; do cargo fmt --all --manifest-path $$manifest --check; done
+	@for manifest in Cargo.toml tests/Cargo.toml; do \
+	    cargo clippy $(CARGO_FLAGS) --manifest-path $$manifest --workspace --all-targets --quiet -- -D warnings; \
+	    cargo deny --log-level error --manifest-path $$manifest check licenses bans sources; \
+	done
 	@cargo machete --with-metadata .
 	@typos
 	@$(SCRIPTS) | xargs shellcheck --external-sources
 
 fmt: ## format the Rust sources
-	@cargo fmt --all
-	@cargo fmt --manifest-path fuzz/Cargo.toml
+	@for manifest in Cargo.toml tests/Cargo.toml fuzz/Cargo.toml; do cargo fmt --all --manifest-path $$manifest; done
 
 bench: dist firmware ## start latency beside an ordinary container, sizes, memory
 	@tools/bench
