@@ -4,15 +4,16 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
-.PHONY: help setup tools build firmware demo demo-host test conformance cri faults kills fuzz kernel image qemu test-qemu test-driver matrix yocto yocto-static yocto-source lint fmt bench bench-qemu dist install clean
+.PHONY: help setup build firmware demo demo-host test check unit host aarch64 conformance cri faults kills fuzz kernel \
+    image qemu test-qemu test-driver matrix yocto yocto-static yocto-source lint fmt bench bench-qemu dist install clean
 
 export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
 # CI builds what Cargo.lock says; a developer's change of Cargo.toml may update it.
 CARGO_FLAGS := $(if $(CI),--locked)
+# The product, what tests it with containerd or QEMU, and the fuzz targets.
+WORKSPACES := Cargo.toml tests/Cargo.toml fuzz/Cargo.toml
 DIST_PACKAGES := containerd-shim-mica-v2 micad micrun-image-builder
 DIST_BINARIES := containerd-shim-mica-v2 micad mica micrun-image-builder
-# Every shell script of the tree, by its first line.
-SCRIPTS = git ls-files --cached --others --exclude-standard | { xargs grep -slE '^\#!.*sh( |$$)' || true; }
 # The end-to-end tests that are no matter of containerd's version; the matrix has the others.
 ONCE := binary_id(/^micrun-host-tests::(faults|isolation)$$/)
 DESTDIR ?=
@@ -20,64 +21,74 @@ PREFIX ?= /usr/local
 
 help: ## list the targets
 	@bold= off=; [[ ! -t 1 ]] || { bold=$$'\e[1m' off=$$'\e[0m'; }; \
-	sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | \
+	sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | \
 	    while IFS=$$'\t' read -r name text; do printf '%s%-13s%s%s\n' "$$bold" "$$name" "$$off" "$$text"; done
 
-setup: ## install what this machine lacks (Debian packages, Rust tools)
+setup: ## install all that any target needs and this machine lacks (Debian packages, Rust tools)
 	@tools/setup
 
-# What building needs, without what only linting and testing need.
-tools:
-	@tools/setup --build-only
+# What a group of targets needs; tools/setup lists the groups.
+tools-%:
+	@tools/setup $*
 
-build: tools ## build the workspace (debug profile)
-	@cargo build $(CARGO_FLAGS) --workspace
+build: ## build the programs (debug profile); needs Rust and a C linker
+	@cargo build $(CARGO_FLAGS)
 
-firmware: tools ## build the demo firmware into build/firmware
+firmware: tools-firmware ## build the demo firmware into build/firmware
 	@$(MAKE) --no-print-directory -C tests/firmware
 
 demo: image ## boot the aarch64 system: an RTOS on its own core, one in an emulator, a Linux container, one containerd
 	@tests/qemu/demo
 
-demo-host: build firmware ## the short one, on this machine: pack a firmware, run it as a container, talk to it
+demo-host: tools-host build firmware ## the short one, on this machine: pack a firmware, run it as a container, talk to it
 	@tools/demo
 
-test: setup lint build firmware image ## lint, then every test: crates, end to end, firmware, driver, the aarch64 system
-	@cargo test $(CARGO_FLAGS) --workspace --doc --quiet
-	@tests/yocto/static
+check: ## formatting, lints and unit tests; needs Rust and a C linker, neither root nor other packages
+	@tools/lint
+	@$(MAKE) --no-print-directory unit
+
+unit: ## the unit tests
+	@cargo test $(CARGO_FLAGS) --quiet
+
+test: tools-lint ## every test, in stages: check, host, aarch64, yocto-static
+	@.ci/stages check host aarch64 yocto-static
+
+host: tools-host tools-firmware build firmware ## the programs end to end: every containerd of Debian's suites, pods, fuzz targets
 	@tests/host/criu
-	@cargo nextest run $(CARGO_FLAGS) --workspace -E 'not package(micrun-host-tests) - package(micrun-cri-tests) + $(ONCE)'
+	@cargo nextest run $(CARGO_FLAGS) --manifest-path tests/Cargo.toml \
+	    -E 'not package(micrun-host-tests) - package(micrun-cri-tests) + $(ONCE)'
 	@tests/host/containerds
-	@$(MAKE) --no-print-directory cri
-	@fuzz/run
+	@$(MAKE) --no-print-directory cri fuzz
+
+aarch64: image ## the programs for aarch64, on an emulated machine: firmware, the driver, the smoke suite
 	@$(MAKE) --no-print-directory -C tests/firmware check
 	@$(MAKE) --no-print-directory test-driver test-qemu
 
-matrix: build firmware ## the end-to-end tests against every containerd that Debian's suites have
+matrix: tools-host build firmware ## the end-to-end tests against every containerd that Debian's suites have
 	@tests/host/containerds
 
-cri: setup build firmware ## pods through the CRI plugin of every containerd that Debian's suites have; the Kubernetes files
+cri: tools-host build firmware ## pods through the CRI plugin of every containerd that Debian's suites have; the Kubernetes files
 	@tests/kubernetes/validate
 	@tests/cri/matrix
 
-conformance: build firmware ## every rule of the shim contract on containerd's own shim and on ours, as a table
+conformance: tools-host build firmware ## every rule of the shim contract on containerd's own shim and on ours, as a table
 	@tests/host/criu
+	@cargo build $(CARGO_FLAGS) --quiet --manifest-path tests/Cargo.toml --package shim-conformance
 	@target/debug/shim-conformance
 
-faults: build firmware ## everything that may die, each killed many times under running containers, as a table
+faults: tools-host build firmware ## everything that may die, each killed many times under running containers, as a table
 	@tests/host/faults
 
-kills: build firmware ## one process of a pod killed at a random moment, 200 rounds in all (MICRUN_KILL_SEED repeats a run)
+kills: tools-host build firmware ## one process of a pod killed at a random moment, 200 rounds in all (MICRUN_KILL_SEED repeats a run)
 	@MICRUN_KILL_ROUNDS=$${MICRUN_KILL_ROUNDS:-50} tests/cri/matrix whatever_is_killed
 
-fuzz: tools ## what reads input from outside, against 20000 inputs each; a table of what they covered
+fuzz: tools-host ## what reads input from outside, against 20000 inputs each; a table of what they covered
 	@fuzz/run
 
-kernel: tools ## fetch the aarch64 kernel, build the rpmsg modules and mica_rproc for it
+kernel: tools-aarch64 ## fetch the aarch64 kernel, build the rpmsg modules and mica_rproc for it
 	@tests/qemu/kernel/build
 
-image: build firmware kernel ## assemble the aarch64 system: containerd, shim, micad, kernel, packed firmware
-	@$(MAKE) --no-print-directory -C tests/firmware/rproc
+image: tools-aarch64 firmware kernel ## assemble the aarch64 system: containerd, shim, micad, kernel, packed firmware
 	@tests/qemu/cross
 	@tests/qemu/assemble
 
@@ -87,7 +98,7 @@ qemu: image ## boot the aarch64 system with a shell on this terminal
 test-qemu: image ## boot the aarch64 system once and run the smoke suite in it
 	@tests/qemu/test
 
-test-driver: kernel ## test mica_rproc: its binding, and its cases in two emulated machines, at EL1 and with the EL2 monitor
+test-driver: tools-host kernel ## test mica_rproc: its binding, and its cases in two emulated machines, at EL1 and with the EL2 monitor
 	@drivers/mica_rproc/test/binding
 	@drivers/mica_rproc/test/circles
 	@drivers/mica_rproc/test/run
@@ -101,26 +112,20 @@ yocto-static: ## check the Yocto layers without oe-core: parse, pins, kas files,
 yocto-source: ## build the Yocto image from source and test it in QEMU (hours, 50 GB, not as root)
 	@tests/yocto/from-source
 
-lint: setup ## formatting, clippy, licences, unused dependencies, spelling, scripts
-	@cargo fmt --all --check
-	@cargo fmt --manifest-path fuzz/Cargo.toml --check
-	@cargo clippy $(CARGO_FLAGS) --workspace --all-targets --quiet -- -D warnings
-	@cargo deny --log-level error check licenses bans sources
-	@cargo machete --with-metadata .
-	@typos
-	@$(SCRIPTS) | xargs shellcheck --external-sources
+lint: tools-lint ## formatting, clippy, licences, unused dependencies, spelling, scripts
+	@tools/lint --all
 
 fmt: ## format the Rust sources
-	@cargo fmt --all
-	@cargo fmt --manifest-path fuzz/Cargo.toml
+	@for manifest in $(WORKSPACES); do cargo fmt --all --manifest-path $$manifest; done
 
-bench: dist firmware ## start latency beside an ordinary container, sizes, memory
+bench: tools-host dist firmware ## start latency beside an ordinary container, sizes, memory
 	@tools/bench
 
+bench-qemu: export MICRUN_ARM64_PROFILE := dist
 bench-qemu: image ## the same on the aarch64 system: an RTOS on its own core beside crun; jitter
 	@tests/qemu/run --timeout 1800 --exec /usr/lib/micrun/measure
 
-dist: tools ## build the shipped binaries (size profile) and print their sizes
+dist: ## build the shipped binaries (size profile) and print their sizes
 	@cargo build $(CARGO_FLAGS) --profile dist $(addprefix --package ,$(DIST_PACKAGES))
 	@cd target/dist && stat --printf '%s bytes\t%n\n' $(DIST_BINARIES)
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 pub fn require() {
     assert!(
         env::var_os("MICRUN_TEST_ISOLATED").is_some(),
-        "this test needs namespaces of its own: run it by `cargo nextest run -p micrun-host-tests`, \
+        "this test needs namespaces of its own: run it in tests/ by `cargo nextest run -p micrun-host-tests`, \
          or put tests/host/isolated before its command"
     );
 }

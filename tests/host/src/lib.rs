@@ -1,7 +1,7 @@
 //! Harness of the end-to-end tests: a real containerd, micad, image builder and shim, in private namespaces.
 //!
-//! Each test process is started by `tests/host/isolated` (see `.config/nextest.toml`), so containerd and micad use
-//! their default paths and nothing outlives a test. By hand:
+//! Each test process is started by `tests/host/isolated` (see `tests/.config/nextest.toml`), so containerd and micad use
+//! their default paths and nothing outlives a test. By hand, in `tests/`:
 //! `cargo nextest run -p micrun-host-tests`, or `tests/host/isolated target/debug/deps/NAME-HASH TEST`.
 #![allow(
     clippy::expect_used,

@@ -40,7 +40,7 @@ copy_tree() {
 
 # prepare_host WORK - all of it; nothing is done twice.
 prepare_host() {
-    tools/setup --build-only --with "${HOST_PACKAGES[@]}"
+    tools/setup firmware aarch64 --with "${HOST_PACKAGES[@]}"
     locale -a | grep -qix 'en_US.utf-\?8' || localedef -i en_US -f UTF-8 en_US.UTF-8
     make_user "$1/home"
     make_environment "$1/venv"

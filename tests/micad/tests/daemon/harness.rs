@@ -9,6 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use libmica::{Client, CreateMessage};
+pub(crate) use micrun_host_tests::firmware::demo;
+use micrun_host_tests::isolation;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::{Pid, Signal};
 
@@ -42,7 +44,7 @@ impl Daemon {
 
     /// The command that starts another daemon like this one.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_micad"));
+        let mut command = Command::new(isolation::binary("micad"));
         command.arg("--runtime-dir").arg(self.run_dir()).arg("--pid-file").arg(self.path("micad.pid"));
         command.arg("--conf-dir").arg(self.path("etc")).args(&self.arguments);
         command
@@ -161,15 +163,6 @@ pub(crate) fn message(name: &str, firmware: &Path) -> CreateMessage {
     }
 }
 
-/// The `FreeRTOS` demo that `make` builds.
-pub(crate) fn demo() -> PathBuf {
-    let built = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../build/firmware");
-    let dir = std::env::var_os("MICRUN_TEST_FIRMWARE_DIR").map_or_else(built, PathBuf::from);
-    let path = dir.join("freertos-demo.elf");
-    assert!(path.exists(), "{} is missing: build it with `make build`", path.display());
-    path
-}
-
 /// Whether the process exists, not merely as a zombie.
 pub(crate) fn is_alive(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -251,7 +244,7 @@ pub(crate) async fn until_blocked(client: &Client, name: &str) -> String {
 
 /// The `mica` command, for this daemon.
 pub(crate) fn mica(daemon: &Daemon, arguments: &[&str]) -> std::process::Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mica"));
+    let mut command = Command::new(isolation::binary("mica"));
     command.arg("--runtime-dir").arg(daemon.run_dir()).args(arguments);
     command.stdin(Stdio::null()).output().unwrap()
 }

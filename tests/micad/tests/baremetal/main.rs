@@ -6,7 +6,7 @@ mod board;
 mod choice;
 mod console;
 #[path = "../daemon/harness.rs"]
-#[allow(dead_code, reason = "made for the other tests of the daemon")]
+#[allow(dead_code, unused_imports, reason = "made for the other tests of the daemon")]
 mod harness;
 mod kernel;
 mod lifecycle;

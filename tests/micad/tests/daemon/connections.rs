@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use libmica::CreateMessage;
+use micrun_host_tests::isolation;
 
 use crate::harness::{Daemon, message};
 use crate::tiny_elf;
@@ -126,7 +127,7 @@ fn as_nobody(daemon: &Daemon, arguments: &[&str]) -> std::process::Output {
     ] {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     }
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mica"));
+    let mut command = Command::new(isolation::binary("mica"));
     command.uid(65534).gid(65534).arg("--runtime-dir").arg(daemon.run_dir()).args(arguments);
     command.output().unwrap()
 }
