@@ -17,7 +17,7 @@ const LISTED: u8 = 3;
 const OUTDATED: u8 = 4;
 
 /// Longest that a case may take, in seconds; each of its waits has a shorter bound.
-const CASE_LIMIT: &str = "120";
+const CASE_LIMIT: &str = "300";
 
 /// What became of a case on a subject.
 #[derive(Clone, Debug)]

@@ -5,7 +5,6 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use libmica::CreateMessage;
 use micrun_host_tests::isolation;
@@ -17,19 +16,16 @@ use crate::tiny_elf;
 async fn silent_connections_disturb_nobody_and_are_dropped() {
     let daemon = Daemon::start();
     let client = daemon.create("x", &tiny_elf::echo(daemon.dir())).await;
-    let begun = Instant::now();
     let mut silent: Vec<_> =
         (0..25).flat_map(|_| ["mica-create.socket", "x.socket"]).map(|s| daemon.connect(s)).collect();
     client.start("x").await.unwrap();
     client.status("x").await.unwrap();
     client.list().await.unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     for connection in &mut silent {
         let mut reply = String::new();
         connection.read_to_string(&mut reply).unwrap();
         assert_eq!(reply, "no request within 5sMICA-FAILED");
     }
-    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
