@@ -3,6 +3,7 @@
 //! The shim makes it, because the shim may do so anyway; the daemon gets its `cgroup.procs` files, open, with the
 //! start command, and needs no right to the hierarchy. Both versions of cgroups are spoken (cgroups(7), the kernel's
 //! `admin-guide/cgroup-v1` and `cgroup-v2.rst`); a library for it would bring a D-Bus client along.
+//! It may use `oci` and `os`.
 
 mod layout;
 mod limits;

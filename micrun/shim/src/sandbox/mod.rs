@@ -2,8 +2,9 @@
 //! pause container.
 //!
 //! containerd writes the holder's process id into the namespace paths of the containers (`internal/cri/opts`,
-//! `WithPodNamespaces`), which then are made by the Task service as in any other pod. When the sandbox ends, they do;
-//! and it is only said to have ended once they have, so that nothing is left in its network namespace.
+//! `WithPodNamespaces`), which the Task service then makes as in any other pod. When the sandbox ends, they end; and it
+//! is only said to have ended once they have, so that nothing is left in its network namespace.
+//! It may use `service` and what lies below it; `entry` uses it.
 
 mod config;
 mod hold;

@@ -149,8 +149,8 @@ async fn a_restarted_containerd_gets_late_events_once() {
     let address = format!("unix://{}", socket.display());
     let (heard, mut received) = unbounded_channel();
     let queue = Queue::new("ns");
-    let (runner, courier) = (Arc::clone(&queue), Containerd::new(&address));
-    tokio::spawn(async move { runner.run(courier).await });
+    let (runner, publisher) = (Arc::clone(&queue), Containerd::new(&address));
+    tokio::spawn(async move { runner.run(publisher).await });
     let mut number = 0;
     for _ in 0..3 {
         // While nobody serves, then while somebody does.

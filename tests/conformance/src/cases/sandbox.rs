@@ -300,7 +300,7 @@ fn a_killed_holder_ends_the_pod(stage: &mut Stage) {
     assert_eq!(pod.status().state, "SANDBOX_NOTREADY");
 }
 
-/// Its leash is the shim's: nobody needs to clean up.
+/// The holder ends with the shim: nobody needs to clean up.
 fn a_killed_shim_leaves_no_holder(stage: &mut Stage) {
     let (pod, pid) = Pod::run(stage);
     let held =

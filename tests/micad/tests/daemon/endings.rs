@@ -1,6 +1,5 @@
 //! How a run can end, and that it is noticed.
 
-
 use libmica::ext::ExitReason::{Exited, Fault, Killed, Reset, Stopped};
 use libmica::{ClientState, Error};
 use rustix::process::{Pid, Signal};
