@@ -7,8 +7,9 @@ use std::sync::Arc;
 use libmica::{CreateMessage, names};
 use tokio::net::UnixListener;
 
-use super::client::{Action, Client};
+use super::client::Client;
 use super::connection::{self, Endpoint};
+use super::request::Action;
 use super::state::{self, SavedClient};
 use super::{Daemon, Entry, socket};
 use crate::error::file;
