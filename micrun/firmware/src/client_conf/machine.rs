@@ -5,17 +5,21 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::text::{hint, quoted};
 
 /// A QEMU machine with its options, as `-machine` takes it: `virt`, `virt,gic-version=3`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Machine {
     name: String,
     options: Vec<(MachineOption, String)>,
 }
 
 /// A QEMU CPU model, as `-cpu` takes it, without features: `cortex-a53`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Cpu(String);
 
 /// The machine options that an image may set.
@@ -145,5 +149,33 @@ impl FromStr for Cpu {
 impl fmt::Display for Cpu {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl From<Machine> for String {
+    fn from(machine: Machine) -> Self {
+        machine.to_string()
+    }
+}
+
+impl TryFrom<String> for Machine {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Cpu> for String {
+    fn from(cpu: Cpu) -> Self {
+        cpu.0
+    }
+}
+
+impl TryFrom<String> for Cpu {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
     }
 }

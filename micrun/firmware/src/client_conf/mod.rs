@@ -14,6 +14,8 @@ mod write;
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 pub use machine::{Cpu, Machine, MachineOption};
 
 use crate::text::{hint, quoted};
@@ -81,8 +83,9 @@ pub struct MicaSection {
     pub auto_boot: Option<bool>,
 }
 
-/// `[Qemu]`, for the qemu pedestal.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// `[Qemu]`, for the qemu pedestal. Its serialised form is what micad keeps of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct QemuSection {
     /// `Machine`.
     pub machine: Option<Machine>,

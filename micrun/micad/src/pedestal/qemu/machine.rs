@@ -1,14 +1,13 @@
 //! Which emulator and which machine a firmware gets.
 
-use std::path::Path;
-
 use libmica::CreateMessage;
 use micrun_firmware::client_conf::QemuSection;
 use micrun_firmware::elf::{self, Class, Requirements};
 use micrun_firmware::{ElfInfo, Pedestal};
 
 use super::image::Image;
-use crate::{Result, conf};
+use crate::Result;
+use crate::pedestal::ClientSpec;
 
 /// The machine where nothing else is asked for: QEMU's own, with a PL011 or 16550 console.
 const DEFAULT_MACHINE: &str = "virt";
@@ -34,19 +33,10 @@ pub(super) struct Machine {
     pub(super) append: Option<String>,
 }
 
-/// The `[Qemu]` section of the file that a create message names; an empty one if it names none.
-pub(super) fn section(pedestal_conf: &Path) -> Result<QemuSection> {
-    if pedestal_conf.as_os_str().is_empty() {
-        return Ok(QemuSection::default());
-    }
-    Ok(conf::parse(pedestal_conf)?.qemu)
-}
-
 /// The machine for this client and firmware, or why there is none.
-pub(super) fn choose(message: &CreateMessage, image: &Image) -> Result<Machine> {
-    let section = section(&message.pedestal_conf)?;
+pub(super) fn choose(spec: &ClientSpec, image: &Image) -> Result<Machine> {
     let info = image.info();
-    let machine = select(message, &section, info).map_err(|problem| image.refuse(problem))?;
+    let machine = select(&spec.message, &spec.qemu, info).map_err(|problem| image.refuse(problem))?;
     let mut requirements = Requirements::of(Pedestal::Qemu);
     if let (Some(memory), true) = (machine.memory_mb, machine.is_virt()) {
         requirements = requirements.with_virt_memory(info.machine, memory);

@@ -42,7 +42,7 @@ pub(super) async fn start(pedestal: &Qemu, spec: &ClientSpec, launch: Launch) ->
     // One that could not be taken over must not go on beside its successor.
     sweep(spec).await;
     let image = Image::load(&spec.message.path)?;
-    let machine = machine::choose(&spec.message, &image)?;
+    let machine = machine::choose(spec, &image)?;
     let consoles = Consoles::open(spec)?;
     match launch_and_connect(pedestal, spec, &image, &machine, &consoles, launch).await {
         Ok(guest) => Ok(QemuGuest { console: Some(consoles.first), shell: consoles.second, ..guest }),
