@@ -119,7 +119,7 @@ async fn launch_and_connect(
         .mode(0o600)
         .open(&log)
         .map_err(file("create", &log))?;
-    let emulator = pedestal.bin_dir.join(machine.emulator);
+    let emulator = pedestal.bin_dir.join(machine.emulator.program);
     let uid = pedestal.uid_base.map(|base| base.saturating_add(spec.slot));
     let mut command = command(&emulator, &output)?;
     command.args(arguments(spec, machine, &descriptors));
