@@ -3,8 +3,8 @@
 mod records;
 mod report;
 mod rootfs;
-mod settings;
 mod tree;
+mod unheard;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -124,9 +124,9 @@ fn line(descriptor: &Descriptor, diff_id: &str, record: Option<report::RecordLin
 fn describe(report: &mut ImageReport, root: &Path, annotations: &BTreeMap<String, String>) -> Result<()> {
     let firmware = Firmware::resolve(root, annotations)?;
     report.runtime = "firmware";
-    report.settings = settings::lines(&firmware.settings);
+    report.settings = firmware.settings.rows();
     report.warnings.extend(firmware.warnings.iter().cloned());
-    report.warnings.extend(settings::unheard(report, root, annotations));
+    report.warnings.extend(unheard::warnings(report, root, annotations));
     let path = firmware.file.path.display().to_string();
     let digest = File::open(&firmware.file.host_path)
         .and_then(|mut file| Sha256Digest::read(&mut file))

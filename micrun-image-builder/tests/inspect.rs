@@ -53,6 +53,9 @@ fn effective_values_name_their_origin() {
     assert_eq!(setting(&report, "container.os"), (json!("zephyr"), "client.conf".to_owned()));
     assert_eq!(setting(&report, "ped.pedestal"), (json!("qemu"), "client.conf".to_owned()));
     assert_eq!(setting(&report, "container.auto_close_timeout").1, "default");
+    assert_eq!(setting(&report, "Mica.Memory"), (json!(64), "client.conf".to_owned()));
+    assert_eq!(setting(&report, "Qemu.Machine"), (json!("virt,gic-version=3"), "client.conf".to_owned()));
+    assert_eq!(setting(&report, "runtime.static_resource"), (json!(false), "default".to_owned()));
     let key = "org.openeuler.micrun.container.os=freertos";
     let ran = bench.run(["inspect", "--json", "fw.tar", "--annotation", key]);
     let report: Value = serde_json::from_str(&ran.stdout).unwrap();
@@ -65,6 +68,17 @@ fn an_annotation_given_to_pack_reaches_the_shim_through_the_rootfs() {
     bench.pack(&["--annotation", "org.openeuler.micrun.container.auto_close_timeout=90"]);
     let (value, from) = setting(&bench.inspect("fw.tar"), "container.auto_close_timeout");
     assert_eq!((value, from.as_str()), (json!("1m 30s"), "client.conf"));
+}
+
+#[test]
+fn a_core_has_neither_a_machine_nor_memory_to_choose() {
+    let bench = Bench::with_firmware(&Elf { resource_table: true, ..Elf::aarch64(100) }.to_bytes());
+    bench.pack(&[]);
+    let report = bench.inspect("fw.tar");
+    assert_eq!(setting(&report, "ped.pedestal").0, "baremetal");
+    let settings = report["images"][0]["settings"].as_array().unwrap();
+    let keys: Vec<_> = settings.iter().map(|row| row["key"].as_str().unwrap()).collect();
+    assert!(keys.iter().all(|key| !key.starts_with("Mica.") && !key.starts_with("Qemu.")), "{keys:?}");
 }
 
 #[test]

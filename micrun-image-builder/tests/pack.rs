@@ -209,6 +209,26 @@ fn hosts_come_from_the_pedestal_the_elf_or_the_caller() {
     assert_eq!(platforms("microvm", &["--pedestal", "qemu"]).len(), 3);
 }
 
+/// The rule is micad's own: whoever packs hears of it, not whoever creates a client from the file.
+#[test]
+fn a_name_that_micad_refuses_is_refused() {
+    let bench = bench();
+    for name in ["two words", "a/b", "mica-create", ""] {
+        let ran = bench.run(["pack", "fw.elf", "--name", name]);
+        assert_eq!(ran.status, 3, "{name:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains("Name"), "{}", ran.stderr);
+    }
+    bench.write("my.conf", "[Mica]\nName = two words\n");
+    let ran = bench.run(["pack", "fw.elf", "--client-conf", "my.conf"]);
+    assert_eq!(ran.status, 3);
+    assert!(ran.stderr.contains("line 2") && ran.stderr.contains("two words"), "{}", ran.stderr);
+    // A file's name is not the user's word for the client.
+    bench.write("My App.elf", bench.read("fw.elf"));
+    assert_eq!(bench.run(["pack", "My App.elf", "-o", "app"]).status, 0);
+    let conf = fs::read_to_string(rootfs(&bench, &bench.path("app")).join("client.conf")).unwrap();
+    assert!(conf.contains("Name = My_App\n"), "{conf}");
+}
+
 #[test]
 fn a_given_client_conf_keeps_its_values_and_gets_the_image_s_path() {
     let bench = bench();

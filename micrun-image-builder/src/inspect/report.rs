@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use micrun_firmware::elf::{ElfInfo, Segment};
+use micrun_firmware::settings::Row;
 use serde::Serialize;
-use serde_json::Value;
 
-use super::settings::plain;
 use super::tree::Listed;
 
 #[derive(Serialize)]
@@ -25,7 +24,7 @@ pub(super) struct ImageReport {
     /// `firmware` or `linux`.
     pub(super) runtime: &'static str,
     pub(super) firmware: Option<FirmwareLine>,
-    pub(super) settings: Vec<SettingLine>,
+    pub(super) settings: Vec<Row>,
     pub(super) annotations: BTreeMap<String, String>,
     pub(super) labels: BTreeMap<String, String>,
     pub(super) warnings: Vec<String>,
@@ -83,13 +82,6 @@ struct SegmentLine {
     filesz: u64,
     memsz: u64,
     flags: String,
-}
-
-#[derive(Serialize)]
-pub(super) struct SettingLine {
-    pub(super) key: &'static str,
-    pub(super) value: Value,
-    pub(super) from: String,
 }
 
 impl From<&Listed> for PlatformLine {
@@ -159,8 +151,8 @@ impl fmt::Display for ImageReport {
             Some(firmware) => firmware.fmt(f)?,
             None => writeln!(f, "  runs as    an ordinary Linux container")?,
         }
-        for (title, line) in std::iter::once("settings").chain(std::iter::repeat("")).zip(&self.settings) {
-            writeln!(f, "  {title:<9}  {:<29} {:<12} ({})", line.key, plain(&line.value), line.from)?;
+        for (title, row) in std::iter::once("settings").chain(std::iter::repeat("")).zip(&self.settings) {
+            writeln!(f, "  {title:<9}  {:<29} {:<19} ({})", row.key, row.text(), row.origin)?;
         }
         self.warnings.iter().try_for_each(|warning| writeln!(f, "  warning    {warning}"))
     }

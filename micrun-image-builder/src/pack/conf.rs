@@ -3,14 +3,12 @@
 //! Of all that an image says about itself only its rootfs reaches a shim, so what the options and the
 //! annotations say is written here too.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
-
 use micrun_firmware::annotations::{Effect, PREFIX, TABLE};
-use micrun_firmware::elf::{ElfInfo, Machine, Requirements};
-use micrun_firmware::settings::{DEFAULT_MEMORY_MB, Layers};
-use micrun_firmware::{Annotations, ClientConf, Pedestal, Settings, client_conf};
+use micrun_firmware::client_conf::Machine;
+use micrun_firmware::elf::{ElfInfo, virt_memory_base};
+use micrun_firmware::qemu::{Emulator, MEMORY_MB};
+use micrun_firmware::settings::Layers;
+use micrun_firmware::{Annotations, ClientConf, Pedestal, Settings, ini, names};
 
 use super::{FIRMWARE, Firmware};
 use crate::cli::PackArgs;
@@ -40,7 +38,10 @@ pub(super) fn make(args: &PackArgs, stem: &str, firmware: &Firmware) -> Result<C
     };
     let refuse = |source| Error::Conf { origin: origin.clone(), source };
     let mut conf = match &args.client_conf {
-        Some(path) => ClientConf::parse(&read(path)?).map_err(refuse)?,
+        Some(path) => {
+            let text = ini::load(path).map_err(|source| Error::Read { path: path.clone(), source })?;
+            ClientConf::parse(&text).map_err(refuse)?
+        }
         None => ClientConf::default(),
     };
     notes.extend(conf.warnings().iter().cloned());
@@ -50,7 +51,8 @@ pub(super) fn make(args: &PackArgs, stem: &str, firmware: &Firmware) -> Result<C
     let pedestal = settings(&conf, &firmware.info).map_err(refuse)?.pedestal.value;
     conf.mica.pedestal = Some(pedestal);
     if args.client_conf.is_none() {
-        fill(&mut conf, args.name.as_deref().unwrap_or(stem), pedestal, &firmware.info);
+        let name = args.name.clone().unwrap_or_else(|| names::from_text(stem));
+        fill(&mut conf, name, pedestal, &firmware.info);
     }
     conf.name().map_err(refuse)?;
     if pedestal.needs_conf_file() {
@@ -71,15 +73,6 @@ pub(super) fn make(args: &PackArgs, stem: &str, firmware: &Firmware) -> Result<C
 /// What applies to the firmware when the runtime passes no annotations.
 fn settings(conf: &ClientConf, info: &ElfInfo) -> micrun_firmware::Result<Settings> {
     Settings::resolve(&Layers::new(&Annotations::default(), conf)?, info)
-}
-
-fn read(path: &Path) -> Result<String> {
-    let fail = |source| Error::Read { path: path.to_owned(), source };
-    let mut text = String::new();
-    // One byte more than allowed, so that the parser sees that it is too long.
-    let mut file = File::open(path).map_err(fail)?.take(client_conf::MAX_SIZE + 1);
-    file.read_to_string(&mut text).map_err(fail)?;
-    Ok(text)
 }
 
 /// Puts the options into the file.
@@ -108,28 +101,26 @@ fn apply(args: &PackArgs, conf: &mut ClientConf, notes: &mut Vec<String>) {
 }
 
 /// What a generated file says besides.
-fn fill(conf: &mut ClientConf, name: &str, pedestal: Pedestal, info: &ElfInfo) {
-    conf.mica.name = Some(name.to_owned());
+fn fill(conf: &mut ClientConf, name: String, pedestal: Pedestal, info: &ElfInfo) {
+    conf.mica.name = Some(name);
     if pedestal == Pedestal::Qemu {
-        // The daemon's defaults, written down: they are what the firmware is checked against.
-        conf.qemu.machine = "virt".parse().ok();
-        if info.machine == Machine::Aarch64 {
-            conf.qemu.cpu = "cortex-a53".parse().ok();
-        }
+        // The defaults, written down: they are what the firmware is checked against.
+        let machine = Machine::default();
+        conf.qemu.cpu = Emulator::of(info).and_then(|emulator| emulator.default_cpu(&machine));
+        conf.qemu.machine = Some(machine);
         conf.mica.memory = Some(memory(info));
     }
 }
 
 /// The default memory, or what reaches from the start of a `virt` machine's RAM to the firmware's end, in MiB.
 fn memory(info: &ElfInfo) -> u32 {
-    let virt =
-        Requirements::default().with_virt_memory(info.machine, 0).memory.and_then(|window| window.base);
+    let virt = virt_memory_base(info.machine);
     let end = info.segments.iter().map(|it| it.paddr.saturating_add(it.memsz)).max().unwrap_or(0);
     let needed = end.saturating_sub(virt.unwrap_or(end)).div_ceil(1 << 20);
     if needed > MOST_MEMORY {
-        return DEFAULT_MEMORY_MB;
+        return MEMORY_MB;
     }
-    u32::try_from(needed).unwrap_or(0).max(DEFAULT_MEMORY_MB)
+    u32::try_from(needed).unwrap_or(0).max(MEMORY_MB)
 }
 
 impl Conf {

@@ -4,6 +4,7 @@
 use std::io;
 
 use crate::elf::Fault;
+use crate::ini;
 
 /// The result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -20,23 +21,17 @@ pub enum Error {
         /// What is wrong with the value and what is accepted.
         reason: String,
     },
-    /// client.conf cannot be read as ini text.
-    #[error("client.conf, line {line}: {reason}")]
-    ConfSyntax {
-        /// Counted from 1.
-        line: usize,
-        /// What is wrong and what to write.
-        reason: String,
-    },
-    /// A key of client.conf has a value that cannot be used.
-    #[error("client.conf, [{section}] {key}: {reason}")]
-    ConfValue {
+    /// A line of client.conf cannot be read, or its value cannot be used.
+    #[error("client.conf, {0}")]
+    Conf(#[from] ini::Fault),
+    /// A client.conf would not be read back as it is meant.
+    #[error(
+        "client.conf cannot be written: {key} begins or ends with a blank, is empty, or has a line break; \
+         change it"
+    )]
+    ConfUnwritable {
         /// As the file's documentation spells it.
-        section: &'static str,
-        /// As the file's documentation spells it.
-        key: String,
-        /// What is wrong with the value and what is accepted.
-        reason: String,
+        key: &'static str,
     },
     /// client.conf lacks a key that this use of it needs.
     #[error("client.conf, [{section}]: {key} is missing; add a line {key}=VALUE")]

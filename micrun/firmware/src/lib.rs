@@ -11,12 +11,16 @@ pub mod digest;
 pub mod elf;
 mod error;
 pub mod host_conf;
+pub mod ini;
 mod os;
 mod pedestal;
+pub mod qemu;
 pub mod record;
 pub mod rootfs;
 pub mod settings;
 mod text;
+
+pub use libmica::names;
 
 pub use annotations::Annotations;
 pub use client_conf::ClientConf;

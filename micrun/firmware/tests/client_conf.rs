@@ -129,9 +129,18 @@ fn values_are_checked() {
     let long = "n".repeat(66);
     let path = "p".repeat(256);
     for (line, expected) in [
-        (format!("Name={long}").as_str(), "Name: 66 bytes are too many, at most 65 fit"),
-        ("Name=../x", "Name: \"../x\" cannot be the name of a socket"),
-        ("Name=mica-create", "Name: mica-create is the daemon's own socket"),
+        (
+            format!("Name={long}").as_str(),
+            "Name: the client name is 66 bytes long, but the mica protocol has room for 65",
+        ),
+        ("Name=two words", "Name: client name \"two words\" cannot be used: only visible ASCII characters"),
+        ("Name=é", "Name: client name \"é\" cannot be used: only visible ASCII characters"),
+        ("Name=MICA-FAILED", "Name: client name \"MICA-FAILED\" cannot be used: it contains the marker"),
+        ("Name=../x", "Name: client name \"../x\" cannot be used: only visible ASCII characters except `/`"),
+        (
+            "Name=mica-create",
+            "Name: client name \"mica-create\" cannot be used: it is the name of the daemon's own",
+        ),
         (&format!("ClientPath={path}"), "ClientPath: 256 bytes are too many, at most 255 fit"),
         (
             "Pedestal=quemu",
@@ -145,7 +154,7 @@ fn values_are_checked() {
         ("Debug=maybe", "Debug: \"maybe\" is neither yes nor no"),
     ] {
         let error = error(&format!("[Mica]\n{line}\n"));
-        assert!(error.starts_with(&format!("client.conf, [Mica] {expected}")), "{error}");
+        assert!(error.starts_with(&format!("client.conf, line 2: [Mica] {expected}")), "{error}");
     }
 }
 
@@ -170,7 +179,7 @@ fn nothing_but_a_machine_reaches_qemu() {
         ("CPU=?", "is no name of a QEMU CPU"),
     ] {
         let error = error(&format!("[Qemu]\n{line}\n"));
-        assert!(error.starts_with("client.conf, [Qemu] ") && error.contains(expected), "{error}");
+        assert!(error.starts_with("client.conf, line 2: [Qemu] ") && error.contains(expected), "{error}");
     }
 }
 
@@ -179,7 +188,8 @@ fn writing_refuses_what_would_not_be_read_back() {
     for name in ["a\nMemory = 5", " a", "", &"n".repeat(66), "a\r"] {
         let mut conf = ClientConf::default();
         conf.mica.name = Some(name.to_owned());
-        assert!(conf.to_ini().is_err(), "{name:?}");
+        let error = conf.to_ini().unwrap_err().to_string();
+        assert!(error.contains("Name"), "{name:?}: {error}");
     }
     let mut conf = ClientConf::default();
     conf.micrun.insert("Container.OS".into(), "zephyr".into());

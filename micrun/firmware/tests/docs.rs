@@ -1,12 +1,18 @@
 //! The documentation that is generated, and the table it comes from.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod support;
+
 use std::collections::BTreeSet;
 
-use micrun_firmware::ClientConf;
 use micrun_firmware::annotations::{self, Effect, PREFIX, TABLE};
+use micrun_firmware::client_conf::Machine;
 use micrun_firmware::host_conf::{self, Target};
+use micrun_firmware::qemu::{EMULATORS, MEMORY_MB};
 use micrun_firmware::record::LayerRecord;
+use micrun_firmware::{ClientConf, Firmware, Pedestal};
+use support::Elf;
+use support::image::Image;
 
 #[test]
 fn the_page_is_what_the_table_says() {
@@ -75,10 +81,53 @@ fn all_keys_of_upstream_are_known() {
     }
 }
 
+fn page(name: &str) -> String {
+    std::fs::read_to_string(format!("{}/../../docs/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+#[test]
+fn the_defaults_of_qemu_are_documented() {
+    let page = page("CLIENT_CONF.md");
+    for emulator in EMULATORS {
+        let machine = emulator.complete(Machine::default()).to_string();
+        let (cpu, bios) = (emulator.cpu.unwrap_or("QEMU's"), emulator.bios.unwrap_or("-"));
+        let row = format!(
+            "| {}, {} | `{}` | `{machine}` | {cpu} | {MEMORY_MB} | {bios} |",
+            emulator.processor, emulator.class, emulator.program
+        );
+        assert!(page.contains(&row), "{row}");
+    }
+}
+
+/// Every key that `inspect` and `--print-config` show has a row, in their order, and no other has one.
+#[test]
+fn the_settings_are_documented() {
+    let image = Image::new().elf("firmware.elf", &Elf::default());
+    let Firmware { mut settings, .. } = image.resolve().unwrap();
+    let page = page("IMAGE_BUILDER.md");
+    let (_, table) = page.split_once("### Settings\n").unwrap();
+    let (table, _) = table.split_once("\n## ").or(table.split_once("\n### ")).unwrap();
+    let mut documented = Vec::new();
+    for line in table.lines().filter(|line| line.starts_with("| `")) {
+        let [_, key, pedestals, ..] = line.split('|').map(str::trim).collect::<Vec<_>>()[..] else {
+            panic!("{line}")
+        };
+        documented.push((key.trim_matches('`').to_owned(), pedestals.to_owned()));
+    }
+    for pedestal in Pedestal::ALL {
+        settings.pedestal.value = pedestal;
+        let shown: Vec<_> = settings.rows().iter().map(|row| row.key.to_owned()).collect();
+        let expected = documented
+            .iter()
+            .filter(|(_, pedestals)| pedestals == "all" || pedestals.contains(pedestal.as_str()))
+            .map(|(key, _)| key.clone());
+        assert_eq!(shown, expected.collect::<Vec<_>>(), "{pedestal}");
+    }
+}
+
 /// The text of every fenced block of this language.
 fn blocks(page: &str, language: &str) -> Vec<String> {
-    let path = format!("{}/../../docs/{page}", env!("CARGO_MANIFEST_DIR"));
-    let text = std::fs::read_to_string(path).unwrap();
+    let text = self::page(page);
     let fence = format!("```{language}\n");
     let blocks: Vec<_> =
         text.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().into()).collect();

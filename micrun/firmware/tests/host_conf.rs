@@ -6,6 +6,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use micrun_firmware::host_conf::variables::{Effect, VARIABLES};
 use micrun_firmware::host_conf::{HostConf, Locations, TABLE, Target};
 use micrun_firmware::{Firmware, Origin};
 use support::Elf;
@@ -89,9 +90,29 @@ fn what_is_not_known_gives_the_nearest_and_what_does_nothing_says_why() {
 }
 
 #[test]
+fn a_variable_that_does_something_gives_no_warning() {
+    for (name, effect) in VARIABLES {
+        let warnings = Host::new(&[]).load(&[(name, "x")]).unwrap().warnings().join(" ");
+        match effect {
+            Effect::Does(_) => assert_eq!(warnings, ""),
+            Effect::None(reason) => assert_eq!(warnings, format!("${name} has no effect here: {reason}")),
+        }
+    }
+    // As the shim reads it for Linux containers.
+    let conf = Host::new(&[]).load(&[("MICRUN_LINUX_RUNTIME", "runc")]).unwrap();
+    assert_eq!(conf.warnings(), &[] as &[String]);
+}
+
+#[test]
+fn sections_carry_no_meaning_and_the_later_line_counts() {
+    let host = Host::new(&[("micrun.conf", "[Xen]\nstate_dir = /a\n[Mica]\nstate_dir = \"/b\"\n")]);
+    assert_eq!(host.load(&[]).unwrap().state_dir(), PathBuf::from("/b"));
+}
+
+#[test]
 fn a_mistake_in_a_file_is_an_error_and_one_in_the_environment_a_warning() {
     for (file, text, reason) in [
-        ("micrun.conf", "debug = perhaps\n", "debug: \"perhaps\" is no bool"),
+        ("micrun.conf", "\ndebug = perhaps\n", "line 2: debug: \"perhaps\" is no bool"),
         ("micrun.conf", "\n[x\n", "line 2: "),
         ("micrun.conf", "debug = 1\ndebug = 0\n", "line 2: \"debug = 0\" repeats the key of line 1"),
         ("micrun.conf", "state_dir = run\n", "\"run\" is no absolute path"),
@@ -103,7 +124,7 @@ fn a_mistake_in_a_file_is_an_error_and_one_in_the_environment_a_warning() {
         assert!(error.contains(file) && error.contains(reason), "{error}");
     }
     let conf = Host::new(&[]).load(&[("MICRUN_DEBUG", "perhaps")]).unwrap();
-    assert!(conf.entries().is_empty() && conf.warnings()[0].contains("$MICRUN_DEBUG is passed over"));
+    assert!(conf.entries().is_empty() && conf.warnings()[0].contains("$MICRUN_DEBUG is ignored"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use micrun_firmware::settings::DEFAULT_MEMORY_MB;
+use micrun_firmware::qemu::MEMORY_MB;
 use micrun_firmware::{Error, Origin, Os, Pedestal, Setting, Settings};
 use support::image::Image;
 use support::{ARM, Elf};
@@ -27,10 +27,56 @@ fn defaults() {
     let settings = settings(&image(""));
     assert_eq!(settings.os, from(Origin::Default, Os::UniProton));
     assert_eq!(settings.pedestal, from(Origin::Elf, Pedestal::Qemu));
-    assert_eq!(settings.memory_mb, from(Origin::Default, DEFAULT_MEMORY_MB));
+    assert_eq!(settings.memory_mb, from(Origin::Default, MEMORY_MB));
     assert_eq!((settings.vcpu.value, settings.max_vcpu.value), (1, 8));
     assert_eq!(settings.auto_close, from(Origin::Default, None));
-    assert!(!settings.debug.value && settings.qemu_machine.value.is_none());
+    assert!(!settings.debug.value);
+    assert_eq!(settings.qemu_machine, from(Origin::Default, "virt,gic-version=3".parse().unwrap()));
+    assert_eq!(settings.qemu_cpu, from(Origin::Default, "cortex-a53".parse().ok()));
+}
+
+/// The settings that are shown, as texts.
+fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
+    settings.rows().iter().map(|row| (row.key, row.text())).collect()
+}
+
+#[test]
+fn only_what_has_a_meaning_on_the_pedestal_is_shown() {
+    let shown = |settings: &Settings| rows(settings).into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+    let image = image("[Mica]\nPedestal = qemu\n[Qemu]\nMachine = virt,secure=on\n");
+    let mut settings = settings(&image);
+    let everywhere = [
+        "container.auto_close_timeout",
+        "container.shell_prompt",
+        "runtime.debug",
+        "runtime.static_resource",
+    ];
+    let with = |own: &[&'static str]| [&["container.os", "ped.pedestal"], own, &everywhere].concat();
+    assert_eq!(shown(&settings), with(&["Mica.Memory", "Mica.VCPU", "Qemu.Machine", "Qemu.CPU"]));
+    let text = |key| rows(&settings).into_iter().find(|row| row.0 == key).unwrap().1;
+    assert_eq!(text("Qemu.Machine"), "virt,secure=on,gic-version=3");
+    assert_eq!((text("Qemu.CPU").as_str(), text("Mica.Memory").as_str()), ("cortex-a53", "64"));
+    assert_eq!(
+        (text("container.auto_close_timeout").as_str(), text("runtime.debug").as_str()),
+        ("never", "false")
+    );
+    settings.pedestal.value = Pedestal::Xen;
+    assert_eq!(shown(&settings), with(&["Mica.Memory", "Mica.VCPU", "container.max_vcpu_num"]));
+    for pedestal in [Pedestal::BareMetal, Pedestal::Jailhouse, Pedestal::Hetero] {
+        settings.pedestal.value = pedestal;
+        assert_eq!(shown(&settings), with(&[]), "{pedestal}");
+    }
+}
+
+#[test]
+fn a_board_has_its_own_memory_and_processor() {
+    let settings = settings(&image("[Qemu]\nMachine = xlnx-zcu102\n"));
+    let rows = rows(&settings);
+    for row in
+        [("Mica.Memory", "the board's"), ("Qemu.Machine", "xlnx-zcu102"), ("Qemu.CPU", "the machine's")]
+    {
+        assert!(rows.contains(&(row.0, row.1.to_owned())), "{rows:?}");
+    }
 }
 
 #[test]

@@ -57,6 +57,13 @@ pub fn validate(name: &str) -> Result<()> {
     Ok(())
 }
 
+/// A valid client name made of any text, such as a file's name: what a name cannot have becomes `_`.
+pub fn from_text(text: &str) -> String {
+    let clean = text.chars().map(|c| if c.is_ascii_graphic() && c != '/' { c } else { '_' });
+    let name: String = clean.take(NAME_MAX).collect();
+    if validate(&name).is_ok() { name } else { "firmware".to_owned() }
+}
+
 /// The name as a status line shows it: names of more than 31 bytes keep 12 bytes, `...` and the last one.
 pub fn display_name(name: &str) -> String {
     if name.len() <= DISPLAY_MAX {

@@ -98,3 +98,22 @@ fn the_vectors_are_what_python_makes() {
     }
     assert!(compared >= 6, "make.py wrote {compared} files only");
 }
+
+#[test]
+fn any_text_becomes_a_name() {
+    for (text, expected) in [
+        ("motor", "motor"),
+        ("fw.v2", "fw.v2"),
+        ("My App (2)", "My_App_(2)"),
+        ("a/b", "a_b"),
+        ("é", "_"),
+        ("", "firmware"),
+        ("..", "firmware"),
+        ("mica-create", "firmware"),
+        ("MICA-SUCCESS", "firmware"),
+    ] {
+        assert_eq!(libmica::names::from_text(text), expected);
+    }
+    let long = libmica::names::from_text(&"é".repeat(100));
+    assert_eq!(long, "_".repeat(libmica::names::NAME_MAX));
+}

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use libmica::CreateMessage;
-use micrun_firmware::{ClientConf, Pedestal, client_conf};
+use micrun_firmware::{ClientConf, Pedestal, ini};
 
 use crate::error::file;
 use crate::{Error, Result};
@@ -79,22 +79,6 @@ pub(crate) fn read_all(dir: &Path) -> Result<Vec<Result<ConfiguredClient>>> {
 
 /// Reads and checks a conf file.
 pub(crate) fn parse(path: &Path) -> Result<ClientConf> {
-    ClientConf::parse(&load(path)?).map_err(|source| Error::ClientConf { path: path.to_owned(), source })
-}
-
-fn load(path: &Path) -> Result<String> {
-    use std::io::Read;
-    use std::os::unix::fs::OpenOptionsExt;
-    // A fifo must not block the daemon, nor a huge file fill its memory.
-    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
-    let opened = std::fs::OpenOptions::new().read(true).custom_flags(nonblocking).open(path);
-    let opened = opened.map_err(file("read", path))?;
-    let mut text = String::new();
-    let read =
-        opened.take(client_conf::MAX_SIZE + 1).read_to_string(&mut text).map_err(file("read", path))?;
-    if read as u64 > client_conf::MAX_SIZE {
-        let problem = format!("longer than {} bytes: this is no conf file", client_conf::MAX_SIZE);
-        return Err(Error::Config { path: path.to_owned(), problem });
-    }
-    Ok(text)
+    let text = ini::load(path).map_err(file("read", path))?;
+    ClientConf::parse(&text).map_err(|source| Error::ClientConf { path: path.to_owned(), source })
 }

@@ -3,24 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
-use configparser::ini::Ini;
+use micrun_firmware::ini::{self, Fault, Ini, Section, Top};
 
 use crate::error::file;
 use crate::{Error, Result};
 
 /// The section of micad.conf that is read.
-const SECTION: &str = "micad";
-const KEYS: [&str; 9] = [
-    "runtimedir",
-    "confdir",
-    "pidfile",
-    "defaultpedestal",
-    "firmwaredir",
-    "sysfsroot",
-    "qemupath",
-    "qemuuidbase",
-    "alloweduids",
-];
+const SECTION: &str = "Micad";
 
 /// The mica daemon: runs RTOS firmware and serves the mica protocol.
 ///
@@ -115,8 +104,8 @@ impl Config {
     pub fn load(options: &Options) -> Result<Self> {
         let mut config = Self::default();
         let path = options.config.as_deref().unwrap_or(Path::new(Self::FILE));
-        match std::fs::read_to_string(path) {
-            Ok(text) => config.read_ini(path, text)?,
+        match ini::load(path) {
+            Ok(text) => config.read_ini(path, &text)?,
             Err(e) if options.config.is_none() && e.kind() == std::io::ErrorKind::NotFound => {}
             Err(e) => return Err(file("read", path)(e)),
         }
@@ -139,37 +128,84 @@ impl Config {
         Ok(config)
     }
 
-    fn read_ini(&mut self, path: &Path, text: String) -> Result<()> {
-        let wrong = |problem: String| Error::Config { path: path.to_owned(), problem };
-        let mut ini = Ini::new();
-        ini.read(text).map_err(&wrong)?;
-        let section = ini.get_map().and_then(|mut map| map.remove(SECTION)).unwrap_or_default();
-        for (key, value) in section {
-            if !KEYS.contains(&key.as_str()) {
-                log::warn!("{}: unknown key {key:?} in [Micad]", path.display());
-                continue;
-            }
-            let value =
-                value.filter(|v| !v.is_empty()).ok_or_else(|| wrong(format!("{key} has no value")))?;
-            let number = |text: &str| {
-                text.parse()
-                    .map_err(|_| wrong(format!("{key}: {text:?} is no user id (a number is expected)")))
-            };
-            match key.as_str() {
-                "runtimedir" => self.runtime_dir = value.into(),
-                "confdir" => self.conf_dir = value.into(),
-                "pidfile" => self.pid_file = value.into(),
-                "defaultpedestal" => self.default_pedestal = Some(value),
-                "firmwaredir" => self.firmware_dir = Some(value.into()),
-                "sysfsroot" => self.sysfs_root = value.into(),
-                "qemupath" => self.qemu_path = value.into(),
-                "qemuuidbase" => self.qemu_uid_base = number(&value)?,
-                _ => {
-                    let uids: Result<_> = value.split_ascii_whitespace().map(number).collect();
-                    self.allowed_uids = uids?;
-                }
-            }
+    fn read_ini(&mut self, path: &Path, text: &str) -> Result<()> {
+        let wrong = |fault: Fault| Error::Config { path: path.to_owned(), problem: fault.to_string() };
+        let mut ini = Ini::parse(text, Top::Refused(SECTION)).map_err(wrong)?;
+        let mut section = ini.take(SECTION);
+        self.read_section(&mut section).map_err(wrong)?;
+        for warning in section.unknown().into_iter().chain(ini.unknown(&[SECTION])) {
+            log::warn!("{}: {warning}", path.display());
         }
         Ok(())
+    }
+
+    fn read_section(&mut self, section: &mut Section) -> Result<(), Fault> {
+        for (key, field) in [
+            ("RuntimeDir", &mut self.runtime_dir),
+            ("ConfDir", &mut self.conf_dir),
+            ("PidFile", &mut self.pid_file),
+            ("SysfsRoot", &mut self.sysfs_root),
+            ("QemuPath", &mut self.qemu_path),
+        ] {
+            if let Some(value) = section.get(key, text)? {
+                *field = value.into();
+            }
+        }
+        self.default_pedestal = section.get("DefaultPedestal", text)?.or(self.default_pedestal.take());
+        self.firmware_dir = section.get("FirmwareDir", text)?.map(PathBuf::from).or(self.firmware_dir.take());
+        self.qemu_uid_base = section.get("QemuUidBase", uid)?.unwrap_or(self.qemu_uid_base);
+        let uids = |text: &str| text.split_ascii_whitespace().map(uid).collect();
+        self.allowed_uids = section.get("AllowedUids", uids)?.unwrap_or_default();
+        Ok(())
+    }
+}
+
+/// A value as it is. Before micad read comments in the dialect of client.conf, one could follow a value.
+fn text(text: &str) -> Result<String, String> {
+    if text.contains(" #") || text.contains(" ;") {
+        return Err(format!("{text:?} has a comment; put it on a line of its own"));
+    }
+    Ok(text.to_owned())
+}
+
+fn uid(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("{text:?} is not a user id; write a number"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    /// An empty value is an absent key, as in client.conf.
+    #[test]
+    fn the_documented_configuration_is_the_default_one() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/MICAD.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let example = page.split("```").find(|block| block.contains("[Micad]\n")).unwrap();
+        let mut config = Config::default();
+        config.read_ini(Path::new("micad.conf"), example).unwrap();
+        assert_eq!(config, Config::default());
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let text = "[Micad]\nRuntimeDir = /a\nConfDir = /b\nPidFile = /c\nDefaultPedestal = qemu\n\
+            FirmwareDir = /d\nSysfsRoot = /e\nQemuPath = /f\nQemuUidBase = 7\nAllowedUids = 1 2\n";
+        let mut config = Config::default();
+        config.read_ini(Path::new("micad.conf"), text).unwrap();
+        let expected = Config {
+            runtime_dir: "/a".into(),
+            conf_dir: "/b".into(),
+            pid_file: "/c".into(),
+            default_pedestal: Some("qemu".into()),
+            firmware_dir: Some("/d".into()),
+            sysfs_root: "/e".into(),
+            qemu_path: "/f".into(),
+            qemu_uid_base: 7,
+            allowed_uids: vec![1, 2],
+        };
+        assert_eq!(config, expected);
     }
 }

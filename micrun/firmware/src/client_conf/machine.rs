@@ -5,17 +5,25 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::text::{hint, quoted};
 
+/// QEMU's machine without a board to imitate: the one of which it is known where memory and devices are,
+/// and the default.
+const VIRT: &str = "virt";
+
 /// A QEMU machine with its options, as `-machine` takes it: `virt`, `virt,gic-version=3`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Machine {
     name: String,
     options: Vec<(MachineOption, String)>,
 }
 
 /// A QEMU CPU model, as `-cpu` takes it, without features: `cortex-a53`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Cpu(String);
 
 /// The machine options that an image may set.
@@ -71,9 +79,30 @@ impl Machine {
         &self.name
     }
 
+    /// Whether it is QEMU's `virt`; every other machine is a board.
+    pub fn is_virt(&self) -> bool {
+        self.name == VIRT
+    }
+
+    /// With `option` set to `value` unless it is set.
+    #[must_use]
+    pub fn with_default(mut self, option: MachineOption, value: &str) -> Self {
+        if self.options.iter().all(|(other, _)| *other != option) {
+            self.options.push((option, value.to_owned()));
+        }
+        self
+    }
+
     /// The options, in the order they were written.
     pub fn options(&self) -> &[(MachineOption, String)] {
         &self.options
+    }
+}
+
+/// `virt` without options.
+impl Default for Machine {
+    fn default() -> Self {
+        Self { name: VIRT.to_owned(), options: Vec::new() }
     }
 }
 
@@ -145,5 +174,33 @@ impl FromStr for Cpu {
 impl fmt::Display for Cpu {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl From<Machine> for String {
+    fn from(machine: Machine) -> Self {
+        machine.to_string()
+    }
+}
+
+impl TryFrom<String> for Machine {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Cpu> for String {
+    fn from(cpu: Cpu) -> Self {
+        cpu.0
+    }
+}
+
+impl TryFrom<String> for Cpu {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
     }
 }

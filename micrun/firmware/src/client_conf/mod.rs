@@ -1,12 +1,9 @@
 //! `client.conf`: the ini file that describes one mica client, in `/etc/mica` on a host and at the root
 //! of a firmware image.
 //!
-//! `[Mica]` is upstream's section (mica-protocol 1.8), read as Python's configparser reads it: keys without
-//! regard to case, `=` or `:`, comments on lines of their own that begin with `#` or `;`. `[Qemu]` and
-//! `[Micrun]` are ours; upstream's daemon passes over them. The format is documented in
-//! `docs/CLIENT_CONF.md`.
+//! `[Mica]` is upstream's section (mica-protocol 1.8). `[Qemu]` and `[Micrun]` are ours; upstream's daemon
+//! ignores them. The format is documented in `docs/CLIENT_CONF.md`.
 
-pub(crate) mod ini;
 mod machine;
 mod section;
 mod value;
@@ -14,23 +11,16 @@ mod write;
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 pub use machine::{Cpu, Machine, MachineOption};
 
-use crate::text::{hint, quoted};
+use crate::ini::{Ini, Top};
 use crate::{Annotations, Error, Pedestal, Result, annotations};
-use section::Section;
 
 /// The file's name at the root of an image.
 pub const FILE_NAME: &str = "client.conf";
 
-/// The largest client.conf accepted, in bytes.
-pub const MAX_SIZE: u64 = 64 << 10;
-
-/// The longest client name, in bytes: 66 in the create message, one of them NUL (mica-protocol 1.2).
-pub const MAX_NAME: usize = 65;
-
-/// The longest path in the create message, in bytes (mica-protocol 1.2).
-pub const MAX_PATH: usize = 255;
 /// Longest `Append`: what Linux takes on aarch64 (`COMMAND_LINE_SIZE`).
 pub const MAX_APPEND: usize = 2048;
 
@@ -49,7 +39,7 @@ pub struct ClientConf {
 /// `[Mica]`, upstream's keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MicaSection {
-    /// `Name`: the client's name, at most [`MAX_NAME`] bytes. A container's id replaces it.
+    /// `Name`: the client's name, see [`libmica::names::validate`]. A container's id replaces it.
     pub name: Option<String>,
     /// `ClientPath`: the firmware ELF; in an image, relative to its root.
     pub client_path: Option<String>,
@@ -81,8 +71,9 @@ pub struct MicaSection {
     pub auto_boot: Option<bool>,
 }
 
-/// `[Qemu]`, for the qemu pedestal.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// `[Qemu]`, for the qemu pedestal. Its serialised form is what micad keeps of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct QemuSection {
     /// `Machine`.
     pub machine: Option<Machine>,
@@ -97,33 +88,21 @@ pub struct QemuSection {
 }
 
 impl ClientConf {
-    /// Reads the text of a client.conf. What can be passed over (an unknown key or section) becomes one of
-    /// the [warnings](Self::warnings); everything else that is wrong is an error.
+    /// Reads the text of a client.conf. An unknown key or section becomes one of the
+    /// [warnings](Self::warnings); everything else that is wrong is an error.
     pub fn parse(text: &str) -> Result<Self> {
-        let mut sections = ini::parse(text)?;
+        let mut ini = Ini::parse(text, Top::Refused("Mica"))?;
+        let (mut mica, mut qemu) = (ini.take("Mica"), ini.take("Qemu"));
         let mut conf = Self {
-            mica: MicaSection::read(&mut Section::take(&mut sections, "Mica"))?,
-            qemu: QemuSection::read(&mut Section::take(&mut sections, "Qemu"))?,
-            micrun: sections.remove("micrun").unwrap_or_default(),
+            mica: MicaSection::read(&mut mica)?,
+            qemu: QemuSection::read(&mut qemu)?,
+            micrun: ini.take("Micrun").into_values(),
             warnings: Vec::new(),
         };
-        // [Mica] and [Qemu] leave what they do not know.
-        for (section, keys, known) in [
-            ("Mica", sections.remove("mica"), MicaSection::KEYS),
-            ("Qemu", sections.remove("qemu"), QemuSection::KEYS),
-        ] {
-            conf.warnings.extend(keys.into_iter().flatten().map(|(key, _)| {
-                let hint = hint(&key, known.iter().copied());
-                format!(
-                    "client.conf, [{section}]: the key {} is not known and is ignored{hint}",
-                    quoted(&key)
-                )
-            }));
-        }
-        conf.warnings.extend(sections.keys().map(|section| {
-            let hint = hint(section, ["Mica", "Qemu", "Micrun"]);
-            format!("client.conf: the section {} is not known and is ignored{hint}", quoted(section))
-        }));
+        let keys = [mica.unknown(), qemu.unknown()].concat();
+        conf.warnings.extend(keys.iter().map(|sentence| format!("client.conf, {sentence}")));
+        let sections = ini.unknown(&["Mica", "Qemu", "Micrun"]);
+        conf.warnings.extend(sections.iter().map(|sentence| format!("client.conf: {sentence}")));
         conf.warnings.extend(conf.annotations()?.warnings().iter().map(|w| format!("client.conf: {w}")));
         Ok(conf)
     }

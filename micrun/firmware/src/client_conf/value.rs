@@ -1,5 +1,7 @@
 //! How the text of a value becomes a value; the error is the reason, as a part of a sentence.
 
+use libmica::names;
+
 use crate::text::quoted;
 
 /// A text of at most `limit` bytes without control characters.
@@ -13,20 +15,9 @@ pub(super) fn text(text: &str, limit: usize) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// The name of a client: it becomes the name of its control socket, `<name>.socket`, beside the daemon's
-/// own `mica-create.socket` (mica-protocol 1.1).
-pub(super) fn name(name: &str, limit: usize) -> Result<String, String> {
-    let name = text(name, limit)?;
-    if name.contains('/') || name == "." || name == ".." {
-        return Err(format!(
-            "{} cannot be the name of a socket; use letters, digits, - and _",
-            quoted(&name)
-        ));
-    }
-    if name == "mica-create" {
-        return Err("mica-create is the daemon's own socket; choose another name".into());
-    }
-    Ok(name)
+/// The name of a client.
+pub(super) fn name(name: &str) -> Result<String, String> {
+    names::validate(name).map(|()| name.to_owned()).map_err(|error| error.to_string())
 }
 
 /// The spellings of Python's `getboolean`.

@@ -20,11 +20,17 @@ impl ClientConf {
             self.micrun.iter().map(|(key, value)| (key.as_str(), Some(value.clone()))),
         );
         let back = Self::parse(&text)?;
-        if back.mica != self.mica || back.qemu != self.qemu || back.micrun != self.micrun {
-            let reason = "a value begins or ends with a blank, is empty, or has a line break; change it";
-            return Err(Error::ConfSyntax { line: 1, reason: reason.into() });
+        match self.first_difference(&back) {
+            Some(key) => Err(Error::ConfUnwritable { key }),
+            None => Ok(text),
         }
-        Ok(text)
+    }
+
+    /// The first key whose value is not that of `other`.
+    fn first_difference(&self, other: &Self) -> Option<&'static str> {
+        let pairs = |conf: &Self| conf.mica.pairs().chain(conf.qemu.pairs()).collect::<Vec<_>>();
+        let differing = pairs(self).into_iter().zip(pairs(other)).find(|(ours, theirs)| ours != theirs);
+        differing.map(|((key, _), _)| key).or((self.micrun != other.micrun).then_some("a key of [Micrun]"))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::variables::{Effect, VARIABLES};
 use super::{TABLE, Target, full_key};
 
 const INTRODUCTION: &str = "\
@@ -21,9 +22,11 @@ They are merged key by key, and a later value overrides an earlier one. A drop-i
 keys that it names. `*.toml` is TOML, anything else is ini. Sections are allowed and have no
 meaning, because upstream's documentation puts the same keys under several.
 
+The ini text is that of client.conf (CLIENT_CONF.md, \"Syntax\"), with two additions: a key may stand
+before any section, and a value may stand in double quotes.
+
 | place | what it does |
 |---|---|
-| `MICRUN_CONF_FILE`, `MICRUN_CONF_DIR` | name other places for the file and the directory |
 | `MICRUN_` and a key in capitals | sets the key; a value that cannot be read is ignored with a warning |
 | the annotation `org.openeuler.micrun.config_path` | names a further file for one container, below `/etc/mica` |
 | `ConfigPath` in containerd's runtime options | names a further file, anywhere, for all its containers |
@@ -35,7 +38,7 @@ meaning, because upstream's documentation puts the same keys under several.
   the file and the line.
 - An unknown key has no effect. A warning names the nearest known key.
 - `containerd-shim-mica-v2 --print-config [--json] [BUNDLE]` shows every effective value and where
-  it comes from.
+  it comes from. A firmware's settings have the names that IMAGE_BUILDER.md lists.
 - The shim reads the configuration at each Create. It reads `state_dir` and `debug` when it starts.
 - \"Ours\" means that upstream does not have the key.
 ";
@@ -61,6 +64,13 @@ pub fn page() -> String {
         if let Target::Nothing(reason) = key.target {
             let _ = writeln!(text, "| `{}` | {} | {} No effect: {reason}. |", key.name, key.kind, key.doc);
         }
+    }
+    text.push_str("\n## Variables of the environment that set no key\n\n| variable | meaning |\n|---|---|\n");
+    for (name, effect) in VARIABLES {
+        let _ = match effect {
+            Effect::Does(what) => writeln!(text, "| `{name}` | {what} |"),
+            Effect::None(reason) => writeln!(text, "| `{name}` | No effect: {reason}. |"),
+        };
     }
     text
 }

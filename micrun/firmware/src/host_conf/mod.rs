@@ -5,6 +5,7 @@
 mod doc;
 mod read;
 mod table;
+pub mod variables;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,9 +14,11 @@ use std::path::{Path, PathBuf};
 pub use doc::page;
 pub use table::{Key, TABLE, Target};
 
+use variables::{CONF_DIR, CONF_FILE, Effect, VARIABLES};
+
 use crate::annotations::{self, Annotations};
 use crate::text::{hint, quoted};
-use crate::{Error, Result};
+use crate::{Error, Result, ini};
 
 /// The file.
 pub const FILE: &str = "/etc/mica/micrun/micrun.conf";
@@ -31,8 +34,6 @@ const RUNTIME_OPTIONS: &str = "the runtime options";
 const ENV_TEST: &str = "MICRUN_TEST_";
 /// The memory that an emulator needs beside its machine's, in MiB.
 pub const EMULATOR_OVERHEAD_MB: u32 = 128;
-/// The largest configuration file accepted, in bytes.
-const MAX_SIZE: u64 = 64 << 10;
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +80,7 @@ impl Locations {
         let place = |name: &str, usual: &str| {
             environment.get(name).filter(|path| !path.is_empty()).map_or(usual.into(), PathBuf::from)
         };
-        let (file, dir) = (place("MICRUN_CONF_FILE", FILE), place("MICRUN_CONF_DIR", DIR));
+        let (file, dir) = (place(CONF_FILE, FILE), place(CONF_DIR, DIR));
         Self { file, dir, extra: None, body: None, environment }
     }
 
@@ -115,7 +116,7 @@ pub struct HostConf {
 
 impl HostConf {
     /// Reads all. A file that is there and cannot be read or understood is an error; a variable of the
-    /// environment that cannot be understood is passed over with a warning, as upstream does.
+    /// environment that cannot be understood is ignored with a warning, as upstream does.
     pub fn load(locations: &Locations) -> Result<Self> {
         let mut conf = Self::default();
         let mut files: Vec<&Path> = Vec::new();
@@ -124,16 +125,12 @@ impl HostConf {
         files.extend(drop_ins.iter().map(PathBuf::as_path).chain(locations.extra.as_deref()));
         for file in files {
             let wrong = |reason: String| Error::HostConf { place: file.display().to_string(), reason };
-            let text = load(file).map_err(|error| wrong(error.to_string()))?;
-            for (key, value) in read::pairs(file, &text).map_err(wrong)? {
-                conf.set(&key, &value, Source::File(file.to_owned())).map_err(wrong)?;
-            }
+            let text = ini::load(file).map_err(|error| wrong(error.to_string()))?;
+            conf.read(file, &text, &Source::File(file.to_owned())).map_err(wrong)?;
         }
         if let Some(text) = &locations.body {
             let wrong = |reason: String| Error::HostConf { place: RUNTIME_OPTIONS.to_owned(), reason };
-            for (key, value) in read::pairs(Path::new("options.toml"), text).map_err(wrong)? {
-                conf.set(&key, &value, Source::RuntimeOptions).map_err(wrong)?;
-            }
+            conf.read(Path::new("options.toml"), text, &Source::RuntimeOptions).map_err(wrong)?;
         }
         for (name, value) in &locations.environment {
             conf.read_variable(name, value);
@@ -141,21 +138,29 @@ impl HostConf {
         Ok(conf)
     }
 
+    fn read(&mut self, name: &Path, text: &str, source: &Source) -> Result<(), String> {
+        for pair in read::pairs(name, text)? {
+            self.set(&pair.key, &pair.value, source.clone()).map_err(|reason| pair.refuse(reason))?;
+        }
+        Ok(())
+    }
+
     fn read_variable(&mut self, name: &str, value: &str) {
         let key = name[ENV_PREFIX.len()..].to_lowercase();
         if TABLE.iter().any(|known| known.name == key) {
             if let Err(reason) = self.set(&key, value, Source::Environment(name.to_owned())) {
-                self.warnings.push(format!("${name} is passed over: {reason}"));
+                self.warnings.push(format!("${name} is ignored: {reason}"));
             }
             return;
         }
-        match table::ENVIRONMENT.iter().find(|(known, _)| *known == name) {
-            Some((_, "")) => {}
-            Some((_, reason)) => self.warnings.push(format!("${name} has no effect here: {reason}")),
+        match VARIABLES.iter().find(|(known, _)| *known == name) {
+            Some((_, Effect::Does(_))) => {}
+            Some((_, Effect::None(reason))) => {
+                self.warnings.push(format!("${name} has no effect here: {reason}"));
+            }
             None if name.starts_with(ENV_TEST) => {}
             None => {
-                let known = TABLE.iter().map(|key| key.name);
-                let hint = hint(&key, known);
+                let hint = hint(&key, TABLE.iter().map(|key| key.name));
                 self.warnings.push(format!("${name} is not known and has no effect{hint}"));
             }
         }
@@ -248,19 +253,6 @@ fn drop_ins(dir: &Path) -> Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
-}
-
-fn load(path: &Path) -> std::io::Result<String> {
-    use std::io::Read;
-    let file = std::fs::File::open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(std::io::Error::other("it is no regular file"));
-    }
-    let mut text = String::new();
-    if file.take(MAX_SIZE + 1).read_to_string(&mut text)? as u64 > MAX_SIZE {
-        return Err(std::io::Error::other(format!("it is longer than {MAX_SIZE} bytes")));
-    }
-    Ok(text)
 }
 
 /// The annotation's key in full, for messages.

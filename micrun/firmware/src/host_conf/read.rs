@@ -3,14 +3,32 @@
 
 use std::path::Path;
 
-use crate::client_conf::ini;
+use crate::ini::{Entry, Fault, Ini, Top};
 use crate::text::quoted;
 
 /// Name of the section that ini text begins in.
 const FLAT: &str = "micrun";
 
-/// Reads a file's text as TOML if its name ends so, else as ini; gives keys with their values.
-pub(super) fn pairs(path: &Path, text: &str) -> Result<Vec<(String, String)>, String> {
+/// A key with its value.
+pub(super) struct Pair {
+    pub(super) key: String,
+    pub(super) value: String,
+    /// Where it is in the text, if that is known.
+    line: Option<usize>,
+}
+
+impl Pair {
+    /// The reason for a value that cannot be used, with its line.
+    pub(super) fn refuse(&self, reason: String) -> String {
+        match self.line {
+            Some(line) => Fault { line, reason }.to_string(),
+            None => reason,
+        }
+    }
+}
+
+/// Reads a file's text as TOML if its name ends so, else as ini.
+pub(super) fn pairs(path: &Path, text: &str) -> Result<Vec<Pair>, String> {
     if is_toml(path) { toml_pairs(text) } else { ini_pairs(text) }
 }
 
@@ -23,10 +41,10 @@ fn is_toml(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "toml")
 }
 
-fn ini_pairs(text: &str) -> Result<Vec<(String, String)>, String> {
-    let sections =
-        ini::parse_from(text, Some(FLAT)).map_err(|(line, reason)| format!("line {line}: {reason}"))?;
-    Ok(sections.into_values().flatten().map(|(key, value)| (key, unquote(&value))).collect())
+fn ini_pairs(text: &str) -> Result<Vec<Pair>, String> {
+    let ini = Ini::parse(text, Top::In(FLAT)).map_err(|fault| fault.to_string())?;
+    let pair = |(key, Entry { value, line })| Pair { key, value: unquote(&value), line: Some(line) };
+    Ok(ini.into_pairs().into_iter().map(pair).collect())
 }
 
 /// Upstream's examples quote texts in ini files, too.
@@ -35,7 +53,7 @@ fn unquote(value: &str) -> String {
     inner.unwrap_or(value).to_owned()
 }
 
-fn toml_pairs(text: &str) -> Result<Vec<(String, String)>, String> {
+fn toml_pairs(text: &str) -> Result<Vec<Pair>, String> {
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let line =
             error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
@@ -46,9 +64,9 @@ fn toml_pairs(text: &str) -> Result<Vec<(String, String)>, String> {
     Ok(pairs)
 }
 
-fn flatten(table: &toml::Table, pairs: &mut Vec<(String, String)>) -> Result<(), String> {
+fn flatten(table: &toml::Table, pairs: &mut Vec<Pair>) -> Result<(), String> {
     for (key, value) in table {
-        let text = match value {
+        let value = match value {
             toml::Value::Table(inner) => {
                 flatten(inner, pairs)?;
                 continue;
@@ -58,7 +76,7 @@ fn flatten(table: &toml::Table, pairs: &mut Vec<(String, String)>) -> Result<(),
             toml::Value::Boolean(flag) => flag.to_string(),
             _ => return Err(format!("{} is no text, whole number or truth value", quoted(key))),
         };
-        pairs.push((key.to_lowercase(), text));
+        pairs.push(Pair { key: key.to_lowercase(), value, line: None });
     }
     Ok(())
 }

@@ -92,19 +92,6 @@ pub const TABLE: &[Key] = &[
     ),
 ];
 
-/// Variables of the environment that upstream reads and that set no key.
-pub(super) const ENVIRONMENT: &[(&str, &str)] = &[
-    ("MICRUN_CONF_FILE", ""),
-    ("MICRUN_CONF_DIR", ""),
-    // Read by `start`.
-    ("MICRUN_SHIM_VERSION", ""),
-    ("MICRUN_ENABLE_BAREMETAL", "the mica daemon knows its pedestals"),
-    ("MICRUN_XL_WORKAROUND", "it concerns Xen, which only upstream's daemon runs"),
-    ("MICRUN_LOG_CONFIG", "the log goes to containerd"),
-    ("MICRUN_LOG_FILE", "the log goes to containerd"),
-    ("MICRUN_CONTAINERD_LOG_PATH", "the log goes to containerd"),
-];
-
 const fn key(
     name: &'static str,
     kind: &'static str,

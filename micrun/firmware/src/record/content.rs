@@ -4,15 +4,14 @@ use std::io::{Read, Seek, SeekFrom};
 
 use serde::{Deserialize, Serialize};
 
-use super::json::{Address, RawChange};
+use super::address::Address;
 use crate::{ElfInfo, Error, MAX_FIRMWARE_SIZE, Result, Sha256Digest, elf};
 
 /// The largest whole number that every reader of JSON keeps (RFC 8259, section 6).
 const MAX_NUMBER: u64 = (1 << 53) - 1;
 
 /// What a layer does to one file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "RawChange", try_from = "RawChange")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// The file is new.
     Add(Content),

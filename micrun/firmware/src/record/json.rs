@@ -1,42 +1,14 @@
-//! The forms that values have in a record's JSON.
+//! The form that a change has in a record's JSON.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::content::{Change, Content, ElfContent};
 use crate::Sha256Digest;
 
-/// An address. A string in JSON (`"0x40000000"`), because numbers above 2^53 do not survive all readers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct Address(pub u64);
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#x}", self.0)
-    }
-}
-
-impl From<Address> for String {
-    fn from(address: Address) -> Self {
-        address.to_string()
-    }
-}
-
-impl TryFrom<String> for Address {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let digits = text.strip_prefix("0x").and_then(|digits| u64::from_str_radix(digits, 16).ok());
-        digits.map(Self).ok_or_else(|| format!("{text:?} is no address such as \"0x40000000\""))
-    }
-}
-
 /// Permission bits. A string of four octal digits in JSON (`"0644"`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-pub(super) struct Mode(pub(super) u32);
+struct Mode(u32);
 
 impl From<Mode> for String {
     fn from(mode: Mode) -> Self {
@@ -61,9 +33,9 @@ enum Op {
 }
 
 /// [`Change`] with its fields side by side, in the order of their names.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawChange {
+struct RawChange {
     #[serde(skip_serializing_if = "Option::is_none")]
     elf: Option<ElfContent>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,5 +85,17 @@ impl TryFrom<RawChange> for Change {
             (Op::Replace, ..) => Err("replace has sha256_before, sha256_after, mode and size"),
             (Op::Delete, ..) => Err("delete has sha256_before and nothing else"),
         }
+    }
+}
+
+impl Serialize for Change {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        RawChange::from(self.clone()).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Change {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        RawChange::deserialize(deserializer)?.try_into().map_err(de::Error::custom)
     }
 }

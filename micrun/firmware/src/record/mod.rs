@@ -5,6 +5,7 @@
 //! JSON: keys sorted, no white space, so equal contents are equal bytes. `docs/LAYER_RECORD.md` is the
 //! schema's documentation.
 
+mod address;
 mod content;
 mod json;
 
@@ -12,8 +13,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use address::Address;
 pub use content::{Change, Content, ElfContent, SegmentContent};
-pub use json::Address;
 
 use crate::text::quoted;
 use crate::{Error, Result, Sha256Digest};

@@ -9,7 +9,7 @@ use super::walk::{self, RootFile};
 use crate::settings::{Layers, Settings};
 use crate::text::printable;
 use crate::{Annotations, ClientConf, ElfInfo, Error, HostConf, MAX_FIRMWARE_SIZE, Result, Sha256Digest};
-use crate::{client_conf, digest};
+use crate::{client_conf, digest, ini};
 
 /// A firmware that passed every check, with what applies to it.
 #[derive(Debug)]
@@ -100,12 +100,9 @@ fn read_conf(rootfs: &Path) -> Result<Option<ClientConf>> {
     if rootfs.join(NAME).symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         return Ok(None);
     }
-    let file = walk::open(rootfs, NAME, client_conf::MAX_SIZE, "the image's configuration")?;
+    let file = walk::open(rootfs, NAME, ini::MAX_SIZE, "the image's configuration")?;
     let mut bytes = Vec::new();
-    file.file
-        .take(client_conf::MAX_SIZE)
-        .read_to_end(&mut bytes)
-        .map_err(|error| Error::io("read", NAME, error))?;
+    file.file.take(ini::MAX_SIZE).read_to_end(&mut bytes).map_err(|error| Error::io("read", NAME, error))?;
     let text = String::from_utf8(bytes).map_err(|error| Error::Unusable {
         path: NAME.into(),
         reason: format!("it is no UTF-8 text from byte {} on", error.utf8_error().valid_up_to()),

@@ -6,8 +6,9 @@ use libmica::ext::{ClientEntry, ClientList, EXTENSIONS, PROTOCOL, Stats, Version
 use libmica::{ClientStatus, Command, CreateMessage, Launch, Reply, names};
 
 use super::Daemon;
-use super::client::{Action, Client, Snapshot};
+use super::client::Client;
 use super::connection::{Asked, Endpoint};
+use super::request::{Action, Snapshot};
 use crate::pedestal::{self, Runner, Usage};
 use crate::{Error, Result};
 

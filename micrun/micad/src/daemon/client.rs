@@ -1,73 +1,17 @@
 //! A client: one task that does what changes it, and a snapshot that everyone may read at any time.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use libmica::ext::ExitReport;
-use libmica::{ClientState, Launch, Service};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::request::{Action, Request, Snapshot};
 use super::task::Task;
-use crate::pedestal::{ClientSpec, Guest, Pedestal, Runner};
+use crate::pedestal::{ClientSpec, Guest, Pedestal};
 use crate::{Error, Result};
 
 /// Requests that may wait for a client's task; each belongs to a connection, which waits with it.
 const QUEUE: usize = 16;
-
-/// What is known of a client.
-#[derive(Debug, Clone)]
-pub(super) struct Snapshot {
-    /// State.
-    pub(super) state: ClientState,
-    /// What runs the firmware, while it runs.
-    pub(super) runner: Option<Runner>,
-    /// The terminals that can be read, also after the run.
-    pub(super) services: Vec<Service>,
-    /// The command line for gdb.
-    pub(super) gdb: Option<String>,
-    /// Number of the current or last run; 0 before the first.
-    pub(super) run: u64,
-    /// The last run that has ended, and how.
-    pub(super) ended: Option<(u64, ExitReport)>,
-}
-
-impl Snapshot {
-    /// How the last run ended; `None` while one goes on, or before the first.
-    pub(super) fn exit(&self) -> Option<&ExitReport> {
-        self.ended_since(self.run)
-    }
-
-    /// How the run `number` ended, or the latest after it.
-    fn ended_since(&self, number: u64) -> Option<&ExitReport> {
-        self.ended.as_ref().filter(|(run, _)| *run >= number).map(|(_, report)| report)
-    }
-}
-
-/// Something to do for a client's task.
-#[derive(Debug)]
-pub(super) enum Action {
-    Start(Launch),
-    Stop,
-    Pause,
-    Resume,
-    /// Write the machine's state there.
-    Checkpoint(OwnedFd),
-    Set {
-        key: String,
-        value: String,
-    },
-    /// Stop and forget; the task ends.
-    Remove,
-    /// End the task and leave the firmware as it is.
-    Detach,
-}
-
-/// An action, and where its result goes.
-#[derive(Debug)]
-pub(super) struct Request {
-    pub(super) action: Action,
-    pub(super) answer: oneshot::Sender<Result<()>>,
-}
 
 /// The way to a client.
 #[derive(Debug)]

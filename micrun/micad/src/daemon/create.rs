@@ -7,8 +7,9 @@ use std::sync::Arc;
 use libmica::{CreateMessage, names};
 use tokio::net::UnixListener;
 
-use super::client::{Action, Client};
+use super::client::Client;
 use super::connection::{self, Endpoint};
+use super::request::Action;
 use super::state::{self, SavedClient};
 use super::{Daemon, Entry, socket};
 use crate::error::file;
@@ -23,6 +24,7 @@ impl Daemon {
             return Err(Error::AlreadyCreated(message.name));
         }
         pedestal.check(&message)?;
+        let qemu = pedestal.read_conf(&message)?;
         // What was chosen stays, also for a later daemon.
         pedestal.name().clone_into(&mut message.pedestal);
         let name = message.name.clone();
@@ -31,8 +33,9 @@ impl Daemon {
             slot: self.free_slot(),
             dir: self.clients_dir().join(&name),
             tty_link: ttys.next().unwrap_or_default(),
-            shell_link: if pedestal.consoles(&message)? > 1 { ttys.next() } else { None },
+            shell_link: if qemu.consoles.is_some_and(|n| n > 1) { ttys.next() } else { None },
             message,
+            qemu,
         };
         let (dir, control) = (spec.dir.clone(), names::control_socket(&self.config.runtime_dir, &name)?);
         let prepared = state::private_dir(&dir)

@@ -5,6 +5,7 @@ mod client;
 mod connection;
 mod create;
 mod lock;
+mod request;
 mod restore;
 mod socket;
 mod state;
@@ -20,8 +21,9 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
-use client::{Action, Client};
+use client::Client;
 use connection::Endpoint;
+use request::Action;
 
 use crate::config::Config;
 use crate::error::system;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use libmica::ext::{ExitReason, ExitReport};
+use micrun_firmware::client_conf::QemuSection;
 
 use super::client::Client;
 use super::state::SavedClient;
@@ -28,9 +29,14 @@ impl Daemon {
 
     async fn restore_client(self: &Arc<Self>, dir: &Path) -> Result<()> {
         let saved = SavedClient::read(dir)?;
-        let spec = saved.spec(dir);
-        let name = spec.name().to_owned();
-        let pedestal = self.pedestals.find(&spec.message.pedestal)?;
+        let pedestal = self.pedestals.find(&saved.message().pedestal)?;
+        let name = saved.message().name.clone();
+        let spec = saved.spec(dir, || {
+            pedestal.read_conf(saved.message()).unwrap_or_else(|e| {
+                log::warn!("{name}: its next start gets a default machine: {}", e.sentence());
+                QemuSection::default()
+            })
+        });
         let (mut guest, exit): (Option<Box<dyn Guest>>, Option<ExitReport>) = match (saved.run, saved.exit) {
             (Some(run), None) => match pedestal.adopt(&spec, &run).await {
                 Ok(guest) => {

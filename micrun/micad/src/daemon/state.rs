@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use libmica::CreateMessage;
 use libmica::ext::ExitReport;
+use micrun_firmware::client_conf::QemuSection;
 use serde::{Deserialize, Serialize};
 
 use crate::error::file;
@@ -21,6 +22,9 @@ const FILE: &str = "state.json";
 pub(super) struct SavedClient {
     version: u32,
     create: Create,
+    /// Absent in the file of a daemon that read the client's conf file at each start.
+    #[serde(default)]
+    qemu: Option<QemuSection>,
     slot: u32,
     tty_link: PathBuf,
     #[serde(default)]
@@ -58,9 +62,9 @@ struct Create(#[serde(with = "CreateFields")] CreateMessage);
 impl SavedClient {
     /// What to write for this client.
     pub(super) fn new(spec: &ClientSpec, run: Option<serde_json::Value>, exit: Option<ExitReport>) -> Self {
-        let create = Create(spec.message.clone());
+        let (create, qemu) = (Create(spec.message.clone()), Some(spec.qemu.clone()));
         let (tty_link, shell_link) = (spec.tty_link.clone(), spec.shell_link.clone());
-        Self { version: VERSION, create, slot: spec.slot, tty_link, shell_link, run, exit }
+        Self { version: VERSION, create, qemu, slot: spec.slot, tty_link, shell_link, run, exit }
     }
 
     /// Writes the file, whole or not at all.
@@ -88,10 +92,16 @@ impl SavedClient {
         Ok(saved)
     }
 
-    /// The client it describes.
-    pub(super) fn spec(&self, dir: &Path) -> ClientSpec {
+    /// What the client was created with.
+    pub(super) fn message(&self) -> &CreateMessage {
+        &self.create.0
+    }
+
+    /// The client it describes; `read_conf` gives its machine if the file does not.
+    pub(super) fn spec(&self, dir: &Path, read_conf: impl FnOnce() -> QemuSection) -> ClientSpec {
         ClientSpec {
             message: self.create.0.clone(),
+            qemu: self.qemu.clone().unwrap_or_else(read_conf),
             slot: self.slot,
             dir: dir.to_owned(),
             tty_link: self.tty_link.clone(),

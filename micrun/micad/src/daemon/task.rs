@@ -7,7 +7,7 @@ use libmica::ext::ExitReport;
 use libmica::{ClientState, Launch};
 use tokio::sync::{mpsc, watch};
 
-use super::client::{Action, Request, Snapshot};
+use super::request::{Action, Request, Snapshot};
 use super::state::SavedClient;
 use crate::pedestal::{ClientSpec, Ending, Event, Guest, Pedestal};
 use crate::{Error, Result};

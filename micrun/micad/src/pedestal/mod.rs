@@ -14,6 +14,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use libmica::ext::{ExitReason, ExitReport};
 use libmica::{ClientState, CreateMessage, Launch, Service};
+use micrun_firmware::client_conf::QemuSection;
 
 pub(crate) use baremetal::carry;
 pub(crate) use process::{ProcessId, Usage, boot_usec};
@@ -25,11 +26,13 @@ use crate::{Error, Result};
 /// The pedestals of this daemon.
 pub(crate) const NAMES: [&str; 2] = [baremetal::NAME, qemu::NAME];
 
-/// A client as its pedestal sees it.
+/// A client as it was created. Its files may change later; this does not.
 #[derive(Debug)]
 pub(crate) struct ClientSpec {
     /// What the client was created with.
     pub(crate) message: CreateMessage,
+    /// What its conf file said of its machine then; empty for a pedestal that reads none.
+    pub(crate) qemu: QemuSection,
     /// A number that no other client has: the lowest that was free.
     pub(crate) slot: u32,
     /// The client's private directory.
@@ -56,10 +59,10 @@ pub(crate) trait Pedestal: Send + Sync {
     /// Checks at creation what can be checked without starting.
     fn check(&self, message: &CreateMessage) -> Result<()>;
 
-    /// How many consoles the client has from its start on, other than those that firmware announces: 1 or 2.
-    fn consoles(&self, message: &CreateMessage) -> Result<u32> {
+    /// Reads what the client's conf file says of its machine. Asked once, at creation.
+    fn read_conf(&self, message: &CreateMessage) -> Result<QemuSection> {
         let _ = message;
-        Ok(1)
+        Ok(QemuSection::default())
     }
 
     /// Boots the client's firmware, or lets it go on from a snapshot. On an error nothing is left behind.

@@ -5,11 +5,14 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use micrun_firmware::host_conf::{Key, Locations, TABLE, Target};
-use micrun_firmware::{Firmware, HostConf, Setting, annotations, is_firmware};
+use micrun_firmware::settings::plain;
+use micrun_firmware::{Firmware, HostConf, Origin, annotations, is_firmware};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::oci::bundle::Spec;
+use crate::rtos::create::apply_memory_limit;
 
 /// The option that asks for it; containerd's own have one dash.
 const OPTION: &str = "--print-config";
@@ -30,7 +33,7 @@ struct Report {
 #[derive(Debug, Serialize)]
 struct Line {
     key: String,
-    value: String,
+    value: Value,
     from: String,
 }
 
@@ -62,13 +65,11 @@ pub(crate) fn text(request: &Request) -> Result<String> {
         let text = serde_json::to_string_pretty(&report);
         return text.map(|text| text + "\n").map_err(|source| Error::Json { path: OPTION.into(), source });
     }
-    let width =
-        |column: fn(&Line) -> &str| report.settings.iter().map(|l| column(l).len()).max().unwrap_or(0);
-    let (keys, values) = (width(|line| &line.key), width(|line| &line.value));
-    let lines = report
-        .settings
-        .iter()
-        .map(|Line { key, value, from }| format!("{key:keys$}  {value:values$}  {from}\n"));
+    let lines: Vec<_> =
+        report.settings.iter().map(|line| (&line.key, plain(&line.value), &line.from)).collect();
+    let keys = lines.iter().map(|(key, ..)| key.len()).max().unwrap_or(0);
+    let values = lines.iter().map(|(_, value, _)| value.len()).max().unwrap_or(0);
+    let lines = lines.into_iter().map(|(key, value, from)| format!("{key:keys$}  {value:values$}  {from}\n"));
     let warnings = report.warnings.iter().map(|warning| format!("warning: {warning}\n"));
     Ok(lines.chain(warnings).collect())
 }
@@ -91,7 +92,8 @@ fn report(bundle: Option<&Path>, places: &Locations) -> Result<Report> {
         places = places.with_config_path(path)?;
     }
     let host = HostConf::load(&places)?;
-    let firmware = Firmware::resolve_on(&host, &rootfs, &spec.annotations)?;
+    let mut firmware = Firmware::resolve_on(&host, &rootfs, &spec.annotations)?;
+    apply_memory_limit(&mut firmware, &spec.linux.resources)?;
     let mut settings = firmware_lines(&host, &firmware);
     settings.extend(host_lines(&host));
     let warnings = [firmware.warnings.as_slice(), host.warnings()].concat();
@@ -106,7 +108,7 @@ fn host_lines(host: &HostConf) -> Vec<Line> {
                 Some(entry) => (entry.value.clone(), entry.source.to_string()),
                 None => (default(key).replace('`', ""), "default".to_owned()),
             };
-            Line { key: key.name.to_owned(), value, from }
+            Line { key: key.name.to_owned(), value: value.into(), from }
         })
         .collect()
 }
@@ -118,45 +120,18 @@ fn default(key: &Key) -> &'static str {
 }
 
 fn firmware_lines(host: &HostConf, firmware: &Firmware) -> Vec<Line> {
-    let settings = &firmware.settings;
-    let line = |key: &str, value: String, from: String| Line { key: key.to_owned(), value, from };
-    let said = |key: &str, setting: Setting<String>| {
-        // The file says more than "micrun.conf".
-        let file =
-            (setting.origin == micrun_firmware::Origin::HostConf).then(|| host.source_of(key)).flatten();
-        let from = file.map_or_else(|| setting.origin.to_string(), ToString::to_string);
-        line(key, setting.value, from)
+    let path = Line {
+        key: "firmware".to_owned(),
+        value: firmware.file.path.display().to_string().into(),
+        from: firmware.elf.machine.to_string(),
     };
-    let optional = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
-    macro_rules! setting {
-        ($field:ident, $show:expr) => {{
-            let show = $show;
-            Setting { value: show(settings.$field.value.clone()), origin: settings.$field.origin }
-        }};
-    }
-    vec![
-        line("firmware", firmware.file.path.display().to_string(), firmware.elf.machine.to_string()),
-        said("container.os", setting!(os, |os: micrun_firmware::Os| os.to_string())),
-        said("ped.pedestal", setting!(pedestal, |p: micrun_firmware::Pedestal| p.to_string())),
-        said("Memory", setting!(memory_mb, |n: u32| n.to_string())),
-        said("VCPU", setting!(vcpu, |n: u32| n.to_string())),
-        said("container.max_vcpu_num", setting!(max_vcpu, |n: u32| n.to_string())),
-        said(
-            "container.auto_close_timeout",
-            setting!(auto_close, |d: Option<std::time::Duration>| optional(
-                d.map(|d| humantime::format_duration(d).to_string())
-            )),
-        ),
-        said("runtime.debug", setting!(debug, |on: bool| on.to_string())),
-        said("runtime.static_resource", setting!(static_resource, |on: bool| on.to_string())),
-        said("container.shell_prompt", setting!(shell_prompt, optional)),
-        said(
-            "Machine",
-            setting!(qemu_machine, |m: Option<micrun_firmware::client_conf::Machine>| optional(
-                m.map(|m| m.to_string())
-            )),
-        ),
-    ]
+    let rows = firmware.settings.rows().into_iter().map(|row| {
+        // The file says more than "micrun.conf".
+        let file = (row.origin == Origin::HostConf).then(|| host.source_of(row.key)).flatten();
+        let from = file.map_or_else(|| row.origin.to_string(), ToString::to_string);
+        Line { key: row.key.to_owned(), value: row.value, from }
+    });
+    std::iter::once(path).chain(rows).collect()
 }
 
 #[cfg(test)]
@@ -188,10 +163,10 @@ mod tests {
         };
         let report = report(None, &places).unwrap();
         let line = report.settings.iter().find(|line| line.key == "container_minmem").unwrap();
-        assert_eq!((line.value.as_str(), line.from.as_str()), ("48", "$MICRUN_CONTAINER_MINMEM"));
+        assert_eq!((plain(&line.value).as_str(), line.from.as_str()), ("48", "$MICRUN_CONTAINER_MINMEM"));
         let state = report.settings.iter().find(|line| line.key == "state_dir").unwrap();
-        assert_eq!((state.value.as_str(), state.from.as_str()), ("/run/micrun", "default"));
+        assert_eq!((plain(&state.value).as_str(), state.from.as_str()), ("/run/micrun", "default"));
         let memory = report.settings.iter().find(|line| line.key == "container_maxmem").unwrap();
-        assert_eq!((memory.value.as_str(), memory.from.as_str()), ("no ceiling", "default"));
+        assert_eq!((plain(&memory.value).as_str(), memory.from.as_str()), ("no ceiling", "default"));
     }
 }

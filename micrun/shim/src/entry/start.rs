@@ -8,6 +8,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use micrun_firmware::host_conf::variables::SHIM_VERSION;
 use sha2::{Digest, Sha256};
 
 use crate::entry::args::Args;
@@ -26,8 +27,7 @@ pub(crate) const TTRPC_ADDRESS: &str = "TTRPC_ADDRESS";
 pub(crate) const ADDRESS_FILE: &str = "address";
 const PID_FILE: &str = "shim.pid";
 
-/// Says which version to announce, to containerd's `start` environment or as an annotation.
-const VERSION_VARIABLE: &str = "MICRUN_SHIM_VERSION";
+/// The annotation that says which version to announce; [`SHIM_VERSION`] is its default.
 const VERSION_ANNOTATION: &str = "org.openeuler.micrun.runtime.shim_version";
 
 /// Runs the action; the bundle is the working directory.
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// The version that the operator wants to be announced; the annotation goes first.
 fn asked_version(spec: &Spec) -> Result<Option<i32>> {
     let annotation = spec.annotations.get(VERSION_ANNOTATION).cloned();
-    let value = annotation.or_else(|| std::env::var(VERSION_VARIABLE).ok()).filter(|value| !value.is_empty());
+    let value = annotation.or_else(|| std::env::var(SHIM_VERSION).ok()).filter(|value| !value.is_empty());
     value.map(|value| reply::asked_version(&value)).transpose()
 }
 

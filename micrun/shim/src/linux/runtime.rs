@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use containerd_shim_protos::shim::oci;
+use micrun_firmware::host_conf::variables::LINUX_RUNTIME;
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
@@ -16,8 +17,6 @@ use crate::os::children::{self, Child};
 
 /// The programs to look for when none is named, in this order.
 const PROGRAMS: [&str; 2] = ["crun", "runc"];
-/// Names another one, where no runtime option can.
-const VARIABLE: &str = "MICRUN_LINUX_RUNTIME";
 /// Where it leaves the process id; containerd's own shim has the same name.
 pub(super) const PID_FILE: &str = "init.pid";
 /// The note in the bundle.
@@ -48,7 +47,7 @@ impl Choice {
         let none = oci::Options::default();
         let options = if let Options::Runc(options) = options { options } else { &none };
         let named = Some(options.binary_name.clone()).filter(|name| !name.is_empty());
-        let named = named.or_else(|| std::env::var(VARIABLE).ok()).filter(|name| !name.is_empty());
+        let named = named.or_else(|| std::env::var(LINUX_RUNTIME).ok()).filter(|name| !name.is_empty());
         let wanted = named.as_ref().map_or(PROGRAMS.to_vec(), |name| vec![name.as_str()]);
         let found = wanted.iter().find_map(|name| find(name));
         let program = found.ok_or_else(|| Error::NoRuntime(wanted.join("` nor `")))?;

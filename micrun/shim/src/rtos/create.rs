@@ -209,7 +209,7 @@ fn cgroups_path(context: &Context, spec: &Spec, id: &str) -> String {
 
 /// The container's memory limit lowers the machine's memory. On Xen, where nothing else says how much, it is the
 /// memory, as upstream has it.
-fn apply_memory_limit(firmware: &mut Firmware, resources: &Resources) -> Result<()> {
+pub(crate) fn apply_memory_limit(firmware: &mut Firmware, resources: &Resources) -> Result<()> {
     let Some(limit) = resources.memory_limit_mb() else { return Ok(()) };
     let settings = &mut firmware.settings;
     let unsaid = settings.memory_mb.origin == Origin::Default;

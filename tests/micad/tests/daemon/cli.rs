@@ -133,8 +133,34 @@ fn the_configuration_file_is_read_and_overridden() {
     let path = file.to_str().unwrap().to_owned();
     let daemon = Daemon::start_in(dir, &["--config", &path]);
     assert!(daemon.path("micad.pid").exists());
-    fs::write(&file, "[Micad]\nAllowedUids=root\n").unwrap();
-    let output = daemon.command().output().unwrap();
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert!(!output.status.success() && error.contains("\"root\" is no user id"), "{error}");
+    for (text, expected) in [
+        (
+            "[Micad]\n\nAllowedUids=root\n",
+            "line 3: [Micad] AllowedUids: \"root\" is not a user id; write a number",
+        ),
+        ("[Micad]\nQemuUidBase=-1\n", "line 2: [Micad] QemuUidBase: \"-1\" is not a user id"),
+        ("AllowedUids=1\n", "line 1: \"AllowedUids=1\" stands before any section; begin with [Micad]"),
+        ("[Micad]\nPidFile=/a\npidfile=/b\n", "line 3: \"pidfile=/b\" repeats the key of line 2"),
+        ("[Micad]\nPidFile=/a ; why\n", "line 2: [Micad] PidFile: \"/a ; why\" has a comment"),
+    ] {
+        fs::write(&file, text).unwrap();
+        let output = daemon.command().output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        let expected = format!("{path}: {expected}");
+        assert!(!output.status.success() && error.contains(&expected), "{error}");
+    }
+}
+
+#[test]
+fn what_the_configuration_file_says_in_vain_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("micad.conf");
+    fs::write(&file, "[Micad]\nQemuPaht = /opt\n[Micda]\n").unwrap();
+    let path = file.to_str().unwrap().to_owned();
+    let log = Daemon::start_in(dir, &["--config", &path]).log();
+    assert!(
+        log.contains("the key \"qemupaht\" is not known and is ignored; did you mean QemuPath?"),
+        "{log}"
+    );
+    assert!(log.contains("the section \"micda\" is not known and is ignored; did you mean Micad?"), "{log}");
 }

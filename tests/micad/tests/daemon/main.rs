@@ -3,6 +3,7 @@
 
 mod checkpoint;
 mod cli;
+mod conf;
 mod confinement;
 mod connections;
 mod console;

@@ -29,11 +29,11 @@ pub(super) fn arguments(spec: &ClientSpec, machine: &Machine, fds: &Descriptors)
     line.pair("-name", format!("{name},debug-threads=on"));
     line.word("-nodefaults").word("-no-user-config").pair("-display", "none");
     line.pair("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
-    line.pair("-machine", &machine.name);
+    line.pair("-machine", machine.name.to_string());
     // QEMU's own limit for translated code is an eighth of the host's memory: no limit for a container.
     line.pair("-accel", "tcg,tb-size=32");
     if let Some(cpu) = &machine.cpu {
-        line.pair("-cpu", cpu);
+        line.pair("-cpu", cpu.as_str());
     }
     if let Some(memory) = machine.memory_mb {
         line.pair("-m", memory.to_string());
@@ -41,7 +41,7 @@ pub(super) fn arguments(spec: &ClientSpec, machine: &Machine, fds: &Descriptors)
     if machine.cpus > 1 {
         line.pair("-smp", machine.cpus.to_string());
     }
-    if let Some(bios) = machine.bios {
+    if let Some(bios) = machine.emulator.bios {
         line.pair("-bios", bios);
     }
     for (fd, set) in fds.consoles.iter().zip(1..) {

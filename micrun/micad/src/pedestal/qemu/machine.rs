@@ -1,93 +1,56 @@
 //! Which emulator and which machine a firmware gets.
 
-use std::path::Path;
-
 use libmica::CreateMessage;
-use micrun_firmware::client_conf::QemuSection;
-use micrun_firmware::elf::{self, Class, Requirements};
-use micrun_firmware::{ElfInfo, Pedestal};
+use micrun_firmware::Pedestal;
+use micrun_firmware::client_conf::{self, QemuSection};
+use micrun_firmware::elf::{self, Requirements};
+use micrun_firmware::qemu::{Emulator, default_memory_mb};
 
 use super::image::Image;
-use crate::{Result, conf};
-
-/// The machine where nothing else is asked for: QEMU's own, with a PL011 or 16550 console.
-const DEFAULT_MACHINE: &str = "virt";
-/// Memory of that machine where nothing else is asked for, in MB.
-const DEFAULT_MEMORY_MB: u32 = 64;
+use crate::Result;
+use crate::pedestal::ClientSpec;
 
 /// What QEMU is to emulate.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Machine {
-    /// Name of the program.
-    pub(super) emulator: &'static str,
-    /// `-machine`: its name with options.
-    pub(super) name: String,
+    /// The program, and what it is told where nothing is said.
+    pub(super) emulator: &'static Emulator,
+    /// `-machine`.
+    pub(super) name: client_conf::Machine,
     /// `-cpu`; `None` leaves it to the machine.
-    pub(super) cpu: Option<String>,
-    /// `-m` in MB; `None` leaves it to the machine, as boards with soldered memory need.
+    pub(super) cpu: Option<client_conf::Cpu>,
+    /// `-m` in MiB; `None` leaves it to the machine, as boards with soldered memory need.
     pub(super) memory_mb: Option<u32>,
     /// `-smp`.
     pub(super) cpus: u32,
-    /// `-bios`.
-    pub(super) bios: Option<&'static str>,
     /// `-append`: `bootargs` in the device tree.
     pub(super) append: Option<String>,
 }
 
-/// The `[Qemu]` section of the file that a create message names; an empty one if it names none.
-pub(super) fn section(pedestal_conf: &Path) -> Result<QemuSection> {
-    if pedestal_conf.as_os_str().is_empty() {
-        return Ok(QemuSection::default());
-    }
-    Ok(conf::parse(pedestal_conf)?.qemu)
-}
-
 /// The machine for this client and firmware, or why there is none.
-pub(super) fn choose(message: &CreateMessage, image: &Image) -> Result<Machine> {
-    let section = section(&message.pedestal_conf)?;
+pub(super) fn choose(spec: &ClientSpec, image: &Image) -> Result<Machine> {
     let info = image.info();
-    let machine = select(message, &section, info).map_err(|problem| image.refuse(problem))?;
-    let mut requirements = Requirements::of(Pedestal::Qemu);
-    if let (Some(memory), true) = (machine.memory_mb, machine.is_virt()) {
-        requirements = requirements.with_virt_memory(info.machine, memory);
+    let check = |requirements| elf::check(info, requirements).map_err(|e| image.refuse(e.to_string()));
+    let requirements = Requirements::of(Pedestal::Qemu);
+    check(requirements)?;
+    let emulator =
+        Emulator::of(info).ok_or_else(|| image.refuse("there is no emulator for its processor"))?;
+    let machine = select(&spec.message, &spec.qemu, emulator);
+    if let (Some(memory), true) = (machine.memory_mb, machine.name.is_virt()) {
+        check(requirements.with_virt_memory(info.machine, memory))?;
     }
-    elf::check(info, requirements).map_err(|e| image.refuse(e.to_string()))?;
     Ok(machine)
 }
 
-impl Machine {
-    fn is_virt(&self) -> bool {
-        self.name.split(',').next() == Some(DEFAULT_MACHINE)
-    }
-}
-
-fn select(message: &CreateMessage, section: &QemuSection, info: &ElfInfo) -> Result<Machine, String> {
-    let emulator = match (info.machine, info.class) {
-        (elf::Machine::Aarch64, _) => "qemu-system-aarch64",
-        (elf::Machine::Arm, _) => "qemu-system-arm",
-        (elf::Machine::Riscv, Class::Elf64) => "qemu-system-riscv64",
-        (elf::Machine::Riscv, Class::Elf32) => "qemu-system-riscv32",
-        (elf::Machine::Other(_), _) => {
-            return Err(format!("it is for {}; aarch64, arm and riscv can be emulated", info.machine));
-        }
-    };
-    let aarch64 = info.machine == elf::Machine::Aarch64;
-    let mut name = section.machine.as_ref().map_or(DEFAULT_MACHINE.to_owned(), ToString::to_string);
-    let virt = name.split(',').next() == Some(DEFAULT_MACHINE);
-    // QEMU's default is a GICv2, for which RTOS ports to this machine are not made.
-    if aarch64 && virt && !name.contains("gic-version") {
-        name.push_str(",gic-version=3");
-    }
-    let cpu = section.cpu.as_ref().map(ToString::to_string);
+fn select(message: &CreateMessage, section: &QemuSection, emulator: &'static Emulator) -> Machine {
+    let name = emulator.complete(section.machine.clone().unwrap_or_default());
     let asked = u32::try_from(message.memory).ok().filter(|&mb| mb > 0);
-    Ok(Machine {
+    Machine {
         emulator,
+        cpu: section.cpu.clone().or_else(|| emulator.default_cpu(&name)),
+        memory_mb: asked.or(section.memory).or_else(|| default_memory_mb(&name)),
         name,
-        cpu: cpu.or((aarch64 && virt).then(|| "cortex-a53".to_owned())),
-        memory_mb: asked.or(section.memory).or(virt.then_some(DEFAULT_MEMORY_MB)),
         cpus: u32::try_from(message.vcpus).unwrap_or(1).max(1),
-        // A bare-metal RISC-V firmware is what runs at reset, in place of QEMU's OpenSBI.
-        bios: (info.machine == elf::Machine::Riscv).then_some("none"),
         append: section.append.clone(),
-    })
+    }
 }

@@ -18,10 +18,11 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use libmica::{CreateMessage, Launch};
+use micrun_firmware::client_conf::QemuSection;
 
 use super::{ClientSpec, Guest, Pedestal, firmware_exists};
 use crate::config::Config;
-use crate::{Error, Result};
+use crate::{Error, Result, conf};
 
 /// Name in the create message.
 pub(super) const NAME: &str = "qemu";
@@ -54,13 +55,12 @@ impl Pedestal for Qemu {
     }
 
     fn check(&self, message: &CreateMessage) -> Result<()> {
-        firmware_exists(&message.path)?;
-        machine::section(&message.pedestal_conf)?;
-        Ok(())
+        firmware_exists(&message.path)
     }
 
-    fn consoles(&self, message: &CreateMessage) -> Result<u32> {
-        Ok(machine::section(&message.pedestal_conf)?.consoles.unwrap_or(1))
+    fn read_conf(&self, message: &CreateMessage) -> Result<QemuSection> {
+        let path = &message.pedestal_conf;
+        if path.as_os_str().is_empty() { Ok(QemuSection::default()) } else { Ok(conf::parse(path)?.qemu) }
     }
 
     async fn start(&self, spec: &ClientSpec, launch: Launch) -> Result<Box<dyn Guest>> {

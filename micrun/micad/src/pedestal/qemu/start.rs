@@ -42,7 +42,7 @@ pub(super) async fn start(pedestal: &Qemu, spec: &ClientSpec, launch: Launch) ->
     // One that could not be taken over must not go on beside its successor.
     sweep(spec).await;
     let image = Image::load(&spec.message.path)?;
-    let machine = machine::choose(&spec.message, &image)?;
+    let machine = machine::choose(spec, &image)?;
     let consoles = Consoles::open(spec)?;
     match launch_and_connect(pedestal, spec, &image, &machine, &consoles, launch).await {
         Ok(guest) => Ok(QemuGuest { console: Some(consoles.first), shell: consoles.second, ..guest }),
@@ -119,7 +119,7 @@ async fn launch_and_connect(
         .mode(0o600)
         .open(&log)
         .map_err(file("create", &log))?;
-    let emulator = pedestal.bin_dir.join(machine.emulator);
+    let emulator = pedestal.bin_dir.join(machine.emulator.program);
     let uid = pedestal.uid_base.map(|base| base.saturating_add(spec.slot));
     let mut command = command(&emulator, &output)?;
     command.args(arguments(spec, machine, &descriptors));

@@ -4,15 +4,17 @@
 //! specification, then client.conf (its `[Micrun]` section before its other keys), then the host's
 //! micrun.conf, then a default.
 
+mod rows;
+
 use std::fmt;
 use std::time::Duration;
 
-use crate::client_conf::Machine;
-use crate::elf::{self, ElfInfo, Requirements};
-use crate::{Annotations, ClientConf, Error, HostConf, Os, Pedestal, Result, annotations};
+pub use rows::{Row, plain};
 
-/// The memory of a firmware for which nothing else is said, in MiB (the daemon's default too).
-pub const DEFAULT_MEMORY_MB: u32 = 64;
+use crate::client_conf::{Cpu, Machine};
+use crate::elf::{self, ElfInfo, Requirements};
+use crate::qemu::{self, Emulator};
+use crate::{Annotations, ClientConf, Error, HostConf, Os, Pedestal, Result, annotations};
 
 /// The most virtual CPUs when nothing else is said: what upstream's shim sends.
 pub const DEFAULT_MAX_VCPU: u32 = 8;
@@ -114,7 +116,7 @@ pub struct Settings {
     /// What the firmware runs on.
     pub pedestal: Setting<Pedestal>,
     /// Its memory in MiB; 0 is what the QEMU machine has by itself, as in the mica create message. A
-    /// container's memory limit, which this crate does not see, goes before it.
+    /// container's memory limit, which this crate does not see, lowers it.
     pub memory_mb: Setting<u32>,
     /// Virtual CPUs.
     pub vcpu: Setting<u32>,
@@ -128,14 +130,28 @@ pub struct Settings {
     pub static_resource: Setting<bool>,
     /// What its shell prints when it waits for a command; `None` is no shell.
     pub shell_prompt: Setting<Option<String>>,
-    /// The QEMU machine; `None` is the daemon's choice, `virt`.
-    pub qemu_machine: Setting<Option<Machine>>,
+    /// The QEMU machine, with the options that it gets.
+    pub qemu_machine: Setting<Machine>,
+    /// The CPU model of the QEMU machine; `None` leaves it to the machine.
+    pub qemu_cpu: Setting<Option<Cpu>>,
 }
 
 impl Settings {
     /// What applies to this firmware.
     pub fn resolve(layers: &Layers<'_>, elf: &ElfInfo) -> Result<Self> {
         let (mica, qemu) = (&layers.conf.mica, &layers.conf.qemu);
+        let emulator = Emulator::of(elf);
+        let qemu_machine = layers
+            .pick(|_| None, qemu.machine.clone())
+            .unwrap_or_else(|| default(Machine::default()))
+            .map(|machine| match emulator {
+                Some(emulator) => emulator.complete(machine),
+                None => machine,
+            });
+        let qemu_cpu = match layers.pick(|_| None, qemu.cpu.clone()) {
+            Some(cpu) => cpu.map(Some),
+            None => default(emulator.and_then(|emulator| emulator.default_cpu(&qemu_machine.value))),
+        };
         Ok(Self {
             os: layers.pick(|a| a.os, None).unwrap_or(default(Os::default())),
             pedestal: layers
@@ -155,9 +171,8 @@ impl Settings {
             shell_prompt: layers
                 .pick(|a| a.shell_prompt.clone(), None)
                 .map_or(default(None), |prompt| prompt.map(Some)),
-            qemu_machine: layers
-                .pick(|_| None, qemu.machine.clone())
-                .map_or(default(None), |machine| machine.map(Some)),
+            qemu_machine,
+            qemu_cpu,
         })
     }
 
@@ -170,7 +185,7 @@ impl Settings {
             // The board says where the memory is, and how much.
             Pedestal::BareMetal | Pedestal::Jailhouse | Pedestal::Hetero => requirements,
             Pedestal::Qemu | Pedestal::Xen if memory == 0 => requirements,
-            Pedestal::Qemu if is_virt(self.qemu_machine.value.as_ref()) => {
+            Pedestal::Qemu if self.qemu_machine.value.is_virt() => {
                 requirements.with_virt_memory(elf.machine, memory)
             }
             Pedestal::Qemu | Pedestal::Xen => requirements.with_memory(memory),
@@ -198,16 +213,11 @@ fn memory(layers: &Layers<'_>) -> Result<Setting<u32>> {
             ),
         });
     }
-    // A machine other than `virt` is a board, most of which refuse any memory but their own.
-    let unsaid = if is_virt(layers.conf.qemu.machine.as_ref()) { DEFAULT_MEMORY_MB } else { 0 };
+    let machine = layers.conf.qemu.machine.clone().unwrap_or_default();
+    let unsaid = qemu::default_memory_mb(&machine).unwrap_or(0);
     let said = layers.pick(|_| None, layers.conf.memory()).unwrap_or(default(unsaid));
     let raised = floor.filter(|floor| floor.value > said.value).unwrap_or(said);
     Ok(at_most(raised, ceiling))
-}
-
-/// Whether the QEMU machine is `virt`, which it is unless something else is said.
-fn is_virt(machine: Option<&Machine>) -> bool {
-    machine.is_none_or(|machine| machine.name() == "virt")
 }
 
 fn at_most(setting: Setting<u32>, ceiling: Option<Setting<u32>>) -> Setting<u32> {

@@ -1,0 +1,40 @@
+//! What the image's own labels and annotations say and no runtime passes on.
+//!
+//! Neither ctr nor CRI hands them to a shim; an image that relies on them runs otherwise than it says.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use micrun_firmware::Firmware;
+use micrun_firmware::annotations::PREFIX;
+use micrun_firmware::settings::Row;
+
+use super::report::ImageReport;
+
+/// A sentence for each setting that the image asks for in vain; `given` are the annotations that are passed.
+pub(super) fn warnings(report: &ImageReport, root: &Path, given: &BTreeMap<String, String>) -> Vec<String> {
+    let mut all: BTreeMap<String, String> = report.labels.clone();
+    all.extend(report.annotations.clone());
+    all.retain(|key, _| key.starts_with(PREFIX));
+    if all.is_empty() {
+        return Vec::new();
+    }
+    all.extend(given.clone());
+    let asked = match Firmware::resolve(root, &all) {
+        Ok(firmware) => firmware.settings.rows(),
+        Err(e) => return vec![format!("the image's labels and annotations do not fit its content: {e}")],
+    };
+    let differ = |row: &Row| {
+        // What has a meaning only on the pedestal that was asked for is not an issue on the one that applies.
+        let applies = report.settings.iter().find(|it| it.key == row.key)?;
+        (applies.value != row.value).then(|| {
+            format!(
+                "the image's labels or annotations ask for {}={}, but no runtime passes them to a shim: {} applies",
+                row.key,
+                row.text(),
+                applies.text()
+            )
+        })
+    };
+    asked.iter().filter_map(differ).collect()
+}

@@ -1,0 +1,31 @@
+//! An address in a record.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// An address. A string in JSON (`"0x40000000"`), because numbers above 2^53 do not survive all readers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Address(pub u64);
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.0)
+    }
+}
+
+impl From<Address> for String {
+    fn from(address: Address) -> Self {
+        address.to_string()
+    }
+}
+
+impl TryFrom<String> for Address {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let digits = text.strip_prefix("0x").and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        digits.map(Self).ok_or_else(|| format!("{text:?} is no address such as \"0x40000000\""))
+    }
+}

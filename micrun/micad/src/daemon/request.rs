@@ -1,0 +1,65 @@
+//! What goes between a client and its task: requests one way, snapshots the other.
+
+use std::os::fd::OwnedFd;
+
+use libmica::ext::ExitReport;
+use libmica::{ClientState, Launch, Service};
+use tokio::sync::oneshot;
+
+use crate::Result;
+use crate::pedestal::Runner;
+
+/// What is known of a client.
+#[derive(Debug, Clone)]
+pub(super) struct Snapshot {
+    /// State.
+    pub(super) state: ClientState,
+    /// What runs the firmware, while it runs.
+    pub(super) runner: Option<Runner>,
+    /// The terminals that can be read, also after the run.
+    pub(super) services: Vec<Service>,
+    /// The command line for gdb.
+    pub(super) gdb: Option<String>,
+    /// Number of the current or last run; 0 before the first.
+    pub(super) run: u64,
+    /// The last run that has ended, and how.
+    pub(super) ended: Option<(u64, ExitReport)>,
+}
+
+impl Snapshot {
+    /// How the last run ended; `None` while one goes on, or before the first.
+    pub(super) fn exit(&self) -> Option<&ExitReport> {
+        self.ended_since(self.run)
+    }
+
+    /// How the run `number` ended, or the latest after it.
+    pub(super) fn ended_since(&self, number: u64) -> Option<&ExitReport> {
+        self.ended.as_ref().filter(|(run, _)| *run >= number).map(|(_, report)| report)
+    }
+}
+
+/// Something to do for a client's task.
+#[derive(Debug)]
+pub(super) enum Action {
+    Start(Launch),
+    Stop,
+    Pause,
+    Resume,
+    /// Write the machine's state there.
+    Checkpoint(OwnedFd),
+    Set {
+        key: String,
+        value: String,
+    },
+    /// Stop and forget; the task ends.
+    Remove,
+    /// End the task and leave the firmware as it is.
+    Detach,
+}
+
+/// An action, and where its result goes.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) action: Action,
+    pub(super) answer: oneshot::Sender<Result<()>>,
+}
