@@ -86,7 +86,7 @@ fn load(path: &Path) -> Result<String> {
     use std::io::Read;
     use std::os::unix::fs::OpenOptionsExt;
     // A fifo must not block the daemon, nor a huge file fill its memory.
-    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let nonblocking = nix::fcntl::OFlag::O_NONBLOCK.bits();
     let opened = std::fs::OpenOptions::new().read(true).custom_flags(nonblocking).open(path);
     let opened = opened.map_err(file("read", path))?;
     let mut text = String::new();
