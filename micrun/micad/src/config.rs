@@ -47,9 +47,9 @@ pub struct Options {
     /// A user, beside root and the daemon's own, who may use the sockets (may be repeated).
     #[arg(long = "allow-uid", value_name = "UID")]
     pub allow_uid: Vec<u32>,
-    /// Carry a console: what the daemon starts for each.
-    #[arg(long, value_name = "SOCKET,PTY,PARENT", value_delimiter = ',', hide = true)]
-    pub carry: Vec<i32>,
+    /// Relay a console: what the daemon, process PARENT, starts for each.
+    #[arg(long, value_name = "PARENT", hide = true)]
+    pub relay: Option<i32>,
     /// Log more: -v for every step.
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,

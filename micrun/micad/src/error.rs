@@ -125,6 +125,12 @@ pub enum Error {
         /// QEMU's words.
         problem: String,
     },
+    /// The client was stopped, removed or left alone while the state of its machine was on the way.
+    #[error("the machine's state was not {doing}: the client was told to stop meanwhile")]
+    Cancelled {
+        /// `saved` or `restored`.
+        doing: &'static str,
+    },
     /// Bare metal was asked for on a machine that has none to give.
     #[error(
         "no remoteproc is there to run firmware on: load the board's remoteproc driver (mica_rproc for a spare core), or set Pedestal = qemu"

@@ -3,6 +3,7 @@
 //! [`daemon`] listens on the sockets of the mica protocol and keeps one task per client; `pedestal` is what
 //! firmware runs on; [`cli`] is the command.
 
+pub mod blocking;
 pub mod cli;
 mod conf;
 pub mod config;
@@ -14,8 +15,8 @@ mod sys;
 
 pub use error::{Error, Result};
 
-/// What `micad --carry` does, which the daemon, process `parent`, starts for a console: carries bytes between
-/// the terminals that come by the inherited descriptor `socket` and the inherited `pty`.
-pub fn carry(socket: i32, pty: i32, parent: i32) -> std::io::Result<()> {
-    pedestal::carry::run(sys::inherited(socket), sys::inherited(pty), parent)
+/// What `micad --relay` does, which the daemon, process `parent`, starts for a console: relays bytes between the
+/// terminals that come by the socket at its standard input and the pty at its standard output.
+pub fn relay(parent: i32) -> std::io::Result<()> {
+    pedestal::relay_process::run(parent)
 }

@@ -1,14 +1,15 @@
-//! The one place with unsafe code: what happens between fork and exec, and descriptors given to tokio.
-#![allow(unsafe_code)]
+//! System calls for which neither std nor nix nor rustix has a safe function: the only file with unsafe code.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 
-use rustix::io::FdFlags;
-use rustix::process::{Gid, Resource, Rlimit, Uid};
-use rustix::thread::UnshareFlags;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sched::CloneFlags;
+use nix::sys::resource::{Resource, setrlimit};
+use rustix::process::{Gid, Uid};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -16,78 +17,82 @@ use tokio::io::unix::AsyncFd;
 /// display keep its picture in a memory file.
 const FILE_LIMIT: u64 = 16 << 20;
 
-/// Starts `command` in the cgroups whose `cgroup.procs` are given, in a session of its own, without core dumps, without new privileges, with no descriptor
-/// but its standard ones and `keep`. With `uid` (the daemon is root) it also gets that user and group, no
-/// other group, and a network namespace with nothing in it.
-pub(crate) fn spawn_confined(
-    command: &mut Command,
-    uid: Option<u32>,
-    keep: Vec<RawFd>,
-    cgroups: Vec<OwnedFd>,
-) -> io::Result<Child> {
-    // SAFETY: between fork and exec only async-signal-safe functions may run. `confine` makes system calls
-    // by rustix and libc, and neither allocates nor takes a lock; `keep` and `cgroups` were allocated before.
+/// What a confined process gets of the daemon.
+#[derive(Debug)]
+pub(crate) struct Confinement<'a> {
+    /// Its user and group, if the daemon is root. It then also has no other group, and a network namespace with
+    /// nothing in it.
+    pub(crate) uid: Option<u32>,
+    /// The descriptors that stay open in it, under the same numbers.
+    pub(crate) keep: Vec<BorrowedFd<'a>>,
+    /// The `cgroup.procs` files of the cgroups that it joins.
+    pub(crate) cgroups: &'a [OwnedFd],
+}
+
+/// Starts `command` in a session of its own, without core dumps, without new privileges, and with no descriptor but its
+/// standard ones and those of `confinement`.
+///
+/// This blocks until the process has executed its program. The kernel may take 15 ms to let it join a cgroup.
+#[expect(unsafe_code, reason = "std leaves it to the caller what happens between fork and exec")]
+pub(crate) fn spawn_confined(mut command: Command, confinement: &Confinement<'_>) -> io::Result<Child> {
+    // SAFETY: `command`, which gets these, ends with this function, and the caller's borrows live longer than that.
+    let lend = |fd: BorrowedFd<'_>| unsafe { BorrowedFd::<'static>::borrow_raw(fd.as_raw_fd()) };
+    let uid = confinement.uid;
+    let keep: Vec<_> = confinement.keep.iter().map(|fd| lend(*fd)).collect();
+    let cgroups: Vec<_> = confinement.cgroups.iter().map(|fd| lend(fd.as_fd())).collect();
+    // SAFETY: only async-signal-safe functions may run between fork and exec. `confine` makes system calls, and neither
+    // allocates nor takes a lock.
     unsafe { command.pre_exec(move || confine(uid, &keep, &cgroups)) };
     command.spawn()
 }
 
-fn confine(uid: Option<u32>, keep: &[RawFd], cgroups: &[OwnedFd]) -> io::Result<()> {
+fn confine(uid: Option<u32>, keep: &[BorrowedFd<'_>], cgroups: &[BorrowedFd<'_>]) -> io::Result<()> {
     for procs in cgroups {
-        // The writer itself. What counts is the right of whoever opened the file, on older kernels root's.
-        rustix::io::write(procs, b"0")?;
+        // `0` means the writer. What counts is the right of whoever opened the file; on older kernels, root's.
+        nix::unistd::write(procs, b"0")?;
     }
-    rustix::process::setsid()?;
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
-    rustix::process::setrlimit(Resource::Core, none)?;
-    let file = Rlimit { current: Some(FILE_LIMIT), maximum: Some(FILE_LIMIT) };
-    rustix::process::setrlimit(Resource::Fsize, file)?;
+    nix::unistd::setsid()?;
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    setrlimit(Resource::RLIMIT_FSIZE, FILE_LIMIT, FILE_LIMIT)?;
     if let Some(id) = uid {
-        // SAFETY: the new process has one thread, and a network namespace does not concern its memory or
-        // descriptors.
-        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET)? };
+        nix::sched::unshare(CloneFlags::CLONE_NEWNET)?;
+        // Those of libc, which nix calls, take a lock to change the user of every thread.
         rustix::thread::set_thread_groups(&[])?;
         let (user, group) = (Uid::from_raw(id), Gid::from_raw(id));
         rustix::thread::set_thread_res_gid(group, group, group)?;
         rustix::thread::set_thread_res_uid(user, user, user)?;
     }
-    rustix::thread::set_no_new_privs(true)?;
-    // Whatever the daemon itself inherited without close-on-exec must not leak.
-    // SAFETY: close_range(2) with CLOSE_RANGE_CLOEXEC only sets a flag on descriptors.
-    let done =
-        unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
-    if done != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    for &number in keep {
-        // SAFETY: the caller holds these descriptors open until spawn has returned.
-        let fd = unsafe { BorrowedFd::borrow_raw(number) };
-        rustix::io::fcntl_setfd(fd, FdFlags::empty())?;
+    nix::sys::prctl::set_no_new_privs()?;
+    // What the daemon itself inherited without close-on-exec must not leak.
+    close_all_on_exec()?;
+    for fd in keep {
+        fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
     }
     Ok(())
 }
 
-/// The descriptor `number` that this process was started with.
-pub(crate) fn inherited(number: RawFd) -> OwnedFd {
-    // SAFETY: the caller is a process that was started with this descriptor for its own, and takes it once.
-    unsafe { OwnedFd::from_raw_fd(number) }
+/// Marks every descriptor from 3 on as close-on-exec.
+#[expect(unsafe_code, reason = "no crate wraps close_range(2)")]
+fn close_all_on_exec() -> io::Result<()> {
+    // SAFETY: with CLOSE_RANGE_CLOEXEC the call closes nothing, it only sets flags.
+    let done =
+        unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    Errno::result(done).map(drop).map_err(io::Error::from)
 }
 
-/// Has the kernel look at what has arrived for a terminal before it was opened.
-pub(crate) fn deliver_pending_input(tty: &impl AsFd) -> rustix::io::Result<()> {
+/// Has the kernel look at what arrived for a terminal before it was opened.
+#[expect(unsafe_code, reason = "no crate wraps TIOCSETD")]
+pub(crate) fn deliver_pending_input(tty: &impl AsFd) -> io::Result<()> {
     /// Number of the ordinary line discipline (linux/tty.h).
-    const N_TTY: libc::c_int = 0;
-    /// `TIOCSETD`: its type is not the same on all architectures.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::unnecessary_cast)]
-    const SET_DISCIPLINE: rustix::ioctl::Opcode = libc::TIOCSETD as rustix::ioctl::Opcode;
-    // Setting the discipline that is set changes nothing, but restarts the input (`tty_set_ldisc`).
+    static N_TTY: libc::c_int = 0;
+    // Setting the discipline that is set already restarts the input and changes nothing else (`tty_set_ldisc`).
     // SAFETY: the ioctl reads one int (ioctl_tty(2)).
-    unsafe {
-        let setter = rustix::ioctl::Setter::<SET_DISCIPLINE, libc::c_int>::new(N_TTY);
-        rustix::ioctl::ioctl(tty, setter)
-    }
+    let done = unsafe { libc::ioctl(tty.as_fd().as_raw_fd(), libc::TIOCSETD, &raw const N_TTY) };
+    Errno::result(done).map(drop).map_err(io::Error::from)
 }
 
 /// Watches `fd` for being readable.
+#[expect(unsafe_code, reason = "tokio leaves it to the caller that the descriptor stays the same")]
 pub(crate) fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an `OwnedFd` always gives the same open descriptor, and `AsyncFd` keeps it open.
     Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE)? })

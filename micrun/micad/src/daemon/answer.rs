@@ -10,13 +10,13 @@ use super::client::Client;
 use super::connection::{Asked, Endpoint};
 use super::request::{Action, Snapshot};
 use crate::pedestal::{self, Runner, Usage};
-use crate::{Error, Result};
+use crate::{Error, Result, blocking};
 
 impl Daemon {
     /// The reply to `request`.
     pub(super) async fn answer(self: &Arc<Self>, endpoint: &Endpoint, request: Asked) -> Reply {
         let result = match endpoint {
-            Endpoint::Create => self.answer_create(&request.bytes),
+            Endpoint::Create => self.answer_create(&request.bytes).await,
             Endpoint::Control(client) => self.answer_control(client, request).await,
         };
         match result {
@@ -32,15 +32,18 @@ impl Daemon {
         }
     }
 
-    fn answer_create(self: &Arc<Self>, request: &[u8]) -> Result<String> {
+    async fn answer_create(self: &Arc<Self>, request: &[u8]) -> Result<String> {
         match Command::decode(request) {
             Ok(Command::List) => Ok(json(&self.list())),
             Ok(Command::Version) => Ok(json(&version())),
-            _ => self.create(CreateMessage::from_slice(request)?).map(|()| String::new()),
+            _ => {
+                let message = CreateMessage::from_slice(request)?;
+                self.creating(|daemon| daemon.create(message)).await.map(|()| String::new())
+            }
         }
     }
 
-    async fn answer_control(&self, client: &Client, request: Asked) -> Result<String> {
+    async fn answer_control(self: &Arc<Self>, client: &Client, request: Asked) -> Result<String> {
         let command = Command::decode(&request.bytes)?;
         let mut fds = request.fds.into_iter();
         let snapshot = client.snapshot();
@@ -48,7 +51,7 @@ impl Daemon {
             Command::Status => return Ok(status(client, &snapshot).to_string()),
             Command::Gdb => return gdb(client, snapshot),
             Command::Version => return Ok(json(&version())),
-            Command::Stats => return Ok(json(&stats(&snapshot))),
+            Command::Stats => return Ok(json(&blocking::run(move || stats(&snapshot)).await)),
             Command::Wait => return Ok(json(&client.ended().await?)),
             Command::Remove => return self.remove(client).await.map(|()| String::new()),
             Command::List => {

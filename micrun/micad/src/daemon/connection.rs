@@ -2,13 +2,13 @@
 
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use libmica::ext::MAX_DESCRIPTORS;
 use libmica::{Reply, command, create};
-use rustix::event::{PollFd, PollFlags};
+use nix::poll::{PollFd, PollFlags, PollTimeout};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{UnixListener, UnixStream};
@@ -79,7 +79,7 @@ impl Daemon {
     /// to refuse it with.
     async fn admit(&self, stream: &mut UnixStream, endpoint: &Endpoint) -> Result<Option<Asked>, String> {
         let uid = stream.peer_cred().map_err(|e| format!("cannot tell who asks: {e}"))?.uid();
-        let own = rustix::process::geteuid().as_raw();
+        let own = nix::unistd::geteuid().as_raw();
         if uid != 0 && uid != own && !self.config.allowed_uids.contains(&uid) {
             log::warn!("refused user {uid}");
             return Err(format!(
@@ -190,9 +190,9 @@ async fn gone(stream: &UnixStream) {
             Err(_) => return,
         }
     }
-    let mut hung_up = [PollFd::new(stream, PollFlags::empty())];
-    let polled = rustix::event::poll(&mut hung_up, Some(&rustix::event::Timespec::default()));
-    if polled.is_err() || !hung_up[0].revents().contains(PollFlags::HUP) {
+    let mut hung_up = [PollFd::new(stream.as_fd(), PollFlags::empty())];
+    let polled = nix::poll::poll(&mut hung_up, PollTimeout::ZERO);
+    if polled.is_err() || !hung_up[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP)) {
         std::future::pending::<()>().await;
     }
 }

@@ -64,14 +64,18 @@ impl Daemon {
     }
 
     /// Stops and forgets a client.
-    pub(super) async fn remove(&self, client: &Client) -> Result<()> {
+    pub(super) async fn remove(self: &Arc<Self>, client: &Client) -> Result<()> {
         client.act(Action::Remove).await?;
-        let name = client.spec.name();
-        if let Some(entry) = self.clients().remove(name) {
-            entry.listener.abort();
-        }
-        let removed = std::fs::remove_dir_all(&client.spec.dir).map_err(file("remove", &client.spec.dir));
-        self.remove_socket(name).and(removed)
+        let spec = Arc::clone(&client.spec);
+        // Not beside a creation, which may be one of the same name.
+        self.creating(move |daemon| {
+            if let Some(entry) = daemon.clients().remove(spec.name()) {
+                entry.listener.abort();
+            }
+            let removed = std::fs::remove_dir_all(&spec.dir).map_err(file("remove", &spec.dir));
+            daemon.remove_socket(spec.name()).and(removed)
+        })
+        .await
     }
 
     /// The lowest number that no client has.

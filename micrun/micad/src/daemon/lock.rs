@@ -5,7 +5,8 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::FlockOperation;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 
 use crate::error::file;
 use crate::{Error, Result};
@@ -14,7 +15,7 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub(super) struct Lock {
     /// Locked as long as it is open.
-    _lock: File,
+    _lock: Flock<File>,
     pid_file: PathBuf,
 }
 
@@ -39,12 +40,11 @@ impl Drop for Lock {
     }
 }
 
-fn lock_file(path: &Path, dir: &Path) -> Result<File> {
+fn lock_file(path: &Path, dir: &Path) -> Result<Flock<File>> {
     let opened = OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(path);
     let lock = opened.map_err(file("create", path))?;
-    rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|e| match e {
-        rustix::io::Errno::WOULDBLOCK => Error::AlreadyServed { dir: dir.to_owned() },
+    Flock::lock(lock, FlockArg::LockExclusiveNonblock).map_err(|(_, e)| match e {
+        Errno::EWOULDBLOCK => Error::AlreadyServed { dir: dir.to_owned() },
         other => file("lock", path)(other.into()),
-    })?;
-    Ok(lock)
+    })
 }

@@ -4,6 +4,7 @@ mod answer;
 mod client;
 mod connection;
 mod create;
+mod inbox;
 mod lock;
 mod request;
 mod restore;
@@ -17,9 +18,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use libmica::Launch;
+use nix::sys::stat::{Mode, umask};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use client::Client;
 use connection::Endpoint;
@@ -28,7 +30,7 @@ use request::Action;
 use crate::config::Config;
 use crate::error::system;
 use crate::pedestal::Pedestals;
-use crate::{Result, conf};
+use crate::{Result, blocking, conf};
 
 /// How long commands that are being worked on may take to finish when the daemon ends.
 const DETACH_BOUND: Duration = Duration::from_secs(5);
@@ -38,6 +40,8 @@ struct Daemon {
     config: Config,
     pedestals: Pedestals,
     clients: Mutex<BTreeMap<String, Entry>>,
+    /// Held by whoever makes or removes clients: they have names and numbers that no other has.
+    creation: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// A client and the task that listens on its socket.
@@ -51,17 +55,21 @@ pub async fn run(config: Config) -> Result<()> {
     let mut term = signal(SignalKind::terminate()).map_err(system("watch for SIGTERM"))?;
     let mut int = signal(SignalKind::interrupt()).map_err(system("watch for SIGINT"))?;
     // Before anything is there to be protected.
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    umask(Mode::from_bits_truncate(0o077));
     state::private_dir(&config.runtime_dir)?;
     let _lock = lock::Lock::take(&config.runtime_dir, &config.pid_file)?;
-    let daemon =
-        Arc::new(Daemon { pedestals: Pedestals::new(&config), clients: Mutex::new(BTreeMap::new()), config });
+    let daemon = Arc::new(Daemon {
+        pedestals: Pedestals::new(&config),
+        clients: Mutex::default(),
+        creation: Arc::default(),
+        config,
+    });
     state::private_dir(&daemon.clients_dir())?;
     daemon.restore().await?;
     let create_path = libmica::names::create_socket(&daemon.config.runtime_dir)?;
     let create = socket::listen(&create_path)?;
     let listener = tokio::spawn(connection::accept(create, Arc::clone(&daemon), Endpoint::Create));
-    daemon.auto_boot();
+    daemon.creating(Daemon::auto_boot).await;
     log::info!("ready on {}", create_path.display());
     if let Err(e) = sd_notify::notify(&[NotifyState::Ready]) {
         log::warn!("cannot tell systemd that micad is ready: {e}");
@@ -91,6 +99,20 @@ impl Daemon {
 
     fn client(&self, name: &str) -> Option<Arc<Client>> {
         self.clients().get(name).map(|entry| Arc::clone(&entry.client))
+    }
+
+    /// Makes or removes clients, which reads and writes files, without holding others up.
+    async fn creating<T: Send + 'static>(
+        self: &Arc<Self>,
+        make: impl FnOnce(&Arc<Self>) -> T + Send + 'static,
+    ) -> T {
+        let alone = Arc::clone(&self.creation).lock_owned().await;
+        let daemon = Arc::clone(self);
+        blocking::run(move || {
+            let _alone = alone;
+            make(&daemon)
+        })
+        .await
     }
 
     /// Creates the clients of the conf files and has those with `AutoBoot` started, all at once.
@@ -134,13 +156,12 @@ impl Daemon {
                 entry.client
             })
             .collect();
-        let all = async {
-            for client in &clients {
-                // A task that is gone is what is wanted.
-                let _ = client.act(Action::Detach).await;
-            }
-        };
-        if tokio::time::timeout(DETACH_BOUND, all).await.is_err() {
+        let mut tasks = JoinSet::new();
+        for client in clients.iter().map(Arc::clone) {
+            // A task that is gone is what is wanted.
+            tasks.spawn(async move { drop(client.act(Action::Detach).await) });
+        }
+        if tokio::time::timeout(DETACH_BOUND, tasks.join_all()).await.is_err() {
             log::warn!("a command is still being worked on after {DETACH_BOUND:?}; ending all the same");
         }
         for client in &clients {

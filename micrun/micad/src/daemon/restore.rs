@@ -51,7 +51,11 @@ impl Daemon {
             },
             (run, exit) => {
                 pedestal.sweep(&spec).await;
-                (run.and_then(|run| pedestal.adopt_ended(&spec, &run)), exit)
+                let guest = match run {
+                    Some(run) => pedestal.adopt_ended(&spec, &run).await,
+                    None => None,
+                };
+                (guest, exit)
             }
         };
         if guest.is_none() {
@@ -60,7 +64,7 @@ impl Daemon {
         }
         if (guest.is_none() || exit.is_some()) && !spec.message.path.exists() {
             if let Some(guest) = &mut guest {
-                guest.release();
+                guest.release().await;
             }
             return forget(&spec, dir);
         }

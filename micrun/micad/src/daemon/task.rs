@@ -1,16 +1,18 @@
 //! A client's task.
 
 use std::os::fd::OwnedFd;
+use std::pin::pin;
 use std::sync::Arc;
 
 use libmica::ext::ExitReport;
 use libmica::{ClientState, Launch};
 use tokio::sync::{mpsc, watch};
 
+use super::inbox::Inbox;
 use super::request::{Action, Request, Snapshot};
 use super::state::SavedClient;
-use crate::pedestal::{ClientSpec, Ending, Event, Guest, Pedestal};
-use crate::{Error, Result};
+use crate::pedestal::{Cancel, ClientSpec, Ending, Event, Guest, Pedestal};
+use crate::{Error, Result, blocking};
 
 /// A client's task: the only one that touches its guest.
 pub(super) struct Task {
@@ -39,7 +41,8 @@ impl Task {
     }
 
     /// Works off requests until the client is removed or left alone, and publishes what becomes of it.
-    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Request>, publish: watch::Sender<Snapshot>) {
+    pub(super) async fn run(mut self, inbox: mpsc::Receiver<Request>, publish: watch::Sender<Snapshot>) {
+        let mut inbox = Inbox::new(inbox);
         loop {
             let running = self.is_running();
             let guest = self.guest.as_mut().filter(|_| running);
@@ -56,14 +59,14 @@ impl Task {
                     match event {
                         Event::Ended(ending) => self.reap(ending).await,
                         Event::StateChanged => self.take_state(),
-                        Event::ServicesChanged => self.save(),
+                        Event::ServicesChanged => self.save().await,
                     }
                     publish.send_replace(self.snapshot());
                 }
-                request = inbox.recv() => {
+                request = inbox.next() => {
                     let Some(Request { action, answer }) = request else { return };
                     let last = matches!(action, Action::Remove | Action::Detach);
-                    let result = self.perform(action).await;
+                    let result = self.perform(action, &mut inbox).await;
                     let last = last && result.is_ok();
                     publish.send_replace(self.snapshot());
                     // Whoever asked may have gone away meanwhile; the deed is done all the same.
@@ -93,30 +96,30 @@ impl Task {
         }
     }
 
-    async fn perform(&mut self, action: Action) -> Result<()> {
+    async fn perform(&mut self, action: Action, inbox: &mut Inbox) -> Result<()> {
         match action {
-            Action::Start(launch) => self.start(launch).await,
+            Action::Start(launch) => self.start(launch, pin!(inbox.ending())).await,
             Action::Stop => self.stop().await,
             Action::Pause => self.pause().await,
             Action::Resume => self.resume().await,
-            Action::Checkpoint(to) => self.checkpoint(to).await,
+            Action::Checkpoint(to) => self.checkpoint(to, pin!(inbox.ending())).await,
             Action::Set { key, value } => self.pedestal.set(&self.spec, &key, &value),
             Action::Remove => self.remove().await,
             Action::Detach => Ok(()),
         }
     }
 
-    async fn start(&mut self, launch: Launch) -> Result<()> {
+    async fn start(&mut self, launch: Launch, cancel: Cancel<'_>) -> Result<()> {
         if self.state != ClientState::Offline {
             return Err(self.wrong_state("start"));
         }
-        self.release();
-        let guest = self.pedestal.start(&self.spec, launch).await?;
+        self.release().await;
+        let guest = self.pedestal.start(&self.spec, launch, cancel).await?;
         log::info!("{}: started, {}", self.spec.name(), guest.runner());
         self.state = guest.state();
         self.guest = Some(guest);
         self.run += 1;
-        self.save();
+        self.save().await;
         Ok(())
     }
 
@@ -126,17 +129,17 @@ impl Task {
             return Ok(());
         };
         let ended = guest.stop().await;
-        self.close_run(ended)
+        self.close_run(ended).await
     }
 
     async fn reap(&mut self, ending: Ending) {
         let Some(guest) = &mut self.guest else { return };
         let ended = guest.reap(ending).await;
         // There is nobody to answer; close_run has logged it.
-        let _ = self.close_run(ended);
+        let _ = self.close_run(ended).await;
     }
 
-    fn close_run(&mut self, ended: Result<ExitReport>) -> Result<()> {
+    async fn close_run(&mut self, ended: Result<ExitReport>) -> Result<()> {
         let name = self.spec.name();
         let result = match ended {
             Ok(report) => {
@@ -154,7 +157,7 @@ impl Task {
                 Err(e)
             }
         };
-        self.save();
+        self.save().await;
         result
     }
 
@@ -176,10 +179,10 @@ impl Task {
         Ok(())
     }
 
-    async fn checkpoint(&mut self, to: OwnedFd) -> Result<()> {
+    async fn checkpoint(&mut self, to: OwnedFd, cancel: Cancel<'_>) -> Result<()> {
         match &mut self.guest {
             Some(guest) if matches!(self.state, ClientState::Running | ClientState::Suspended) => {
-                guest.checkpoint(to).await
+                guest.checkpoint(to, cancel).await
             }
             _ => Err(self.wrong_state("checkpoint")),
         }
@@ -194,14 +197,14 @@ impl Task {
 
     async fn remove(&mut self) -> Result<()> {
         self.stop().await?;
-        self.release();
+        self.release().await;
         log::info!("{}: removed", self.spec.name());
         Ok(())
     }
 
-    fn release(&mut self) {
+    async fn release(&mut self) {
         if let Some(mut guest) = self.guest.take() {
-            guest.release();
+            guest.release().await;
         }
     }
 
@@ -210,11 +213,12 @@ impl Task {
     }
 
     /// Writes down what a later daemon needs. A failure costs only that, not the run.
-    fn save(&self) {
+    async fn save(&self) {
         // Of a run that has ended, there may be consoles to take over.
         let run = self.guest.as_ref().filter(|_| self.state != ClientState::Error).map(|guest| guest.save());
         let exit = self.snapshot().exit().cloned();
-        if let Err(e) = SavedClient::new(&self.spec, run, exit).write(&self.spec.dir) {
+        let (saved, dir) = (SavedClient::new(&self.spec, run, exit), self.spec.dir.clone());
+        if let Err(e) = blocking::run(move || saved.write(&dir)).await {
             log::error!("{}: {}", self.spec.name(), e.sentence());
         }
     }

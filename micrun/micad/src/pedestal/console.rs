@@ -1,4 +1,4 @@
-//! The firmware's console: a pty whose master belongs to the process that runs the firmware, or carries its
+//! The firmware's console: a pty whose master belongs to the process that runs the firmware, or relays its
 //! bytes.
 //!
 //! That process writes to the master by itself, so the console does not depend on the daemon's life. The daemon
@@ -6,12 +6,12 @@
 //! slave the master hangs up.
 
 use std::ffi::OsStr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use rustix::pty::OpenptFlags;
-use rustix::termios::OptionalActions;
 
 use crate::error::{file, system};
 use crate::pedestal::process::Process;
@@ -35,9 +35,7 @@ impl Console {
         rustix::pty::grantpt(&master).map_err(system(doing))?;
         rustix::pty::unlockpt(&master).map_err(system(doing))?;
         let slave = rustix::pty::ioctl_tiocgptpeer(&master, flags).map_err(system(doing))?;
-        let mut modes = rustix::termios::tcgetattr(&slave).map_err(system(doing))?;
-        modes.make_raw();
-        rustix::termios::tcsetattr(&slave, OptionalActions::Now, &modes).map_err(system(doing))?;
+        make_raw(&slave).map_err(system(doing))?;
         let console = Self::new(master, slave, link)?;
         console.make_link()?;
         Ok(console)
@@ -68,9 +66,14 @@ impl Console {
         &self.link
     }
 
-    /// The numbers of master and slave, which the process inherits.
+    /// Master and slave.
+    pub(super) fn ends(&self) -> [BorrowedFd<'_>; 2] {
+        [self.master.as_fd(), self.slave.as_fd()]
+    }
+
+    /// Their numbers, which the process inherits.
     pub(super) fn numbers(&self) -> (RawFd, RawFd) {
-        (self.master.as_fd().as_raw_fd(), self.slave.as_fd().as_raw_fd())
+        (self.master.as_raw_fd(), self.slave.as_raw_fd())
     }
 
     /// Another descriptor of the master.
@@ -86,4 +89,11 @@ impl Console {
             log::warn!("{}", error.sentence());
         }
     }
+}
+
+/// Has every byte pass through the terminal as it is, both ways.
+pub(super) fn make_raw(tty: &impl AsFd) -> nix::Result<()> {
+    let mut modes = tcgetattr(tty)?;
+    cfmakeraw(&mut modes);
+    tcsetattr(tty, SetArg::TCSANOW, &modes)
 }

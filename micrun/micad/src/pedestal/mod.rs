@@ -8,6 +8,7 @@ mod runner;
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -16,7 +17,7 @@ use libmica::ext::{ExitReason, ExitReport};
 use libmica::{ClientState, CreateMessage, Launch, Service};
 use micrun_firmware::client_conf::QemuSection;
 
-pub(crate) use baremetal::carry;
+pub(crate) use baremetal::relay_process;
 pub(crate) use process::{ProcessId, Usage, boot_usec};
 pub(crate) use runner::Runner;
 
@@ -26,8 +27,11 @@ use crate::{Error, Result};
 /// The pedestals of this daemon.
 pub(crate) const NAMES: [&str; 2] = [baremetal::NAME, qemu::NAME];
 
+/// Comes true when what is being done is not wanted any more: the client is to be stopped, removed or left alone.
+pub(crate) type Cancel<'a> = Pin<&'a mut (dyn Future<Output = ()> + Send)>;
+
 /// A client as it was created. Its files may change later; this does not.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ClientSpec {
     /// What the client was created with.
     pub(crate) message: CreateMessage,
@@ -65,14 +69,15 @@ pub(crate) trait Pedestal: Send + Sync {
         Ok(QemuSection::default())
     }
 
-    /// Boots the client's firmware, or lets it go on from a snapshot. On an error nothing is left behind.
-    async fn start(&self, spec: &ClientSpec, launch: Launch) -> Result<Box<dyn Guest>>;
+    /// Boots the client's firmware, or lets it go on from a snapshot, whose reading `cancel` ends. On an error nothing is
+    /// left behind.
+    async fn start(&self, spec: &ClientSpec, launch: Launch, cancel: Cancel<'_>) -> Result<Box<dyn Guest>>;
 
     /// Takes over firmware that an earlier daemon started; `saved` is its [`Guest::save`].
     async fn adopt(&self, spec: &ClientSpec, saved: &serde_json::Value) -> Result<Box<dyn Guest>>;
 
     /// Takes over the consoles of a run that has ended, where they outlive the daemon; `saved` as above.
-    fn adopt_ended(&self, spec: &ClientSpec, saved: &serde_json::Value) -> Option<Box<dyn Guest>> {
+    async fn adopt_ended(&self, spec: &ClientSpec, saved: &serde_json::Value) -> Option<Box<dyn Guest>> {
         let _ = (spec, saved);
         None
     }
@@ -88,7 +93,7 @@ pub(crate) trait Pedestal: Send + Sync {
 ///
 /// Dropping it neither ends the firmware nor removes a file: the daemon's end must not be the firmware's.
 #[async_trait]
-pub(crate) trait Guest: Send {
+pub(crate) trait Guest: Send + Sync {
     /// What runs the firmware.
     fn runner(&self) -> Runner;
 
@@ -98,7 +103,7 @@ pub(crate) trait Guest: Send {
     /// The terminals that can be read, the console first.
     fn services(&self) -> Vec<Service>;
 
-    /// What [`Pedestal::adopt`] needs.
+    /// What [`Pedestal::adopt`] needs. It has been written down when [`Self::event`] is called the next time.
     fn save(&self) -> serde_json::Value;
 
     /// The command line for a debugger, if the client was created for it.
@@ -119,11 +124,12 @@ pub(crate) trait Guest: Send {
     /// Lets frozen firmware go on.
     async fn resume(&mut self) -> Result<()>;
 
-    /// Writes the state of the machine, from which [`Pedestal::start`] can go on.
-    async fn checkpoint(&mut self, to: OwnedFd) -> Result<()>;
+    /// Writes the state of the machine, from which [`Pedestal::start`] can go on, unless `cancel` ends that. The machine
+    /// is as before then.
+    async fn checkpoint(&mut self, to: OwnedFd, cancel: Cancel<'_>) -> Result<()>;
 
     /// Gives the console up: what has not been read of it is lost.
-    fn release(&mut self);
+    async fn release(&mut self);
 }
 
 /// What can happen to firmware that runs.

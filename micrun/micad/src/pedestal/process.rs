@@ -4,6 +4,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::process::Child;
 use std::time::Duration;
 
+use nix::time::{ClockId, clock_gettime};
+use nix::unistd::{SysconfVar, sysconf};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, WaitId, WaitIdOptions};
 use tokio::io::unix::AsyncFd;
@@ -40,11 +42,11 @@ impl ProcessId {
     /// What the process has used; `None` once it is gone.
     pub(crate) fn usage(self) -> Option<Usage> {
         let stat = stat(self.pid).filter(|stat| stat.start_time == self.start_time)?;
-        let ticks = rustix::param::clock_ticks_per_second().max(1);
+        let ticks = system_number(SysconfVar::CLK_TCK);
         let usec = |t: u64| t.saturating_mul(1_000_000) / ticks;
         Some(Usage {
             cpu_usec: usec(stat.cpu_ticks),
-            memory_bytes: stat.resident_pages.saturating_mul(rustix::param::page_size() as u64),
+            memory_bytes: stat.resident_pages.saturating_mul(system_number(SysconfVar::PAGE_SIZE)),
             uptime_usec: boot_usec().saturating_sub(usec(stat.start_time)),
         })
     }
@@ -52,9 +54,14 @@ impl ProcessId {
 
 /// Microseconds since the machine was booted.
 pub(crate) fn boot_usec() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    let number = |n| u64::try_from(n).unwrap_or_default();
-    number(now.tv_sec) * 1_000_000 + number(now.tv_nsec) / 1000
+    // Linux has had this clock since 2.6.39.
+    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from);
+    u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// A number of the system that is never 0.
+fn system_number(name: SysconfVar) -> u64 {
+    sysconf(name).ok().flatten().and_then(|n| u64::try_from(n).ok()).unwrap_or_default().max(1)
 }
 
 /// How a process ended.
@@ -76,9 +83,12 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Watches a child, which must not have been waited for.
-    pub(crate) fn open(child: &Child) -> Result<Self> {
-        Self::watch(Pid::from_child(child))
+    /// Watches a child from its start on. It is waited for here, and nowhere else.
+    pub(crate) fn of_child(mut child: Child) -> Result<Self> {
+        Self::watch(Pid::from_child(&child)).inspect_err(|_| {
+            // Not without watching it. The failures possible are those of a process that is gone.
+            let _ = child.kill().and_then(|()| child.wait().map(drop));
+        })
     }
 
     fn watch(pid: Pid) -> Result<Self> {

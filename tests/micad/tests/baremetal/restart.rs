@@ -67,7 +67,7 @@ async fn the_output_of_a_run_that_has_ended_outlives_the_daemon() {
     let report = client.wait("x").await.unwrap();
     let state = fs::read(board.daemon.run_dir().join("clients/x/state.json")).unwrap();
     let state: serde_json::Value = serde_json::from_slice(&state).unwrap();
-    let carrier = state.pointer("/run/lines/0/carrier/pid").and_then(serde_json::Value::as_u64).unwrap();
+    let relay = state.pointer("/run/lines/0/carrier/pid").and_then(serde_json::Value::as_u64).unwrap();
     board.daemon.end(Signal::KILL);
     board.daemon.launch();
     assert_eq!(client.wait("x").await.unwrap(), report);
@@ -75,8 +75,8 @@ async fn the_output_of_a_run_that_has_ended_outlives_the_daemon() {
     assert_eq!(crate::harness::Console::open(&device).read_to("last words"), "last words");
     client.remove("x").await.unwrap();
     assert!(fs::symlink_metadata(device).is_err());
-    let carrier = u32::try_from(carrier).unwrap();
-    eventually("the console's process is gone", || !crate::harness::is_alive(carrier)).await;
+    let relay = u32::try_from(relay).unwrap();
+    eventually("the relay is gone", || !crate::harness::is_alive(relay)).await;
 }
 
 #[tokio::test]
@@ -99,9 +99,9 @@ async fn firmware_that_was_not_written_down_is_stopped() {
     let file = board.daemon.run_dir().join("clients/x/state.json");
     let mut state: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
     // A console's process that was not written down has died with its daemon.
-    let carrier = state.pointer("/run/lines/0/carrier/pid").and_then(serde_json::Value::as_i64).unwrap();
-    let carrier = Pid::from_raw(i32::try_from(carrier).unwrap()).unwrap();
-    rustix::process::kill_process(carrier, Signal::KILL).unwrap();
+    let relay = state.pointer("/run/lines/0/carrier/pid").and_then(serde_json::Value::as_i64).unwrap();
+    let relay = Pid::from_raw(i32::try_from(relay).unwrap()).unwrap();
+    rustix::process::kill_process(relay, Signal::KILL).unwrap();
     state["run"] = serde_json::Value::Null;
     fs::write(&file, state.to_string()).unwrap();
     board.daemon.launch();

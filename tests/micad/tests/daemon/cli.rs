@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
+use micrun_host_tests::isolation;
 use rustix::process::Signal;
 
 use crate::harness::{Daemon, eventually, mica};
@@ -163,4 +165,14 @@ fn what_the_configuration_file_says_in_vain_is_told() {
         "{log}"
     );
     assert!(log.contains("the section \"micda\" is not known and is ignored; did you mean Micad?"), "{log}");
+}
+
+/// What was `--carry=99,98,1` took numbers for descriptors and aborted.
+#[test]
+fn a_relay_that_no_daemon_has_started_says_so() {
+    let output = Command::new(isolation::binary("micad")).arg("--relay=1").stdin(Stdio::null()).output();
+    let output = output.unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("only the daemon starts this"), "{error}");
 }

@@ -10,6 +10,7 @@ mod console;
 mod endings;
 mod harness;
 mod lifecycle;
+mod reactor;
 mod restart;
 mod shell;
 mod tiny_elf;

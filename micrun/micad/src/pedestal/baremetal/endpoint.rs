@@ -4,11 +4,11 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
-use rustix::termios::OptionalActions;
+use nix::fcntl::OFlag;
 
 use super::sysfs::{self, Remoteproc, System};
 use crate::error::{file, system};
+use crate::pedestal::console;
 use crate::{Error, Result, sys};
 
 /// What the names begin with, as upstream's daemon matches them; alone, it is the console.
@@ -61,9 +61,8 @@ impl Endpoint {
             return Ok(None);
         };
         let path = system.path("/dev").join(tty);
-        let flags = OFlags::NOCTTY | OFlags::NONBLOCK;
-        let flags = i32::try_from(flags.bits()).unwrap_or_default();
-        match OpenOptions::new().read(true).write(true).custom_flags(flags).open(&path) {
+        let flags = OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
+        match OpenOptions::new().read(true).write(true).custom_flags(flags.bits()).open(&path) {
             // The device comes before its file; an event follows.
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             other => {
@@ -99,9 +98,7 @@ impl Endpoint {
     /// does not look at it. It would look at the next arrival only, so it is told to once the terminal is raw.
     fn make_raw(&self, tty: &File) -> Result<()> {
         let doing = "make the console transparent";
-        let mut modes = rustix::termios::tcgetattr(tty).map_err(system(doing))?;
-        modes.make_raw();
-        rustix::termios::tcsetattr(tty, OptionalActions::Now, &modes).map_err(system(doing))?;
+        console::make_raw(tty).map_err(system(doing))?;
         // The driver's terminals begin with input translation. Firmware that writes without having been
         // written to can hit the moment in between.
         if let Ok(early @ 1..) = rustix::io::ioctl_fionread(tty) {

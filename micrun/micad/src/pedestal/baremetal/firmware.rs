@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use libmica::names;
 use micrun_firmware::MAX_FIRMWARE_SIZE;
-use rustix::fs::{FlockOperation, OFlags};
+use nix::fcntl::{Flock, FlockArg, OFlag};
 
 use super::sysfs::{self, System};
 use crate::error::file;
@@ -37,7 +37,7 @@ pub(super) struct Placed {
     /// What the kernel is to be told.
     pub(super) name: String,
     path: PathBuf,
-    _locked: File,
+    _locked: Flock<File>,
 }
 
 impl FirmwareDir {
@@ -134,8 +134,7 @@ fn prefix(spec: &ClientSpec) -> String {
 
 /// Opens the client's firmware. A fifo in its place must not block the daemon.
 fn open_regular(path: &Path) -> Result<File> {
-    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
-    let opened = OpenOptions::new().read(true).custom_flags(nonblocking).open(path);
+    let opened = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
     let opened = opened.map_err(|e| match e.kind() {
         ErrorKind::NotFound => Error::NoSuchFile(path.to_owned()),
         _ => file("read", path)(e),
@@ -147,11 +146,9 @@ fn open_regular(path: &Path) -> Result<File> {
     Ok(opened)
 }
 
-fn lock(path: &Path) -> Result<File> {
-    let locked = File::open(path).map_err(file("lock", path))?;
-    rustix::fs::flock(&locked, FlockOperation::NonBlockingLockExclusive)
-        .map_err(|e| file("lock", path)(e.into()))?;
-    Ok(locked)
+fn lock(path: &Path) -> Result<Flock<File>> {
+    let opened = File::open(path).map_err(file("lock", path))?;
+    Flock::lock(opened, FlockArg::LockExclusiveNonblock).map_err(|(_, e)| file("lock", path)(e.into()))
 }
 
 fn remove_stale(path: &Path) -> Result<()> {
@@ -159,9 +156,7 @@ fn remove_stale(path: &Path) -> Result<()> {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
         other => other.map_err(file("read", path))?,
     };
-    if rustix::fs::flock(&opened, FlockOperation::NonBlockingLockExclusive).is_err() {
-        return Ok(());
-    }
+    let Ok(_locked) = Flock::lock(opened, FlockArg::LockExclusiveNonblock) else { return Ok(()) };
     log::info!("removing {}, which an earlier daemon left", path.display());
     std::fs::remove_file(path).map_err(file("remove", path))
 }

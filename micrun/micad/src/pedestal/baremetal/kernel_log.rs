@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 
-use rustix::fs::OFlags;
+use nix::fcntl::OFlag;
 
 use super::sysfs::{Remoteproc, System};
 
@@ -23,7 +23,7 @@ pub(super) struct KernelLog(Option<File>);
 impl KernelLog {
     /// From now on. Without permission to read the log there is simply nothing in it.
     pub(super) fn from_now(system: &System) -> Self {
-        let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+        let nonblocking = OFlag::O_NONBLOCK.bits();
         let opened = OpenOptions::new().read(true).custom_flags(nonblocking).open(system.path("/dev/kmsg"));
         let at_end = opened.and_then(|mut log| log.seek(SeekFrom::End(0)).map(|_| log));
         Self(at_end.ok())

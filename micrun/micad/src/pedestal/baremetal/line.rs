@@ -1,5 +1,5 @@
-//! A terminal of the firmware's, as its readers see it: a pty, and a process that carries the bytes between it
-//! and the kernel's rpmsg terminal ([`Carrier`]).
+//! A terminal of the firmware's, as its readers see it: a pty, and a process that relays the bytes between it
+//! and the kernel's rpmsg terminal ([`Relay`]).
 //!
 //! The rpmsg terminal itself would not do for readers. It has no flow control: a write fails with ENOMEM when
 //! the firmware's eight buffers are full. And it vanishes with the firmware, with everything that nobody had
@@ -14,19 +14,21 @@ use std::time::Duration;
 use libmica::Service;
 use serde::{Deserialize, Serialize};
 
-use super::carrier::Carrier;
 use super::endpoint::Endpoint;
+use super::relay::Relay;
 use crate::Result;
 use crate::pedestal::ProcessId;
 use crate::pedestal::console::Console;
 
 /// What a later daemon needs to take a terminal over.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SavedLine {
     name: String,
     device: Option<String>,
     link: PathBuf,
-    carrier: ProcessId,
+    /// The file's word for it since its version 1.
+    #[serde(rename = "carrier")]
+    relay: ProcessId,
     socket: i32,
     master: i32,
     slave: i32,
@@ -36,13 +38,13 @@ pub(super) struct SavedLine {
 #[derive(Debug)]
 pub(super) struct Line {
     name: String,
-    /// The rpmsg device that is carried, or was last; `None` as long as the firmware has announced nothing.
+    /// The rpmsg device that is relayed, or was last; `None` as long as the firmware has announced nothing.
     device: Option<String>,
     console: Console,
-    carrier: Carrier,
-    /// The rpmsg terminal, until the carrier has it.
+    relay: Relay,
+    /// The rpmsg terminal, until the relay has it.
     pending: Option<File>,
-    /// Whether the carrier knows that it is written down.
+    /// Whether the relay knows that it is written down.
     kept: bool,
 }
 
@@ -50,10 +52,10 @@ impl Line {
     /// A pty at `link` for endpoints of this name.
     pub(super) fn new(name: &str, link: &Path, uid: Option<u32>) -> Result<Self> {
         let console = Console::open(link)?;
-        match Carrier::spawn(&console, uid) {
-            Ok(carrier) => {
+        match Relay::spawn(&console, uid) {
+            Ok(relay) => {
                 let name = name.to_owned();
-                Ok(Self { name, device: None, console, carrier, pending: None, kept: false })
+                Ok(Self { name, device: None, console, relay, pending: None, kept: false })
             }
             Err(e) => {
                 console.close();
@@ -64,19 +66,19 @@ impl Line {
 
     /// The terminal that an earlier daemon has written down; `None` if its process has ended.
     pub(super) fn adopt(saved: &SavedLine) -> Option<Self> {
-        let Some(carrier) = Carrier::adopt(saved.carrier, saved.socket) else {
+        let Some(relay) = Relay::adopt(saved.relay, saved.socket) else {
             // It leads to a pty that has ended with that process.
             let _ = std::fs::remove_file(&saved.link);
             return None;
         };
-        match Console::adopt(carrier.process(), saved.master, saved.slave, &saved.link) {
+        match Console::adopt(relay.process(), saved.master, saved.slave, &saved.link) {
             Ok(console) => {
                 let (name, device) = (saved.name.clone(), saved.device.clone());
-                Some(Self { name, device, console, carrier, pending: None, kept: true })
+                Some(Self { name, device, console, relay, pending: None, kept: true })
             }
             Err(e) => {
                 log::warn!("{}: {}", saved.link.display(), e.sentence());
-                carrier.end();
+                relay.end();
                 None
             }
         }
@@ -89,15 +91,15 @@ impl Line {
             name: self.name.clone(),
             device: self.device.clone(),
             link: self.console.link().to_owned(),
-            carrier: self.carrier.process().id(),
-            socket: self.carrier.number(),
+            relay: self.relay.process().id(),
+            socket: self.relay.number(),
             master,
             slave,
         }
     }
 
     /// Whether this is the endpoint's terminal.
-    pub(super) fn carries(&self, endpoint: &Endpoint) -> bool {
+    pub(super) fn serves(&self, endpoint: &Endpoint) -> bool {
         self.device.as_ref() == Some(&endpoint.device)
     }
 
@@ -106,16 +108,16 @@ impl Line {
         self.console.link() == link
     }
 
-    /// Whether the endpoint can have this line: it has the name, and what was carried before is gone.
+    /// Whether the endpoint can have this line: it has the name, and what was relayed before is gone.
     pub(super) fn fits(&self, endpoint: &Endpoint) -> bool {
-        self.name == endpoint.name && (self.device.is_none() || self.carrier.is_done())
+        self.name == endpoint.name && (self.device.is_none() || self.relay.is_done())
     }
 
-    /// Takes the endpoint's open terminal: now, if the carrier is written down, else by [`Self::begin`].
+    /// Takes the endpoint's open terminal: now, if the relay is written down, else by [`Self::begin`].
     pub(super) fn accept(&mut self, endpoint: &Endpoint, tty: File, uid: Option<u32>) -> Result<()> {
-        if self.carrier.is_dead() {
-            let carrier = Carrier::spawn(&self.console, uid)?;
-            std::mem::replace(&mut self.carrier, carrier).end();
+        if self.relay.is_dead() {
+            let relay = Relay::spawn(&self.console, uid)?;
+            std::mem::replace(&mut self.relay, relay).end();
             self.kept = false;
         }
         self.device = Some(endpoint.device.clone());
@@ -126,17 +128,17 @@ impl Line {
         Ok(())
     }
 
-    /// Lets the bytes pass, once the line is written down: a later daemon must not start a second carrier.
+    /// Lets the bytes pass, once the line is written down: a later daemon must not start a second relay.
     pub(super) fn begin(&mut self) {
-        let kept = if self.kept { Ok(()) } else { self.carrier.keep() };
+        let kept = if self.kept { Ok(()) } else { self.relay.keep() };
         self.kept |= kept.is_ok();
         let pending = self.pending.take();
-        if let Err(e) = kept.and_then(|()| pending.map_or(Ok(()), |tty| self.carrier.take(&tty))) {
+        if let Err(e) = kept.and_then(|()| pending.map_or(Ok(()), |tty| self.relay.take(&tty))) {
             log::error!("{}: {}", self.console.link().display(), e.sentence());
         }
     }
 
-    /// Has the carrier get its terminal once more: an earlier daemon may not have come to that. One that it has
+    /// Has the relay get its terminal once more: an earlier daemon may not have come to that. One that it has
     /// already it does not take again.
     pub(super) fn repeat(&mut self, tty: File) {
         self.pending = Some(tty);
@@ -144,7 +146,7 @@ impl Line {
 
     /// Waits until all that the firmware wrote is in the pty, no longer than `bound`. False if it is not.
     pub(super) async fn drained(&self, bound: Duration) -> bool {
-        self.device.is_none() || self.carrier.done_within(bound).await
+        self.device.is_none() || self.relay.done_within(bound).await
     }
 
     /// The line in a status, once the firmware has announced it.
@@ -156,6 +158,6 @@ impl Line {
     /// Ends the process and gives the pty up.
     pub(super) fn close(self) {
         self.console.close();
-        self.carrier.end();
+        self.relay.end();
     }
 }

@@ -18,13 +18,11 @@ const MOST: usize = 4;
 /// The terminals, the console first.
 pub(super) struct Lines {
     all: Vec<Line>,
-    /// Whether [`Self::save`] gives something new.
-    unsaved: bool,
     /// Rpmsg devices that could not be used, which was logged.
     complained: BTreeSet<String>,
     /// Where the link to the console belongs.
     link: PathBuf,
-    /// User of the processes that carry the bytes.
+    /// User of the relays.
     uid: Option<u32>,
 }
 
@@ -45,7 +43,7 @@ impl Lines {
 
     fn without_console(link: &Path, uid: Option<u32>) -> Self {
         let (link, complained) = (link.to_owned(), BTreeSet::new());
-        Self { all: Vec::new(), unsaved: false, complained, link, uid }
+        Self { all: Vec::new(), complained, link, uid }
     }
 
     /// Whether there are none.
@@ -58,14 +56,9 @@ impl Lines {
         self.all.iter().map(Line::save).collect()
     }
 
-    /// Whether [`Self::save`] gives something that it has not given when this was asked before.
-    pub(super) fn take_unsaved(&mut self) -> bool {
-        std::mem::take(&mut self.unsaved)
-    }
-
-    /// Lets the bytes pass, now that everything is written down.
-    pub(super) fn begin(&mut self) {
-        self.all.iter_mut().for_each(Line::begin);
+    /// Lets the bytes pass through those that are written down.
+    pub(super) fn begin(&mut self, written: &[SavedLine]) {
+        self.all.iter_mut().filter(|line| written.contains(&line.save())).for_each(Line::begin);
     }
 
     /// What was announced, for a status.
@@ -76,7 +69,7 @@ impl Lines {
     /// Takes up the terminals that the firmware has announced since the last look.
     pub(super) fn look(&mut self, system: &System, remoteproc: &Remoteproc) {
         for endpoint in endpoint::list(system, remoteproc) {
-            if !self.all.iter().any(|line| line.carries(&endpoint))
+            if !self.all.iter().any(|line| line.serves(&endpoint))
                 && let Err(e) = self.take_up(system, &endpoint)
             {
                 // It may work at the next look.
@@ -99,7 +92,6 @@ impl Lines {
         if fits.is_none() {
             self.all.push(Line::new(&endpoint.name, &self.free_link(), self.uid)?);
         }
-        self.unsaved = true;
         self.all[index].accept(endpoint, tty, self.uid)
     }
 
@@ -115,14 +107,13 @@ impl Lines {
     }
 
     /// Completes what an earlier daemon may not have come to: a console for the firmware, and its terminal for
-    /// each carrier.
+    /// each relay.
     pub(super) fn complete(&mut self, system: &System, remoteproc: &Remoteproc) -> Result<()> {
         if !self.all.iter().any(|line| line.is_at(&self.link)) {
             self.all.insert(0, Line::new(CONSOLE, &self.link, self.uid)?);
-            self.unsaved = true;
         }
         for endpoint in endpoint::list(system, remoteproc) {
-            let line = self.all.iter_mut().find(|line| line.carries(&endpoint));
+            let line = self.all.iter_mut().find(|line| line.serves(&endpoint));
             if let (Some(line), Some(tty)) = (line, endpoint.open(system)?) {
                 line.repeat(tty);
             }

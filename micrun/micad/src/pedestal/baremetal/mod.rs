@@ -4,16 +4,18 @@
 //! those of boards, and ours for a spare core ([`sysfs`] says what ours adds). The firmware's terminals reach
 //! their readers through ptys ([`line`]).
 
-mod carrier;
-pub(crate) mod carry;
+mod adopt;
 mod choice;
-mod command;
+mod core;
 mod endpoint;
 mod firmware;
 mod guest;
 mod kernel_log;
 mod line;
 mod lines;
+mod relay;
+pub(crate) mod relay_process;
+mod settings;
 mod start;
 mod sysfs;
 mod watch;
@@ -26,14 +28,15 @@ use libmica::{CreateMessage, Launch};
 use self::choice::Claims;
 use self::firmware::FirmwareDir;
 use self::sysfs::System;
-use super::{ClientSpec, Guest, Pedestal, firmware_exists};
+use super::{Cancel, ClientSpec, Guest, Pedestal, firmware_exists};
 use crate::config::Config;
-use crate::{Error, Result};
+use crate::{Error, Result, blocking};
 
 /// Name in the create message.
 pub(super) const NAME: &str = "baremetal";
 
 /// The baremetal pedestal.
+#[derive(Clone)]
 pub(super) struct BareMetal {
     system: System,
     /// Where firmware goes, if not where the kernel looks by itself.
@@ -46,7 +49,7 @@ pub(super) struct BareMetal {
 impl BareMetal {
     /// The pedestal as `config` has it.
     pub(super) fn new(config: &Config) -> Self {
-        let root = rustix::process::geteuid().is_root();
+        let root = nix::unistd::geteuid().is_root();
         let pedestal = Self {
             system: System::new(&config.sysfs_root),
             firmware_dir: config.firmware_dir.clone(),
@@ -86,7 +89,7 @@ impl Pedestal for BareMetal {
     }
 
     /// A core is in no cgroup.
-    async fn start(&self, spec: &ClientSpec, launch: Launch) -> Result<Box<dyn Guest>> {
+    async fn start(&self, spec: &ClientSpec, launch: Launch, _: Cancel<'_>) -> Result<Box<dyn Guest>> {
         if launch.snapshot.is_some() {
             return Err(Error::CheckpointUnsupported { pedestal: NAME });
         }
@@ -94,21 +97,25 @@ impl Pedestal for BareMetal {
     }
 
     async fn adopt(&self, spec: &ClientSpec, saved: &serde_json::Value) -> Result<Box<dyn Guest>> {
-        Ok(Box::new(start::adopt(self, spec, saved)?))
+        let (pedestal, spec, saved) = (self.clone(), spec.clone(), saved.clone());
+        Ok(Box::new(blocking::run(move || adopt::adopt(&pedestal, &spec, &saved)).await?))
     }
 
-    fn adopt_ended(&self, spec: &ClientSpec, saved: &serde_json::Value) -> Option<Box<dyn Guest>> {
-        match start::adopt_ended(self, spec, saved) {
+    async fn adopt_ended(&self, spec: &ClientSpec, saved: &serde_json::Value) -> Option<Box<dyn Guest>> {
+        let (pedestal, spec, saved) = (self.clone(), spec.clone(), saved.clone());
+        let name = spec.name().to_owned();
+        match blocking::run(move || adopt::adopt_ended(&pedestal, &spec, &saved)).await {
             Ok(guest) => Some(Box::new(guest?)),
             Err(e) => {
-                log::warn!("{}: {}", spec.name(), e.sentence());
+                log::warn!("{name}: {}", e.sentence());
                 None
             }
         }
     }
 
     async fn sweep(&self, spec: &ClientSpec) {
-        start::sweep(self, spec).await;
+        let (pedestal, spec) = (self.clone(), spec.clone());
+        blocking::run(move || adopt::sweep(&pedestal, &spec)).await;
     }
 
     fn set(&self, _: &ClientSpec, key: &str, _: &str) -> Result<()> {

@@ -6,7 +6,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use micrun_firmware::{ElfInfo, MAX_FIRMWARE_SIZE};
-use rustix::fs::{MemfdFlags, OFlags, SealFlags};
+use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use crate::error::{file, system};
 use crate::{Error, Result};
@@ -20,13 +21,12 @@ pub(super) struct Image {
 }
 
 impl Image {
-    /// Copies the firmware at `path`, seals the copy and reads its headers.
+    /// Copies the firmware at `path`, seals the copy and reads its headers. Blocks.
     pub(super) fn load(path: &Path) -> Result<Self> {
         let refuse =
             |problem: String| Error::Firmware { path: path.to_owned(), pedestal: super::NAME, problem };
         // A fifo in place of the file must not block the daemon.
-        let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
-        let opened = OpenOptions::new().read(true).custom_flags(nonblocking).open(path);
+        let opened = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
         let source = opened.map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => Error::NoSuchFile(path.to_owned()),
             _ => file("read", path)(e),
@@ -35,15 +35,16 @@ impl Image {
             return Err(refuse("it is no regular file".to_owned()));
         }
         let doing = "make a memory file for the firmware";
-        let memfd = rustix::fs::memfd_create("firmware", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING);
+        let memfd = memfd_create(c"firmware", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING);
         let mut copy = File::from(memfd.map_err(system(doing))?);
         let size =
             std::io::copy(&mut source.take(MAX_FIRMWARE_SIZE + 1), &mut copy).map_err(file("read", path))?;
         if size > MAX_FIRMWARE_SIZE {
             return Err(refuse(format!("it is larger than {MAX_FIRMWARE_SIZE} bytes")));
         }
-        let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
-        rustix::fs::fcntl_add_seals(&copy, seals).map_err(system(doing))?;
+        let seals =
+            SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_SEAL;
+        fcntl(&copy, FcntlArg::F_ADD_SEALS(seals)).map_err(system(doing))?;
         copy.rewind().map_err(system(doing))?;
         let info = ElfInfo::from_reader(&copy).map_err(|e| refuse(e.to_string()))?;
         Ok(Self { file: copy, info, path: path.to_owned() })

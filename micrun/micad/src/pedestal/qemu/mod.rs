@@ -4,15 +4,20 @@
 //! socket in the client's directory ([`qmp`]), and stays paused when the firmware has powered off until a
 //! daemon has read the exit status out of its memory ([`exit_record`]).
 
+mod adopt;
 mod command_line;
+mod emulator;
 mod exit_record;
 mod guest;
 mod image;
 mod inbox;
+mod launch;
 mod machine;
 mod migration;
 mod qmp;
 mod start;
+mod transfer;
+mod turns;
 
 use std::path::PathBuf;
 
@@ -20,7 +25,8 @@ use async_trait::async_trait;
 use libmica::{CreateMessage, Launch};
 use micrun_firmware::client_conf::QemuSection;
 
-use super::{ClientSpec, Guest, Pedestal, firmware_exists};
+use self::turns::Turns;
+use super::{Cancel, ClientSpec, Guest, Pedestal, firmware_exists};
 use crate::config::Config;
 use crate::{Error, Result, conf};
 
@@ -33,18 +39,28 @@ pub(super) struct Qemu {
     bin_dir: PathBuf,
     /// User of the first client's QEMU; `None` if the daemon is not root and cannot change users.
     uid_base: Option<u32>,
+    turns: Turns,
 }
 
 impl Qemu {
     /// The pedestal as `config` has it.
     pub(super) fn new(config: &Config) -> Self {
-        let root = rustix::process::geteuid().is_root();
+        let root = nix::unistd::geteuid().is_root();
         if !root {
             log::warn!(
                 "micad does not run as root: QEMU gets no user and no network namespace of its own; for development only"
             );
         }
-        Self { bin_dir: config.qemu_path.clone(), uid_base: root.then_some(config.qemu_uid_base) }
+        Self {
+            bin_dir: config.qemu_path.clone(),
+            uid_base: root.then_some(config.qemu_uid_base),
+            turns: Turns::new(),
+        }
+    }
+
+    /// User of the client's QEMU.
+    fn uid(&self, spec: &ClientSpec) -> Option<u32> {
+        self.uid_base.map(|base| base.saturating_add(spec.slot))
     }
 }
 
@@ -63,19 +79,29 @@ impl Pedestal for Qemu {
         if path.as_os_str().is_empty() { Ok(QemuSection::default()) } else { Ok(conf::parse(path)?.qemu) }
     }
 
-    async fn start(&self, spec: &ClientSpec, launch: Launch) -> Result<Box<dyn Guest>> {
-        Ok(Box::new(start::start(self, spec, launch).await?))
+    async fn start(&self, spec: &ClientSpec, launch: Launch, cancel: Cancel<'_>) -> Result<Box<dyn Guest>> {
+        Ok(Box::new(start::start(self, spec, launch, cancel).await?))
     }
 
     async fn adopt(&self, spec: &ClientSpec, saved: &serde_json::Value) -> Result<Box<dyn Guest>> {
-        Ok(Box::new(start::adopt(spec, saved).await?))
+        Ok(Box::new(adopt::adopt(spec, saved).await?))
     }
 
     async fn sweep(&self, spec: &ClientSpec) {
-        start::sweep(spec).await;
+        adopt::sweep(spec).await;
     }
 
     fn set(&self, _: &ClientSpec, key: &str, _: &str) -> Result<()> {
         Err(Error::SetUnsupported { pedestal: NAME, key: key.to_owned() })
     }
+}
+
+/// Where the client's QEMU listens for QMP.
+fn qmp_socket(spec: &ClientSpec) -> PathBuf {
+    spec.dir.join("qmp.sock")
+}
+
+/// Where it writes what it has to say.
+fn log_file(spec: &ClientSpec) -> PathBuf {
+    spec.dir.join("qemu.log")
 }

@@ -99,6 +99,11 @@ impl Qmp {
         tokio::time::timeout(bound, given).await.map_err(|_| Error::QmpTimeout("getfd"))?
     }
 
+    /// Forgets what was said of an earlier migration.
+    pub(super) fn forget_migration(&mut self) {
+        self.inbox.migration = None;
+    }
+
     /// Waits until a migration has come to its end, and says to which.
     pub(super) async fn migrated(&mut self) -> Result<String> {
         loop {

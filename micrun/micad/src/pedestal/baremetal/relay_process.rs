@@ -1,4 +1,5 @@
-//! The process between rpmsg terminals and a pty: `micad --carry=SOCKET,PTY,PARENT`.
+//! The process between rpmsg terminals and a pty: `micad --relay=PARENT`, with the daemon's socket as its standard input
+//! and the pty's master as its standard output.
 //!
 //! It takes one terminal after the other from the daemon's socket. When a terminal is gone and all that came
 //! from it is in the pty, it says so by a byte on the socket. It stays until it is killed: if there is no daemon,
@@ -9,10 +10,11 @@ use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::io::Errno;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::{read, write};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags};
 use rustix::process::{Pid, PidfdFlags};
 
@@ -20,7 +22,7 @@ use rustix::process::{Pid, PidfdFlags};
 pub(super) const KEEP: u8 = b'k';
 /// A terminal comes with this.
 pub(super) const TAKE: u8 = b't';
-/// All of a terminal is carried.
+/// All of a terminal is relayed.
 const DONE: u8 = b'd';
 
 /// Most bytes that wait for the pty's reader.
@@ -28,37 +30,39 @@ const BACKLOG: usize = 1 << 20;
 /// Bytes in one read; a pty gives no more at a time.
 const CHUNK: usize = 4096;
 /// Pause after the firmware's buffers were found full: the kernel does not tell when one is free.
-const RETRY: Duration = Duration::from_millis(1);
+const RETRY_MS: u8 = 1;
 
-/// Carries what the daemon, process `parent`, gives. Returns when the daemon has ended before it had written
+/// Relays what the daemon, process `parent`, gives. Returns when the daemon has ended before it had written
 /// this process down, or to report an error.
-pub(crate) fn run(socket: OwnedFd, pty: OwnedFd, parent: i32) -> io::Result<()> {
-    rustix::thread::set_name(c"mica-console")?;
-    rustix::io::ioctl_fionbio(&pty, true)?;
-    let parent = Pid::from_raw(parent).ok_or(Errno::SRCH)?;
+pub(crate) fn run(parent: i32) -> io::Result<()> {
+    let socket = io::stdin().as_fd().try_clone_to_owned()?;
+    let pty = io::stdout().as_fd().try_clone_to_owned()?;
+    nix::sys::prctl::set_name(c"mica-console")?;
+    let mode = OFlag::from_bits_retain(fcntl(&pty, FcntlArg::F_GETFL)?);
+    fcntl(&pty, FcntlArg::F_SETFL(mode | OFlag::O_NONBLOCK))?;
+    let parent = Pid::from_raw(parent).ok_or(Errno::ESRCH)?;
     // A parent that is dead already has a pidfd as long as its number is another's; that is no parent then.
     let pidfd = rustix::process::pidfd_open(parent, PidfdFlags::empty()).ok();
     let daemon = pidfd.filter(|_| rustix::process::getppid() == Some(parent));
     let (output, input) = (VecDeque::new(), VecDeque::new());
-    let mut carrier =
-        Carrier { socket, pty, kept: false, rpmsg: None, output, input, full: false, gone: false };
+    let mut relay = Relay { socket, pty, kept: false, rpmsg: None, output, input, full: false, gone: false };
     if daemon.is_none() {
-        carrier.obey()?;
+        relay.obey()?;
     }
-    while carrier.kept || daemon.is_some() {
-        if carrier.step(daemon.as_ref().filter(|_| !carrier.kept))? {
+    while relay.kept || daemon.is_some() {
+        if relay.step(daemon.as_ref().filter(|_| !relay.kept))? {
             break;
         }
     }
     Ok(())
 }
 
-struct Carrier {
+struct Relay {
     socket: OwnedFd,
     pty: OwnedFd,
     /// Whether the daemon has written this process down: it lives longer than the daemon then.
     kept: bool,
-    /// The terminal that is carried.
+    /// The terminal that is relayed.
     rpmsg: Option<OwnedFd>,
     /// From the firmware to its reader.
     output: VecDeque<u8>,
@@ -70,7 +74,7 @@ struct Carrier {
     gone: bool,
 }
 
-impl Carrier {
+impl Relay {
     /// Waits for something to do, and does it. True if that was the end of the `daemon` that has not written
     /// this process down.
     fn step(&mut self, daemon: Option<&OwnedFd>) -> io::Result<bool> {
@@ -82,10 +86,10 @@ impl Carrier {
         if !ended.is_empty() && !self.kept {
             return Ok(true);
         }
-        if rpmsg.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
-            self.read_rpmsg(rpmsg.intersects(PollFlags::HUP | PollFlags::ERR))?;
+        if rpmsg.intersects(PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR) {
+            self.read_rpmsg(rpmsg.intersects(PollFlags::POLLHUP | PollFlags::POLLERR))?;
         }
-        if pty.contains(PollFlags::IN) {
+        if pty.contains(PollFlags::POLLIN) {
             read_into(&self.pty, &mut self.input)?;
         }
         self.write_pty()?;
@@ -102,23 +106,22 @@ impl Carrier {
     fn wait(&self, daemon: Option<&OwnedFd>) -> io::Result<[PollFlags; 4]> {
         let live = self.rpmsg.as_ref().filter(|_| !self.gone);
         let mut for_pty = PollFlags::empty();
-        for_pty.set(PollFlags::IN, live.is_some() && self.input.is_empty());
-        for_pty.set(PollFlags::OUT, !self.output.is_empty());
+        for_pty.set(PollFlags::POLLIN, live.is_some() && self.input.is_empty());
+        for_pty.set(PollFlags::POLLOUT, !self.output.is_empty());
         let mut for_rpmsg = PollFlags::empty();
-        for_rpmsg.set(PollFlags::IN, self.output.len() < BACKLOG);
+        for_rpmsg.set(PollFlags::POLLIN, self.output.len() < BACKLOG);
         // What there is not is asked for nothing: the socket takes its place.
         let (rpmsg, for_rpmsg) = live.map_or((&self.socket, PollFlags::empty()), |fd| (fd, for_rpmsg));
         let (daemon, for_daemon) =
-            daemon.map_or((&self.socket, PollFlags::empty()), |fd| (fd, PollFlags::IN));
+            daemon.map_or((&self.socket, PollFlags::empty()), |fd| (fd, PollFlags::POLLIN));
         let mut ready = [
-            PollFd::new(&self.socket, PollFlags::IN),
-            PollFd::new(&self.pty, for_pty),
-            PollFd::new(rpmsg, for_rpmsg),
-            PollFd::new(daemon, for_daemon),
+            PollFd::new(self.socket.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.pty.as_fd(), for_pty),
+            PollFd::new(rpmsg.as_fd(), for_rpmsg),
+            PollFd::new(daemon.as_fd(), for_daemon),
         ];
-        let pause = Timespec::try_from(RETRY).ok().filter(|_| self.full);
-        match rustix::event::poll(&mut ready, pause.as_ref()) {
-            Ok(_) | Err(Errno::INTR) => Ok(ready.map(|fd| fd.revents())),
+        match poll(&mut ready, if self.full { RETRY_MS.into() } else { PollTimeout::NONE }) {
+            Ok(_) | Err(Errno::EINTR) => Ok(ready.map(|fd| fd.revents().unwrap_or(PollFlags::empty()))),
             Err(e) => Err(e.into()),
         }
     }
@@ -133,8 +136,8 @@ impl Carrier {
             let mut bytes = [IoSliceMut::new(&mut byte)];
             match rustix::net::recvmsg(&self.socket, &mut bytes, &mut control, flags) {
                 Ok(message) if message.bytes > 0 => {}
-                Ok(_) | Err(Errno::WOULDBLOCK) => return Ok(()),
-                Err(Errno::INTR) => continue,
+                Ok(_) | Err(rustix::io::Errno::WOULDBLOCK) => return Ok(()),
+                Err(rustix::io::Errno::INTR) => continue,
                 Err(e) => return Err(e.into()),
             }
             self.kept |= byte == [KEEP];
@@ -166,10 +169,10 @@ impl Carrier {
 
     fn write_pty(&mut self) -> io::Result<()> {
         while !self.output.is_empty() {
-            match rustix::io::write(&self.pty, self.output.as_slices().0) {
-                Ok(0) | Err(Errno::WOULDBLOCK) => break,
+            match write(&self.pty, self.output.as_slices().0) {
+                Ok(0) | Err(Errno::EWOULDBLOCK) => break,
                 Ok(count) => drop(self.output.drain(..count)),
-                Err(Errno::INTR) => {}
+                Err(Errno::EINTR) => {}
                 Err(e) => return Err(e.into()),
             }
         }
@@ -180,16 +183,16 @@ impl Carrier {
         self.full = false;
         let Some(rpmsg) = &self.rpmsg else { return Ok(()) };
         while !self.input.is_empty() {
-            match rustix::io::write(rpmsg, self.input.as_slices().0) {
+            match write(rpmsg, self.input.as_slices().0) {
                 // `rpmsg_trysend` found no free buffer.
-                Ok(0) | Err(Errno::WOULDBLOCK | Errno::NOMEM) => {
+                Ok(0) | Err(Errno::EWOULDBLOCK | Errno::ENOMEM) => {
                     self.full = true;
                     break;
                 }
                 Ok(count) => drop(self.input.drain(..count)),
-                Err(Errno::INTR) => {}
+                Err(Errno::EINTR) => {}
                 // The next read says the same.
-                Err(Errno::IO | Errno::NXIO | Errno::NODEV) => self.input.clear(),
+                Err(Errno::EIO | Errno::ENXIO | Errno::ENODEV) => self.input.clear(),
                 Err(e) => return Err(e.into()),
             }
         }
@@ -205,14 +208,14 @@ enum Got {
 
 fn read_into(source: &impl AsFd, buffer: &mut VecDeque<u8>) -> io::Result<Got> {
     let mut chunk = [0; CHUNK];
-    match rustix::io::read(source, &mut chunk) {
+    match read(source, &mut chunk) {
         // A terminal that was hung up reads as at its end, or as an error.
-        Ok(0) | Err(Errno::IO | Errno::NXIO | Errno::NODEV) => Ok(Got::End),
+        Ok(0) | Err(Errno::EIO | Errno::ENXIO | Errno::ENODEV) => Ok(Got::End),
         Ok(count) => {
             buffer.extend(&chunk[..count]);
             Ok(Got::Bytes)
         }
-        Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(Got::NothingYet),
+        Err(Errno::EWOULDBLOCK | Errno::EINTR) => Ok(Got::NothingYet),
         Err(e) => Err(e.into()),
     }
 }

@@ -1,4 +1,4 @@
-//! The process that carries a terminal's bytes, from the daemon's side ([`super::carry`] is the other).
+//! The process that relays a terminal's bytes, from the daemon's side ([`super::relay_process`] is the other).
 
 use std::fs::File;
 use std::io::IoSlice;
@@ -7,57 +7,50 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::net::{
     AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
 use tokio::io::unix::AsyncFd;
 
-use super::carry::{KEEP, TAKE};
+use super::relay_process::{KEEP, TAKE};
+use crate::Result;
 use crate::error::{file, system};
 use crate::pedestal::console::Console;
 use crate::pedestal::process::{Process, ProcessId};
-use crate::{Result, sys};
+use crate::sys::{self, Confinement};
 
 /// This program, even if its file has been replaced since.
 const SELF: &str = "/proc/self/exe";
 
 /// A process between rpmsg terminals, one after the other, and a pty.
 #[derive(Debug)]
-pub(super) struct Carrier {
+pub(super) struct Relay {
     process: Process,
-    /// Takes terminals, and gives a byte when all of one is carried; at its end when the process is dead.
+    /// Takes terminals, and gives a byte when all of one is relayed; at its end when the process is dead.
     socket: AsyncFd<OwnedFd>,
     /// The process's own number for that, by which a later daemon finds it.
     number: RawFd,
 }
 
-impl Carrier {
-    /// Starts this program as a carrier: without rights, with nothing but the pty. Until [`Self::keep`] it dies
-    /// with the daemon.
+impl Relay {
+    /// Starts this program as a relay, without rights, with nothing but the pty. Until [`Self::keep`] it dies with the
+    /// daemon. Blocks.
     pub(super) fn spawn(console: &Console, uid: Option<u32>) -> Result<Self> {
-        let doing = "connect to the console's process";
+        let doing = "connect to the console's relay";
         let (kind, flags) = (SocketType::SEQPACKET, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK);
         let (ours, its) =
             rustix::net::socketpair(AddressFamily::UNIX, kind, flags, None).map_err(system(doing))?;
-        let (master, slave) = console.numbers();
-        let (number, its_number) = (ours.as_raw_fd(), its.as_raw_fd());
-        let parent = std::process::id();
+        let number = ours.as_raw_fd();
+        let socket = watch(ours)?;
         let mut command = Command::new(SELF);
-        command.arg(format!("--carry={its_number},{master},{parent}")).env_clear().current_dir("/");
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let keep = vec![its_number, number, master, slave];
-        let mut child =
-            sys::spawn_confined(&mut command, uid, keep, Vec::new()).map_err(file("run", SELF))?;
-        // From here on the process is watched and reaped by its pidfd; dropping `child` does neither.
-        match Process::open(&child).and_then(|process| Ok((process, watch(ours)?))) {
-            Ok((process, socket)) => Ok(Self { process, socket, number }),
-            Err(e) => {
-                // Not without watching it. The failures possible are those of a process that is gone.
-                let _ = child.kill().and_then(|()| child.wait().map(drop));
-                Err(e)
-            }
-        }
+        command.arg(format!("--relay={}", std::process::id())).env_clear().current_dir("/");
+        command.stdin(its).stdout(console.share_master()?).stderr(Stdio::null());
+        // It holds for a later daemon what this one has.
+        let keep = std::iter::once(socket.get_ref().as_fd()).chain(console.ends()).collect();
+        let child = sys::spawn_confined(command, &Confinement { uid, keep, cgroups: &[] })
+            .map_err(file("run", SELF))?;
+        Ok(Self { process: Process::of_child(child)?, socket, number })
     }
 
     /// Connects to the process of an earlier daemon; `None` if it has ended.
@@ -88,12 +81,12 @@ impl Carrier {
     pub(super) fn keep(&self) -> Result<()> {
         rustix::net::send(&self.socket, &[KEEP], SendFlags::NOSIGNAL)
             .map(drop)
-            .map_err(system("keep the console's process"))
+            .map_err(system("keep the console's relay"))
     }
 
-    /// Gives it a terminal to carry.
+    /// Gives it a terminal to relay.
     pub(super) fn take(&self, tty: &File) -> Result<()> {
-        let doing = "hand the console over to its process";
+        let doing = "hand the console over to its relay";
         // Of the terminal before.
         let _ = rustix::net::recv(&self.socket, &mut [0_u8; 1], RecvFlags::DONTWAIT);
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
@@ -105,21 +98,21 @@ impl Carrier {
             .map_err(system(doing))
     }
 
-    /// Whether all of the terminal that it had is carried.
+    /// Whether everything from the terminal that it had is relayed.
     pub(super) fn is_done(&self) -> bool {
-        !self.ready(PollFlags::IN).is_empty()
+        !self.ready(PollFlags::POLLIN).is_empty()
     }
 
     /// Whether it is no more.
     pub(super) fn is_dead(&self) -> bool {
-        self.ready(PollFlags::empty()).contains(PollFlags::HUP)
+        self.ready(PollFlags::empty()).contains(PollFlags::POLLHUP)
     }
 
     fn ready(&self, wanted: PollFlags) -> PollFlags {
-        let mut ready = [PollFd::new(self.socket.get_ref(), wanted)];
+        let mut ready = [PollFd::new(self.socket.get_ref().as_fd(), wanted)];
         // A failed poll says nothing.
-        let _ = rustix::event::poll(&mut ready, Some(&Timespec::default()));
-        ready[0].revents()
+        let _ = poll(&mut ready, PollTimeout::ZERO);
+        ready[0].revents().unwrap_or(PollFlags::empty())
     }
 
     /// Waits for [`Self::is_done`], no longer than `bound`; false if it is not.
@@ -138,5 +131,5 @@ impl Carrier {
 }
 
 fn watch(socket: OwnedFd) -> Result<AsyncFd<OwnedFd>> {
-    sys::watch(socket).map_err(system("watch the console's process"))
+    sys::watch(socket).map_err(system("watch the console's relay"))
 }

@@ -1,0 +1,68 @@
+//! Work that may block: files, process starts, sysfs. It runs on threads of its own, so that the reactor never waits.
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// Most threads for such work, whose number the runtime is given. A thread ends after ten idle seconds, so a daemon at
+/// rest has none.
+pub const THREADS: usize = 16;
+
+/// Copies of firmware. Each is as long as the firmware is large; two of them keep a disk busy.
+pub(crate) static COPIES: Lane = Lane::new(2);
+/// Starts of processes. A process that is to join a frozen cgroup waits there, and whoever starts it waits with it.
+pub(crate) static LAUNCHES: Lane = Lane::new(4);
+/// Transfers of a machine's state to and from files.
+pub(crate) static TRANSFERS: Lane = Lane::new(4);
+
+/// A kind of long work that may have only so many threads at a time, so that short work always finds one.
+pub(crate) struct Lane(Semaphore);
+
+/// The right to one thread of a lane.
+pub(crate) struct Place {
+    _permit: SemaphorePermit<'static>,
+}
+
+impl Lane {
+    const fn new(places: usize) -> Self {
+        Self(Semaphore::const_new(places))
+    }
+
+    /// Waits for a place.
+    pub(crate) async fn place(&'static self) -> Place {
+        match self.0.acquire().await {
+            Ok(permit) => Place { _permit: permit },
+            // The semaphore is never closed.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Waits for a place and does `work` there.
+    pub(crate) async fn run<T: Send + 'static>(
+        &'static self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        self.place().await.run(work).await
+    }
+}
+
+impl Place {
+    /// Does `work`. The place is taken until it is done, even if nobody waits for that any more.
+    pub(crate) async fn run<T: Send + 'static>(self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        run(move || {
+            let _place = self;
+            work()
+        })
+        .await
+    }
+}
+
+/// Does `work` on another thread. It is done even if the caller stops waiting.
+pub(crate) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(e) => match e.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is ending, and the caller with it.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}

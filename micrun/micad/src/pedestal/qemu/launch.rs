@@ -1,0 +1,153 @@
+//! From a firmware to a QEMU process that waits to be spoken to. All of this blocks.
+
+use std::fs::{File, OpenOptions};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::command_line::{Descriptors, arguments};
+use super::emulator::Emulator;
+use super::guest::{QemuGuest, Saved};
+use super::image::Image;
+use super::machine::{self, Machine};
+use super::{log_file, qmp_socket};
+use crate::Result;
+use crate::error::{file, system};
+use crate::pedestal::ClientSpec;
+use crate::pedestal::console::Console;
+use crate::pedestal::process::Process;
+use crate::sys::{self, Confinement};
+
+/// How to start a QEMU.
+pub(super) struct Recipe {
+    /// Directory of the emulators.
+    pub(super) bin_dir: PathBuf,
+    /// User of the process; `None` if the daemon cannot change users.
+    pub(super) uid: Option<u32>,
+    /// The `cgroup.procs` files of the cgroups that it joins.
+    pub(super) cgroups: Vec<OwnedFd>,
+    /// Whether the machine is to take up a saved state.
+    pub(super) restored: bool,
+}
+
+/// Starts a QEMU with the machine stopped. On an error nothing is left behind.
+pub(super) fn launch(spec: &ClientSpec, image: &Image, recipe: &Recipe) -> Result<QemuGuest> {
+    let machine = machine::choose(spec, image)?;
+    let consoles = Consoles::open(spec)?;
+    match spawn(spec, image, &machine, &consoles, recipe) {
+        Ok((emulator, saved)) => {
+            let Consoles { first, second } = consoles;
+            Ok(QemuGuest { emulator, console: Some(first), shell: second, saved })
+        }
+        Err(e) => {
+            consoles.close();
+            Err(e)
+        }
+    }
+}
+
+/// The machine's serial ports.
+struct Consoles {
+    first: Console,
+    second: Option<Console>,
+}
+
+impl Consoles {
+    fn open(spec: &ClientSpec) -> Result<Self> {
+        let first = Console::open(&spec.tty_link)?;
+        match spec.shell_link.as_deref().map(Console::open).transpose() {
+            Ok(second) => Ok(Self { first, second }),
+            Err(e) => {
+                first.close();
+                Err(e)
+            }
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Console> {
+        std::iter::once(&self.first).chain(&self.second)
+    }
+
+    fn close(self) {
+        self.first.close();
+        if let Some(second) = self.second {
+            second.close();
+        }
+    }
+}
+
+fn spawn(
+    spec: &ClientSpec,
+    image: &Image,
+    machine: &Machine,
+    consoles: &Consoles,
+    recipe: &Recipe,
+) -> Result<(Emulator, Saved)> {
+    let qmp = listen(&qmp_socket(spec))?;
+    let gdb_socket = spec.dir.join("gdb.sock");
+    let gdb = if spec.message.debug { Some(listen(&gdb_socket)?) } else { None };
+    // QEMU closes what -add-fd gives it; the originals stay for a later daemon.
+    let to_qemu = consoles.all().map(Console::share_master).collect::<Result<Vec<OwnedFd>>>()?;
+    let descriptors = Descriptors {
+        firmware: image.file().as_raw_fd(),
+        consoles: to_qemu.iter().map(AsRawFd::as_raw_fd).collect(),
+        qmp: qmp.as_raw_fd(),
+        gdb: gdb.as_ref().map(AsRawFd::as_raw_fd),
+        restored: recipe.restored,
+    };
+    let keep = [image.file().as_fd(), qmp.as_fd()]
+        .into_iter()
+        .chain(consoles.all().flat_map(Console::ends))
+        .chain(to_qemu.iter().map(AsFd::as_fd))
+        .chain(gdb.as_ref().map(AsFd::as_fd))
+        .collect();
+    let program = recipe.bin_dir.join(machine.emulator.program);
+    let log = log_file(spec);
+    let mut command = command(&program, &log)?;
+    command.args(arguments(spec, machine, &descriptors));
+    let confinement = Confinement { uid: recipe.uid, keep, cgroups: &recipe.cgroups };
+    let child = sys::spawn_confined(command, &confinement).map_err(file("run", &program))?;
+    let process = Process::of_child(child)?;
+    let (master, slave) = consoles.first.numbers();
+    let saved = Saved {
+        process: process.id(),
+        master,
+        slave,
+        shell: consoles.second.as_ref().map(Console::numbers),
+        exit_record: image.info().exit_record,
+        gdb: gdb.is_some().then(|| gdb_command(&spec.message.path, &gdb_socket)),
+    };
+    // QEMU alone holds the listening ends from here on, so that its death refuses the connection.
+    Ok((Emulator::new(process, qmp_socket(spec), log), saved))
+}
+
+fn listen(path: &Path) -> Result<UnixListener> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(file("replace", path)(e)),
+        _ => {}
+    }
+    UnixListener::bind(path).map_err(file("listen on", path))
+}
+
+fn command(program: &Path, log: &Path) -> Result<Command> {
+    let output: File = OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(log)
+        .map_err(file("create", log))?;
+    let errors = output.try_clone().map_err(system("share a log file"))?;
+    let mut command = Command::new(program);
+    command.env_clear().current_dir("/").stdin(Stdio::null()).stdout(output).stderr(errors);
+    Ok(command)
+}
+
+/// The command line that upstream's `mica` hands to a shell: paths are quoted for it.
+fn gdb_command(elf: &Path, socket: &Path) -> String {
+    let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', "'\\''"));
+    let target = format!("target remote {}", socket.display());
+    format!("gdb {} -ex 'set remotetimeout unlimited' -ex {}", quoted(elf), quoted(Path::new(&target)))
+}
