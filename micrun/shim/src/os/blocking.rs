@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, describe};
 
 /// The most threads at a time. More work waits for one of them.
 const THREADS: usize = 4;
@@ -40,6 +40,15 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
 /// which may be in line behind it.
 pub(crate) async fn run<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(Error::from).flatten()
+}
+
+/// Drops, on a thread that may wait, what waits when it is dropped: a mount, a directory.
+pub(crate) async fn discard<T: Send + 'static>(value: T) {
+    let work = move || {
+        drop(value);
+        Ok(())
+    };
+    run(work).await.unwrap_or_else(|error| log::error!("{}", describe(&error)));
 }
 
 #[cfg(test)]
