@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat, readlinkat};
+use nix::fcntl::{self, OFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 
 use crate::text::{printable, quoted};
@@ -66,8 +66,10 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn run(mut self) -> Result<RootFile> {
-        let root = File::open(self.rootfs)
-            .map_err(|error| Error::io("open the rootfs", self.rootfs.display().to_string(), error))?;
+        // A pipe in its place would block the opening.
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let root = fcntl::open(self.rootfs, flags, Mode::empty())
+            .map_err(|errno| Error::io("open the rootfs", self.rootfs.display().to_string(), errno.into()))?;
         let mut names = VecDeque::from(names(OsStr::new(self.path)));
         while let Some(name) = names.pop_front() {
             if name == ".." {

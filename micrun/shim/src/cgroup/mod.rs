@@ -28,6 +28,7 @@ pub(crate) use stats::daemon_metrics;
 
 use crate::error::{Error, Result};
 use crate::oci::resources::Resources;
+use crate::os::blocking;
 
 /// How often removal is tried: the kernel may still be at the last process's end.
 const REMOVALS: u32 = 50;
@@ -94,11 +95,20 @@ impl Cgroup {
             Some(scope) => Some(scope.start().await?),
             None => None,
         };
+        let this = self.clone();
+        let made = blocking::run(move || this.create_beside(holder)).await;
+        if made.is_err() {
+            self.end_scope().await;
+        }
+        made
+    }
+
+    /// Makes its directories, all or none.
+    fn create_beside(&self, holder: Option<u32>) -> Result<()> {
         let beside = holder.map_or(Ok(()), |holder| self.put_beside(holder));
         let made = beside.and_then(|()| self.dirs().iter().try_for_each(|dir| self.create_in(dir)));
         if made.is_err() {
-            self.remove_now();
-            self.end_scope().await;
+            are_gone(&self.dirs());
         }
         made
     }
@@ -149,10 +159,17 @@ impl Cgroup {
         self.dirs().iter().map(open).collect()
     }
 
-    /// Sets limits: all that `resources` names, or none.
-    pub(crate) fn limit(&self, resources: &Resources, overhead_mb: u32) -> Result<()> {
+    /// Sets limits: all that `resources` names, or none. A lower one for memory waits until the kernel has that much.
+    pub(crate) async fn limit(&self, resources: &Resources, overhead_mb: u32) -> Result<()> {
+        let values = limits::values(self.version(), resources, overhead_mb);
+        let this = self.clone();
+        blocking::run(move || this.write_all(values)).await
+    }
+
+    /// Writes limits, all or none.
+    fn write_all(&self, values: Vec<Value>) -> Result<()> {
         let mut done = Vec::new();
-        for value in limits::values(self.version(), resources, overhead_mb) {
+        for value in values {
             match self.write(&value) {
                 Ok(before) => done.push(before),
                 Err(error) => {
@@ -206,7 +223,8 @@ impl Cgroup {
     /// Removes it; no error if it is gone. What still runs in it is killed: an emulator whose daemon has died, and which
     /// nobody else would end before the next daemon. What cannot be removed is logged.
     pub(crate) async fn remove(&self) {
-        if !remove_dirs(&self.dirs(), || self.kill()).await {
+        let this = self.clone();
+        if !remove_dirs(self.dirs(), move || this.kill()).await {
             log::warn!("the cgroup {} cannot be removed: it still has processes", self.path.display());
         }
         self.end_scope().await;
@@ -227,11 +245,6 @@ impl Cgroup {
                 let _ = signal::kill(Pid::from_raw(pid), Signal::SIGKILL);
             }
         }
-    }
-
-    /// Whether it is gone.
-    fn remove_now(&self) -> bool {
-        are_gone(&self.dirs())
     }
 
     fn version(&self) -> Version {
@@ -260,20 +273,29 @@ impl Cgroup {
 pub(crate) async fn remove_empty(cgroups_path: &str) -> Result<()> {
     let (path, _) = path::parse(cgroups_path)?;
     let dirs = layout::mount_points()?.iter().map(|point| point.join(&path)).collect();
-    remove_dirs(&dirs, || {}).await;
+    remove_dirs(dirs, || {}).await;
     Ok(())
 }
 
 /// Removes them once they are empty, with `between` after each attempt in vain; false if they never were.
-async fn remove_dirs(dirs: &BTreeSet<PathBuf>, between: impl Fn()) -> bool {
-    for _ in 0..REMOVALS {
-        if are_gone(dirs) {
+async fn remove_dirs(dirs: BTreeSet<PathBuf>, between: impl Fn() + Clone + Send + 'static) -> bool {
+    for attempt in 0..REMOVALS {
+        if attempt > 0 {
+            tokio::time::sleep(REMOVAL_PAUSE).await;
+        }
+        let (dirs, between) = (dirs.clone(), between.clone());
+        let gone = blocking::run(move || {
+            Ok(are_gone(&dirs) || {
+                between();
+                false
+            })
+        })
+        .await;
+        if gone.unwrap_or(false) {
             return true;
         }
-        between();
-        tokio::time::sleep(REMOVAL_PAUSE).await;
     }
-    are_gone(dirs)
+    false
 }
 
 /// Removes those that are empty, and tells whether that was all.

@@ -11,7 +11,9 @@ use containerd_shim_protos::{cgroups::metrics as v1, cgroups_v2::metrics as v2};
 use libmica::ext::Stats;
 
 use super::{Cgroup, Layout, Version};
+use crate::error::Result;
 use crate::oci::any;
+use crate::os::blocking;
 
 /// Metrics of what lives in no cgroup of ours: what the daemon knows of its process. A core of its own has none,
 /// so nothing is said of it.
@@ -36,12 +38,16 @@ pub(crate) fn daemon_metrics(layout: Option<&Layout>, stats: &Stats) -> Any {
 }
 
 impl Cgroup {
-    /// What it has used.
-    pub(crate) fn metrics(&self) -> Any {
-        match self.version() {
-            Version::V1 => any::pack(&self.metrics_v1()),
-            Version::V2 => any::pack(&self.metrics_v2()),
-        }
+    /// What it has used. The kernel adds up what all CPUs and cgroups below have counted before it answers.
+    pub(crate) async fn metrics(&self) -> Result<Any> {
+        let this = self.clone();
+        blocking::run(move || {
+            Ok(match this.version() {
+                Version::V1 => any::pack(&this.metrics_v1()),
+                Version::V2 => any::pack(&this.metrics_v2()),
+            })
+        })
+        .await
     }
 
     fn metrics_v1(&self) -> v1::Metrics {

@@ -19,6 +19,7 @@ use crate::error::{Error, Result, describe};
 use crate::linux;
 use crate::oci::bundle::Spec;
 use crate::oci::mount;
+use crate::os::blocking;
 use crate::rtos::end;
 use crate::rtos::state_dir::{self, StateDir};
 use crate::task::exit::Exit;
@@ -36,10 +37,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if let Ok(log) = logger::open(&bundle) {
         logger::install(log, &args.namespace, &args.id, args.debug);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Error::io("start", "the async runtime"))?;
+    let runtime = blocking::runtime().map_err(Error::io("start", "the async runtime"))?;
     let (pid, exit) = runtime.block_on(clean(args, &bundle, &libmica::Client::default()))?;
 
     let mut response = DeleteResponse::new();

@@ -21,7 +21,7 @@ use crate::entry::args::Args;
 use crate::entry::logger;
 use crate::entry::start::TTRPC_ADDRESS;
 use crate::error::{Error, Result};
-use crate::os::children;
+use crate::os::{blocking, children};
 use crate::rtos::state_dir;
 use crate::sandbox::SandboxService;
 use crate::service::task::TaskService;
@@ -48,12 +48,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     // Away from the terminal and the process group of whoever ran containerd. It fails for a group leader,
     // which is away already.
     let _ = nix::unistd::setsid();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Error::io("start", "the async runtime"))?;
+    let runtime = blocking::runtime().map_err(Error::io("start", "the async runtime"))?;
     log::info!("serving, version {}, pid {}", env!("CARGO_PKG_VERSION"), std::process::id());
     let result = runtime.block_on(serve(args, &bundle, listener));
+    // Work that never ends must not keep the process.
+    runtime.shutdown_background();
     if let Some(socket) = socket {
         let _ = std::fs::remove_file(socket);
     }

@@ -13,7 +13,6 @@ use super::{Linux, oom};
 use crate::cgroup::Cgroup;
 use crate::error::{Result, describe};
 use crate::oci::bundle::Spec;
-use crate::oci::mount::Rootfs;
 use crate::oci::options::Options;
 use crate::os::children;
 use crate::os::lock::lock;
@@ -30,7 +29,6 @@ pub(crate) async fn create(
     context: &Arc<Context>,
     request: &CreateTaskRequest,
     spec: &Spec,
-    rootfs: Rootfs<'_>,
 ) -> Result<Arc<Linux>> {
     let id = request.id.clone();
     let bundle = PathBuf::from(&request.bundle);
@@ -68,7 +66,6 @@ pub(crate) async fn create(
         container.init.task.end_loggers().await;
         return Err(error);
     }
-    rootfs.keep();
     log::info!("created {}", container.id);
     context.events.publish(Event::create(request, container.init.pid()));
     Ok(container)

@@ -13,7 +13,6 @@ use nix::libc::SIGKILL;
 
 use super::Linux;
 use super::process::LinuxProcess;
-use crate::cgroup::Cgroup;
 use crate::error::{Error, Result, describe};
 use crate::oci::{any, mount};
 use crate::task::context::Context;
@@ -184,7 +183,7 @@ impl Engine for Linux {
     }
 
     async fn stats(&self, _: &Context) -> Result<Any> {
-        self.cgroup.get().map(Cgroup::metrics).ok_or(Error::NoCgroups)
+        self.cgroup.get().ok_or(Error::NoCgroups)?.metrics().await
     }
 }
 

@@ -1,6 +1,6 @@
 //! Mounting the root file system that containerd describes in Create, and taking it away again.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use containerd_shim_protos::types::mount::Mount;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -30,35 +30,38 @@ const FLAGS: [(&str, MsFlags, bool); 17] = [
 
 /// A mounted root file system; it is unmounted when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Rootfs<'a> {
-    target: &'a Path,
+pub(crate) struct Rootfs {
+    target: PathBuf,
     mounts: usize,
 }
 
-impl<'a> Rootfs<'a> {
+impl Rootfs {
     /// Mounts `mounts`, in order, on `target`. An empty list leaves the directory as it is.
-    pub(crate) fn mount(mounts: &[Mount], target: &'a Path) -> Result<Self> {
-        std::fs::create_dir_all(target).map_err(Error::io("create", target))?;
+    pub(crate) fn mount(mounts: &[Mount], target: PathBuf) -> Result<Self> {
+        std::fs::create_dir_all(&target).map_err(Error::io("create", &target))?;
         let mut rootfs = Self { target, mounts: 0 };
         for entry in mounts {
-            mount_one(entry, target)?;
+            mount_one(entry, &rootfs.target)?;
             rootfs.mounts += 1;
         }
         Ok(rootfs)
     }
-}
 
-impl Rootfs<'_> {
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.target
+    }
+
     /// Leaves it mounted, for [`unmount_all`].
     pub(crate) fn keep(mut self) {
         self.mounts = 0;
     }
 }
 
-impl Drop for Rootfs<'_> {
+impl Drop for Rootfs {
     fn drop(&mut self) {
         for _ in 0..self.mounts {
-            unmount(self.target);
+            unmount(&self.target);
         }
     }
 }

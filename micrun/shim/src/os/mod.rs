@@ -1,7 +1,8 @@
-//! What the host's kernel gives: child processes, terminals, files to watch.
+//! What the host's kernel gives: child processes, terminals, files to watch, and threads for work that can wait.
 //!
 //! It uses no other room.
 
+pub(crate) mod blocking;
 pub(crate) mod children;
 pub(crate) mod lock;
 pub(crate) mod tty;

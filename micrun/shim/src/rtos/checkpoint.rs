@@ -1,15 +1,18 @@
-//! Checkpoints: the state of the machine in the directory that containerd names, and what it belongs to.
+//! Checkpoints: the state of a machine, in the directory that containerd names, and a label that says what it is the
+//! state of.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use containerd_shim_protos::api::CheckpointTaskRequest;
+use micrun_firmware::rootfs::{self, RootFile};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::oci::options;
+use crate::os::blocking;
 use crate::rtos::container::Container;
 use crate::rtos::plan::Machine;
 use crate::rtos::state_dir::StateDir;
@@ -23,6 +26,8 @@ const STATE: &str = "machine.state";
 const LABEL: &str = "micrun.json";
 /// Version of the label.
 const VERSION: u32 = 1;
+/// The longest label, in bytes.
+const MAX_LABEL: u64 = 64 << 10;
 /// What a state may have beside the machine's memory, in bytes: devices, and the stream's own headers.
 const MAX_BESIDE: u64 = 64 << 20;
 /// Memory of a machine whose size only the machine knows, in MiB: boards have less.
@@ -34,6 +39,40 @@ struct Label {
     machine: Machine,
 }
 
+/// The files of a checkpoint.
+#[derive(Clone, Debug)]
+struct Files {
+    dir: PathBuf,
+    state: PathBuf,
+    label: PathBuf,
+}
+
+impl Files {
+    fn in_dir(dir: &str) -> Self {
+        let dir = PathBuf::from(dir);
+        Self { state: dir.join(STATE), label: dir.join(LABEL), dir }
+    }
+
+    /// Makes the directory and the file for the state.
+    fn create(&self) -> Result<File> {
+        std::fs::create_dir_all(&self.dir).map_err(Error::io("create", &self.dir))?;
+        File::create(&self.state).map_err(Error::io("create", &self.state))
+    }
+
+    fn write_label(&self, machine: Machine) -> Result<()> {
+        let path = &self.label;
+        let text = serde_json::to_vec(&Label { version: VERSION, machine })
+            .map_err(|source| Error::Json { path: path.clone(), source })?;
+        std::fs::write(path, text).map_err(Error::io("write", path))
+    }
+
+    /// Half a checkpoint is none. The directory is containerd's.
+    fn remove(&self) {
+        let _ = std::fs::remove_file(&self.state);
+        let _ = std::fs::remove_file(&self.label);
+    }
+}
+
 /// Writes the state of a running or frozen container; it is as before afterwards, unless it is to end.
 pub(crate) async fn save(
     context: &Context,
@@ -41,36 +80,52 @@ pub(crate) async fn save(
     request: &CheckpointTaskRequest,
 ) -> Result<()> {
     container.init.life.check(Attempt::Checkpoint)?;
-    let dir = Path::new(&request.path);
-    std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
-    let (state, label) = (dir.join(STATE), dir.join(LABEL));
-    let saved = write(context, container, &state, &label).await;
+    let exit = options::checkpoint(request)?.exit;
+    let files = Files::in_dir(&request.path);
+    let saved = write(context, container, &files).await;
     if saved.is_err() {
-        // Half a checkpoint is none; the directory is containerd's.
-        let _ = std::fs::remove_file(&state);
-        let _ = std::fs::remove_file(&label);
+        let remove = move || {
+            files.remove();
+            Ok(())
+        };
+        blocking::run(remove).await?;
     }
     saved?;
     context.events.publish(Event::checkpointed(&container.id, &request.path));
-    log::info!("{}: checkpoint in {}", container.id, dir.display());
-    if options::checkpoint(request)?.exit {
+    log::info!("{}: checkpoint in {}", container.id, request.path);
+    if exit {
         container.kill(context, nix::libc::SIGKILL.unsigned_abs()).await?;
     }
     Ok(())
 }
 
-async fn write(context: &Context, container: &Container, state: &Path, label: &Path) -> Result<()> {
-    let file = File::create(state).map_err(Error::io("create", state))?;
-    context.mica.checkpoint(&container.id, file.as_fd()).await?;
-    let text = Label { version: VERSION, machine: container.plan.machine.clone() };
-    let text = serde_json::to_vec(&text).map_err(|source| Error::Json { path: label.into(), source })?;
-    std::fs::write(label, text).map_err(Error::io("write", label))
+async fn write(context: &Context, container: &Container, files: &Files) -> Result<()> {
+    let of_state = files.clone();
+    let state = blocking::run(move || of_state.create()).await?;
+    context.mica.checkpoint(&container.id, state.as_fd()).await?;
+    let (of_label, machine) = (files.clone(), container.plan.machine.clone());
+    blocking::run(move || of_label.write_label(machine)).await
 }
 
-/// Takes a state over from the directory of a checkpoint, which containerd removes after Create.
+/// Takes a state over from the directory of a checkpoint, which containerd removes after Create. To be called where
+/// waiting is allowed: a state is as large as the machine's memory.
 pub(crate) fn take_over(checkpoint: &Path, machine: &Machine, dir: &StateDir) -> Result<PathBuf> {
-    let path = checkpoint.join(LABEL);
-    let text = std::fs::read(&path).map_err(Error::io("read", &path))?;
+    check_label(checkpoint, machine)?;
+    let memory_mb = if machine.memory_mb == 0 { MAX_BOARD_MB } else { machine.memory_mb };
+    let most = (u64::from(memory_mb) << 20) + MAX_BESIDE;
+    let source = open(checkpoint, STATE, most)?;
+    // It may grow meanwhile.
+    let mut state = source.file.take(most);
+    let copy = |file: &mut File| io::copy(&mut state, file).map_err(Error::io("copy", &source.host_path));
+    Ok(dir.write(STATE, copy)?.0)
+}
+
+/// Refuses a checkpoint of another machine.
+fn check_label(checkpoint: &Path, machine: &Machine) -> Result<()> {
+    let source = open(checkpoint, LABEL, MAX_LABEL)?;
+    let path = source.host_path;
+    let mut text = Vec::new();
+    source.file.take(MAX_LABEL).read_to_end(&mut text).map_err(Error::io("read", &path))?;
     let label: Label = serde_json::from_slice(&text).map_err(|source| Error::Json { path, source })?;
     if label.version > VERSION {
         return Err(Error::Newer { what: "checkpoint", found: label.version, known: VERSION });
@@ -82,23 +137,17 @@ pub(crate) fn take_over(checkpoint: &Path, machine: &Machine, dir: &StateDir) ->
              limits that it had"
         )));
     }
-    let path = checkpoint.join(STATE);
-    let source = File::open(&path).map_err(Error::io("open", &path))?;
-    let memory_mb = if machine.memory_mb == 0 { MAX_BOARD_MB } else { machine.memory_mb };
-    let most = (u64::from(memory_mb) << 20) + MAX_BESIDE;
-    let mut source = source.take(most + 1);
-    let mut size = 0;
-    let copy = dir.write(STATE, |file| {
-        size = std::io::copy(&mut source, file).map_err(Error::io("copy", &path))?;
-        Ok::<_, Error>(())
-    })?;
-    if size > most {
-        return Err(Error::Invalid(format!(
-            "`{}` has more than {most} bytes: this is no state",
-            path.display()
-        )));
-    }
-    Ok(copy)
+    Ok(())
+}
+
+/// Opens a file of a checkpoint. What lies there is not ours: a pipe, a device, a link that leads out of the directory
+/// or a file of more than `limit` bytes is refused.
+fn open(checkpoint: &Path, name: &str, limit: u64) -> Result<RootFile> {
+    let opened = rootfs::open(checkpoint, name, limit, "a file of the checkpoint");
+    opened.map_err(|error| match error {
+        error @ micrun_firmware::Error::Io { .. } => error.into(),
+        error => Error::Invalid(format!("the checkpoint in `{}` is refused: {error}", checkpoint.display())),
+    })
 }
 
 fn differences(saved: &Machine, now: &Machine) -> String {

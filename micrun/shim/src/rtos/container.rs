@@ -16,6 +16,7 @@ use super::state_dir::StateDir;
 use crate::cgroup::{self, Cgroup};
 use crate::error::{Error, Result, describe};
 use crate::oci::resources::Resources;
+use crate::os::blocking;
 use crate::os::lock::lock;
 use crate::stdio::{Paths, Streams};
 use crate::task::context::Context;
@@ -161,7 +162,7 @@ impl Container {
     /// What it has used, as one of containerd's metrics messages.
     pub(crate) async fn stats(&self, context: &Context) -> Result<Any> {
         if let Some(cgroup) = &self.plan.cgroup {
-            return Ok(cgroup.metrics());
+            return cgroup.metrics().await;
         }
         match context.mica.stats(&self.id).await {
             Ok(stats) => Ok(cgroup::daemon_metrics(context.cgroups.as_ref(), &stats)),
@@ -184,7 +185,8 @@ impl Container {
         if let Some(cgroup) = &self.plan.cgroup {
             cgroup.remove().await;
         }
-        if let Err(error) = self.dir.remove() {
+        let dir = self.dir.clone();
+        if let Err(error) = blocking::run(move || dir.remove()).await {
             log::warn!("{}", describe(&error));
         }
         self.init.end_loggers().await;

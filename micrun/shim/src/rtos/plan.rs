@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use libmica::CreateMessage;
-use micrun_firmware::{Pedestal, Sha256Digest};
+use micrun_firmware::{Pedestal, Settings, Sha256Digest};
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Cgroup;
@@ -47,9 +47,14 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// That of a firmware with this digest.
-    pub(crate) fn new(pedestal: Pedestal, firmware: &Sha256Digest, memory_mb: u32, vcpus: u32) -> Self {
-        Self { pedestal: pedestal.as_str().to_owned(), firmware: firmware.to_string(), memory_mb, vcpus }
+    /// That of a firmware with these settings and this digest.
+    pub(crate) fn new(settings: &Settings, firmware: &Sha256Digest) -> Self {
+        Self {
+            pedestal: settings.pedestal.value.as_str().to_owned(),
+            firmware: firmware.to_string(),
+            memory_mb: settings.memory_mb.value,
+            vcpus: settings.vcpu.value,
+        }
     }
 
     /// Whether the firmware runs in a process of ours.

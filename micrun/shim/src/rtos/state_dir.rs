@@ -3,13 +3,14 @@
 
 use std::fs::{DirBuilder, File};
 use std::io;
+use std::ops::Deref;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use micrun_firmware::HostConf;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, describe};
 
 const OWNER: &str = "state.json";
 /// Version of [`Owner`] on disk. 2 has the cgroup.
@@ -59,8 +60,8 @@ impl Owner {
     }
 }
 
-/// A container's directory.
-#[derive(Debug)]
+/// A container's directory. What makes, fills or removes it waits for the file system.
+#[derive(Clone, Debug)]
 pub(crate) struct StateDir {
     path: PathBuf,
 }
@@ -120,22 +121,27 @@ impl StateDir {
         self.path.join(name)
     }
 
-    /// Makes a file of what `contents` writes, whole or not at all. It need not survive the machine, whose end is
-    /// that of every container, so it is not synchronised.
+    /// Makes a file of what `contents` writes, whole or not at all; gives its path and what `contents` gives. It need
+    /// not survive the machine, whose end is that of every container, so it is not synchronised.
     pub(crate) fn write<T, E>(
         &self,
         name: &str,
         contents: impl FnOnce(&mut File) -> Result<T, E>,
-    ) -> Result<PathBuf>
+    ) -> Result<(PathBuf, T)>
     where
         Error: From<E>,
     {
         let path = self.path.join(name);
         let temporary = self.path.join(format!(".{name}.tmp"));
         let mut file = File::create(&temporary).map_err(Error::io("create", &temporary))?;
-        contents(&mut file)?;
+        let given = contents(&mut file)?;
         std::fs::rename(&temporary, &path).map_err(Error::io("write", &path))?;
-        Ok(path)
+        Ok((path, given))
+    }
+
+    /// The same directory, for as long as its container is in the making.
+    pub(crate) fn draft(self) -> Draft {
+        Draft { dir: self, kept: false }
     }
 
     /// Removes it and what it holds; no error if it is gone.
@@ -145,6 +151,39 @@ impl StateDir {
                 Err(Error::io("remove", &self.path)(error))
             }
             _ => Ok(()),
+        }
+    }
+}
+
+/// The directory of a container in the making. It is removed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    dir: StateDir,
+    kept: bool,
+}
+
+impl Draft {
+    /// Leaves it to its container.
+    pub(crate) fn keep(mut self) -> StateDir {
+        self.kept = true;
+        self.dir.clone()
+    }
+}
+
+impl Deref for Draft {
+    type Target = StateDir;
+
+    fn deref(&self) -> &StateDir {
+        &self.dir
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.kept
+            && let Err(leftover) = self.dir.remove()
+        {
+            log::warn!("{}", describe(&leftover));
         }
     }
 }

@@ -38,7 +38,7 @@ pub(crate) async fn update(
     }
     let all = current.changed_by(&wished);
     match &container.plan.cgroup {
-        Some(cgroup) => by_cgroup(container, cgroup, &wished)?,
+        Some(cgroup) => by_cgroup(container, cgroup, &wished).await?,
         None => by_daemon(context, container, &current, &all).await?,
     }
     *current = all;
@@ -63,7 +63,7 @@ fn is_static(container: &Container, annotations: &std::collections::HashMap<Stri
     Ok(annotations.static_resource.unwrap_or(container.plan.static_resource))
 }
 
-fn by_cgroup(container: &Container, cgroup: &Cgroup, wished: &Resources) -> Result<()> {
+async fn by_cgroup(container: &Container, cgroup: &Cgroup, wished: &Resources) -> Result<()> {
     if let Some(limit) = wished.memory_limit() {
         let memory = i64::from(container.plan.machine.memory_mb) * MIB;
         if limit < memory {
@@ -81,7 +81,7 @@ fn by_cgroup(container: &Container, cgroup: &Cgroup, wished: &Resources) -> Resu
             )));
         }
     }
-    cgroup.limit(wished, container.plan.overhead_mb)
+    cgroup.limit(wished, container.plan.overhead_mb).await
 }
 
 /// By the daemon's `set`, one key after the other; what was done is undone when a later one fails.

@@ -167,7 +167,7 @@ impl Api for SandboxService {
         _: &TtrpcContext,
         request: SandboxMetricsRequest,
     ) -> ttrpc::Result<SandboxMetricsResponse> {
-        Ok(self.find(&request.sandbox_id)?.metrics(&self.context)?)
+        Ok(self.find(&request.sandbox_id)?.metrics(&self.context).await?)
     }
 }
 

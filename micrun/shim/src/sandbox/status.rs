@@ -40,7 +40,7 @@ impl Sandbox {
     }
 
     /// What the pod uses: its cgroup's numbers or, without one, those of the shim's own, in which the holder is.
-    pub(super) fn metrics(&self, context: &Context) -> Result<SandboxMetricsResponse> {
+    pub(super) async fn metrics(&self, context: &Context) -> Result<SandboxMetricsResponse> {
         let layout: Layout = context.cgroups.clone().ok_or(Error::NoCgroups)?;
         let parent = &self.config.cgroup_parent;
         let cgroup = if parent.is_empty() {
@@ -52,7 +52,7 @@ impl Sandbox {
         let metric = response.metrics.mut_or_insert_default();
         metric.timestamp = MessageField::some(Timestamp::now());
         metric.id.clone_from(&self.id);
-        metric.data = MessageField::some(cgroup.metrics());
+        metric.data = MessageField::some(cgroup.metrics().await?);
         Ok(response)
     }
 }

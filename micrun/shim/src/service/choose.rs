@@ -8,10 +8,11 @@
 //!
 //! A marker that is there but wrong is the RTOS engine's to refuse: nothing falls back silently (urunc#876).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use containerd_shim_protos::api::CreateTaskRequest;
+use containerd_shim_protos::types::mount::Mount;
 use micrun_firmware::is_firmware;
 
 use crate::error::Result;
@@ -19,6 +20,7 @@ use crate::linux;
 use crate::oci::bundle::Spec;
 use crate::oci::mount::Rootfs;
 use crate::oci::names;
+use crate::os::blocking;
 use crate::rtos::create;
 use crate::task::context::Context;
 use crate::task::engine::Engine;
@@ -26,12 +28,36 @@ use crate::task::engine::Engine;
 /// Makes a container of a Create request.
 pub(crate) async fn create(context: &Arc<Context>, request: &CreateTaskRequest) -> Result<Arc<dyn Engine>> {
     names::check("container", &request.id)?;
-    let bundle = Path::new(&request.bundle);
-    let spec = Spec::read(bundle)?;
-    let rootfs = spec.rootfs(bundle);
-    let mounted = Rootfs::mount(&request.rootfs, &rootfs)?;
-    if spec.is_sandbox() || !is_firmware(&rootfs, &spec.annotations) {
-        return Ok(linux::create(context, request, &spec, mounted).await?);
+    let (bundle, mounts) = (PathBuf::from(&request.bundle), request.rootfs.clone());
+    let Image { spec, rootfs, is_firmware } = blocking::run(move || Image::open(&bundle, &mounts)).await?;
+    if is_firmware {
+        return Ok(Arc::new(create::create(context, request, spec, rootfs).await?));
     }
-    Ok(Arc::new(create::create(context, request, &spec, mounted).await?))
+    match linux::create(context, request, &spec).await {
+        Ok(container) => {
+            rootfs.keep();
+            Ok(container)
+        }
+        Err(error) => {
+            blocking::discard(rootfs).await;
+            Err(error)
+        }
+    }
+}
+
+/// What decides.
+struct Image {
+    spec: Spec,
+    rootfs: Rootfs,
+    is_firmware: bool,
+}
+
+impl Image {
+    /// Reads the specification, mounts the root file system, and looks for the markers of firmware in both.
+    fn open(bundle: &Path, mounts: &[Mount]) -> Result<Self> {
+        let spec = Spec::read(bundle)?;
+        let rootfs = Rootfs::mount(mounts, spec.rootfs(bundle))?;
+        let is_firmware = !spec.is_sandbox() && is_firmware(rootfs.path(), &spec.annotations);
+        Ok(Self { spec, rootfs, is_firmware })
+    }
 }

@@ -214,7 +214,7 @@ async fn what_is_no_line_is_refused() {
     }
 }
 
-async fn checkpoint(f: &Fixture, path: &str, exit: bool) -> ttrpc::Result<()> {
+pub(super) async fn checkpoint(f: &Fixture, path: &str, exit: bool) -> ttrpc::Result<()> {
     let mut request = CheckpointTaskRequest::new();
     request.id = "c".into();
     request.path = path.into();

@@ -206,6 +206,13 @@ impl Fixture {
         text
     }
 
+    /// The next `count` bytes that stdout carries.
+    pub(super) async fn read_output(&mut self, count: usize) -> String {
+        let mut bytes = vec![0; count];
+        self.stdout.as_mut().unwrap().read_exact(&mut bytes).await.unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
     /// Topics so far, without their prefix, and exit statuses.
     pub(super) fn events(&self) -> Vec<String> {
         let events = self.recorder.0.lock().unwrap();
@@ -241,7 +248,7 @@ pub(super) fn context() -> TtrpcContext {
     }
 }
 
-fn write_bundle(bundle: &Path, spec: &serde_json::Value) {
+pub(super) fn write_bundle(bundle: &Path, spec: &serde_json::Value) {
     let rootfs = bundle.join("rootfs");
     std::fs::create_dir_all(&rootfs).unwrap();
     let firmware = rootfs.join("firmware.elf");

@@ -1,5 +1,5 @@
 //! `make bench`: what a shim costs, ours beside containerd's own, driven over ttrpc without containerd in between:
-//! the time of each rpc, and the memory of one and of many. Prints Markdown.
+//! the time of each rpc, the memory of one and of many, and how long a pod waits for a large firmware. Prints Markdown.
 #![allow(clippy::print_stdout, reason = "the tables are the result")]
 #![allow(
     clippy::expect_used,
@@ -11,6 +11,7 @@ mod bare;
 mod memory;
 mod rounds;
 mod samples;
+mod stall;
 mod way;
 
 use clap::Parser;
@@ -35,4 +36,6 @@ fn main() {
     rounds::run(&mut stage, args.rounds);
     println!();
     memory::run(&mut stage, args.containers);
+    println!();
+    stall::run(&way::FREERTOS, &mut stage);
 }

@@ -1,6 +1,7 @@
 //! What idle containers take: one, and many at once.
 
-use std::iter;
+use std::time::Duration;
+use std::{iter, thread};
 
 use micrun_host_tests::system::Process;
 use micrun_host_tests::wait;
@@ -10,6 +11,9 @@ use shim_conformance::stage::GROUP;
 use crate::way::{WAYS, Way, launch};
 
 const FIELDS: [&str; 3] = ["Rss", "Pss", "Private_Dirty"];
+
+/// Until a shim is idle: its threads for work that can wait end a second after the last.
+const REST: Duration = Duration::from_secs(2);
 
 /// Measures and prints.
 pub(crate) fn run(stage: &mut Stage, containers: usize) {
@@ -38,6 +42,7 @@ fn crowd(way: &Way, stage: &Stage, count: usize, annotations: &[(&str, &str)]) -
         container
     };
     let containers: Vec<_> = (0..count).map(run).collect();
+    thread::sleep(REST);
     let usage = |program| {
         let processes = Process::running(program);
         (program, processes.iter().map(|process| FIELDS.map(|field| process.memory(field))).collect())

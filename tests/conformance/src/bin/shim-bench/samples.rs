@@ -21,6 +21,11 @@ impl Samples {
         Self(self.0.iter().zip(&other.0).map(|(one, another)| *one + *another).collect())
     }
 
+    /// Median and longest, in milliseconds.
+    pub(crate) fn with_longest(&self) -> String {
+        format!("{:.1} / {:.1}", self.rank(50), self.rank(100))
+    }
+
     fn rank(&self, percent: usize) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_unstable();

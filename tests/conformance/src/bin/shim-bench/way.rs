@@ -42,14 +42,17 @@ pub(crate) const WAYS: [Way; 3] = [
         subject: &Linux,
         binary: None,
     },
-    Way {
-        name: "mica, FreeRTOS",
-        shim: "containerd-shim-mica-v2",
-        helpers: &["micad", "qemu-system-aarch64"],
-        subject: &Mica,
-        binary: None,
-    },
+    FREERTOS,
 ];
+
+/// Firmware.
+pub(crate) const FREERTOS: Way = Way {
+    name: "mica, FreeRTOS",
+    shim: "containerd-shim-mica-v2",
+    helpers: &["micad", "qemu-system-aarch64"],
+    subject: &Mica,
+    binary: None,
+};
 
 impl Way {
     /// Lets the stage make this way's containers.

@@ -1,0 +1,83 @@
+//! The configuration that a firmware runs with: the host's, and what its pedestal reads.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use micrun_firmware::{ClientConf, Firmware, HostConf, Pedestal};
+
+use crate::error::{Error, Result};
+use crate::oci::bundle::Spec;
+use crate::oci::options::Options;
+use crate::rtos::bootargs;
+use crate::rtos::state_dir::StateDir;
+use crate::task::context::Context;
+
+/// The annotation that names a further micrun.conf.
+const CONFIG_PATH: &str = "org.openeuler.micrun.config_path";
+/// Name of the image's client.conf in the state directory; the daemon reads the pedestal's section of it.
+const CONF: &str = "client.conf";
+/// Name of the file that a pedestal wants beside the ELF, as upstream has it.
+const PEDESTAL_FILE: &str = "image.bin";
+/// Terminals of a machine whose firmware has a shell: the shell wants one of its own.
+const CONSOLES_WITH_SHELL: u32 = 2;
+
+/// The host's configuration, with the file that the container or containerd's operator names.
+pub(super) fn of_host(context: &Context, spec: &Spec, options: &Options) -> Result<HostConf> {
+    let mut places = context.host_conf.clone();
+    if let Options::Generic(config) = options {
+        if config.path.as_os_str().is_empty() {
+            let text = String::from_utf8(config.body.clone());
+            places.body =
+                Some(text.map_err(|_| Error::Invalid("the runtime options are no UTF-8 text".into()))?);
+        } else {
+            places.extra = Some(config.path.clone());
+        }
+    }
+    if let Some(path) = spec.annotations.get(CONFIG_PATH) {
+        places = places.with_config_path(path)?;
+    }
+    Ok(HostConf::load(&places)?)
+}
+
+/// Whether arguments and environment reach the firmware, as its kernel command line.
+pub(super) fn has_command_line(firmware: &Firmware) -> bool {
+    firmware.settings.pedestal.value == Pedestal::Qemu && firmware.pedestal_file.is_none()
+}
+
+/// What the create message's `ped_cfg` names: the file that the pedestal asks for, or for qemu the client.conf with
+/// its `[Qemu]` section. Empty if there is nothing to say.
+pub(super) fn of_pedestal(firmware: &Firmware, spec: &Spec, dir: &StateDir) -> Result<PathBuf> {
+    if let Some(source) = &firmware.pedestal_file {
+        let copy = |file: &mut _| io::copy(&mut &source.file, file).map_err(Error::io("copy", PEDESTAL_FILE));
+        return Ok(dir.write(PEDESTAL_FILE, copy)?.0);
+    }
+    if !has_command_line(firmware) {
+        return Ok(PathBuf::new());
+    }
+    let conf = of_qemu(firmware, spec);
+    if conf == ClientConf::default() {
+        return Ok(PathBuf::new());
+    }
+    let text = conf.to_ini()?;
+    let write = |file: &mut std::fs::File| file.write_all(text.as_bytes()).map_err(Error::io("write", CONF));
+    Ok(dir.write(CONF, write)?.0)
+}
+
+/// The image's client.conf with the container's command line in it.
+fn of_qemu(firmware: &Firmware, spec: &Spec) -> ClientConf {
+    let mut conf = firmware.conf.clone().unwrap_or_default();
+    if firmware.settings.shell_prompt.value.is_some() {
+        conf.qemu.consoles.get_or_insert(CONSOLES_WITH_SHELL);
+    }
+    let process = spec.rest.get("process");
+    let path = firmware.file.path.to_string_lossy();
+    let (append, left_out) = bootargs::compose(conf.qemu.append.as_deref(), process, &path);
+    conf.qemu.append = append;
+    if !left_out.is_empty() {
+        log::warn!(
+            "left out of the firmware's command line, which has no place for it: {}",
+            left_out.join(" ")
+        );
+    }
+    conf
+}

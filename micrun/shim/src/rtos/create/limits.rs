@@ -1,0 +1,58 @@
+//! What limits a firmware: the memory of its machine, and the cgroup of its emulator.
+
+use micrun_firmware::{Firmware, Origin, Pedestal, Setting};
+
+use crate::cgroup::Cgroup;
+use crate::error::{Error, Result};
+use crate::oci::bundle::Spec;
+use crate::oci::resources::Resources;
+use crate::rtos::plan::Machine;
+use crate::task::context::Context;
+
+/// `linux.cgroupsPath`, or where containerd's own clients put a container: the machine has one hierarchy for the
+/// containers of all namespaces, and those of two may have the same id.
+pub(super) fn cgroups_path(context: &Context, spec: &Spec, id: &str) -> String {
+    match spec.linux.cgroups_path.as_str() {
+        "" => format!("/{}/{id}", context.namespace),
+        path => path.to_owned(),
+    }
+}
+
+/// The cgroup of an emulator, which is not made yet. A firmware on a core of its own is no process that a cgroup
+/// could hold.
+pub(super) fn cgroup(
+    context: &Context,
+    spec: &Spec,
+    id: &str,
+    machine: &Machine,
+    path: &str,
+) -> Result<Option<Cgroup>> {
+    let unsupported = spec.linux.resources.unsupported();
+    if !unsupported.is_empty() {
+        log::warn!("{id}: without effect for firmware: {}", unsupported.join(", "));
+    }
+    if !machine.is_emulated() {
+        return Ok(None);
+    }
+    let Some(layout) = &context.cgroups else {
+        log::warn!("{id}: {}", Error::NoCgroups);
+        return Ok(None);
+    };
+    Cgroup::of(layout.clone(), path).map(Some)
+}
+
+/// The container's memory limit lowers the machine's memory. On Xen, where nothing else says how much, it is the
+/// memory, as upstream has it.
+pub(crate) fn apply_memory_limit(firmware: &mut Firmware, resources: &Resources) -> Result<()> {
+    let Some(limit) = resources.memory_limit_mb() else { return Ok(()) };
+    let settings = &mut firmware.settings;
+    let unsaid = settings.memory_mb.origin == Origin::Default;
+    let replaces = unsaid && settings.pedestal.value == Pedestal::Xen;
+    if replaces || limit < settings.memory_mb.value {
+        settings.memory_mb = Setting { value: limit, origin: Origin::Limit };
+        settings
+            .check(&firmware.elf)
+            .map_err(|error| error.in_file(&firmware.file.path.to_string_lossy()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! Create: from a bundle to a client that the daemon knows. What fails leaves nothing behind.
+//!
+//! [`Creation::unpack`], on a thread that may wait:
+//! 1. Check the id, claim the state directory, read the host's configuration.
+//! 2. Find the firmware, check what has no effect on it, lower its memory to the limit.
+//! 3. Copy the firmware, the file of its pedestal and the checkpoint.
+//!
+//! [`Creation::connect`], on the one thread, which waits for nobody:
+//! 1. Open the streams.
+//! 2. Make the cgroup with its limits.
+//! 3. Tell the daemon.
+
+mod conf;
+mod limits;
+mod message;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use containerd_shim_protos::api::CreateTaskRequest;
+pub(crate) use limits::apply_memory_limit;
+use libmica::names;
+use micrun_firmware::{Firmware, HostConf, Sha256Digest};
+
+use crate::error::{Error, Result};
+use crate::oci::bundle::Spec;
+use crate::oci::mount::Rootfs;
+use crate::oci::options::Options;
+use crate::os::blocking;
+use crate::rtos::checkpoint;
+use crate::rtos::container::Container;
+use crate::rtos::ignored;
+use crate::rtos::plan::{Machine, Plan};
+use crate::rtos::state_dir::{Draft, Owner, StateDir};
+use crate::stdio::{Identity, Paths, Streams};
+use crate::task::context::Context;
+use crate::task::events::Event;
+
+/// Name of the checked firmware in the state directory, as upstream has it.
+const FIRMWARE: &str = "firmware.elf";
+/// Why a checkpoint is refused.
+const NO_CHECKPOINT: &str =
+    "only firmware on the qemu pedestal can go on from a checkpoint: a core's state cannot be set";
+
+/// Makes a container of a Create request, whose root file system is mounted until the firmware is copied.
+pub(crate) async fn create(
+    context: &Arc<Context>,
+    request: &CreateTaskRequest,
+    spec: Spec,
+    rootfs: Rootfs,
+) -> Result<Container> {
+    let (surroundings, wish) = (Arc::clone(context), request.clone());
+    let mut creation = blocking::run(move || Creation::unpack(surroundings, wish, &spec, rootfs)).await?;
+    match creation.connect().await {
+        Ok(streams) => {
+            log::info!("created {}", request.id);
+            context.events.publish(Event::create(request, std::process::id()));
+            Ok(creation.finish(streams))
+        }
+        Err(error) => {
+            creation.undo().await;
+            Err(error)
+        }
+    }
+}
+
+/// A container in the making.
+struct Creation {
+    context: Arc<Context>,
+    request: CreateTaskRequest,
+    dir: Draft,
+    plan: Plan,
+    /// Whether the plan's cgroup is there, and ours to remove.
+    has_cgroup: bool,
+}
+
+impl Creation {
+    /// Takes the firmware out of the image, and plans how it is run. What runs is a copy that nobody can change
+    /// after the check, so the root file system is unmounted at the end. To be called where waiting is allowed.
+    fn unpack(
+        context: Arc<Context>,
+        request: CreateTaskRequest,
+        spec: &Spec,
+        rootfs: Rootfs,
+    ) -> Result<Self> {
+        let id = &request.id;
+        check_id(id)?;
+        let options = Options::read(request.options.get_or_default())?;
+        log::debug!("{id}: runtime options {options:?}");
+        let cgroups_path = limits::cgroups_path(&context, spec, id);
+        let owner = Owner::this_process(&context.namespace, id, &cgroups_path);
+        let dir = StateDir::create(&context.state_root, &owner)?.draft();
+
+        let host = conf::of_host(&context, spec, &options)?;
+        let mut firmware = Firmware::resolve_on(&host, rootfs.path(), &spec.annotations)?;
+        warn(id, spec, &firmware, &host)?;
+        let resources = spec.linux.resources.clone();
+        limits::apply_memory_limit(&mut firmware, &resources)?;
+
+        let digest = copy_firmware(&mut firmware, &dir)?;
+        let pedestal_conf = conf::of_pedestal(&firmware, spec, &dir)?;
+        let message = message::of(id, dir.path(FIRMWARE), pedestal_conf, &firmware, &resources);
+        log::info!("{id}: {} on {}", firmware.file.path.display(), message.pedestal);
+        drop(rootfs);
+
+        let settings = firmware.settings;
+        let machine = Machine::new(&settings, &digest);
+        let plan = Plan {
+            snapshot: snapshot(&request, &machine, &dir)?,
+            cgroup: limits::cgroup(&context, spec, id, &machine, &cgroups_path)?,
+            machine,
+            message,
+            resources,
+            overhead_mb: host.emulator_overhead_mb(),
+            static_resource: settings.static_resource.value,
+            prompt: settings.shell_prompt.value,
+            close_after: settings.auto_close.value,
+        };
+        Ok(Self { context, request, dir, plan, has_cgroup: false })
+    }
+
+    /// Does what involves others: those at the other ends of the streams, the kernel's cgroups, the daemon.
+    async fn connect(&mut self) -> Result<Streams> {
+        let streams = self.open_streams().await?;
+        self.make_cgroup().await?;
+        self.tell_daemon().await?;
+        Ok(streams)
+    }
+
+    async fn open_streams(&self) -> Result<Streams> {
+        let identity = Identity { namespace: &self.context.namespace, id: &self.request.id };
+        Streams::open(&Paths::from(&self.request), identity).await
+    }
+
+    async fn make_cgroup(&mut self) -> Result<()> {
+        let Some(cgroup) = &mut self.plan.cgroup else { return Ok(()) };
+        cgroup.create().await?;
+        self.has_cgroup = true;
+        cgroup.limit(&self.plan.resources, self.plan.overhead_mb).await
+    }
+
+    async fn tell_daemon(&self) -> Result<()> {
+        Ok(self.context.mica.create(&self.plan.message).await?)
+    }
+
+    fn finish(self, streams: Streams) -> Container {
+        let Self { request, dir, plan, .. } = self;
+        let paths = Paths::from(&request);
+        Container::new(request.id, request.bundle.into(), paths, plan, dir.keep(), streams)
+    }
+
+    /// Takes away what there is so far.
+    async fn undo(self) {
+        let Self { plan, dir, has_cgroup, .. } = self;
+        if let Some(cgroup) = plan.cgroup.filter(|_| has_cgroup) {
+            cgroup.remove().await;
+        }
+        blocking::discard(dir).await;
+    }
+}
+
+fn check_id(id: &str) -> Result<()> {
+    if id.len() > names::NAME_MAX {
+        let limit = names::NAME_MAX;
+        return Err(Error::Invalid(format!(
+            "container ID: exceeds mica limit (66 characters): `{id}` has {}, use at most {limit}",
+            id.len()
+        )));
+    }
+    Ok(names::validate(id)?)
+}
+
+/// Says in the log what of the specification and of the configuration has no effect, or refuses it.
+fn warn(id: &str, spec: &Spec, firmware: &Firmware, host: &HostConf) -> Result<()> {
+    let without_effect = ignored::check(spec, conf::has_command_line(firmware))?;
+    if !without_effect.is_empty() {
+        log::warn!("{id} is firmware: without effect on it are {without_effect}");
+    }
+    for warning in firmware.warnings.iter().chain(host.warnings()) {
+        log::warn!("{id}: {warning}");
+    }
+    if firmware.settings.debug.value {
+        log::set_max_level(log::LevelFilter::Debug);
+    }
+    Ok(())
+}
+
+/// Copies the firmware into the state directory; gives the digest of the copy.
+fn copy_firmware(firmware: &mut Firmware, dir: &StateDir) -> Result<Sha256Digest> {
+    let (_, digest) = dir.write(FIRMWARE, |file| firmware.copy_to(file))?;
+    Ok(digest)
+}
+
+/// The state to go on from, if the request names a checkpoint: a copy in the state directory.
+fn snapshot(request: &CreateTaskRequest, machine: &Machine, dir: &StateDir) -> Result<Option<PathBuf>> {
+    match request.checkpoint.as_str() {
+        "" => Ok(None),
+        _ if !machine.is_emulated() => Err(Error::Unimplemented(NO_CHECKPOINT)),
+        path => checkpoint::take_over(Path::new(path), machine, dir).map(Some),
+    }
+}
