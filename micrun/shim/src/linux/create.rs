@@ -30,7 +30,7 @@ pub(crate) async fn create(
     context: &Arc<Context>,
     request: &CreateTaskRequest,
     spec: &Spec,
-    rootfs: Rootfs<'_>,
+    rootfs: Rootfs,
 ) -> Result<Arc<Linux>> {
     let id = request.id.clone();
     let bundle = PathBuf::from(&request.bundle);
@@ -46,7 +46,6 @@ pub(crate) async fn create(
     let paths = Paths::from(request);
     let streams = Streams::open(&paths, Identity { namespace: &context.namespace, id: &id }).await?;
     let container = Arc::new(Linux {
-        rootfs: spec.rootfs(&bundle),
         sockets: state,
         sandbox: spec.is_sandbox(),
         private_pids: spec.has_private_pids(),

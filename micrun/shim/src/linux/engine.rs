@@ -78,7 +78,7 @@ impl Linux {
         if let Err(error) = self.runtime.delete(true).await {
             log::warn!("{}", describe(&error));
         }
-        mount::unmount_all(&self.rootfs);
+        mount::unmount_all(&self.bundle);
         self.init.task.end_loggers().await;
         context.events.publish(Event::delete(&self.id, self.init.pid(), &exit));
         log::info!("deleted {}", self.id);

@@ -40,7 +40,7 @@ pub(crate) async fn create(
     context: &Context,
     request: &CreateTaskRequest,
     spec: &Spec,
-    rootfs: Rootfs<'_>,
+    rootfs: Rootfs,
 ) -> Result<Container> {
     let id = request.id.clone();
     check_id(&id)?;
@@ -78,7 +78,7 @@ fn check_id(id: &str) -> Result<()> {
 async fn prepare(
     context: &Context,
     request: &CreateTaskRequest,
-    image: (&Spec, Rootfs<'_>),
+    image: (&Spec, Rootfs),
     options: &Options,
     paths: &Paths,
     dir: &StateDir,
@@ -105,7 +105,7 @@ async fn prepare(
 fn unpack(
     context: &Context,
     request: &CreateTaskRequest,
-    (spec, _mounted): (&Spec, Rootfs<'_>),
+    (spec, _mounted): (&Spec, Rootfs),
     options: &Options,
     dir: &StateDir,
 ) -> Result<Plan> {

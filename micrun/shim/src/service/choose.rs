@@ -28,9 +28,8 @@ pub(crate) async fn create(context: &Arc<Context>, request: &CreateTaskRequest) 
     names::check("container", &request.id)?;
     let bundle = Path::new(&request.bundle);
     let spec = Spec::read(bundle)?;
-    let rootfs = spec.rootfs(bundle);
-    let mounted = Rootfs::mount(&request.rootfs, &rootfs)?;
-    if spec.is_sandbox() || !is_firmware(&rootfs, &spec.annotations) {
+    let mounted = Rootfs::mount(&request.rootfs, bundle)?;
+    if spec.is_sandbox() || !is_firmware(&spec.rootfs(bundle), &spec.annotations) {
         return Ok(linux::create(context, request, &spec, mounted).await?);
     }
     Ok(Arc::new(create::create(context, request, &spec, mounted).await?))
