@@ -25,19 +25,22 @@ fn stacked(image: Image, count: usize) -> Image {
 
 /// Imports an image of `count` layers, whose lowest has all that runs, and asks a container for them.
 fn assert_linux_sees_layers(host: &Host, count: usize) {
-    host.import_image(stacked(Image::busybox(LINUX, &["/bin/busybox", "sh"]), count));
+    // A name of its own: containerd would collect an image that another replaces, while it unpacks that one.
+    let image = &format!("{LINUX}-{count}");
+    host.import_image(stacked(Image::busybox(image, &["/bin/busybox", "sh"]), count));
     let script = format!("set -- /layer-*; echo $#; [ ! -e {OF_THE_HOST} ]");
     for runtime in [ORACLE, MICA] {
-        let run = ["run", "--rm", "--runtime", runtime, LINUX, "one", "/bin/busybox", "sh", "-c", &script];
+        let run = ["run", "--rm", "--runtime", runtime, image, "one", "/bin/busybox", "sh", "-c", &script];
         assert_eq!(ctr(&run).success(), format!("{count}\n"), "{runtime}");
         host.assert_clean();
     }
 }
 
 fn assert_firmware_runs(host: &Host, count: usize) {
-    let lowest = Image::new(FIRMWARE, &["/firmware.elf"]).file("firmware.elf", &firmware::demo_bytes());
+    let image = &format!("{FIRMWARE}-{count}");
+    let lowest = Image::new(image, &["/firmware.elf"]).file("firmware.elf", &firmware::demo_bytes());
     host.import_image(stacked(lowest, count).layer().file("client.conf", CONF.as_bytes()));
-    let mut console = ctr_piped(&["run", "--rm", "--runtime", MICA, FIRMWARE, "one"]);
+    let mut console = ctr_piped(&["run", "--rm", "--runtime", MICA, image, "one"]);
     console.expect(firmware::BANNER);
     host.kill("one", "SIGKILL");
     assert_eq!(console.wait(), 137);
@@ -77,7 +80,8 @@ fn a_container_in_a_user_namespace_owns_its_files() {
     let host = Host::ordinary();
     let map = ["--uidmap", "0:100000:65536", "--gidmap", "0:100000:65536"];
     for count in [1, 70] {
-        host.import_image(stacked(Image::busybox(LINUX, &["/bin/busybox", "sh"]), count));
+        let image = &format!("{LINUX}-{count}");
+        host.import_image(stacked(Image::busybox(image, &["/bin/busybox", "sh"]), count));
         for remap in [&[] as &[&str], &["--remap-labels"]] {
             if !remap.is_empty() && !maps_layers() {
                 continue;
@@ -85,7 +89,7 @@ fn a_container_in_a_user_namespace_owns_its_files() {
             let script =
                 "/bin/busybox stat -c '%u %g' /layer-1 && echo >/new && /bin/busybox cat /proc/self/uid_map";
             let run = ["run", "--rm", "--runtime", MICA];
-            let last = [LINUX, "one", "/bin/busybox", "sh", "-c", script];
+            let last = [image, "one", "/bin/busybox", "sh", "-c", script];
             let output = ctr(&[&run[..], &map, remap, &last].concat());
             let said = output.success();
             let words: Vec<_> = said.split_whitespace().collect();
