@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, open, openat2};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::Mode;
 
 use crate::error::{Error, Result};
@@ -54,9 +54,9 @@ pub(super) fn link(fd: BorrowedFd<'_>) -> PathBuf {
     format!("/proc/self/fd/{}", fd.as_raw_fd()).into()
 }
 
-/// Opens a path without any right but to name it.
+/// Opens a path for its name alone: it can be neither read nor written.
 pub(super) fn name(path: &Path) -> Result<File> {
-    let fd = nix::fcntl::openat(AT_FDCWD, path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
+    let fd = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
     fd.map(File::from).map_err(|errno| Error::io("open", path)(errno.into()))
 }
 
