@@ -34,7 +34,8 @@ impl Containerd {
         let text = std::fs::read_to_string(config()).expect("the configuration is there");
         let (before, after) = text.split_once(ROOT).expect("the configuration names the root");
         let path = isolation::state_dir().join("containerd.toml");
-        std::fs::write(&path, format!("{before}root = {root:?}{after}")).expect("/run is writable");
+        std::fs::write(&path, format!("{before}root = \"{}\"{after}", root.display()))
+            .expect("/run is writable");
         Self::with_config(&path)
     }
 
