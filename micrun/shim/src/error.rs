@@ -122,6 +122,15 @@ pub enum Error {
         source: io::Error,
     },
 
+    /// Mount options that are wrong, or that this machine cannot honour.
+    #[error("the options of the root file system's mount ({kind}) are refused: {reason}")]
+    MountOptions {
+        /// File system type.
+        kind: String,
+        /// What is wrong with them.
+        reason: String,
+    },
+
     /// The request is one that this kind of container cannot serve.
     #[error("{0}")]
     Unimplemented(&'static str),
@@ -259,6 +268,7 @@ impl Error {
             Self::Usage(_)
             | Self::Signal { .. }
             | Self::Invalid(_)
+            | Self::MountOptions { .. }
             | Self::StdioUri { .. }
             | Self::Limit { .. } => Code::INVALID_ARGUMENT,
             Self::Unimplemented(_) => Code::UNIMPLEMENTED,

@@ -47,6 +47,7 @@ fn run() -> error::Result<()> {
         Action::Start => start::run(&args)?,
         Action::Delete => delete::run(&args)?,
         Action::Hold => sandbox::hold()?,
+        Action::Userns => oci::mount::userns::run()?,
         Action::Info => info::run()?,
         Action::Version => println!("containerd-shim-mica-v2 {} ({})", env!("CARGO_PKG_VERSION"), info::NAME),
         Action::Help => print!("{}", args::USAGE),

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 
-/// An image of one uncompressed layer for this machine.
+/// An image of uncompressed layers for this machine.
 pub struct Image {
     name: String,
-    layer: Builder<Vec<u8>>,
+    layers: Vec<Builder<Vec<u8>>>,
     command: Vec<String>,
 }
 
@@ -19,7 +19,7 @@ impl Image {
     /// An empty image with the name that `ctr` will show, and the command it runs.
     pub fn new(name: &str, command: &[&str]) -> Self {
         let command = command.iter().map(ToString::to_string).collect();
-        Self { name: name.to_owned(), layer: Builder::new(Vec::new()), command }
+        Self { name: name.to_owned(), layers: vec![Builder::new(Vec::new())], command }
     }
 
     /// The image that runs Debian's static busybox.
@@ -27,10 +27,17 @@ impl Image {
         Self::new(name, command).file("bin/busybox", &busybox())
     }
 
+    /// Begins another layer on top.
+    #[must_use]
+    pub fn layer(mut self) -> Self {
+        self.layers.push(Builder::new(Vec::new()));
+        self
+    }
+
     /// Adds an executable file; `path` is relative to the root.
     #[must_use]
     pub fn file(mut self, path: &str, content: &[u8]) -> Self {
-        append(&mut self.layer, path, content);
+        append(self.top(), path, content);
         self
     }
 
@@ -41,23 +48,31 @@ impl Image {
         header.set_entry_type(EntryType::Symlink);
         header.set_mode(0o777);
         header.set_size(0);
-        self.layer.append_link(&mut header, path, target).expect("a link fits into the archive");
+        self.top().append_link(&mut header, path, target).expect("a link fits into the archive");
         self
+    }
+
+    fn top(&mut self) -> &mut Builder<Vec<u8>> {
+        self.layers.last_mut().expect("an image has a layer")
     }
 
     /// Writes the archive into `dir`.
     pub fn write(self, dir: &Path) -> PathBuf {
         let mut archive = Builder::new(Vec::new());
-        let layer = self.layer.into_inner().expect("memory can be written");
-        let layer_descriptor = blob(&mut archive, "application/vnd.oci.image.layer.v1.tar", &layer);
+        let layers = self.layers.into_iter().map(|layer| {
+            let layer = layer.into_inner().expect("memory can be written");
+            blob(&mut archive, "application/vnd.oci.image.layer.v1.tar", &layer)
+        });
+        let layers: Vec<_> = layers.collect();
+        let diff_ids: Vec<_> = layers.iter().map(|layer| &layer["digest"]).collect();
         let config = json!({
             "architecture": architecture(), "os": "linux",
             "config": {"Cmd": self.command},
-            "rootfs": {"type": "layers", "diff_ids": [layer_descriptor["digest"]]},
+            "rootfs": {"type": "layers", "diff_ids": diff_ids},
         });
         let config =
             blob(&mut archive, "application/vnd.oci.image.config.v1+json", config.to_string().as_bytes());
-        let manifest = json!({"schemaVersion": 2, "config": config, "layers": [layer_descriptor]});
+        let manifest = json!({"schemaVersion": 2, "config": config, "layers": layers});
         let media_type = "application/vnd.oci.image.manifest.v1+json";
         let mut manifest = blob(&mut archive, media_type, manifest.to_string().as_bytes());
         manifest["annotations"] = json!({"io.containerd.image.name": self.name});

@@ -14,6 +14,9 @@ use crate::{isolation, wait};
 /// Its socket.
 pub const SOCKET: &str = "/run/containerd/containerd.sock";
 
+/// Where its configuration has images and snapshots.
+const ROOT: &str = r#"root = "/run/micrun-test/containerd""#;
+
 /// A running containerd at its default socket; its content and snapshots live on the private `/run`.
 pub struct Containerd {
     daemon: Daemon,
@@ -23,7 +26,17 @@ pub struct Containerd {
 impl Containerd {
     /// Starts it and waits until it accepts connections.
     pub fn start() -> Self {
-        Self::with_config(&isolation::workspace().join("tests/host/containerd.toml"))
+        Self::with_config(&config())
+    }
+
+    /// The same with its images and snapshots elsewhere.
+    pub fn rooted_at(root: &Path) -> Self {
+        let text = std::fs::read_to_string(config()).expect("the configuration is there");
+        let (before, after) = text.split_once(ROOT).expect("the configuration names the root");
+        let path = isolation::state_dir().join("containerd.toml");
+        std::fs::write(&path, format!("{before}root = \"{}\"{after}", root.display()))
+            .expect("/run is writable");
+        Self::with_config(&path)
     }
 
     /// The same with another configuration.
@@ -52,6 +65,10 @@ impl Containerd {
     pub fn log(&self) -> String {
         self.daemon.log()
     }
+}
+
+fn config() -> PathBuf {
+    isolation::workspace().join("tests/host/containerd.toml")
 }
 
 fn spawn(config: &Path) -> Daemon {

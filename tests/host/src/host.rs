@@ -37,6 +37,14 @@ impl Host {
         Self::with(false)
     }
 
+    /// containerd and micad; containerd's images and snapshots are in `root`.
+    pub fn rooted_at(root: &Path) -> Self {
+        isolation::require();
+        fs::create_dir_all(isolation::state_dir()).expect("/run is private and writable");
+        let containerd = Containerd::rooted_at(root);
+        Self { micad: Some(Micad::start()), containerd, start: Inventory::take() }
+    }
+
     fn with(micad: bool) -> Self {
         isolation::require();
         fs::create_dir_all(isolation::state_dir()).expect("/run is private and writable");

@@ -17,6 +17,8 @@ pub(crate) enum Action {
     Delete,
     /// Hold the namespaces of a pod; for the server itself.
     Hold,
+    /// Be in a new user namespace for a moment; for the server itself.
+    Userns,
     /// Print the version.
     Version,
     /// Print a `RuntimeInfo`.
@@ -73,6 +75,7 @@ impl Args {
                     "start" => Action::Start,
                     "delete" => Action::Delete,
                     "hold" => Action::Hold,
+                    "userns" => Action::Userns,
                     other => return Err(Error::Usage(format!("unknown action `{other}`"))),
                 };
                 continue;

@@ -17,7 +17,6 @@ use crate::entry::logger;
 use crate::entry::start::ADDRESS_FILE;
 use crate::error::{Error, Result, describe};
 use crate::linux;
-use crate::oci::bundle::Spec;
 use crate::oci::mount;
 use crate::os::blocking;
 use crate::rtos::end;
@@ -71,9 +70,8 @@ fn is_served(socket: &Path) -> bool {
 /// logged: containerd would only ask again. The one refusal is for what a later shim has made.
 async fn clean(args: &Args, bundle: &Path, mica: &dyn Mica) -> Result<(u32, Exit)> {
     let killed = Exit::killed();
-    let spec = Spec::read(bundle).unwrap_or_default();
     let linux = linux::clean(&args.id, bundle).await;
-    mount::unmount_all(&spec.rootfs(bundle));
+    mount::unmount_all(bundle);
     remove_dead_socket(bundle);
     if let Some(pid) = linux {
         return Ok((pid, killed));

@@ -44,7 +44,6 @@ pub(crate) async fn create(
     let paths = Paths::from(request);
     let streams = Streams::open(&paths, Identity { namespace: &context.namespace, id: &id }).await?;
     let container = Arc::new(Linux {
-        rootfs: spec.rootfs(&bundle),
         sockets: state,
         sandbox: spec.is_sandbox(),
         private_pids: spec.has_private_pids(),

@@ -15,6 +15,7 @@ use super::Linux;
 use super::process::LinuxProcess;
 use crate::error::{Error, Result, describe};
 use crate::oci::{any, mount};
+use crate::os::blocking;
 use crate::task::context::Context;
 use crate::task::engine::{Engine, View};
 use crate::task::events::Event;
@@ -77,7 +78,14 @@ impl Linux {
         if let Err(error) = self.runtime.delete(true).await {
             log::warn!("{}", describe(&error));
         }
-        mount::unmount_all(&self.rootfs);
+        let bundle = self.bundle.clone();
+        let unmounted = blocking::run(move || {
+            mount::unmount_all(&bundle);
+            Ok(())
+        });
+        if let Err(error) = unmounted.await {
+            log::error!("{}", describe(&error));
+        }
         self.init.task.end_loggers().await;
         context.events.publish(Event::delete(&self.id, self.init.pid(), &exit));
         log::info!("deleted {}", self.id);

@@ -36,7 +36,6 @@ use runtime::Runtime;
 pub(crate) struct Linux {
     id: String,
     bundle: PathBuf,
-    rootfs: PathBuf,
     /// Where console sockets are made.
     sockets: PathBuf,
     sandbox: bool,

@@ -14,6 +14,8 @@ use super::any;
 use crate::error::{Error, Result};
 
 const RUNC: &str = "containerd.runc.v1.Options";
+/// What the client library of containerd 1.x makes for a runtime that is not called runc: `ctr run --uidmap`, for example.
+const RUNC_OLD: &str = "containerd.linux.runc.CreateOptions";
 const GENERIC: &str = "runtimeoptions.v1.Options";
 /// Its name in containerd 1.6 (`pkg/runtimeoptions/v1`).
 const GENERIC_OLD: &str = "cri.runtimeoptions.v1.Options";
@@ -52,6 +54,9 @@ impl Options {
                 let options = oci::Options::parse_from_bytes(&any.value).map_err(invalid)?;
                 Ok(Self::Runc(Box::new(options)))
             }
+            RUNC_OLD => {
+                create_options(&any.value).map(|options| Self::Runc(Box::new(options))).map_err(invalid)
+            }
             GENERIC | GENERIC_OLD => Config::parse(&any.value).map(Self::Generic).map_err(invalid),
             other => Err(Error::Invalid(format!(
                 "runtime options of type `{other}` are not known: use {GENERIC} (a configuration file or its \
@@ -59,6 +64,33 @@ impl Options {
             ))),
         }
     }
+}
+
+/// containerd `runtime/linux/runctypes/runc.proto`, of which no generated code is shipped. The other fields are those of
+/// a shim that exists no more.
+fn create_options(bytes: &[u8]) -> containerd_shim_protos::protobuf::Result<oci::Options> {
+    const NO_PIVOT_ROOT: u32 = 1 << 3;
+    const NO_NEW_KEYRING: u32 = 8 << 3;
+    const SHIM_CGROUP: u32 = 9 << 3 | 2;
+    const IO_UID: u32 = 10 << 3;
+    const IO_GID: u32 = 11 << 3;
+    const CRIU_WORK_PATH: u32 = 12 << 3 | 2;
+    const CRIU_IMAGE_PATH: u32 = 13 << 3 | 2;
+    let mut options = oci::Options::new();
+    let mut input = CodedInputStream::from_bytes(bytes);
+    while let Some(tag) = input.read_raw_tag_or_eof()? {
+        match tag {
+            NO_PIVOT_ROOT => options.no_pivot_root = input.read_bool()?,
+            NO_NEW_KEYRING => options.no_new_keyring = input.read_bool()?,
+            SHIM_CGROUP => options.shim_cgroup = input.read_string()?,
+            IO_UID => options.io_uid = input.read_uint32()?,
+            IO_GID => options.io_gid = input.read_uint32()?,
+            CRIU_WORK_PATH => options.criu_work_path = input.read_string()?,
+            CRIU_IMAGE_PATH => options.criu_image_path = input.read_string()?,
+            other => containerd_shim_protos::protobuf::rt::skip_field_for_tag(other, &mut input)?,
+        }
+    }
+    Ok(options)
 }
 
 /// The options of a checkpoint: containerd hands over its client's, which are runc's, if any.
@@ -118,11 +150,22 @@ mod tests {
     }
 
     #[test]
+    fn options_of_containerd_1_for_runtimes_of_other_names() {
+        let bytes = b"\x08\x01\x20\x01\x40\x01\x4a\x02/g\x50\xa0\x8d\x06\x58\x07";
+        let Options::Runc(options) = Options::read(&any(RUNC_OLD, bytes)).unwrap() else {
+            panic!("not runc's")
+        };
+        assert_eq!((options.io_uid, options.io_gid, options.shim_cgroup.as_str()), (100_000, 7, "/g"));
+        assert!(options.no_pivot_root && options.no_new_keyring);
+    }
+
+    #[test]
     fn what_cannot_be_read_is_named() {
         for (any, part) in [
             (any("windows.v1.Options", b""), "`windows.v1.Options`"),
             (any(GENERIC, b"\x0a\x7f"), GENERIC),
             (any(RUNC, b"\x0a"), RUNC),
+            (any(RUNC_OLD, b"\x50"), RUNC_OLD),
         ] {
             let message = Options::read(&any).unwrap_err().to_string();
             assert!(message.contains(part), "{message}");

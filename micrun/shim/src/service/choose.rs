@@ -56,8 +56,8 @@ impl Image {
     /// Reads the specification, mounts the root file system, and looks for the markers of firmware in both.
     fn open(bundle: &Path, mounts: &[Mount]) -> Result<Self> {
         let spec = Spec::read(bundle)?;
-        let rootfs = Rootfs::mount(mounts, spec.rootfs(bundle))?;
-        let is_firmware = !spec.is_sandbox() && is_firmware(rootfs.path(), &spec.annotations);
+        let rootfs = Rootfs::mount(mounts, bundle)?;
+        let is_firmware = !spec.is_sandbox() && is_firmware(&spec.rootfs(bundle), &spec.annotations);
         Ok(Self { spec, rootfs, is_firmware })
     }
 }

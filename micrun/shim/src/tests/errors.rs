@@ -80,6 +80,11 @@ fn table() -> Vec<(Error, Code, &'static str)> {
             Code::INVALID_ARGUMENT,
             "signal 99 to exec `e`",
         ),
+        (
+            Error::MountOptions { kind: "overlay".into(), reason: text() },
+            Code::INVALID_ARGUMENT,
+            "mount (overlay) are refused: some words",
+        ),
     ]
 }
 
@@ -162,9 +167,10 @@ fn no_variant_is_missing() {
         Error::Encode { .. } => 22,
         Error::Scope { .. } => 23,
         Error::Signal { .. } => 24,
+        Error::MountOptions { .. } => 25,
         // Covered by `foreign`, by the mounts' own tests, and by tokio alone.
-        Error::Firmware(_) | Error::Mica(_) | Error::Mount { .. } | Error::Task(_) => 25,
+        Error::Firmware(_) | Error::Mica(_) | Error::Mount { .. } | Error::Task(_) => 26,
     };
     let numbers: Vec<u8> = table().iter().map(|(error, ..)| covered(error)).collect();
-    assert_eq!(numbers, (0..25).collect::<Vec<_>>());
+    assert_eq!(numbers, (0..26).collect::<Vec<_>>());
 }

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::fixture::{Fixture, Script, code, context};
 use crate::cgroup::Layout;
+use crate::os::children;
 
 /// A parent of cgroups that no other test has.
 struct Group {
@@ -177,6 +178,8 @@ async fn numbers_are_the_kernels() {
     f.create().await.unwrap();
     f.start().await.unwrap();
     // A process joins as the daemon's would, and uses something.
+    // No orphan, though the shim has no owner for it.
+    let _hold = children::hold();
     let mut child = std::process::Command::new("sh");
     child.args(["-c", "read _; i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo done; read _"]);
     let mut child =
@@ -230,6 +233,7 @@ async fn an_oom_kill_is_an_event_before_the_exit() {
     if swap.exists() {
         std::fs::write(&swap, if group.is_v1() { (4 * MIB).to_string() } else { "0".to_owned() }).unwrap();
     }
+    let _hold = children::hold();
     let mut eater = std::process::Command::new("sh");
     eater
         .args(["-c", "read _; x=$(head -c 64000000 /dev/zero | tr '\\000' x); echo $x"])
@@ -314,6 +318,8 @@ async fn version_2_beside_version_1() {
     f.spec["linux"]["resources"] = json!({});
     f.create().await.unwrap();
     f.start().await.unwrap();
+    // No orphan, though the shim has no owner for it.
+    let _hold = children::hold();
     let mut child = std::process::Command::new("sh");
     child.args(["-c", "read _; i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"]);
     let mut child = child.stdin(std::process::Stdio::piped()).spawn().unwrap();

@@ -14,6 +14,7 @@ mod lifecycle;
 mod load;
 mod loggers;
 mod logs;
+mod mounts;
 mod optional;
 mod pids;
 mod refusals;
@@ -30,6 +31,7 @@ pub fn all() -> impl Iterator<Item = Case> {
         bootstrap::CASES,
         bootstrap_v3::CASES,
         sockets::CASES,
+        mounts::CASES,
         group::CASES,
         lifecycle::CASES,
         endings::CASES,

@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use containerd_shim_protos::api::CreateTaskRequest;
-pub(crate) use limits::apply_memory_limit;
 use libmica::names;
+pub(crate) use limits::apply_memory_limit;
 use micrun_firmware::{Firmware, HostConf, Sha256Digest};
 
 use crate::error::{Error, Result};
@@ -92,7 +92,8 @@ impl Creation {
         let dir = StateDir::create(&context.state_root, &owner)?.draft();
 
         let host = conf::of_host(&context, spec, &options)?;
-        let mut firmware = Firmware::resolve_on(&host, rootfs.path(), &spec.annotations)?;
+        let root = spec.rootfs(Path::new(&request.bundle));
+        let mut firmware = Firmware::resolve_on(&host, &root, &spec.annotations)?;
         warn(id, spec, &firmware, &host)?;
         let resources = spec.linux.resources.clone();
         limits::apply_memory_limit(&mut firmware, &resources)?;
