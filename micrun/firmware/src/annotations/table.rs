@@ -110,7 +110,7 @@ annotations! {
         static_resource: bool = "runtime.static_resource", USED, "`false`";
         #[doc = "What the firmware's shell prints when it waits for a command. Exec needs it (FIRMWARE.md). Ours."]
         shell_prompt: Text = "container.shell_prompt", USED, "no exec";
-        #[doc = "A further micrun.conf for this container, below `/etc/mica` (MICRUN_CONF.md)."]
+        #[doc = "A further micrun.conf for this container, below `/etc/mica` (`MICRUN_CONF.md`)."]
         config_path: Text = "config_path", USED, "-";
     }
     known {
