@@ -86,17 +86,32 @@ async fn a_bundle_that_is_read_slowly_holds_nobody_up() {
 }
 
 #[tokio::test]
-async fn a_configuration_that_is_read_slowly_holds_nobody_up() {
+async fn a_state_directory_that_is_read_slowly_holds_nobody_up() {
     let mut f = pod().await;
     f.bundle("slow");
-    let conf = f.dir.path().join("micrun.conf");
-    make_fifo(&conf);
+    let left_over = f.dir.path().join("state/slow");
+    std::fs::create_dir(&left_over).unwrap();
+    let owner = left_over.join("state.json");
+    make_fifo(&owner);
     let create = f.create_beside("slow");
-    f.until(|f| f.has_begun("slow")).await;
+    // From here on Create waits for the name of the owner, in the step that copies the firmware as well.
+    let file = writer(owner).await;
     f.assert_c_is_served().await;
     assert!(!create.is_finished());
-    drop(writer(conf).await);
-    assert_eq!(code(create.await.unwrap()), Code::FAILED_PRECONDITION, "a FIFO is no configuration");
+    drop(file);
+    create.await.unwrap().unwrap();
+    assert_eq!((f.leftovers(), f.daemon.count("create")), (2, 2));
+}
+
+/// A Create that is refused leaves no directory behind.
+#[tokio::test]
+async fn a_configuration_that_is_no_file_is_refused() {
+    let mut f = pod().await;
+    f.bundle("refused");
+    make_fifo(&f.dir.path().join("micrun.conf"));
+    let create = f.create_beside("refused");
+    assert_eq!(code(create.await.unwrap()), Code::FAILED_PRECONDITION);
+    f.assert_c_is_served().await;
     assert_eq!((f.leftovers(), f.daemon.count("create")), (1, 1), "there is only `c`");
 }
 

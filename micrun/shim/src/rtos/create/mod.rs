@@ -96,7 +96,7 @@ impl Creation {
         let mut firmware = Firmware::resolve_on(&host, &root, &spec.annotations)?;
         warn(id, spec, &firmware, &host)?;
         let resources = spec.linux.resources.clone();
-        limits::apply_memory_limit(&mut firmware, &resources)?;
+        apply_memory_limit(&mut firmware, &resources)?;
 
         let digest = copy_firmware(&mut firmware, &dir)?;
         let pedestal_conf = conf::of_pedestal(&firmware, spec, &dir)?;
