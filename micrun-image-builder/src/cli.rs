@@ -20,7 +20,7 @@ pub(crate) struct Cli {
 }
 
 const EXIT_STATUS: &str = "Exit status: 0 done; 1 a file cannot be read or written; 2 wrong usage; \
-3 the firmware, its client.conf or an annotation was refused; 4 the image is damaged or none.";
+3 the firmware, its client.conf or an annotation was refused; 4 the image is damaged or not an image.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -46,7 +46,7 @@ pub(crate) enum Command {
 pub(crate) struct PackArgs {
     /// The firmware: a linked ELF executable
     pub(crate) firmware: PathBuf,
-    /// The client.conf of the image; made from the other options when not given
+    /// The client.conf of the image; without it, one is made from the other options
     #[arg(long, value_name = "FILE")]
     pub(crate) client_conf: Option<PathBuf>,
     /// The firmware's operating system

@@ -37,7 +37,7 @@ pub(crate) enum Error {
     #[error("{what} {value:?} cannot be used: {reason}")]
     Argument { what: &'static str, value: String, reason: String },
     /// The destination is something that must not be overwritten.
-    #[error("{} is not written: {reason}", path.display())]
+    #[error("{} was not written: {reason}", path.display())]
     Destination { path: PathBuf, reason: &'static str },
     /// The image is not an OCI image or layout.
     #[error("{} is not an OCI image: {reason}", path.display())]
@@ -46,7 +46,7 @@ pub(crate) enum Error {
     #[error("the image is damaged: {0}")]
     Damaged(String),
     /// JSON of the image could not be understood.
-    #[error("the image is damaged: {name} is not the JSON it should be")]
+    #[error("the image is damaged: {name} is not the expected JSON")]
     Json {
         name: String,
         #[source]

@@ -95,7 +95,7 @@ fn unpack(
         let applied = applied.map_err(|e| Error::Damaged(format!("layer {}: {e}", descriptor.digest())))?;
         if applied.diff.digest.digest() != diff_id.trim_start_matches("sha256:") {
             return Err(Error::Damaged(format!(
-                "layer {} unpacks to sha256:{}, the config says {diff_id}",
+                "layer {} unpacks to sha256:{}, but the config says {diff_id}",
                 descriptor.digest(),
                 applied.diff.digest.digest()
             )));

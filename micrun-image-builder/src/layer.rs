@@ -120,7 +120,7 @@ impl Exact<'_> {
         if self.left == 0 && self.inner.read(&mut [0])? == 0 {
             return Ok(());
         }
-        Err(io::Error::other("the file changed its size while it was being read"))
+        Err(io::Error::other("the size of the file changed while it was being read"))
     }
 }
 
@@ -130,7 +130,7 @@ impl Read for Exact<'_> {
         let read = self.inner.read(&mut buffer[..most])?;
         self.left -= read as u64;
         if read == 0 && most > 0 {
-            return Err(io::Error::other("the file changed its size while it was being read"));
+            return Err(io::Error::other("the size of the file changed while it was being read"));
         }
         Ok(read)
     }

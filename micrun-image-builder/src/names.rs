@@ -58,7 +58,7 @@ impl ImageName {
 
 fn read(text: &str) -> Result<ImageName, &'static str> {
     if text.contains('@') {
-        return Err("a digest is what packing computes, not what it is given");
+        return Err("it has a digest, which packing computes; give a name without one");
     }
     // A colon before the last slash belongs to the host's port.
     let (name, tag) = match text.rsplit_once(':') {
@@ -80,7 +80,7 @@ fn read(text: &str) -> Result<ImageName, &'static str> {
     }
     if !is_tag(tag) {
         return Err(
-            "its tag is not up to 128 of a-z, A-Z, 0-9, _ . and -, beginning with none of the last two",
+            "its tag must be at most 128 of a-z, A-Z, 0-9, _ . and -, and must not begin with . or -",
         );
     }
     if host.len() + 1 + path.len() > MAX_NAME {

@@ -42,7 +42,7 @@ impl Source {
             let file = File::open(path).map_err(read)?;
             let files = list(&file).map_err(|e| Error::NotImage {
                 path: path.to_owned(),
-                reason: format!("it is no tar archive ({e}); compressed archives must be unpacked first"),
+                reason: format!("it is not a tar archive ({e}); a compressed archive must be unpacked first"),
             })?;
             Store::Archive { file, files }
         };
@@ -54,7 +54,7 @@ impl Source {
     fn check_layout(&self) -> Result<()> {
         let refuse = |reason: String| Error::NotImage { path: self.path.clone(), reason };
         let Some(bytes) = self.small_file("oci-layout")? else {
-            return Err(refuse("it has no file oci-layout".to_owned()));
+            return Err(refuse("the file oci-layout is missing".to_owned()));
         };
         let layout: OciLayout = parse("oci-layout", &bytes)?;
         match layout.image_layout_version().as_str() {
@@ -77,7 +77,7 @@ impl Source {
     pub(crate) fn document<T: DeserializeOwned>(&self, descriptor: &Descriptor) -> Result<T> {
         if descriptor.size() > MAX_DOCUMENT {
             return Err(Error::Damaged(format!(
-                "the document {} says it has {} bytes; at most {MAX_DOCUMENT} are read",
+                "the document {} is said to have {} bytes; at most {MAX_DOCUMENT} are read",
                 descriptor.digest(),
                 descriptor.size()
             )));
@@ -102,7 +102,7 @@ impl Source {
         };
         if size != descriptor.size() {
             return Err(Error::Damaged(format!(
-                "the blob {} has {size} bytes, its descriptor says {}",
+                "the blob {} has {size} bytes, but its descriptor says {}",
                 descriptor.digest(),
                 descriptor.size()
             )));

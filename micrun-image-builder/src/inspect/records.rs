@@ -69,16 +69,16 @@ impl Records {
         for (path, change) in record.files() {
             let key = path.trim_start_matches('/');
             if change.before() != self.files.get(path).copied() {
-                return Err(differ(format!(
-                    "what its record says was at {path} before is not what is below it"
-                )));
+                return Err(differ(format!("the file {path} below it is not the one that its record names")));
             }
             let present = match change {
                 Change::Add(_) | Change::Replace { .. } => applied.files.contains_key(key),
                 Change::Delete { .. } => applied.deleted.iter().any(|it| it == key),
             };
             if !present {
-                return Err(differ(format!("its record lists {path}, which the layer does not change so")));
+                return Err(differ(format!(
+                    "its record lists a change of {path} that the layer does not make"
+                )));
             }
         }
         for (path, facts) in applied.files.iter().filter(|(path, _)| *path != own) {
@@ -89,11 +89,11 @@ impl Records {
             record.verify(&path, &actual).map_err(wrong)?;
         }
         if let Some(path) = applied.links.iter().chain(&applied.skipped).next() {
-            return Err(differ(format!("it has {path}, which no record can vouch for")));
+            return Err(differ(format!("it has {path}, which a record cannot list")));
         }
         for path in applied.deleted.iter().map(|path| format!("/{path}")) {
             if !record.files().any(|(it, change)| it == path && matches!(change, Change::Delete { .. })) {
-                return Err(differ(format!("it deletes {path}, which its record does not say")));
+                return Err(differ(format!("it deletes {path}, but its record does not say so")));
             }
         }
         Ok(RecordLine {

@@ -171,8 +171,8 @@ impl fmt::Display for FirmwareLine {
             writeln!(f, "             has a resource table")?;
         }
         match &elf.exit_record {
-            Some(address) => writeln!(f, "             tells its exit status at {address}"),
-            None => writeln!(f, "             tells no exit status: a power-off is status 0"),
+            Some(address) => writeln!(f, "             leaves its exit status at {address}"),
+            None => writeln!(f, "             leaves no exit status: a power-off is status 0"),
         }
     }
 }

@@ -91,7 +91,7 @@ fn add(source: &Source, entry: &Descriptor, descriptor: &Descriptor, found: &mut
     let diff_ids = config.rootfs().diff_ids();
     if diff_ids.len() != manifest.layers().len() {
         return Err(Error::Damaged(format!(
-            "manifest {} has {} layers, its config {} diff ids",
+            "manifest {} has {} layers, but its config has {} diff ids",
             descriptor.digest(),
             manifest.layers().len(),
             diff_ids.len()

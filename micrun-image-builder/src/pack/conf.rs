@@ -58,12 +58,12 @@ pub(super) fn make(args: &PackArgs, stem: &str, firmware: &Firmware) -> Result<C
     if pedestal.needs_conf_file() {
         return Err(Error::Refused {
             path: firmware.path.clone(),
-            reason: format!("the pedestal {pedestal} needs a second file, which pack does not carry yet"),
+            reason: format!("the pedestal {pedestal} needs a second file, which pack cannot add yet"),
         });
     }
     let annotations = conf.annotations().map_err(refuse)?;
     if annotations.os.is_none() {
-        notes.push("--os is not given; a shim takes the firmware for uniproton".to_owned());
+        notes.push("--os is not given, so a shim will treat the firmware as uniproton".to_owned());
     }
     let text = conf.to_ini().map_err(refuse)?;
     let settings = settings(&conf, &firmware.info).map_err(refuse)?;
@@ -131,12 +131,12 @@ impl Conf {
             && path.trim_start_matches('/') != FIRMWARE
         {
             return refuse(format!(
-                "container.firmware_path says {path}, but the image has it as /{FIRMWARE}; leave the key out"
+                "container.firmware_path says {path}, but the image has the firmware as /{FIRMWARE}; omit the key"
             ));
         }
         match self.annotations.firmware_hash {
             Some(hash) if hash != firmware.digest => refuse(format!(
-                "container.firmware_hash says {hash}, but its digest is {}; leave the key out or correct it",
+                "container.firmware_hash says {hash}, but the firmware's digest is {}; omit the key or correct it",
                 firmware.digest
             )),
             _ => Ok(()),

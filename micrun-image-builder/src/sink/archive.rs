@@ -36,7 +36,7 @@ impl Archive {
         if destination.is_dir() {
             return Err(Error::Destination {
                 path: destination.to_owned(),
-                reason: "a directory of that name is there; an archive would replace it",
+                reason: "a directory of that name exists, and an archive would replace it",
             });
         }
         let temporary = tempfile::Builder::new()

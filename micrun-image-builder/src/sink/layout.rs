@@ -82,7 +82,7 @@ fn existing(destination: &Path) -> Result<Option<Vec<Descriptor>>> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) if e.kind() == io::ErrorKind::NotADirectory => {
             return refuse(
-                "a file of that name is there; name the archive FILE.tar, or the layout otherwise",
+                "a file of that name exists; name an archive FILE.tar, or give the layout another name",
             );
         }
         Err(source) => return Err(Error::Read { path: destination.to_owned(), source }),

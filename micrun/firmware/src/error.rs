@@ -87,13 +87,17 @@ pub enum Error {
         actual: crate::Sha256Digest,
     },
     /// The firmware changed between its check and its use.
-    #[error("{path} changed while it was being used; start the container again with an image at rest")]
+    #[error(
+        "{path} changed while it was being used; start the container again when nothing changes the image"
+    )]
     Changed {
         /// The path inside the image.
         path: String,
     },
     /// A text that should be a sha256 digest is none.
-    #[error("{text} is no sha256 digest; write 64 hexadecimal digits, with or without \"sha256:\" before")]
+    #[error(
+        "{text} is not a sha256 digest; write 64 hexadecimal digits, with or without \"sha256:\" in front"
+    )]
     Digest {
         /// The text, quoted, shortened when long.
         text: String,

@@ -142,11 +142,11 @@ impl Line {
         if let Some(rest) = text.strip_prefix('[') {
             let name = rest
                 .strip_suffix(']')
-                .ok_or_else(|| format!("{} begins a section and does not end with \"]\"", quoted(text)))?;
+                .ok_or_else(|| format!("{} begins a section but does not end with \"]\"", quoted(text)))?;
             return Ok(Self::Section(name.trim().to_lowercase()));
         }
         match text.split_once(['=', ':']).map(|(key, value)| (key.trim(), value.trim())) {
-            None => Err(format!("{} is no KEY=VALUE; a value goes into one line", quoted(text))),
+            None => Err(format!("{} is not KEY=VALUE; write a value on one line", quoted(text))),
             Some(("", _)) => Err(format!("{} has no key before its value", quoted(text))),
             Some((key, value)) => Ok(Self::Pair(key.to_lowercase(), value.to_owned())),
         }

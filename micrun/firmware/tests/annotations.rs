@@ -39,15 +39,15 @@ fn malformed_values_are_errors_that_name_the_key() {
     for (name, value, expected) in [
         ("container.os", "linux", "unsupported guest os \"linux\" (supported: uniproton, zephyr, "),
         ("container.os", "Zephyr", "did you mean zephyr?"),
-        ("container.firmware_path", "", "is no path"),
-        ("container.firmware_path", "a\0b", "is no path"),
-        ("container.firmware_hash", "sha256:12", "is no sha256 digest; write 64"),
-        ("container.firmware_hash", "md5:00", "is no sha256 digest"),
-        ("container.min_memory_mb", "32M", "the unit is MiB"),
-        ("container.min_memory_mb", "-1", "is no number of 1 or more"),
-        ("container.max_vcpu_num", "0", "is no number of 1 or more"),
-        ("container.auto_close_timeout", "soon", "is no duration"),
-        ("runtime.debug", "yes", "is no bool; write true or false"),
+        ("container.firmware_path", "", "is not a path"),
+        ("container.firmware_path", "a\0b", "is not a path"),
+        ("container.firmware_hash", "sha256:12", "is not a sha256 digest; write 64"),
+        ("container.firmware_hash", "md5:00", "is not a sha256 digest"),
+        ("container.min_memory_mb", "32M", "write a number of MiB"),
+        ("container.min_memory_mb", "-1", "is not a number of 1 or more"),
+        ("container.max_vcpu_num", "0", "is not a number of 1 or more"),
+        ("container.auto_close_timeout", "soon", "is not a duration"),
+        ("runtime.debug", "yes", "is not a bool; write true or false"),
         ("ped.pedestal", "qemuu", "did you mean qemu?"),
     ] {
         let error = read(name, value).unwrap_err();
@@ -60,7 +60,7 @@ fn malformed_values_are_errors_that_name_the_key() {
 fn upstreams_tolerance_is_kept_and_told() {
     let annotations = ok("container.auto_close", "60");
     assert_eq!(annotations.auto_close, None);
-    assert!(annotations.warnings()[0].contains("\"60\" is no bool and is ignored"));
+    assert!(annotations.warnings()[0].contains("\"60\" is not a bool and is ignored"));
     let annotations = ok("container.auto_close_timeout", "-5s");
     assert_eq!(annotations.auto_close_timeout, Some(Duration::from_secs(30)));
     assert!(annotations.warnings()[0].contains("\"-5s\" is negative; 30s is used instead"));

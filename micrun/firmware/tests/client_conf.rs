@@ -111,8 +111,8 @@ fn syntax_errors_name_the_line() {
     for (text, expected) in [
         ("Name = a\n", "line 1: \"Name = a\" stands before any section"),
         ("[Mica\nName = a\n", "line 1: \"[Mica\" begins a section"),
-        ("[Mica]\n\nName\n", "line 3: \"Name\" is no KEY=VALUE"),
-        ("[Mica]\nIOMem = a,\n    b\n", "line 3: \"b\" is no KEY=VALUE; a value goes into one line"),
+        ("[Mica]\n\nName\n", "line 3: \"Name\" is not KEY=VALUE"),
+        ("[Mica]\nIOMem = a,\n    b\n", "line 3: \"b\" is not KEY=VALUE; write a value on one line"),
         ("[Mica]\n= a\n", "line 2: \"= a\" has no key"),
         ("[Mica]\nName=a\n[Qemu]\n[Mica]\nNAME : b\n", "line 5: \"NAME : b\" repeats the key of line 2"),
         ("[Mica]\nName = a\x1b[31m\n", "line 2: \"Name = a\\u{1b}[31m\" has a control character"),
@@ -141,7 +141,7 @@ fn values_are_checked() {
             "Name=mica-create",
             "Name: client name \"mica-create\" cannot be used: it is the name of the daemon's own",
         ),
-        (&format!("ClientPath={path}"), "ClientPath: 256 bytes are too many, at most 255 fit"),
+        (&format!("ClientPath={path}"), "ClientPath: it has 256 bytes, but at most 255 fit"),
         (
             "Pedestal=quemu",
             "Pedestal: unknown pedestal \"quemu\" (known: baremetal, qemu, xen, jailhouse, hetero); did you mean qemu?",
@@ -149,7 +149,7 @@ fn values_are_checked() {
         ("VCPU=0", "VCPU: 0 is not between 1 and"),
         ("VCPU=-2", "VCPU: -2 is not between 1 and"),
         ("CPUWeight=65536", "CPUWeight: 65536 is not between 1 and 65535"),
-        ("Memory=64M", "Memory: \"64M\" is no whole number"),
+        ("Memory=64M", "Memory: \"64M\" is not a whole number"),
         ("Memory=99999999999", "Memory: 99999999999 is not between 1 and 2147483647"),
         ("Debug=maybe", "Debug: \"maybe\" is neither yes nor no"),
     ] {
@@ -170,13 +170,13 @@ fn nothing_but_a_machine_reaches_qemu() {
         ("Machine=virt,secure=on,secure=off", "secure is set twice"),
         ("Machine=virt,its=1", "its=\"1\" is not allowed; write on or off"),
         ("Machine=virt,gic-version=host", "write 2, 3, 4 or max"),
-        ("Machine=virt,", "the machine option \"\" is no NAME=VALUE"),
-        ("Machine=,secure=on", "\"\" is no name of a QEMU machine"),
-        ("Machine=-virt", "\"-virt\" is no name of a QEMU machine"),
-        ("Machine=help", "\"help\" is no name of a QEMU machine"),
-        ("Machine=virt -monitor stdio", "is no name of a QEMU machine"),
-        ("CPU=cortex-a53,pmu=off", "is no name of a QEMU CPU"),
-        ("CPU=?", "is no name of a QEMU CPU"),
+        ("Machine=virt,", "the machine option \"\" is not NAME=VALUE"),
+        ("Machine=,secure=on", "\"\" is not a name of a QEMU machine"),
+        ("Machine=-virt", "\"-virt\" is not a name of a QEMU machine"),
+        ("Machine=help", "\"help\" is not a name of a QEMU machine"),
+        ("Machine=virt -monitor stdio", "is not a name of a QEMU machine"),
+        ("CPU=cortex-a53,pmu=off", "is not a name of a QEMU CPU"),
+        ("CPU=?", "is not a name of a QEMU CPU"),
     ] {
         let error = error(&format!("[Qemu]\n{line}\n"));
         assert!(error.starts_with("client.conf, line 2: [Qemu] ") && error.contains(expected), "{error}");

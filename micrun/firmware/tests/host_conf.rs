@@ -112,12 +112,12 @@ fn sections_carry_no_meaning_and_the_later_line_counts() {
 #[test]
 fn a_mistake_in_a_file_is_an_error_and_one_in_the_environment_a_warning() {
     for (file, text, reason) in [
-        ("micrun.conf", "\ndebug = perhaps\n", "line 2: debug: \"perhaps\" is no bool"),
+        ("micrun.conf", "\ndebug = perhaps\n", "line 2: debug: \"perhaps\" is not a bool"),
         ("micrun.conf", "\n[x\n", "line 2: "),
         ("micrun.conf", "debug = 1\ndebug = 0\n", "line 2: \"debug = 0\" repeats the key of line 1"),
-        ("micrun.conf", "state_dir = run\n", "\"run\" is no absolute path"),
+        ("micrun.conf", "state_dir = run\n", "\"run\" is not an absolute path"),
         ("conf.d/a.toml", "debug = true\nstate_dir = [", "line 2: "),
-        ("conf.d/a.toml", "debug = [true]\n", "\"debug\" is no text, whole number or truth value"),
+        ("conf.d/a.toml", "debug = [true]\n", "\"debug\" is not a text, a whole number or a boolean"),
         ("conf.d/a.ini", "emulator_overhead_mb = much\n", "\"much\" is no number"),
     ] {
         let error = Host::new(&[(file, text)]).load(&[]).unwrap_err();

@@ -33,8 +33,8 @@ fn a_fault_names_its_line_and_what_to_write() {
             "[A]\na = 1\n[B]\na = 2\n[a]\nA = 3\n",
             "line 6: \"A = 3\" repeats the key of line 2; keep one of them",
         ),
-        ("[A] # b\n", "line 1: \"[A] # b\" begins a section and does not end with \"]\""),
-        ("[A]\na\n", "line 2: \"a\" is no KEY=VALUE; a value goes into one line"),
+        ("[A] # b\n", "line 1: \"[A] # b\" begins a section but does not end with \"]\""),
+        ("[A]\na\n", "line 2: \"a\" is not KEY=VALUE; write a value on one line"),
         ("[A]\n : 1\n", "line 2: \": 1\" has no key before its value"),
         ("[A]\na = \u{7}\n", "line 2: \"a = \\u{7}\" has a control character; remove it"),
     ] {

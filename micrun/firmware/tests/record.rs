@@ -82,8 +82,8 @@ fn what_is_not_canonical_or_not_schema_1_is_refused() {
         (good.replace("\"add\"", "\"delete\""), "delete has sha256_before and nothing else"),
         (good.replace("\"add\"", "\"replace\""), "replace has sha256_before"),
         (good.replace("\"size\":3", "\"siz\":3"), "unknown field `siz`"),
-        (good.replace("\"/a\"", "\"/a/../b\""), "\"/a/../b\" is no canonical absolute path"),
-        (good.replace("\"/a\"", "\"a\""), "is no canonical absolute path"),
+        (good.replace("\"/a\"", "\"/a/../b\""), "\"/a/../b\" is not a canonical absolute path"),
+        (good.replace("\"/a\"", "\"a\""), "is not a canonical absolute path"),
         ("[]".into(), "it cannot be read"),
         (String::new(), "it cannot be read"),
     ] {
@@ -105,9 +105,9 @@ fn files_are_verified_against_it() {
     mode.mode = 0o755;
     for (path, content, expected) in [
         ("/firmware.elf", &firmware(&patched), "its sha256 is sha256:"),
-        ("/firmware.elf", &mode, "its mode is 0755, the record says 0644"),
-        ("/firmware.elf", &moved, "its segments are not those of the record"),
-        ("/other", &mode, "the layer has it, the record does not"),
+        ("/firmware.elf", &mode, "its mode is 0755, but the record says 0644"),
+        ("/firmware.elf", &moved, "its segments are not the record's"),
+        ("/other", &mode, "the layer has it, but the record does not"),
         ("/gone", &mode, "the record says that the layer deletes it"),
     ] {
         let error = record.verify(path, content).unwrap_err().to_string();

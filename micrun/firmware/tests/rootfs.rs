@@ -119,7 +119,7 @@ fn absolute_links_begin_at_the_rootfs() {
     assert_eq!(
         image.link("firmware.elf", target).error().to_string(),
         format!(
-            "firmware file not found: firmware.elf (the default; the symbolic link to {target:?} ends nowhere inside the image)"
+            "firmware file not found: firmware.elf (the default; the symbolic link to {target:?} leads to nothing inside the image)"
         )
     );
 }
@@ -139,10 +139,7 @@ fn only_regular_files_are_read() {
     refused(&image, "a pipe or a socket");
     refused(&Image::new().file("firmware.elf/x", ""), "it is a directory");
     refused(&Image::new().link("firmware.elf", "/"), "it is a directory");
-    refused(
-        &Image::new().file("a", "").link("firmware.elf", "a/b"),
-        "a file stands where a directory should be",
-    );
+    refused(&Image::new().file("a", "").link("firmware.elf", "a/b"), "a file is where a directory should be");
     refused(&Image::new().link("firmware.elf", "x").link("x", "firmware.elf"), "more than 40 symbolic links");
     let deep = "d/".repeat(65) + "f";
     refused(&Image::new().file(&deep, "").link("firmware.elf", &deep), "more than 64 directories deep");
@@ -160,7 +157,7 @@ fn client_conf_is_held_to_the_same() {
     fs::write(image.outside().join("client.conf"), "").unwrap();
     assert!(matches!(image.error(), Error::Escape { .. }));
     let image = Image::new().elf("firmware.elf", &elf()).file("client.conf", b"[Mica]\nName = \xff\n");
-    assert!(image.error().to_string().ends_with("it is no UTF-8 text from byte 14 on"));
+    assert!(image.error().to_string().ends_with("it is not UTF-8 text from byte 14 on"));
     let image = Image::new().elf("firmware.elf", &elf()).file("client.conf", vec![b'#'; 70_000]);
     assert!(matches!(image.error(), Error::Unusable { .. }));
 }
@@ -171,7 +168,7 @@ fn bad_firmware_is_named() {
         Image::new().elf("dir/x.elf", &Elf { machine: X86_64, ..elf() }).link("firmware.elf", "dir/x.elf");
     assert!(image.error().to_string().starts_with("/dir/x.elf: the ELF is for the machine x86-64"));
     let image = Image::new().file("firmware.elf", "no elf");
-    assert!(image.error().to_string().starts_with("/firmware.elf: this is no ELF file"));
+    assert!(image.error().to_string().starts_with("/firmware.elf: this is not an ELF file"));
 }
 
 #[test]

@@ -17,7 +17,7 @@ const SECTION: &str = "Micad";
 #[derive(Debug, Parser)]
 #[command(name = "micad", version)]
 pub struct Options {
-    /// Configuration file; it need not exist at its default place.
+    /// Configuration file. The default one may be missing.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Directory of the sockets and of the clients' state.
@@ -26,7 +26,7 @@ pub struct Options {
     /// Directory of the clients' conf files, whose `AutoBoot` clients are started.
     #[arg(long, value_name = "DIR")]
     pub conf_dir: Option<PathBuf>,
-    /// File that gets the daemon's process number.
+    /// File for the daemon's process id.
     #[arg(long, value_name = "FILE")]
     pub pid_file: Option<PathBuf>,
     /// Pedestal of clients that name none; without it, `baremetal` if a remoteproc is free, else `qemu`.
@@ -41,10 +41,10 @@ pub struct Options {
     /// Directory of the qemu-system-* programs.
     #[arg(long, value_name = "DIR")]
     pub qemu_path: Option<PathBuf>,
-    /// User id of the first client's QEMU; each further one gets the next.
+    /// User id of the first client's QEMU; each further client gets the next one.
     #[arg(long, value_name = "UID")]
     pub qemu_uid_base: Option<u32>,
-    /// A user, beside root and the daemon's own, who may use the sockets (may be repeated).
+    /// A user who may use the sockets, besides root and the daemon's own user (may be repeated).
     #[arg(long = "allow-uid", value_name = "UID")]
     pub allow_uid: Vec<u32>,
     /// Relay a console: what the daemon, process PARENT, starts for each.
@@ -62,7 +62,7 @@ pub struct Config {
     pub runtime_dir: PathBuf,
     /// Directory of the clients' conf files.
     pub conf_dir: PathBuf,
-    /// File that gets the daemon's process number.
+    /// File for the daemon's process id.
     pub pid_file: PathBuf,
     /// Pedestal of clients that name none; chosen for each if there is none.
     pub default_pedestal: Option<String>,

@@ -76,7 +76,7 @@ pub enum Error {
     Removed(String),
     /// No pedestal of that name.
     #[error(
-        "pedestal {asked:?} is not available in this daemon (there is: {known}): set Pedestal in the client's conf, or DefaultPedestal in micad.conf"
+        "pedestal {asked:?} is not available in this daemon (available: {known}): set Pedestal in the client's conf, or DefaultPedestal in micad.conf"
     )]
     UnknownPedestal {
         /// What the client asked for.
@@ -101,7 +101,7 @@ pub enum Error {
     #[error("The elf file does not support debugging\n")]
     NotDebuggable,
     /// The pedestal cannot change this.
-    #[error("the {pedestal} pedestal cannot change {key} of a client: remove the client and create it anew")]
+    #[error("the {pedestal} pedestal cannot change {key} of a client: remove the client and create it again")]
     SetUnsupported {
         /// The pedestal.
         pedestal: &'static str,
@@ -115,7 +115,7 @@ pub enum Error {
         pedestal: &'static str,
     },
     /// A command came without the descriptor that it is about.
-    #[error("`{0}` needs an open file sent with it: upstream's clients cannot")]
+    #[error("`{0}` needs an open file that is sent with it: upstream's commands cannot send one")]
     NoDescriptor(&'static str),
     /// The state of a machine did not come through.
     #[error("the machine's state could not be {doing}: {problem}")]
@@ -133,7 +133,7 @@ pub enum Error {
     },
     /// Bare metal was asked for on a machine that has none to give.
     #[error(
-        "no remoteproc is there to run firmware on: load the board's remoteproc driver (mica_rproc for a spare core), or set Pedestal = qemu"
+        "there is no remoteproc to run firmware on: load the board's remoteproc driver (mica_rproc for a spare core), or set Pedestal = qemu"
     )]
     NoRemoteproc,
     /// The remoteproc that was asked for, or any, cannot be used.
@@ -171,7 +171,7 @@ pub enum Error {
         problem: &'static str,
     },
     /// Firmware still runs after a stop.
-    #[error("{remoteproc} did not stop, its firmware runs on: {problem}")]
+    #[error("{remoteproc} did not stop, and its firmware keeps running: {problem}")]
     NotStopped {
         /// Its id and name.
         remoteproc: String,
@@ -201,7 +201,7 @@ pub enum Error {
     #[error("QEMU did not answer `{0}` in time: is its console full? Read the console, or stop the client")]
     QmpTimeout(&'static str),
     /// QEMU survived SIGKILL.
-    #[error("process {0} does not end, not even by SIGKILL: see its state in /proc")]
+    #[error("process {0} did not end, not even after SIGKILL: see its state in /proc")]
     Unkillable(i32),
 }
 

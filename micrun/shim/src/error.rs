@@ -9,7 +9,7 @@ use containerd_shim_protos::ttrpc::{self, Code};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The command line or the bootstrap parameters make no sense.
-    #[error("{0}; this program is started by containerd, see `containerd-shim-mica-v2 -help`")]
+    #[error("{0}; containerd starts this program, see `containerd-shim-mica-v2 -help`")]
     Usage(String),
 
     /// No container with this id lives in this shim.
@@ -103,7 +103,7 @@ pub enum Error {
     },
 
     /// A JSON file of the bundle or of our own state cannot be read.
-    #[error("`{}` is not valid", path.display())]
+    #[error("cannot parse `{}`", path.display())]
     Json {
         /// The file.
         path: PathBuf,
@@ -153,7 +153,7 @@ pub enum Error {
     },
 
     /// The kernel refused a limit.
-    #[error("the limit `{text}` for {what} is refused; nothing was changed")]
+    #[error("the kernel refused the limit `{text}` for {what}; nothing was changed")]
     Limit {
         /// The file of the cgroup.
         what: &'static str,
@@ -165,7 +165,7 @@ pub enum Error {
 
     /// A file was written by a later version of this program.
     #[error(
-        "the {what} has version {found}, this shim knows versions up to {known}; use the shim that wrote it"
+        "the {what} has version {found}, but this shim knows no version above {known}; use the shim that wrote it"
     )]
     Newer {
         /// Which file.
@@ -178,7 +178,7 @@ pub enum Error {
 
     /// Nothing that runs Linux containers is installed.
     #[error(
-        "no OCI runtime `{0}` is found on PATH, which Linux containers need; install crun, or name another one"
+        "Linux containers need an OCI runtime, but `{0}` is not on PATH; install crun, or name another one"
     )]
     NoRuntime(String),
 
@@ -238,11 +238,11 @@ pub enum Error {
 
 /// Why exec is refused; the first words are upstream's, which scripts look for.
 pub(crate) const EXEC_NO_PROMPT: &str = "micrun does not support exec task, task are immutable inside client os: \
-    only firmware with a shell of its own for it takes commands, and that says so by container.shell_prompt, see \
-    FIRMWARE.md";
+    only firmware with a shell on a second terminal accepts commands, and container.shell_prompt must name its \
+    prompt, see FIRMWARE.md";
 /// Why exec is refused to firmware that says it has a shell.
 pub(crate) const EXEC_NO_TERMINAL: &str = "micrun does not support exec task, task are immutable inside client os: \
-    this firmware has no second terminal, on which its shell would be, see FIRMWARE.md";
+    this firmware has no second terminal for its shell, see FIRMWARE.md";
 
 impl Error {
     /// Shorthand for [`Error::Io`], to be used with `map_err`.

@@ -184,7 +184,7 @@ fn a_broken_spec_is_a_clear_error() {
     assert!(!output.status.success());
     assert_eq!(output.stdout, b"");
     let text = String::from_utf8(output.stderr).unwrap();
-    assert!(text.contains("config.json") && text.contains("not valid"), "{text}");
+    assert!(text.contains("config.json") && text.contains("cannot parse"), "{text}");
 }
 
 /// containerd's sandbox controller makes such bundles (`plugins/sandbox/controller.go`).

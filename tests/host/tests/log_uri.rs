@@ -74,7 +74,7 @@ fn a_scheme_that_is_none_is_named_and_nothing_is_left() {
     let host = host_with_hello();
     let uri = "npipe:///run/pipe";
     let refusal = ctr(&["run", "--detach", "--log-uri", uri, "--runtime", MICA, HELLO, "brief"]).failure();
-    assert!(refusal.contains("`npipe` is none of fifo, file, binary and binary-v2"), "{refusal}");
+    assert!(refusal.contains("`npipe` is not fifo, file, binary or binary-v2"), "{refusal}");
     ctr(&["containers", "delete", "brief"]);
     host.assert_clean();
 }

@@ -22,7 +22,7 @@ The first of these places that has a value decides:
 5. the default
 
 - A value that cannot be read makes Create fail with InvalidArgument. As upstream does, the shim
-  tolerates two such values with a warning. It ignores a `container.auto_close` that is no bool
+  tolerates two such values with a warning. It ignores a `container.auto_close` that is not a bool
   (`\"60\"`). It replaces a negative timeout by 30s.
 - Booleans are written as Go reads them: `true`, `false`, `1`, `0`, `t`, `f`, `T`, `F`, `True`,
   `False`, `TRUE`, `FALSE`.

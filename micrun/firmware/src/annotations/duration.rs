@@ -26,7 +26,7 @@ const UNITS: [(&str, u128); 8] = [
 /// Reads `90`, `1m30s`, `1.5h`, `-5s`.
 pub(super) fn parse(text: &str) -> Result<Signed, String> {
     let refuse =
-        || format!("{} is no duration; write seconds, or for example 500ms, 90s, 1m30s", quoted(text));
+        || format!("{} is not a duration; write seconds, or for example 500ms, 90s, 1m30s", quoted(text));
     let (negative, magnitude) = match text.as_bytes().first() {
         Some(b'-') => (true, &text[1..]),
         Some(b'+') => (false, &text[1..]),

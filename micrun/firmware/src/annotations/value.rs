@@ -74,7 +74,7 @@ impl Value for RootfsPath {
 
     fn read(text: &str) -> Result<Read<String>, String> {
         if text.is_empty() || text.contains('\0') {
-            return Err(format!("{} is no path; name a file inside the image", quoted(text)));
+            return Err(format!("{} is not a path; name a file inside the image", quoted(text)));
         }
         Ok(text.to_owned().into())
     }
@@ -86,7 +86,7 @@ impl Value for Text {
 
     fn read(text: &str) -> Result<Read<String>, String> {
         if text.trim().is_empty() || text.chars().any(char::is_control) {
-            return Err(format!("{} is no line of text", quoted(text)));
+            return Err(format!("{} is not a single line of text", quoted(text)));
         }
         Ok(text.to_owned().into())
     }
@@ -99,7 +99,7 @@ impl Value for u32 {
     fn read(text: &str) -> Result<Read<Self>, String> {
         match text.parse::<Self>() {
             Ok(number) if number > 0 => Ok(number.into()),
-            _ => Err(format!("{} is no number of 1 or more", quoted(text))),
+            _ => Err(format!("{} is not a number of 1 or more", quoted(text))),
         }
     }
 }
@@ -109,7 +109,7 @@ impl Value for Megabytes {
     type Read = u32;
 
     fn read(text: &str) -> Result<Read<u32>, String> {
-        u32::read(text).map_err(|reason| format!("{reason}; the unit is MiB and is not written"))
+        u32::read(text).map_err(|reason| format!("{reason}; write a number of MiB without a unit"))
     }
 }
 
@@ -120,7 +120,7 @@ impl Value for bool {
     fn read(text: &str) -> Result<Read<Self>, String> {
         parse_bool(text)
             .map(Self::into)
-            .ok_or_else(|| format!("{} is no bool; write true or false", quoted(text)))
+            .ok_or_else(|| format!("{} is not a bool; write true or false", quoted(text)))
     }
 }
 
@@ -133,7 +133,7 @@ impl Value for AutoClose {
             || Read {
                 value: None,
                 warning: Some(format!(
-                    "{} is no bool and is ignored; a time goes into container.auto_close_timeout",
+                    "{} is not a bool and is ignored; write a time as container.auto_close_timeout",
                     quoted(text)
                 )),
             },

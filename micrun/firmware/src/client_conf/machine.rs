@@ -120,7 +120,7 @@ fn name(text: &str, what: &str) -> Result<String, String> {
     if clean && text.len() <= 64 && text != "help" {
         Ok(text.to_owned())
     } else {
-        Err(format!("{} is no name of a QEMU {what}; use letters, digits, - _ and .", quoted(text)))
+        Err(format!("{} is not a name of a QEMU {what}; use letters, digits, - _ and .", quoted(text)))
     }
 }
 
@@ -134,7 +134,7 @@ impl FromStr for Machine {
         for part in parts {
             let (key, value) = part
                 .split_once('=')
-                .ok_or_else(|| format!("the machine option {} is no NAME=VALUE", quoted(part)))?;
+                .ok_or_else(|| format!("the machine option {} is not NAME=VALUE", quoted(part)))?;
             let known = MachineOption::ALL.map(MachineOption::as_str);
             let option = MachineOption::ALL.into_iter().find(|o| o.as_str() == key).ok_or_else(|| {
                 let hint = hint(key, known);

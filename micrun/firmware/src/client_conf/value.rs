@@ -7,7 +7,7 @@ use crate::text::quoted;
 /// A text of at most `limit` bytes without control characters.
 pub(super) fn text(text: &str, limit: usize) -> Result<String, String> {
     if text.len() > limit {
-        return Err(format!("{} bytes are too many, at most {limit} fit", text.len()));
+        return Err(format!("it has {} bytes, but at most {limit} fit", text.len()));
     }
     if text.chars().any(char::is_control) {
         return Err(format!("{} has a control character; remove it", quoted(text)));
@@ -38,6 +38,6 @@ pub(super) fn number(text: &str, least: u32, most: u32) -> Result<Option<u32>, S
             .filter(|number| (least..=most).contains(number))
             .map(Some)
             .ok_or_else(|| format!("{number} is not between {least} and {most}")),
-        Err(_) => Err(format!("{} is no whole number", quoted(text))),
+        Err(_) => Err(format!("{} is not a whole number", quoted(text))),
     }
 }

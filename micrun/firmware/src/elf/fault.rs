@@ -8,7 +8,7 @@ use super::{Class, Endian, Kind, Machine};
 pub enum Fault {
     /// Not an ELF file.
     #[error(
-        "this is no ELF file (it begins with {found}); give the linked .elf, not the .bin or .hex made of it"
+        "this is not an ELF file (it begins with {found}); give the linked .elf, not the .bin or .hex made from it"
     )]
     NotElf {
         /// The first bytes.
@@ -42,14 +42,14 @@ pub enum Fault {
     },
     /// A processor that no pedestal has.
     #[error(
-        "the ELF is for the machine {machine}, which runs no firmware here; build it for aarch64, arm or riscv"
+        "the ELF is for the machine {machine}, which no pedestal supports; build it for aarch64, arm or riscv"
     )]
     UnknownMachine {
         /// The processor.
         machine: Machine,
     },
     /// Not the processor that was asked for.
-    #[error("the ELF is for the machine {machine}, but {wanted} is needed; build it for that")]
+    #[error("the ELF is for the machine {machine}, but {wanted} is needed; build it for {wanted}")]
     WrongMachine {
         /// The file's.
         machine: Machine,
@@ -67,7 +67,7 @@ pub enum Fault {
         wanted: Class,
     },
     /// The wrong byte order.
-    #[error("the ELF is {endian}; all pedestals are little-endian, build it so")]
+    #[error("the ELF is {endian}, but all pedestals are little-endian; build it for little-endian")]
     WrongEndian {
         /// The file's.
         endian: Endian,
@@ -92,7 +92,7 @@ pub enum Fault {
     NothingToLoad,
     /// The first instruction is not in the file.
     #[error(
-        "the entry point {entry:#x} lies in no executable segment's contents; check ENTRY() in the linker script"
+        "the entry point {entry:#x} is not in the contents of an executable segment; check ENTRY() in the linker script"
     )]
     EntryOutside {
         /// Its virtual address.

@@ -190,11 +190,11 @@ impl HostConf {
                 self.warnings.push(format!("{source}: {name} has no effect here: {reason}"));
             }
             Target::Shim if name == "emulator_overhead_mb" => {
-                let number = value.parse().map_err(|_| wrong(format!("{} is no number", quoted(value))))?;
+                let number = value.parse().map_err(|_| wrong(format!("{} is not a number", quoted(value))))?;
                 self.overhead_mb = Some(number);
             }
             Target::Shim if !value.starts_with('/') => {
-                return Err(wrong(format!("{} is no absolute path", quoted(value))));
+                return Err(wrong(format!("{} is not an absolute path", quoted(value))));
             }
             Target::Shim => {}
         }

@@ -74,7 +74,7 @@ fn flatten(table: &toml::Table, pairs: &mut Vec<Pair>) -> Result<(), String> {
             toml::Value::String(text) => text.clone(),
             toml::Value::Integer(number) => number.to_string(),
             toml::Value::Boolean(flag) => flag.to_string(),
-            _ => return Err(format!("{} is no text, whole number or truth value", quoted(key))),
+            _ => return Err(format!("{} is not a text, a whole number or a boolean", quoted(key))),
         };
         pairs.push(Pair { key: key.to_lowercase(), value, line: None });
     }

@@ -26,6 +26,6 @@ impl TryFrom<String> for Address {
 
     fn try_from(text: String) -> Result<Self, String> {
         let digits = text.strip_prefix("0x").and_then(|digits| u64::from_str_radix(digits, 16).ok());
-        digits.map(Self).ok_or_else(|| format!("{text:?} is no address such as \"0x40000000\""))
+        digits.map(Self).ok_or_else(|| format!("{text:?} is not an address such as \"0x40000000\""))
     }
 }

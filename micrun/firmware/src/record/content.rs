@@ -124,12 +124,12 @@ impl Content {
     /// What tells `actual` from this, in words.
     pub(super) fn difference(&self, actual: &Self) -> Option<String> {
         let differ = |what: &str, recorded: String, actual: String| {
-            (recorded != actual).then(|| format!("its {what} is {actual}, the record says {recorded}"))
+            (recorded != actual).then(|| format!("its {what} is {actual}, but the record says {recorded}"))
         };
         differ("sha256", self.sha256.to_string(), actual.sha256.to_string())
             .or_else(|| differ("size", self.size.to_string(), actual.size.to_string()))
             .or_else(|| differ("mode", format!("{:04o}", self.mode), format!("{:04o}", actual.mode)))
-            .or_else(|| (self.elf != actual.elf).then(|| "its segments are not those of the record".into()))
+            .or_else(|| (self.elf != actual.elf).then(|| "its segments are not the record's".into()))
     }
 }
 

@@ -20,7 +20,9 @@ impl TryFrom<String> for Mode {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        u32::from_str_radix(&text, 8).map(Self).map_err(|_| format!("{text:?} is no mode such as \"0644\""))
+        u32::from_str_radix(&text, 8)
+            .map(Self)
+            .map_err(|_| format!("{text:?} is not a mode such as \"0644\""))
     }
 }
 

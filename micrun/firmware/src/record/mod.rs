@@ -102,7 +102,7 @@ impl LayerRecord {
         let actual = Sha256Digest::of(bytes);
         if actual != digest {
             return Err(refuse(format!(
-                "the layer's descriptor says {digest}, the record has {actual}; the image was changed after it was packed"
+                "the layer's descriptor says {digest}, but the record has {actual}; the image was changed after it was packed"
             )));
         }
         Self::parse(bytes)
@@ -111,7 +111,7 @@ impl LayerRecord {
     /// Whether the file that a layer has at `path` is the one that its record says.
     pub fn verify(&self, path: &str, actual: &Content) -> Result<()> {
         let difference = match self.files.get(path).map(Change::after) {
-            None => Some("the layer has it, the record does not".into()),
+            None => Some("the layer has it, but the record does not".into()),
             Some(None) => Some("the record says that the layer deletes it, but the layer has it".into()),
             Some(Some(recorded)) => recorded.difference(actual),
         };
@@ -143,6 +143,6 @@ fn check_path(path: &str) -> Result<()> {
     if clean && path.len() <= MAX_PATH {
         Ok(())
     } else {
-        Err(refuse(format!("{} is no canonical absolute path", quoted(path))))
+        Err(refuse(format!("{} is not a canonical absolute path", quoted(path))))
     }
 }

@@ -105,7 +105,7 @@ fn read_conf(rootfs: &Path) -> Result<Option<ClientConf>> {
     file.file.take(ini::MAX_SIZE).read_to_end(&mut bytes).map_err(|error| Error::io("read", NAME, error))?;
     let text = String::from_utf8(bytes).map_err(|error| Error::Unusable {
         path: NAME.into(),
-        reason: format!("it is no UTF-8 text from byte {} on", error.utf8_error().valid_up_to()),
+        reason: format!("it is not UTF-8 text from byte {} on", error.utf8_error().valid_up_to()),
     })?;
     ClientConf::parse(&text).map(Some)
 }

@@ -87,7 +87,7 @@ impl Walk<'_> {
                 }
                 SFlag::S_IFDIR => self.enter(name, entry)?,
                 SFlag::S_IFREG if names.is_empty() => return self.finish(root.as_fd(), name, &stat),
-                SFlag::S_IFREG => return Err(self.unusable("a file stands where a directory should be")),
+                SFlag::S_IFREG => return Err(self.unusable("a file is where a directory should be")),
                 _ => return Err(self.unusable("it is a device, a pipe or a socket; give a regular file")),
             }
         }
@@ -108,7 +108,7 @@ impl Walk<'_> {
 
     fn enter(&mut self, name: OsString, directory: OwnedFd) -> Result<()> {
         if self.directories.len() == MAX_DEPTH {
-            return Err(self.unusable("it lies more than 64 directories deep"));
+            return Err(self.unusable("it is more than 64 directories deep"));
         }
         self.directories.push((name, directory));
         Ok(())
@@ -155,7 +155,7 @@ impl Walk<'_> {
         let looked_for = match &self.last_link {
             Some(target) => {
                 let target = quoted(&target.to_string_lossy());
-                format!("{}; the symbolic link to {target} ends nowhere inside the image", self.asked_by)
+                format!("{}; the symbolic link to {target} leads to nothing inside the image", self.asked_by)
             }
             None => self.asked_by.into(),
         };

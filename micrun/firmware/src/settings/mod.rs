@@ -208,7 +208,7 @@ fn memory(layers: &Layers<'_>) -> Result<Setting<u32>> {
         return Err(Error::Annotation {
             key: format!("{}container.min_memory_mb", annotations::PREFIX),
             reason: format!(
-                "{} MiB is more than runtime.max_container_memory allows, {} MiB; lower it or raise that",
+                "{} MiB is more than runtime.max_container_memory allows ({} MiB); lower one or raise the other",
                 floor.value, ceiling.value
             ),
         });

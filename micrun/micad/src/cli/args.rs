@@ -47,7 +47,7 @@ pub(super) enum Command {
     },
     /// Show the state of one client or of all.
     Status {
-        /// The client; all, if none is named.
+        /// The client; without a name, all clients.
         name: Option<String>,
         /// Print JSON.
         #[arg(long)]
@@ -75,19 +75,19 @@ pub(super) enum Command {
         /// The client.
         name: String,
     },
-    /// Let a frozen client's firmware go on.
+    /// Resume a client's firmware after a pause.
     Resume {
         /// The client.
         name: String,
     },
-    /// Write the state of a client's machine to a file. One that runs stands still meanwhile.
+    /// Write the state of a client's machine to a file. A machine that runs is paused meanwhile.
     Checkpoint {
         /// The client.
         name: String,
-        /// The file, which is replaced when the state is whole.
+        /// The file. It is replaced once the state is complete.
         file: PathBuf,
     },
-    /// Boot a client and go on from a state: that of a machine of the same kind, with the same firmware.
+    /// Boot a client and continue from a saved state. Machine and firmware must be the same.
     Restore {
         /// The client, which must not run.
         name: String,

@@ -56,7 +56,7 @@ impl Daemon {
             Command::Remove => return self.remove(client).await.map(|()| String::new()),
             Command::List => {
                 return Err(libmica::Error::UnknownCommand(
-                    "list (ask it on the daemon's own socket)".into(),
+                    "list (send it to the daemon's own socket)".into(),
                 )
                 .into());
             }

@@ -83,7 +83,7 @@ impl Daemon {
         if uid != 0 && uid != own && !self.config.allowed_uids.contains(&uid) {
             log::warn!("refused user {uid}");
             return Err(format!(
-                "user {uid} may not use the mica daemon: ask as root, or list it in micad.conf's AllowedUids"
+                "user {uid} may not use the mica daemon: ask as root, or add the user to AllowedUids in micad.conf"
             ));
         }
         let read = match endpoint {

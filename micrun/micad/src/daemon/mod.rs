@@ -78,7 +78,7 @@ pub async fn run(config: Config) -> Result<()> {
         _ = term.recv() => {}
         _ = int.recv() => {}
     }
-    log::info!("ending; firmware goes on running");
+    log::info!("ending; firmware keeps running");
     // A notification that nobody takes is no reason to stay.
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     listener.abort();
@@ -162,7 +162,7 @@ impl Daemon {
             tasks.spawn(async move { drop(client.act(Action::Detach).await) });
         }
         if tokio::time::timeout(DETACH_BOUND, tasks.join_all()).await.is_err() {
-            log::warn!("a command is still being worked on after {DETACH_BOUND:?}; ending all the same");
+            log::warn!("a command is still running after {DETACH_BOUND:?}; ending anyway");
         }
         for client in &clients {
             if let Err(e) = self.remove_socket(client.spec.name()) {

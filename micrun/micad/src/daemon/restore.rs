@@ -45,7 +45,7 @@ impl Daemon {
                 }
                 Err(e) => {
                     log::warn!("{name}: {}", e.sentence());
-                    let detail = "it ended while no mica daemon was there to see it";
+                    let detail = "it ended while no mica daemon was running";
                     (None, Some(report(137, ExitReason::Killed, detail)))
                 }
             },

@@ -107,7 +107,7 @@ impl Args {
         let on = match inline {
             None | Some("true" | "1") => true,
             Some("false" | "0") => false,
-            Some(other) => return Err(Error::Usage(format!("flag -{name}: `{other}` is no boolean"))),
+            Some(other) => return Err(Error::Usage(format!("flag -{name}: `{other}` is not a boolean"))),
         };
         match name {
             "debug" => self.debug = on,
@@ -168,7 +168,7 @@ mod tests {
             ("-namespace", "-namespace needs a value"),
             ("-frobnicate x", "unknown flag -frobnicate"),
             ("restart", "unknown action `restart`"),
-            ("-debug=maybe", "`maybe` is no boolean"),
+            ("-debug=maybe", "`maybe` is not a boolean"),
         ] {
             let message = parse(line).unwrap_err().to_string();
             assert!(message.contains(part), "{line}: {message}");

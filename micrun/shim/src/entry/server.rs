@@ -66,7 +66,7 @@ fn take_listener() -> Result<UnixListener> {
     let listener = stdin.as_fd().try_clone_to_owned().map_err(Error::io("take", "the listening socket"))?;
     let listener = UnixListener::from(listener);
     if listener.local_addr().is_err() {
-        return Err(Error::Usage("stdin is no listening socket".into()));
+        return Err(Error::Usage("stdin is not a listening socket".into()));
     }
     let null = File::open("/dev/null").map_err(Error::io("open", "/dev/null"))?;
     nix::unistd::dup2_stdin(&null).map_err(|e| Error::io("replace", "stdin")(e.into()))?;
@@ -80,7 +80,7 @@ async fn serve(args: &Args, bundle: &Path, listener: UnixListener) -> Result<()>
         let events = Arc::clone(&events);
         tokio::spawn(async move { events.run(Containerd::new(&address)).await });
     } else {
-        log::warn!("{TTRPC_ADDRESS} is not set: nobody learns of this shim's events");
+        log::warn!("{TTRPC_ADDRESS} is not set: this shim's events reach nobody");
     }
     children::adopt_orphans()?;
     let mica = Arc::new(libmica::Client::default());

@@ -104,12 +104,12 @@ impl Linux {
         let found = context.cgroups.clone().map(|layout| Cgroup::of_process(layout, child.pid));
         match found.transpose() {
             Ok(cgroup) => cgroup.into_iter().for_each(|cgroup| _ = self.cgroup.set(cgroup)),
-            Err(error) => log::warn!("{} is not measured: {}", self.id, describe(&error)),
+            Err(error) => log::warn!("there will be no statistics of {}: {}", self.id, describe(&error)),
         }
         if let Some(cgroup) = self.cgroup.get()
             && let Err(error) = oom::watch(context, &self.id, cgroup)
         {
-            log::warn!("nobody will tell when {} is out of memory: {}", self.id, describe(&error));
+            log::warn!("there will be no event when {} is out of memory: {}", self.id, describe(&error));
         }
         self.attach(context, &self.init, child, connection).await;
         Ok(())

@@ -212,7 +212,7 @@ impl Runtime {
 fn without_criu(error: Error) -> Error {
     match error {
         Error::Runtime { reason, .. } if reason.starts_with("unknown command") => Error::Unimplemented(
-            "the OCI runtime was built without CRIU: checkpoints need one with it, as runc",
+            "the OCI runtime was built without CRIU, which checkpoints need; use one that has it, such as runc",
         ),
         error => error,
     }

@@ -47,7 +47,7 @@ impl Options {
     /// Reads options. An unknown type is an error: options that are ignored are worse than none.
     pub(crate) fn read(any: &Any) -> Result<Self> {
         let invalid =
-            |error| Error::Invalid(format!("the runtime options {} are broken: {error}", any.type_url));
+            |error| Error::Invalid(format!("the runtime options {} are malformed: {error}", any.type_url));
         match any::name(any) {
             "" if any.value.is_empty() => Ok(Self::None),
             RUNC => {

@@ -133,8 +133,8 @@ fn check_label(checkpoint: &Path, machine: &Machine) -> Result<()> {
     if label.machine != *machine {
         let differs = differences(&label.machine, machine);
         return Err(Error::Invalid(format!(
-            "the checkpoint is of another machine: {differs}; create the container from the image and with the \
-             limits that it had"
+            "the checkpoint belongs to another machine: {differs}; create the container from the same image with the \
+             same limits"
         )));
     }
     Ok(())

@@ -27,7 +27,7 @@ use crate::task::process::Process;
 use crate::task::state::State;
 
 /// Why there are no numbers.
-const NO_STATS: &str = "this mica daemon measures nothing of what it runs";
+const NO_STATS: &str = "this mica daemon does not measure what it runs";
 
 /// An RTOS container. Its id is also the client's name at the daemon.
 #[derive(Debug)]
@@ -115,7 +115,7 @@ impl Container {
                 return Err(self.init.life.finished());
             }
             _ if !stops(signal) => {
-                log::info!("signal {signal} for {} has no meaning to an RTOS; ignored", self.id);
+                log::info!("ignored signal {signal} for {}: an RTOS knows no signals", self.id);
                 return Ok(());
             }
             State::Created => {

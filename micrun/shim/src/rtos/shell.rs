@@ -45,10 +45,7 @@ impl Shell {
             Ok::<_, String>(())
         };
         tokio::time::timeout(PROMPT_BOUND, prompted).await.map_err(|_| {
-            format!(
-                "the firmware's shell does not show its prompt `{}` within {PROMPT_BOUND:?}",
-                shell.prompt
-            )
+            format!("the firmware's shell did not show its prompt `{}` within {PROMPT_BOUND:?}", shell.prompt)
         })??;
         Ok(shell)
     }

@@ -53,7 +53,7 @@ fn read(request: &UpdateTaskRequest) -> Result<Resources> {
     }
     // typeurl packs types of the OCI specification as JSON.
     serde_json::from_slice(bytes)
-        .map_err(|error| Error::Invalid(format!("the resources are no LinuxResources: {error}")))
+        .map_err(|error| Error::Invalid(format!("the resources are not LinuxResources: {error}")))
 }
 
 fn is_static(container: &Container, annotations: &std::collections::HashMap<String, String>) -> Result<bool> {
@@ -69,7 +69,7 @@ async fn by_cgroup(container: &Container, cgroup: &Cgroup, wished: &Resources) -
         if limit < memory {
             return Err(Error::Invalid(format!(
                 "memory.limit of {limit} bytes is less than the machine's memory of {memory}, which cannot change \
-                 while it runs; create the container anew with this limit"
+                 while it runs; create the container again with this limit"
             )));
         }
         // Version 2 would take the limit and kill the emulator for it.
@@ -77,7 +77,7 @@ async fn by_cgroup(container: &Container, cgroup: &Cgroup, wished: &Resources) -
         let used = cgroup.memory_in_use().unwrap_or_default();
         if i128::from(used) > i128::from(most) {
             return Err(Error::Invalid(format!(
-                "memory.limit of {limit} bytes is less than what is in use: {used} bytes with the emulator"
+                "memory.limit of {limit} bytes is less than the {used} bytes that the firmware and its emulator use"
             )));
         }
     }

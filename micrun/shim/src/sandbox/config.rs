@@ -72,7 +72,7 @@ impl Config {
                 "sandbox options of type `{name}` are not known: use {POD_SANDBOX_CONFIG}, or none"
             )));
         }
-        let broken = |error| Error::Invalid(format!("the sandbox options {name} are broken: {error}"));
+        let broken = |error| Error::Invalid(format!("the sandbox options {name} are malformed: {error}"));
         // Absent numbers are zero in protobuf: every namespace is the pod's until the message says otherwise.
         let mut config = Self { pid: Mode::Pod, ..Self::default() };
         config.pod(&any.value).map_err(broken)?;

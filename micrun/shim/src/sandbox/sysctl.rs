@@ -28,7 +28,7 @@ pub(super) fn check(config: &Config, own_network: bool) -> Result<()> {
         if own && clean {
             return Ok(());
         }
-        Err(Error::Invalid(format!("the sysctl `{key}` is refused: no namespace of the pod's own has it")))
+        Err(Error::Invalid(format!("the sysctl `{key}` is refused: it belongs to no namespace of the pod")))
     })
 }
 

@@ -52,6 +52,6 @@ async fn signal(context: &Context, container: &Arc<dyn Engine>, number: i32) {
     match container.kill(context, &request).await {
         Ok(()) => log::info!("sent signal {number} to {}: its sandbox ends", container.id()),
         Err(Error::Finished(_)) => {}
-        Err(error) => log::error!("{} outlives its sandbox: {}", container.id(), describe(&error)),
+        Err(error) => log::error!("cannot end {} with its sandbox: {}", container.id(), describe(&error)),
     }
 }

@@ -89,7 +89,7 @@ impl Logger {
         if self.ended().await {
             return;
         }
-        log::warn!("the logging program {} goes on after its input has ended; stopping it", self.name);
+        log::warn!("the logging program {} keeps running after its input has ended; stopping it", self.name);
         self.signal(Signal::SIGTERM);
         if self.ended().await {
             return;

@@ -99,7 +99,7 @@ impl LogFile {
             }
         }
         if self.lost > 0 {
-            log::error!("{} is written again; {} bytes are lost", self.path.display(), self.lost);
+            log::error!("{} can be written again; {} bytes were lost", self.path.display(), self.lost);
             self.lost = 0;
         }
     }
@@ -107,7 +107,7 @@ impl LogFile {
     /// Says what has not been said: nothing more will be written.
     fn end(&self) {
         if self.lost > 0 {
-            log::error!("{} has ended; {} bytes of output are lost", self.path.display(), self.lost);
+            log::error!("{} has ended; {} bytes of output were lost", self.path.display(), self.lost);
         }
     }
 

@@ -167,7 +167,9 @@ impl Loggers {
     pub(crate) async fn written(&mut self) {
         for written in self.files.drain(..) {
             if timeout(PATIENCE, written).await.is_err() {
-                log::error!("output is not in its file after {PATIENCE:?}: the disk does not take it");
+                log::error!(
+                    "output has not reached its file after {PATIENCE:?}: the disk does not accept it"
+                );
             }
         }
     }

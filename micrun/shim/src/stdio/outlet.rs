@@ -60,7 +60,7 @@ impl<'a> Outlet<'a> {
     /// Ends a series of losses: what waited has been taken.
     pub(super) fn recovered(&mut self) {
         if self.lost > self.told && self.sink.is_some() {
-            log::error!("{}: output is taken again; {} bytes are lost", self.name, self.lost - self.told);
+            log::error!("{}: output is read again; {} bytes were lost", self.name, self.lost - self.told);
             self.told = self.lost;
         }
     }
@@ -68,7 +68,7 @@ impl<'a> Outlet<'a> {
     /// Gives how many bytes were lost in all.
     pub(super) fn end(self) -> u64 {
         if self.lost > self.told {
-            log::error!("{}: {} bytes of output are lost", self.name, self.lost - self.told);
+            log::error!("{}: {} bytes of output were lost", self.name, self.lost - self.told);
         }
         self.lost
     }

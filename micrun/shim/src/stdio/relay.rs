@@ -107,7 +107,7 @@ impl Output<'_> {
             self.taken = Instant::now();
         }
         let displaced = self.spill.push(rest);
-        self.outlet.lose(displaced, "nobody takes it");
+        self.outlet.lose(displaced, "nobody reads it");
     }
 
     /// Hands on what waits, as far as that goes.
@@ -124,7 +124,7 @@ impl Output<'_> {
     }
 
     fn end(mut self) -> u64 {
-        self.outlet.lose(self.spill.len(), "it has ended, and nobody takes the rest");
+        self.outlet.lose(self.spill.len(), "it has ended, and nobody reads the rest");
         self.outlet.end()
     }
 }
@@ -132,6 +132,6 @@ impl Output<'_> {
 /// Says, when a process has ended, how much of its output nobody has got. What the log said meanwhile is far above.
 pub(crate) fn log_lost(name: &str, bytes: u64) {
     if bytes > 0 {
-        log::error!("{name} has ended; {bytes} bytes of its output are lost, as nobody took them");
+        log::error!("{name} has ended; {bytes} bytes of its output were lost because nobody read them");
     }
 }

@@ -43,7 +43,7 @@ impl Target {
         let refuse = |reason: String| Error::StdioUri { stream, uri: uri.to_owned(), reason };
         let scheme = scheme.to_ascii_lowercase();
         if !["fifo", "file", "binary", "binary-v2"].contains(&scheme.as_str()) {
-            return Err(refuse(format!("`{scheme}` is none of fifo, file, binary and binary-v2")));
+            return Err(refuse(format!("`{scheme}` is not fifo, file, binary or binary-v2")));
         }
         let (rest, query) = split_query(rest);
         let path = percent_decode_str(path_of(rest))
@@ -119,8 +119,8 @@ mod tests {
     #[test]
     fn what_is_no_target_is_named() {
         for (uri, part) in [
-            ("ttrpc+unix:///run/s?streaming_id=1", "`ttrpc+unix` is none of"),
-            ("npipe://./pipe/x", "`npipe` is none of"),
+            ("ttrpc+unix:///run/s?streaming_id=1", "`ttrpc+unix` is not fifo"),
+            ("npipe://./pipe/x", "`npipe` is not fifo"),
             ("file://relative", "no absolute path"),
             ("binary:", "no absolute path"),
             ("file:///%ff", "not UTF-8"),

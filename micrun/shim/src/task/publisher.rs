@@ -78,7 +78,10 @@ impl Queue {
             }
         };
         if tokio::time::timeout(limit, empty).await.is_err() {
-            log::error!("{} events are lost: containerd did not take them in {limit:?}", self.lock().len());
+            log::error!(
+                "{} events were lost: containerd did not accept them within {limit:?}",
+                self.lock().len()
+            );
         }
     }
 
@@ -88,7 +91,7 @@ impl Queue {
             match publisher.deliver(self.envelope(at, event)).await {
                 Ok(()) => return,
                 Err(ttrpc::Error::RpcStatus(status)) if status.code() != ttrpc::Code::UNAVAILABLE => {
-                    log::error!("containerd refuses event {}: {}", event.topic(), status.message());
+                    log::error!("containerd refused event {}: {}", event.topic(), status.message());
                     return;
                 }
                 Err(error) => log::debug!("event {} waits for containerd: {error}", event.topic()),
@@ -123,7 +126,7 @@ impl EventSink for Queue {
         if let Some((_, lost)) = dispensable.and_then(|at| waiting.remove(at)) {
             let count = self.dropped.fetch_add(1, Ordering::Relaxed) + 1;
             log::error!(
-                "event {} is lost, {count} so far: {CAPACITY} events wait for containerd",
+                "event {} was dropped, {count} so far: {CAPACITY} events wait for containerd",
                 lost.topic()
             );
         }

@@ -156,7 +156,7 @@ async fn a_refused_change_changes_nothing() {
             "unified cannot be changed",
         ),
         (json!({"memory": {"limit": 10 * MIB}}), "less than the machine's memory"),
-        (json!({"memory": {"limit": "much"}}), "no LinuxResources"),
+        (json!({"memory": {"limit": "much"}}), "not LinuxResources"),
     ] {
         let error = update(&f, change, &[]).await.unwrap_err();
         assert!(error.to_string().contains(reason), "{error}");

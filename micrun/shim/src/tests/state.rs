@@ -16,7 +16,7 @@ fn what_a_later_shim_wrote_is_left_alone() {
     let newer = std::fs::read_to_string(&file).unwrap().replace("\"version\":2", "\"version\":3");
     std::fs::write(&file, newer).unwrap();
     let error = dir.owner().unwrap_err().to_string();
-    assert!(error.contains("has version 3, this shim knows versions up to 2"), "{error}");
+    assert!(error.contains("has version 3, but this shim knows no version above 2"), "{error}");
     assert!(matches!(StateDir::create(root.path(), &owner), Err(Error::Newer { .. })));
     assert!(file.exists());
 }

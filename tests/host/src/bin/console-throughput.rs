@@ -81,7 +81,7 @@ fn main() {
         }
     }
     println!(
-        "| {} MB, {rounds} rounds in turn | median MB/s | best | lost |\n|---|---|---|---|",
+        "| {} MB, {rounds} rounds | median MB/s | best | lost |\n|---|---|---|---|",
         AMOUNT >> 20
     );
     for ((name, ..), times) in rows.iter().zip(&mut times) {

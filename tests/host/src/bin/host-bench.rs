@@ -42,7 +42,7 @@ fn main() {
     }
 
     println!(
-        "| `ctr run` to the first byte, {rounds} rounds in turn | median ms | min | max |\n|---|---|---|---|"
+        "| `ctr run` to the first byte, {rounds} rounds | median ms | min | max |\n|---|---|---|---|"
     );
     for ((name, _), times) in WAYS.iter().zip(&mut times) {
         times.sort_unstable();

@@ -99,7 +99,7 @@ fn nobody_reads_the_fifo() {
         host.assert_clean();
         let log = host.containerd.log();
         let said =
-            log.lines().filter(|line| line.contains("bytes of its output are lost, as nobody took them"));
+            log.lines().filter(|line| line.contains("bytes of its output were lost because nobody read them"));
         assert_eq!(said.count(), round + 1, "the end of the container says how much is missing");
     });
 }

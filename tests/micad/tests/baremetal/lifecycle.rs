@@ -94,7 +94,7 @@ async fn firmware_that_ignores_stop_is_said_to_run() {
     let board = Board::stm32(Behaviour { deaf: true, ..Behaviour::console("") });
     let client = board.boot("x", "").await;
     let error = client.stop("x").await.unwrap_err().to_string();
-    assert!(error.contains("remoteproc0 (m4) did not stop, its firmware runs on"), "{error}");
+    assert!(error.contains("remoteproc0 (m4) did not stop, and its firmware keeps running"), "{error}");
     assert_eq!(client.status("x").await.unwrap().state, ClientState::Running);
     assert!(client.remove("x").await.is_err());
     board.remoteproc(0).behaviour.deaf = false;

@@ -67,7 +67,7 @@ fn find(pedestal: &BareMetal, spec: &ClientSpec, saved: &Saved) -> Result<(Remot
     let title = format!("{} ({})", saved.id, saved.name);
     let problem = |text: &str| Error::RemoteprocUnusable { problem: format!("{title} {text}") };
     let remoteproc = pedestal.system.remoteproc(&saved.id, &saved.name);
-    let remoteproc = remoteproc.ok_or_else(|| problem("is no more"))?;
+    let remoteproc = remoteproc.ok_or_else(|| problem("no longer exists"))?;
     // Whoever starts something else there says so by the firmware's name.
     if remoteproc.read("firmware")? != saved.firmware {
         return Err(problem("runs something else by now"));

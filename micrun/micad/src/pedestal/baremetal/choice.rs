@@ -131,7 +131,7 @@ fn refuse(problem: &str, all: &[Remoteproc], claims: &Claims) -> Error {
         format!("{}: {use_}", r.title())
     });
     let list = list.collect::<Vec<_>>().join("; ");
-    Error::RemoteprocUnusable { problem: format!("{problem} (there is: {list})") }
+    Error::RemoteprocUnusable { problem: format!("{problem} (found: {list})") }
 }
 
 #[cfg(test)]

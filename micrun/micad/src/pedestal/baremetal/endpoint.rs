@@ -103,7 +103,7 @@ impl Endpoint {
         // written to can hit the moment in between.
         if let Ok(early @ 1..) = rustix::io::ioctl_fionread(tty) {
             log::warn!(
-                "{}: {early} bytes came while the console was being opened; CR may be LF",
+                "{}: {early} bytes came while the console was being opened; CR in them may have become LF",
                 self.device
             );
         }

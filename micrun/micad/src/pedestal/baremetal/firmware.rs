@@ -140,7 +140,7 @@ fn open_regular(path: &Path) -> Result<File> {
         _ => file("read", path)(e),
     })?;
     if !opened.metadata().map_err(file("read", path))?.is_file() {
-        let problem = "it is no regular file".to_owned();
+        let problem = "it is not a regular file".to_owned();
         return Err(Error::Firmware { path: path.to_owned(), pedestal: super::NAME, problem });
     }
     Ok(opened)

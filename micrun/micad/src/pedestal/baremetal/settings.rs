@@ -20,7 +20,10 @@ impl Settings {
         if recovery.is_some()
             && let Err(e) = remoteproc.write("recovery", "disabled")
         {
-            log::warn!("{}: a crash will restart the firmware: recovery: {e}", remoteproc.title());
+            log::warn!(
+                "{}: a crash will restart the firmware, because recovery cannot be disabled: {e}",
+                remoteproc.title()
+            );
         }
         Self { firmware, recovery }
     }
@@ -31,7 +34,7 @@ impl Settings {
             if let Some(value) = value
                 && let Err(e) = remoteproc.write(attribute, value)
             {
-                log::warn!("{}: cannot put {attribute} back to {value:?}: {e}", remoteproc.title());
+                log::warn!("{}: cannot restore {attribute} to {value:?}: {e}", remoteproc.title());
             }
         }
     }

@@ -39,7 +39,11 @@ impl Watch {
         let devpath = remoteproc.dir().strip_prefix(system.path("/sys")).unwrap_or(Path::new(""));
         // A simulated kernel sends none.
         let events = system.is_real().then(open).and_then(|opened| {
-            opened.inspect_err(|e| log::warn!("{}: {} looks slowly", e.sentence(), remoteproc.id)).ok()
+            opened
+                .inspect_err(|e| {
+                    log::warn!("{}: changes of {} will be noticed late", e.sentence(), remoteproc.id)
+                })
+                .ok()
         });
         let slow = events.is_none() || !remoteproc.announces_end();
         Self { events, devpath: format!("/{}", devpath.display()), slow }

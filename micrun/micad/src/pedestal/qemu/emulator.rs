@@ -188,9 +188,11 @@ impl Emulator {
                 let detail = format!("QEMU ended with status {code}; {words}");
                 report(1, ExitReason::Failed, detail)
             }
-            ExitKind::Unknown => {
-                report(137, ExitReason::Killed, format!("QEMU was killed, nobody saw by what; {words}"))
-            }
+            ExitKind::Unknown => report(
+                137,
+                ExitReason::Killed,
+                format!("QEMU was killed, and nobody saw by which signal; {words}"),
+            ),
         }
     }
 }

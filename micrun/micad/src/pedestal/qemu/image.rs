@@ -32,7 +32,7 @@ impl Image {
             _ => file("read", path)(e),
         })?;
         if !source.metadata().map_err(file("read", path))?.is_file() {
-            return Err(refuse("it is no regular file".to_owned()));
+            return Err(refuse("it is not a regular file".to_owned()));
         }
         let doing = "make a memory file for the firmware";
         let memfd = memfd_create(c"firmware", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING);

@@ -36,7 +36,7 @@ fn ranges(list: &str) -> Result<String, String> {
         let numbers: Option<Vec<u32>> = range.split(':').map(|number| number.parse().ok()).collect();
         match numbers.as_deref() {
             Some([container, host, size]) => Ok(format!("{container} {host} {size}\n")),
-            _ => Err(format!("`{range}` is no id mapping of the form CONTAINER:HOST:SIZE")),
+            _ => Err(format!("`{range}` is not an id mapping of the form CONTAINER:HOST:SIZE")),
         }
     });
     ranges.collect()

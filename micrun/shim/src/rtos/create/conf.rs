@@ -28,7 +28,7 @@ pub(super) fn of_host(context: &Context, spec: &Spec, options: &Options) -> Resu
         if config.path.as_os_str().is_empty() {
             let text = String::from_utf8(config.body.clone());
             places.body =
-                Some(text.map_err(|_| Error::Invalid("the runtime options are no UTF-8 text".into()))?);
+                Some(text.map_err(|_| Error::Invalid("the runtime options are not UTF-8 text".into()))?);
         } else {
             places.extra = Some(config.path.clone());
         }
@@ -75,7 +75,7 @@ fn of_qemu(firmware: &Firmware, spec: &Spec) -> ClientConf {
     conf.qemu.append = append;
     if !left_out.is_empty() {
         log::warn!(
-            "left out of the firmware's command line, which has no place for it: {}",
+            "these do not fit into the firmware's command line and are left out: {}",
             left_out.join(" ")
         );
     }

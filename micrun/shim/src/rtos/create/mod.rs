@@ -40,7 +40,7 @@ use crate::task::events::Event;
 const FIRMWARE: &str = "firmware.elf";
 /// Why a checkpoint is refused.
 const NO_CHECKPOINT: &str =
-    "only firmware on the qemu pedestal can go on from a checkpoint: a core's state cannot be set";
+    "only firmware on the qemu pedestal can continue from a checkpoint: the state of a core cannot be set";
 
 /// Makes a container of a Create request, whose root file system is mounted until the firmware is copied.
 pub(crate) async fn create(

@@ -40,7 +40,7 @@ pub(crate) fn run(stage: &mut Stage, rounds: usize) {
     }
     let names: Vec<_> = WAYS.iter().map(|way| way.name).collect();
     println!(
-        "| {rounds} lives in turn, median / p95 ms | {} | crun alone | micad alone |",
+        "| {rounds} rounds, median / p95 ms | {} | crun alone | micad alone |",
         names.join(" | ")
     );
     println!("|---|---|---|---|---|---|");
