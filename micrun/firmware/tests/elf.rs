@@ -265,7 +265,7 @@ fn every_message_says_what_to_do() {
     let message = path(check(&info(&changed(|e| e.machine = X86_64)), Requirements::default()).unwrap_err());
     assert_eq!(
         message,
-        "/firmware.elf: the ELF is for the machine x86-64, which runs no firmware here; \
+        "/firmware.elf: the ELF is for the machine x86-64, which no pedestal supports; \
          build it for aarch64, arm or riscv"
     );
 }

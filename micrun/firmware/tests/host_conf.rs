@@ -118,7 +118,7 @@ fn a_mistake_in_a_file_is_an_error_and_one_in_the_environment_a_warning() {
         ("micrun.conf", "state_dir = run\n", "\"run\" is not an absolute path"),
         ("conf.d/a.toml", "debug = true\nstate_dir = [", "line 2: "),
         ("conf.d/a.toml", "debug = [true]\n", "\"debug\" is not a text, a whole number or a boolean"),
-        ("conf.d/a.ini", "emulator_overhead_mb = much\n", "\"much\" is no number"),
+        ("conf.d/a.ini", "emulator_overhead_mb = much\n", "\"much\" is not a number"),
     ] {
         let error = Host::new(&[(file, text)]).load(&[]).unwrap_err();
         assert!(error.contains(file) && error.contains(reason), "{error}");

@@ -225,5 +225,5 @@ async fn odd_firmware_is_refused() {
     fs::create_dir(board.daemon.path("fw.elf")).unwrap();
     client.create(&board.message("x", "")).await.unwrap();
     let error = client.start("x").await.unwrap_err().to_string();
-    assert!(error.contains("cannot run on the baremetal pedestal: it is no regular file"), "{error}");
+    assert!(error.contains("cannot run on the baremetal pedestal: it is not a regular file"), "{error}");
 }
