@@ -261,7 +261,10 @@ fn finds_the_exit_record_among_other_notes() {
 fn every_message_says_what_to_do() {
     let path = |error: Error| error.in_file("/firmware.elf").to_string();
     let message = path(ElfInfo::parse(&[]).unwrap_err());
-    assert!(message.starts_with("/firmware.elf: this is not an ELF file (it begins with nothing"), "{message}");
+    assert!(
+        message.starts_with("/firmware.elf: this is not an ELF file (it begins with nothing"),
+        "{message}"
+    );
     let message = path(check(&info(&changed(|e| e.machine = X86_64)), Requirements::default()).unwrap_err());
     assert_eq!(
         message,

@@ -190,7 +190,8 @@ impl HostConf {
                 self.warnings.push(format!("{source}: {name} has no effect here: {reason}"));
             }
             Target::Shim if name == "emulator_overhead_mb" => {
-                let number = value.parse().map_err(|_| wrong(format!("{} is not a number", quoted(value))))?;
+                let number =
+                    value.parse().map_err(|_| wrong(format!("{} is not a number", quoted(value))))?;
                 self.overhead_mb = Some(number);
             }
             Target::Shim if !value.starts_with('/') => {

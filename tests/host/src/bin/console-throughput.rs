@@ -80,10 +80,7 @@ fn main() {
             times.push(time);
         }
     }
-    println!(
-        "| {} MB, {rounds} rounds | median MB/s | best | lost |\n|---|---|---|---|",
-        AMOUNT >> 20
-    );
+    println!("| {} MB, {rounds} rounds | median MB/s | best | lost |\n|---|---|---|---|", AMOUNT >> 20);
     for ((name, ..), times) in rows.iter().zip(&mut times) {
         times.sort_unstable();
         let [median, best] = [times[times.len() / 2], times[0]].map(|time| MEGABYTES / time.as_secs_f64());

@@ -41,9 +41,7 @@ fn main() {
         }
     }
 
-    println!(
-        "| `ctr run` to the first byte, {rounds} rounds | median ms | min | max |\n|---|---|---|---|"
-    );
+    println!("| `ctr run` to the first byte, {rounds} rounds | median ms | min | max |\n|---|---|---|---|");
     for ((name, _), times) in WAYS.iter().zip(&mut times) {
         times.sort_unstable();
         let [median, min, max] = [times[times.len() / 2], times[0], times[times.len() - 1]].map(milliseconds);

@@ -98,8 +98,9 @@ fn nobody_reads_the_fifo() {
         remove_fifos("mute");
         host.assert_clean();
         let log = host.containerd.log();
-        let said =
-            log.lines().filter(|line| line.contains("bytes of its output were lost because nobody read them"));
+        let said = log
+            .lines()
+            .filter(|line| line.contains("bytes of its output were lost because nobody read them"));
         assert_eq!(said.count(), round + 1, "the end of the container says how much is missing");
     });
 }

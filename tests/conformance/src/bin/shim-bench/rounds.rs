@@ -39,10 +39,7 @@ pub(crate) fn run(stage: &mut Stage, rounds: usize) {
         bare_micad.live(&mut micad);
     }
     let names: Vec<_> = WAYS.iter().map(|way| way.name).collect();
-    println!(
-        "| {rounds} rounds, median / p95 ms | {} | crun alone | micad alone |",
-        names.join(" | ")
-    );
+    println!("| {rounds} rounds, median / p95 ms | {} | crun alone | micad alone |", names.join(" | "));
     println!("|---|---|---|---|---|---|");
     for (step, name) in STEPS.iter().enumerate() {
         let ways: Vec<_> = times.iter().map(|times| times[step].to_string()).collect();
