@@ -41,7 +41,7 @@ impl Watch {
         let events = system.is_real().then(open).and_then(|opened| {
             opened
                 .inspect_err(|e| {
-                    log::warn!("{}: changes of {} will be noticed late", e.sentence(), remoteproc.id)
+                    log::warn!("{}: changes of {} will be noticed late", e.sentence(), remoteproc.id);
                 })
                 .ok()
         });
