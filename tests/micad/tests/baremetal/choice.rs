@@ -88,7 +88,7 @@ async fn a_remoteproc_of_the_kernels_own_is_left_alone() {
 async fn without_a_remoteproc() {
     let board = Board::new(&[]);
     let error = refused(&board, "x", "3").await;
-    assert!(error.contains("no remoteproc is there") && error.contains("Pedestal = qemu"), "{error}");
+    assert!(error.contains("there is no remoteproc") && error.contains("Pedestal = qemu"), "{error}");
     // Who does not say what it wants gets what there is.
     let any = CreateMessage { pedestal: String::new(), ..board.message("any", "") };
     board.daemon.client().create(&any).await.unwrap();

@@ -118,7 +118,7 @@ async fn what_has_no_state_cannot_be_written_down() {
     assert!(refusal.contains("cannot checkpoint one: it is Offline"), "{refusal}");
     for command in ["checkpoint", "restore"] {
         let reply = daemon.ask("one.socket", command.as_bytes());
-        assert!(reply.contains("needs an open file sent with it"), "{reply}");
+        assert!(reply.contains("needs an open file that is sent with it"), "{reply}");
     }
 }
 
