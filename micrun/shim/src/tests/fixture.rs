@@ -252,6 +252,8 @@ pub(super) fn write_bundle(bundle: &Path, spec: &serde_json::Value) {
     let rootfs = bundle.join("rootfs");
     std::fs::create_dir_all(&rootfs).unwrap();
     let firmware = rootfs.join("firmware.elf");
+    // That of an earlier bundle is read-only, for all but root.
+    let _ = std::fs::remove_file(&firmware);
     std::fs::write(&firmware, small_elf()).unwrap();
     std::fs::set_permissions(&firmware, PermissionsExt::from_mode(0o444)).unwrap();
     std::fs::write(bundle.join("config.json"), spec.to_string()).unwrap();

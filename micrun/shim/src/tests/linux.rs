@@ -55,6 +55,9 @@ impl Stage {
     fn options(&self) -> Any {
         let mut options = Options::new();
         options.binary_name = self.runtime.display().to_string();
+        // Only root may give a pipe to somebody else.
+        options.io_uid = nix::unistd::getuid().as_raw();
+        options.io_gid = nix::unistd::getgid().as_raw();
         any::pack(&options)
     }
 
