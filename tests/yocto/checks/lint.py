@@ -53,14 +53,23 @@ def oelint(root):
 
 def workflows(root):
     """Every command of the hosted workflows is a target of the Makefile, apart from what installs make."""
-    targets = set(re.findall(r"^([a-z-]+):", (root / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z0-9-]+):", (root / "Makefile").read_text(), re.MULTILINE))
     problems = []
     files = sorted(root.glob(".github/workflows/*.yml"))
     for path in files:
         for name, job in yaml.safe_load(path.read_text())["jobs"].items():
-            for line in "\n".join(step.get("run", "") for step in job["steps"]).splitlines():
+            for line in _commands(job):
                 problems += [f"{path.name}: job {name}: {problem}" for problem in _command(root, targets, line.strip())]
     return problems if files else ["there are no workflows"]
+
+
+def _commands(job):
+    """The lines that a job runs, once for each value of its matrix."""
+    lines = "\n".join(step.get("run", "") for step in job["steps"]).splitlines()
+    for key, values in job.get("strategy", {}).get("matrix", {}).items():
+        word = "${{ matrix.%s }}" % key
+        lines = [line.replace(word, value) for line in lines for value in (values if word in line else [""])]
+    return lines
 
 
 def _command(root, targets, line):
