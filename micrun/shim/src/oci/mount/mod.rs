@@ -9,7 +9,7 @@
 //! | `point` | where a mount goes; never out of the root file system |
 //! | `attach` | one mount |
 //! | `overlay`, `piecewise` | lists of layers that are longer than a page |
-//! | `idmap`, `userns` | owners of files as a user namespace has them |
+//! | `id_map`, `idmap`, `userns` | owners of files as a user namespace has them |
 //! | `loop_device`, `fuse` | a file, or a program, that is a file system |
 //! | `unmount` | the way back |
 //!
@@ -18,6 +18,7 @@
 mod apart;
 mod attach;
 mod fuse;
+mod id_map;
 mod idmap;
 mod loop_device;
 mod options;

@@ -5,7 +5,7 @@
 
 use nix::mount::MsFlags;
 
-use super::idmap::IdMap;
+use super::id_map::IdMap;
 use crate::error::{Error, Result};
 
 /// Words that are flags, and whether they set or clear them.

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use nix::sched::{CloneFlags, unshare};
 
-use super::idmap::IdMap;
+use super::id_map::IdMap;
 use crate::error::{Error, Result};
 use crate::os::children;
 

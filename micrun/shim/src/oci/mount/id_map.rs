@@ -1,0 +1,47 @@
+//! The mapping of owners that a mount option asks for.
+
+/// Which owner is seen as which, as lines of `uid_map` and `gid_map` (`user_namespaces(7)`).
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct IdMap {
+    /// `CONTAINER HOST SIZE`, a range a line.
+    pub users: String,
+    /// The same of groups.
+    pub groups: String,
+}
+
+impl IdMap {
+    /// Reads two lists `CONTAINER:HOST:SIZE,...`; gives the reason when they are none.
+    pub(super) fn parse(users: &str, groups: &str) -> Result<Self, String> {
+        Ok(Self { users: ranges(users)?, groups: ranges(groups)? })
+    }
+}
+
+fn ranges(list: &str) -> Result<String, String> {
+    let ranges = list.split(',').map(|range| {
+        let numbers: Option<Vec<u32>> = range.split(':').map(|number| number.parse().ok()).collect();
+        match numbers.as_deref() {
+            Some([container, host, size]) => Ok(format!("{container} {host} {size}\n")),
+            _ => Err(format!("`{range}` is not an id mapping of the form CONTAINER:HOST:SIZE")),
+        }
+    });
+    ranges.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_become_lines() {
+        let map = IdMap::parse("0:100000:1000,1000:200000:1", "0:4294967294:1").unwrap();
+        assert_eq!(map.users, "0 100000 1000\n1000 200000 1\n");
+        assert_eq!(map.groups, "0 4294967294 1\n");
+    }
+
+    #[test]
+    fn anything_else_is_no_mapping() {
+        for list in ["", "0", "0:1", "0:1:2:3", "0:-1:2", "0:1:x", "0:1:2,", "0:4294967296:1", "0 1 2"] {
+            assert!(IdMap::parse(list, "0:0:1").unwrap_err().contains("CONTAINER:HOST:SIZE"), "{list}");
+        }
+    }
+}
