@@ -32,18 +32,27 @@ impl Linux {
 
     async fn start_init(self: &Arc<Self>, context: &Arc<Context>) -> Result<u32> {
         let _gate = self.init.gate.lock().await;
-        let begin = async { self.begin(context).await.map(|()| self.init.pid()) };
-        let started = self.init.task.life.start(&*context.events, begin).await;
-        match &started {
-            Ok(pid) => log::info!("started {}, process {pid}", self.id),
-            // A process that waits for a Start which will not come is of no use.
-            Err(_) if self.init.is_alive() => _ = self.init.signal(SIGKILL.unsigned_abs()),
-            Err(_) => {
-                self.init.task.release();
-                self.init.task.end_loggers().await;
+        let begin = async {
+            let begun = self.begin(context).await;
+            if begun.is_err() {
+                self.give_up().await;
             }
+            begun.map(|()| self.init.pid())
+        };
+        let pid = self.init.task.life.start(&*context.events, begin).await?;
+        log::info!("started {}, process {pid}", self.id);
+        Ok(pid)
+    }
+
+    /// After a Start that failed: a process that waits for a Start which will not come is of no use.
+    async fn give_up(&self) {
+        if self.init.is_alive() {
+            // What has ended meanwhile is what is wanted.
+            let _ = self.init.signal(SIGKILL.unsigned_abs());
+        } else {
+            self.init.task.release();
+            self.init.task.end_loggers().await;
         }
-        started
     }
 
     async fn signal(&self, process: &LinuxProcess, request: &KillRequest) -> Result<()> {

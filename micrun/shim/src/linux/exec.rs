@@ -47,12 +47,15 @@ impl Linux {
         if self.execs.is_closed() {
             return Err(self.init.task.life.finished());
         }
-        let started = task.life.start(&*context.events, self.run_exec(context, &exec)).await;
-        if started.is_err() {
-            task.release();
-            task.end_loggers().await;
-        }
-        started
+        let run = async {
+            let ran = self.run_exec(context, &exec).await;
+            if ran.is_err() {
+                task.release();
+                task.end_loggers().await;
+            }
+            ran
+        };
+        task.life.start(&*context.events, run).await
     }
 
     async fn run_exec(self: &Arc<Self>, context: &Arc<Context>, exec: &Exec) -> Result<u32> {

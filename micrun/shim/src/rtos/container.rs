@@ -89,11 +89,14 @@ impl Container {
 
     /// Boots the RTOS.
     pub(crate) async fn start(self: &Arc<Self>, context: &Arc<Context>) -> Result<()> {
-        let started = self.init.life.start(&*context.events, self.boot(context)).await;
-        if let Err(error) = started {
-            self.give_up_streams();
-            return Err(error);
-        }
+        let boot = async {
+            let booted = self.boot(context).await;
+            if booted.is_err() {
+                self.give_up_streams();
+            }
+            booted
+        };
+        self.init.life.start(&*context.events, boot).await?;
         log::info!("started {}", self.id);
         tokio::spawn(Arc::clone(self).supervise(Arc::clone(context)));
         Ok(())

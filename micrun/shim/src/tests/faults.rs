@@ -94,6 +94,29 @@ async fn a_refused_start_ends_the_task() {
 }
 
 #[tokio::test]
+async fn a_second_start_disturbs_nobody() {
+    let mut f = Fixture::new(Script::default());
+    let (stdin, stdout) = (f.fifo("stdin"), f.output_fifo());
+    f.create_with(|request| {
+        request.stdin = stdin.display().to_string();
+        request.stdout = stdout;
+    })
+    .await
+    .unwrap();
+    f.start().await.unwrap();
+    assert_eq!(code(f.start().await), Code::FAILED_PRECONDITION);
+    // Nobody holds stdin open but the shim: what is typed later still arrives.
+    for text in ["one", "two"] {
+        std::fs::write(&stdin, text).unwrap();
+        assert_eq!(f.read_input(3).await, text);
+    }
+    f.daemon.print("still there");
+    f.daemon.end(ExitReason::Exited, 0);
+    assert_eq!(f.read_stdout().await, "still there");
+    assert_eq!(f.wait().await, 0);
+}
+
+#[tokio::test]
 async fn moves_that_the_state_forbids_are_refused() {
     let mut f = Fixture::new(Script::default());
     assert_eq!(code(f.start().await), Code::NOT_FOUND);

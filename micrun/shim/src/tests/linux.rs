@@ -164,6 +164,21 @@ async fn a_refused_start_ends_the_container() {
 }
 
 #[tokio::test]
+async fn a_second_start_disturbs_nobody() {
+    let mut s = Stage::new("cat");
+    s.create().await.unwrap();
+    s.f.start().await.unwrap();
+    s.exec("e", "exec cat").await.unwrap();
+    s.start_exec("e").await.unwrap();
+    assert_eq!(code(s.f.start().await), Code::FAILED_PRECONDITION);
+    assert_eq!(code(s.start_exec("e").await), Code::FAILED_PRECONDITION);
+    std::fs::write(s.f.dir.path().join("stdin"), "still there\n").unwrap();
+    s.f.close_stdin().await.unwrap();
+    assert_eq!(s.f.read_stdout().await, "still there\n");
+    assert_eq!(s.f.wait().await, 0);
+}
+
+#[tokio::test]
 async fn an_exec_that_cannot_be_started_is_waited_for_and_keeps_nothing_open() {
     let mut s = Stage::new("exec sleep 1000");
     s.create().await.unwrap();
