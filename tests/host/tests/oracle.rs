@@ -3,7 +3,7 @@
 
 use micrun_host_tests::archive::Image;
 use micrun_host_tests::containerd::ctr;
-use micrun_host_tests::{Host, Output};
+use micrun_host_tests::{Host, Output, wait};
 
 const IMAGE: &str = "localhost/busybox:1";
 const SHELL: [&str; 3] = ["/bin/busybox", "sh", "-c"];
@@ -44,6 +44,10 @@ fn what_is_left_behind_is_noticed() {
     let host = host_with_busybox();
     ctr(&[&["run", "--detach", IMAGE, "one"], &SHELL[..], &["exec /bin/busybox sleep 100"]].concat())
         .success();
+    // Start has answered before the shell has become what it executes.
+    wait::until("the process is busybox", || {
+        host.leftovers().iter().any(|left| left.contains("/bin/busybox sleep 100")).then_some(())
+    });
     let found = host.leftovers().join("\n");
     for expected in [
         "left behind: container one",
