@@ -26,7 +26,7 @@ pub enum Error {
     Conf(#[from] ini::Fault),
     /// A client.conf would not be read back as it is meant.
     #[error(
-        "client.conf cannot be written: {key} begins or ends with a blank, is empty, or has a line break; \
+        "client.conf cannot be written: {key} begins or ends with a space, is empty, or has a line break; \
          change it"
     )]
     ConfUnwritable {

@@ -85,7 +85,7 @@ impl Ini {
                 Line::Pair(key, value) => {
                     let name = section.clone().ok_or_else(|| {
                         let text = quoted(text.trim());
-                        refuse(format!("{text} stands before any section; begin with [{proposed}]"))
+                        refuse(format!("{text} comes before any section; begin with [{proposed}]"))
                     })?;
                     match ini.0.entry(name).or_default().entry(key) {
                         Slot::Vacant(slot) => slot.insert(Entry { value, line }),

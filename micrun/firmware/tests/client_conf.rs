@@ -109,7 +109,7 @@ fn unknown_keys_and_sections_are_told() {
 #[test]
 fn syntax_errors_name_the_line() {
     for (text, expected) in [
-        ("Name = a\n", "line 1: \"Name = a\" stands before any section"),
+        ("Name = a\n", "line 1: \"Name = a\" comes before any section"),
         ("[Mica\nName = a\n", "line 1: \"[Mica\" begins a section"),
         ("[Mica]\n\nName\n", "line 3: \"Name\" is not KEY=VALUE"),
         ("[Mica]\nIOMem = a,\n    b\n", "line 3: \"b\" is not KEY=VALUE; write a value on one line"),

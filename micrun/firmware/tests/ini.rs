@@ -28,7 +28,7 @@ fn keys_have_their_values_and_lines() {
 #[test]
 fn a_fault_names_its_line_and_what_to_write() {
     for (text, expected) in [
-        ("a = 1\n", "line 1: \"a = 1\" stands before any section; begin with [Micad]"),
+        ("a = 1\n", "line 1: \"a = 1\" comes before any section; begin with [Micad]"),
         (
             "[A]\na = 1\n[B]\na = 2\n[a]\nA = 3\n",
             "line 6: \"A = 3\" repeats the key of line 2; keep one of them",

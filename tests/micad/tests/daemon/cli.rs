@@ -141,7 +141,7 @@ fn the_configuration_file_is_read_and_overridden() {
             "line 3: [Micad] AllowedUids: \"root\" is not a user id; write a number",
         ),
         ("[Micad]\nQemuUidBase=-1\n", "line 2: [Micad] QemuUidBase: \"-1\" is not a user id"),
-        ("AllowedUids=1\n", "line 1: \"AllowedUids=1\" stands before any section; begin with [Micad]"),
+        ("AllowedUids=1\n", "line 1: \"AllowedUids=1\" comes before any section; begin with [Micad]"),
         ("[Micad]\nPidFile=/a\npidfile=/b\n", "line 3: \"pidfile=/b\" repeats the key of line 2"),
         ("[Micad]\nPidFile=/a ; why\n", "line 2: [Micad] PidFile: \"/a ; why\" has a comment"),
     ] {

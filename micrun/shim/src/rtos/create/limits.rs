@@ -29,7 +29,7 @@ pub(super) fn cgroup(
 ) -> Result<Option<Cgroup>> {
     let unsupported = spec.linux.resources.unsupported();
     if !unsupported.is_empty() {
-        log::warn!("{id}: without effect for firmware: {}", unsupported.join(", "));
+        log::warn!("{id}: these limits have no effect on firmware: {}", unsupported.join(", "));
     }
     if !machine.is_emulated() {
         return Ok(None);

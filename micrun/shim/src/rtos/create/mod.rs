@@ -175,7 +175,7 @@ fn check_id(id: &str) -> Result<()> {
 fn warn(id: &str, spec: &Spec, firmware: &Firmware, host: &HostConf) -> Result<()> {
     let without_effect = ignored::check(spec, conf::has_command_line(firmware))?;
     if !without_effect.is_empty() {
-        log::warn!("{id} is firmware: without effect on it are {without_effect}");
+        log::warn!("{id} is firmware, so these have no effect: {without_effect}");
     }
     for warning in firmware.warnings.iter().chain(host.warnings()) {
         log::warn!("{id}: {warning}");
