@@ -7,6 +7,7 @@ mod command_line;
 mod delete_command;
 mod endings;
 mod events;
+mod execs;
 mod fifos;
 mod group;
 mod hostile;
@@ -41,6 +42,7 @@ pub fn all() -> impl Iterator<Item = Case> {
         optional::CASES,
         checkpoint::CASES,
         events::CASES,
+        execs::CASES,
         fifos::CASES,
         loggers::CASES,
         logs::CASES,
