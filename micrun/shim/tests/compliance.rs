@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::process::{Command, Stdio};
 
+use containerd_shim_protos::bootstrap_api::{BootstrapParams, BootstrapResult};
 use containerd_shim_protos::protobuf::Message;
 use containerd_shim_protos::{TaskClient, api, ttrpc};
 use nix::sys::stat::Mode;
@@ -69,15 +71,24 @@ impl Shim {
         let dir = tempfile::tempdir().unwrap();
         mkfifo(&dir.path().join("log"), Mode::S_IRWXU).unwrap();
         std::fs::write(dir.path().join("config.json"), r#"{"ociVersion":"1.1.0"}"#).unwrap();
-        // The address makes the socket's name, which nobody else must have.
-        let address = dir.path().join("containerd.sock").display().to_string();
-        let output = Command::new(env!("CARGO_BIN_EXE_containerd-shim-mica-v2"))
-            .args(["-namespace", "ns", "-id", "a", "-address", &address, "start"])
+        // containerd 2.3 says where the socket shall be; the place that others get is root's.
+        let mut params = BootstrapParams::new();
+        params.instance_id = "a".into();
+        params.namespace = "ns".into();
+        params.containerd_version = "2.3.1".into();
+        params.containerd_ttrpc_address = dir.path().join("nobody.ttrpc").display().to_string();
+        params.set_socket_dir(dir.path().display().to_string());
+        let mut child = Command::new(env!("CARGO_BIN_EXE_containerd-shim-mica-v2"))
+            .args(["-namespace", "ns", "-id", "a", "start"])
             .current_dir(dir.path())
-            .stdin(Stdio::null())
-            .output()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
             .unwrap();
-        let client = ttrpc::Client::connect(&String::from_utf8(output.stdout).unwrap()).unwrap();
+        child.stdin.take().unwrap().write_all(&params.write_to_bytes().unwrap()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let reply = BootstrapResult::parse_from_bytes(&output.stdout).unwrap();
+        let client = ttrpc::Client::connect(&reply.address).unwrap();
         Self { client, _dir: dir }
     }
 

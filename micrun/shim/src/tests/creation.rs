@@ -1,7 +1,7 @@
 //! A Create that takes its time holds nobody else in the pod up, and one that fails leaves nothing behind.
 
 use std::fs::File;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use containerd_shim_protos::api::{CreateTaskRequest, StateRequest, Status};
@@ -122,6 +122,8 @@ async fn a_large_firmware_holds_nobody_up() {
     let mut f = pod().await;
     for id in ["d", "e", "f", "g"] {
         let firmware = f.bundle(id).join("rootfs/firmware.elf");
+        // It is read-only, for all but root.
+        std::fs::set_permissions(&firmware, PermissionsExt::from_mode(0o644)).unwrap();
         std::fs::OpenOptions::new().append(true).open(firmware).unwrap().set_len(LARGE).unwrap();
         let create = f.create_beside(id);
         f.until(|f| f.has_begun(id)).await;
