@@ -2,40 +2,34 @@
 /*
  * Interrupts between Linux and the firmware. Linux sends the firmware a software
  * generated interrupt. The firmware sets a shared peripheral interrupt pending
- * that no device uses.
+ * that no device uses, or the monitor does so for it. Firmware that cannot be
+ * heard is polled.
  */
 #include <linux/interrupt.h>
-#include <linux/module.h>
+#include <linux/irq.h>
 #include <linux/platform_device.h>
 #include <linux/remoteproc.h>
 
 #include "doorbell.h"
-#include "exit_record.h"
+#include "poll.h"
 #include "sgi.h"
-#include "watch.h"
+#include "vrings.h"
 
-static unsigned int sgi = 7;	/* the one of MICA firmware */
-module_param(sgi, uint, 0444);
-MODULE_PARM_DESC(sgi, "software generated interrupt that wakes firmware (0 to 15)");
+#define MAX_SGI	15
 
 /* Wakes the firmware. */
 void mica_doorbell_ring(struct mica_rproc *mica)
 {
-	mica_sgi_send(mica, sgi);
+	mica_sgi_send(mica, mica_sgi_of_firmware());
 }
 
 /* Runs in a thread, because the callbacks of the endpoints may sleep. */
 static irqreturn_t mica_doorbell_thread(int irq, void *data)
 {
 	struct mica_rproc *mica = data;
-	struct rproc *rproc = mica->rproc;
-	int i;
 
-	for (i = 0; i <= rproc->max_notifyid; i++)
-		rproc_vq_interrupt(rproc, i);
-	/* Firmware that has written its exit record is about to go off. */
-	if (mica_exit_record_written(mica))
-		mica_watch_hurry(mica);
+	WRITE_ONCE(mica->heard, MICA_HEARD_BELL);
+	mica_vrings_look(mica);
 	return IRQ_HANDLED;
 }
 
@@ -52,6 +46,7 @@ static int mica_doorbell_start(struct rproc_subdev *subdev)
 
 	mica->doorbell_on = true;
 	enable_irq(mica->irq);
+	mica_poll_start(mica);
 	return 0;
 }
 
@@ -60,8 +55,10 @@ static void mica_doorbell_stop(struct rproc_subdev *subdev, bool crashed)
 	struct mica_rproc *mica = container_of(subdev, struct mica_rproc,
 					       doorbell);
 
-	if (mica->doorbell_on)
+	if (mica->doorbell_on) {
+		mica_poll_stop(mica);
 		disable_irq(mica->irq);
+	}
 	mica->doorbell_on = false;
 }
 
@@ -88,13 +85,15 @@ int mica_doorbell_init(struct mica_rproc *mica)
 	struct platform_device *pdev = to_platform_device(mica->dev);
 	int irq;
 
-	if (sgi > 15)
+	if (mica_sgi_of_firmware() > MAX_SGI)
 		return dev_err_probe(mica->dev, -EINVAL,
-				     "sgi=%u: it must be 0 to 15\n", sgi);
+				     "sgi=%u: it must be 0 to %u\n",
+				     mica_sgi_of_firmware(), MAX_SGI);
 	irq = platform_get_irq(pdev, 0);
 	if (irq < 0)
 		return irq;
 	mica->irq = irq;
+	mica->doorbell_intid = irqd_to_hwirq(irq_get_irq_data(irq));
 	return devm_request_threaded_irq(mica->dev, irq, NULL,
 					 mica_doorbell_thread,
 					 IRQF_ONESHOT | IRQF_NO_AUTOEN,

@@ -20,6 +20,7 @@
 #include "memory.h"
 #include "mica_rproc.h"
 #include "phase.h"
+#include "poll.h"
 #include "psci.h"
 #include "sysfs.h"
 #include "watch.h"
@@ -132,6 +133,7 @@ static int mica_probe(struct platform_device *pdev)
 	mica->rproc = rproc;
 	mica->cpu = config.cpu;
 	spin_lock_init(&mica->lock);
+	mutex_init(&mica->looking);
 	platform_set_drvdata(pdev, mica);
 
 	/* Addresses in a resource table have 32 bits. */
@@ -144,6 +146,8 @@ static int mica_probe(struct platform_device *pdev)
 		ret = mica_gic_init(mica);
 	if (!ret)
 		ret = mica_watch_init(mica);
+	if (!ret)
+		ret = mica_poll_init(mica);
 	if (!ret)
 		ret = mica_doorbell_init(mica);
 	if (!ret)

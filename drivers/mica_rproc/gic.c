@@ -14,6 +14,7 @@
 
 #define FRAMES		SZ_128K	/* of a GICv3 without virtual LPIs */
 #define SGI_FRAME	SZ_64K
+#define DISTRIBUTOR	0	/* index in the node's reg; the redistributors follow */
 
 /* Packs the affinity fields of MPIDR_EL1 as GICR_TYPER has them. */
 static u32 gicr_affinity(u64 mpidr)
@@ -65,14 +66,14 @@ int mica_gic_init(struct mica_rproc *mica)
 	u32 i;
 
 	np = of_find_compatible_node(NULL, NULL, "arm,gic-v3");
-	if (np) {
+	if (np && !of_address_to_resource(np, DISTRIBUTOR, &res)) {
+		mica->gicd = res.start;
 		of_property_read_u32(np, "#redistributor-regions", &regions);
-		/* Address 0 is that of the distributor. */
 		for (i = 1; i <= regions && ret == -ENODEV; i++)
-			if (!of_address_to_resource(np, i, &res))
+			if (!of_address_to_resource(np, DISTRIBUTOR + i, &res))
 				ret = map_frame(mica, &res);
-		of_node_put(np);
 	}
+	of_node_put(np);
 	if (ret)
 		dev_err(mica->dev, "CPU%u has no redistributor of a GICv3\n",
 			mica->cpu);

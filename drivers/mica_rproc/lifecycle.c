@@ -18,6 +18,7 @@
 #include "memory.h"
 #include "monitor.h"
 #include "phase.h"
+#include "poll.h"
 #include "psci.h"
 #include "watch.h"
 
@@ -107,6 +108,7 @@ static int mica_power_on(struct mica_rproc *mica)
 	if (!mica_phase_enter(mica, MICA_IDLE, MICA_RUNNING))
 		return -EBUSY;
 	mica->exit = (struct mica_exit){ .reason = MICA_EXIT_NONE };
+	WRITE_ONCE(mica->heard, MICA_HEARD_NOTHING);
 	mica_gic_reset(mica);
 	ret = mica_psci_cpu_on(mica->mpidr,
 			       mica_monitor_install(mica,
@@ -215,6 +217,7 @@ static int mica_stop(struct rproc *rproc)
 static void mica_kick(struct rproc *rproc, int vqid)
 {
 	mica_doorbell_ring(rproc->priv);
+	mica_poll_hurry(rproc->priv);
 }
 
 static void *mica_da_to_va(struct rproc *rproc, u64 da, size_t len,

@@ -9,6 +9,7 @@
 #define MICA_RPROC_H
 
 #include <linux/list.h>
+#include <linux/mutex.h>
 #include <linux/remoteproc.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -43,6 +44,13 @@ enum mica_phase {
 	MICA_CRASHED,	/* off without a request, after a fault */
 };
 
+/* How Linux learns that firmware has sent something. */
+enum mica_heard {
+	MICA_HEARD_NOTHING,	/* it has not sent anything, or was not heard */
+	MICA_HEARD_BELL,	/* it rings the doorbell, or the monitor does */
+	MICA_HEARD_POLL,	/* it does not ring, and is polled */
+};
+
 /* Why the last run ended. */
 enum mica_exit_reason {
 	MICA_EXIT_NONE,		/* there was no run, or it has not ended */
@@ -69,10 +77,18 @@ struct mica_rproc {
 	struct mica_region monitor;
 
 	void __iomem *gicr;	/* SGI frame of the core's redistributor */
+	phys_addr_t gicd;	/* the distributor */
 	int irq;
+	u32 doorbell_intid;
 	struct rproc_subdev doorbell;
 	bool doorbell_added;
 	bool doorbell_on;
+	enum mica_heard heard;
+
+	struct mutex looking;		/* held while the vrings are read */
+	struct delayed_work poll;
+	bool polling;
+	unsigned long poll_pause;	/* jiffies until the next look */
 
 	struct resource_table *table;	/* the one that the firmware sees */
 	u64 exit_record;		/* device address, 0 if there is none */

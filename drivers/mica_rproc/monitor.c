@@ -5,6 +5,7 @@
 #include <linux/delay.h>
 #include <linux/errno.h>
 #include <linux/io.h>
+#include <linux/irqchip/arm-gic-v3.h>
 #include <linux/jiffies.h>
 #include <linux/string.h>
 
@@ -37,6 +38,15 @@ phys_addr_t mica_monitor_install(struct mica_rproc *mica, u64 entry)
 	memcpy(mica->monitor.va, mica_monitor_code,
 	       mica_monitor_code_end - mica_monitor_code);
 	WRITE_ONCE(*(u64 *)control_at(mica, MONITOR_ENTRY), entry);
+	WRITE_ONCE(*(u64 *)control_at(mica, MONITOR_SELF),
+		   mica_sgi_target(mica));
+	WRITE_ONCE(*(u64 *)control_at(mica, MONITOR_DOORBELL),
+		   mica->gicd + GICD_ISPENDR +
+			   mica->doorbell_intid / 32 * sizeof(u32));
+	WRITE_ONCE(*(u32 *)control_at(mica, MONITOR_DOORBELL_BIT),
+		   BIT(mica->doorbell_intid % 32));
+	WRITE_ONCE(*(u32 *)control_at(mica, MONITOR_FIRMWARE_SGI),
+		   mica_sgi_of_firmware());
 	return mica->monitor.base;
 }
 

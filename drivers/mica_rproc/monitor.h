@@ -7,12 +7,16 @@
 
 #define MONITOR_SGI	15	/* from Linux to the monitor */
 
-/* Offsets in the control block. The address and the time have 64 bits. */
+/* Offsets in the control block. Up to MONITOR_COMMAND the fields have 64 bits. */
 #define MONITOR_ENTRY		0	/* where the firmware starts */
 #define MONITOR_PAUSED_AT	8	/* CNTPCT_EL0 */
-#define MONITOR_COMMAND		16
-#define MONITOR_STATE		20
-#define MONITOR_CONTROL_SIZE	32
+#define MONITOR_SELF		16	/* this core, as ICC_SGI1R_EL1 names it */
+#define MONITOR_DOORBELL	24	/* address of the doorbell's GICD_ISPENDR<n> */
+#define MONITOR_COMMAND		32
+#define MONITOR_STATE		36
+#define MONITOR_DOORBELL_BIT	40	/* what to write there */
+#define MONITOR_FIRMWARE_SGI	44	/* by which firmware may ring the doorbell */
+#define MONITOR_CONTROL_SIZE	48
 
 #define MONITOR_COMMAND_OFF	1
 #define MONITOR_COMMAND_PAUSE	2

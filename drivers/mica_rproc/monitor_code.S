@@ -40,6 +40,10 @@
 #define CLASS_SYSREG	0x18
 /* A write of ICC_SGI1R_EL1. The mask leaves out the general register. */
 #define ISS_SGI1R	((3 << 20) | (5 << 17) | (0 << 14) | (12 << 10) | (11 << 1))
+/* What tells a core's neighbours from the rest of the machine: affinities, RS, IRM. */
+#define SGI1R_PLACE	((0xff << 48) | (0xf << 44) | (1 << 40) | (0xff << 32) | (0xff << 16))
+#define SGI1R_TARGETS	0xffff
+#define SGI1R_INTID	24
 #define ISS_SYSREG_MASK	((3 << 20) | (7 << 17) | (7 << 14) | (15 << 10) | (15 << 1) | 1)
 
 #define PSCI_VERSION		0x84000000
@@ -273,7 +277,7 @@ inject:
 	msr_s	SYS_ICC_DIR_EL1, x0
 5:	ret
 
-/* The firmware has made a call or written ICC_SGI1R_EL1. */
+/* The firmware has made a call or written a register that sends interrupts. */
 sync:
 	save
 	mrs	x9, esr_el2
@@ -294,8 +298,39 @@ sync:
 	b.ne	leave
 	ubfx	x9, x9, #5, #5
 	ldr	x0, [sp, x9, lsl #3]
-	msr_s	SYS_ICC_SGI1R_EL1, x0
+
+/*
+ * The firmware sends the software generated interrupt x0. Linux uses all of them
+ * for itself, so none gets there. The one by which MICA firmware calls Linux
+ * becomes the doorbell. Those to this core pass, but for the monitor's.
+ */
+	adr	x19, control
+	ldr	x1, [x19, #MONITOR_SELF]
+	ubfx	x2, x0, #SGI1R_INTID, #4
+	eor	x3, x0, x1
+	mov_q	x4, SGI1R_PLACE
+	tst	x3, x4
+	b.ne	to_others
+	and	x4, x1, #SGI1R_TARGETS
+	tst	x0, x4
+	b.eq	not_to_self
+	cmp	x2, #MONITOR_SGI
+	b.eq	not_to_self
+	orr	x3, x1, x2, lsl #SGI1R_INTID
+	msr_s	SYS_ICC_SGI1R_EL1, x3
 	isb
+not_to_self:
+	bic	x0, x0, x4
+	tst	x0, #SGI1R_TARGETS
+	b.eq	leave
+to_others:
+	ldr	w3, [x19, #MONITOR_FIRMWARE_SGI]
+	cmp	w2, w3
+	b.ne	leave
+	ldr	x3, [x19, #MONITOR_DOORBELL]
+	ldr	w4, [x19, #MONITOR_DOORBELL_BIT]
+	dsb	sy
+	str	w4, [x3]
 	b	leave
 
 /*

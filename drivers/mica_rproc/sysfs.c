@@ -105,11 +105,27 @@ static ssize_t paused_store(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RW(paused);
 
+static const char * const heard_names[] = {
+	[MICA_HEARD_NOTHING] = "nothing",
+	[MICA_HEARD_BELL] = "interrupt",
+	[MICA_HEARD_POLL] = "poll",
+};
+
+static ssize_t heard_show(struct device *dev, struct device_attribute *attr,
+			  char *buf)
+{
+	struct mica_rproc *mica = dev_get_drvdata(dev);
+
+	return sysfs_emit(buf, "%s\n", heard_names[READ_ONCE(mica->heard)]);
+}
+static DEVICE_ATTR_RO(heard);
+
 static struct attribute *mica_attrs[] = {
 	&dev_attr_cpu.attr,
 	&dev_attr_core_state.attr,
 	&dev_attr_exit_reason.attr,
 	&dev_attr_exit_status.attr,
+	&dev_attr_heard.attr,
 	&dev_attr_monitor.attr,
 	&dev_attr_paused.attr,
 	NULL

@@ -44,7 +44,7 @@ static bool patience_ended(void)
 static bool send_polled(struct terminal *terminal)
 {
 	while (!terminal_send(terminal))
-		if (!terminal->peer || patience_ended())
+		if (!terminal_connected(terminal) || patience_ended())
 			return false;
 	return true;
 }
@@ -109,14 +109,14 @@ void console_write(const char *text, size_t len)
 static bool all_sent(void)
 {
 	for (unsigned int i = 0; i < TERMINALS; i++)
-		if (terminals[i].peer && ring_used(&terminals[i].output))
+		if (terminal_connected(&terminals[i]) && ring_used(&terminals[i].output))
 			return false;
 	return rpmsg_all_taken();
 }
 
 void console_flush(void)
 {
-	if (!terminal_own()->peer)
+	if (!terminal_connected(terminal_own()))
 		return;
 	if (interrupts_masked()) {
 		while (ring_used(&terminal_own()->output) && send_polled(terminal_own()))

@@ -73,7 +73,6 @@ static bool move_input(void)
 		to = terminal_at(message.destination);
 		if (!to)
 			return true;
-		to->peer = message.source;
 		moved = 0;
 	}
 	len = ring_put(&to->input, message.payload + moved, message.len - moved);
@@ -109,7 +108,7 @@ static void link_task(void *unused)
 	// Linux has bound what it has a driver for by the time it has taken the announcements.
 	while (!rpmsg_all_taken())
 		ulTaskNotifyTake(pdTRUE, portMAX_DELAY);
-	terminals[0].peer = (uint32_t)(uintptr_t)console_peer;
+	rpmsg_set_peer(terminals[0].address, (uint32_t)(uintptr_t)console_peer);
 	for (;;) {
 		bool in = move_input();
 		bool out = move_output();

@@ -30,17 +30,22 @@ struct terminal *terminal_own(void)
 	return &terminals[0];
 }
 
+bool terminal_connected(const struct terminal *terminal)
+{
+	return rpmsg_peer(terminal->address) != 0;
+}
+
 bool terminal_send(struct terminal *terminal)
 {
 	const uint8_t *bytes;
 	size_t len;
 
 	bytes = ring_front(&terminal->output, &len);
-	if (len == 0 || !terminal->peer || !rpmsg_ready())
+	if (len == 0 || !terminal_connected(terminal) || !rpmsg_ready())
 		return false;
 	if (len > RPMSG_MAX_PAYLOAD)
 		len = RPMSG_MAX_PAYLOAD;
-	if (!rpmsg_send(terminal->address, terminal->peer, bytes, len))
+	if (!rpmsg_send(terminal->address, rpmsg_peer(terminal->address), bytes, len))
 		return false;
 	ring_drop(&terminal->output, len);
 	return true;

@@ -16,7 +16,6 @@ struct terminal {
 	const char *name; // of the service that Linux sees
 	TaskHandle_t shell;
 	uint32_t address; // of the endpoint
-	uint32_t peer;	  // address of Linux's end, known from its first message; 0: output is kept until then
 	struct ring input;
 	struct ring output;
 };
@@ -25,6 +24,9 @@ extern struct terminal terminals[TERMINALS];
 
 // The terminal of the running shell. The first one, if it is no shell that runs.
 struct terminal *terminal_own(void);
+
+// Whether Linux's end is known. Output is kept until then.
+bool terminal_connected(const struct terminal *terminal);
 
 // Sends a message with the oldest output. False if there is none, nobody to get it, or no buffer for it.
 bool terminal_send(struct terminal *terminal);

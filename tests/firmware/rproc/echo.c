@@ -29,6 +29,7 @@ enum behaviour {
 	SILENT = 5, // goes off without a record, once the first message has come
 	CLOCK = 6, // answers with the number of timer interrupts it has had
 	POWEROFF = 7, // switches the machine off, once the first message has come
+	RUDE = 8, // sends the other cores every interrupt that Linux sends between them, at each message
 };
 
 // An absolute symbol of the linker's: its address is the value.
@@ -87,8 +88,20 @@ static void leave_interrupt_active(void)
 		;
 }
 
+static void interrupt_others(void)
+{
+	for (uint64_t sgi = 0; sgi < 16; sgi++) {
+		if (sgi != LINUX_SGI)
+			write_sysreg(s3_0_c12_c11_5, 1ul << 40 | sgi << 24); // ICC_SGI1R_EL1, all but this core
+		write_sysreg(s3_0_c12_c11_5, 7ul | sgi << 24);
+	}
+	isb();
+}
+
 static void misbehave(void)
 {
+	if (behaves(RUDE))
+		interrupt_others();
 	if (behaves(FAULT))
 		(void)read32(NOWHERE);
 	if (behaves(EXIT)) {
