@@ -153,6 +153,8 @@ static int mica_probe(struct platform_device *pdev)
 	if (!ret)
 		ret = mica_hotplug_add(mica);
 	if (!ret)
+		ret = mica_sysfs_init(mica);
+	if (!ret)
 		ret = devm_rproc_add(dev, rproc);
 	return ret;
 }

@@ -61,6 +61,14 @@ bool mica_monitor_active(struct mica_rproc *mica)
 	       mica_monitor_paused(mica);
 }
 
+static bool monitor_is_done(struct mica_rproc *mica, u32 state)
+{
+	return monitor_state(mica) == state &&
+	       (state == MONITOR_STATE_OFF ||
+		READ_ONCE(*(u32 *)control_at(mica, MONITOR_COMMAND)) ==
+			MONITOR_COMMAND_NONE);
+}
+
 static int monitor_command(struct mica_rproc *mica, u32 command, u32 state)
 {
 	unsigned long end = jiffies + msecs_to_jiffies(COMMAND_TIMEOUT_MS);
@@ -71,7 +79,7 @@ static int monitor_command(struct mica_rproc *mica, u32 command, u32 state)
 	/* The firmware may have disabled the interrupt. */
 	mica_gic_enable_sgi(mica, MONITOR_SGI);
 	mica_sgi_send(mica, MONITOR_SGI);
-	while (monitor_state(mica) != state) {
+	while (!monitor_is_done(mica, state)) {
 		if (time_after(jiffies, end)) {
 			dev_err(&mica->rproc->dev,
 				"the monitor of CPU%u does not answer\n",
@@ -99,4 +107,33 @@ int mica_monitor_resume(struct mica_rproc *mica)
 {
 	return monitor_command(mica, MONITOR_COMMAND_RESUME,
 			       MONITOR_STATE_RUNNING);
+}
+
+/* Reads the registers of firmware that is paused. */
+int mica_monitor_registers(struct mica_rproc *mica,
+			   u64 registers[MICA_REGISTERS])
+{
+	if (!mica_monitor_paused(mica))
+		return -EOPNOTSUPP;
+	memcpy(registers, mica->monitor.va + mica_monitor_frame_offset,
+	       MICA_GENERAL_REGISTERS * sizeof(u64));
+	registers += MICA_GENERAL_REGISTERS;
+	registers[0] = *(u64 *)control_at(mica, MONITOR_SP);
+	registers[1] = *(u64 *)control_at(mica, MONITOR_PC);
+	registers[2] = *(u64 *)control_at(mica, MONITOR_PSTATE);
+	return 0;
+}
+
+/*
+ * Makes memory and the caches of the core agree, while the firmware is paused.
+ * Linux does not cache this memory.
+ */
+int mica_monitor_clean(struct mica_rproc *mica, u64 begin, u64 end)
+{
+	if (!mica_monitor_paused(mica))
+		return -EOPNOTSUPP;
+	WRITE_ONCE(*(u64 *)control_at(mica, MONITOR_CLEAN_BEGIN), begin);
+	WRITE_ONCE(*(u64 *)control_at(mica, MONITOR_CLEAN_END), end);
+	return monitor_command(mica, MONITOR_COMMAND_CLEAN,
+			       MONITOR_STATE_PAUSED);
 }

@@ -20,6 +20,8 @@
 #define HCR_EL2_VALUE	((1 << 31) | (1 << 19) | (1 << 4)) /* RW, TSC, IMO */
 #define CPTR_EL2_VALUE	0x33ff		/* no traps */
 #define SPSR_EL1H	0x3c5		/* all interrupts masked */
+#define SPSR_SPSEL	1		/* SP_EL1 rather than SP_EL0 */
+#define CTR_DMINLINE	16		/* log2 of the words of a cache line */
 #define ICC_SRE_VALUE	0xf
 #define ICC_EOI_SPLIT	(1 << 1)	/* ICC_CTLR_EL1.EOImode */
 
@@ -215,12 +217,14 @@ command:
 	b.eq	power_off
 	cmp	w0, #MONITOR_COMMAND_PAUSE
 	b.eq	pause
+	cmp	w1, #MONITOR_STATE_PAUSED
+	b.ne	done
+	cmp	w0, #MONITOR_COMMAND_CLEAN
+	b.eq	clean
 	cmp	w0, #MONITOR_COMMAND_RESUME
-	b.ne	next_irq
+	b.ne	done
 
 	/* The virtual time continues from where it stopped. */
-	cmp	w1, #MONITOR_STATE_PAUSED
-	b.ne	next_irq
 	isb
 	mrs	x2, cntpct_el0
 	ldr	x3, [x19, #MONITOR_PAUSED_AT]
@@ -233,7 +237,16 @@ command:
 	b	set_state
 pause:
 	cmp	w1, #MONITOR_STATE_RUNNING
-	b.ne	next_irq
+	b.ne	done
+	mrs	x2, elr_el2
+	str	x2, [x19, #MONITOR_PC]
+	mrs	x2, spsr_el2
+	str	x2, [x19, #MONITOR_PSTATE]
+	mrs	x3, sp_el0
+	mrs	x4, sp_el1
+	tst	x2, #SPSR_SPSEL
+	csel	x2, x3, x4, eq
+	str	x2, [x19, #MONITOR_SP]
 	isb
 	mrs	x2, cntpct_el0
 	str	x2, [x19, #MONITOR_PAUSED_AT]
@@ -243,8 +256,32 @@ set_state:
 	msr_s	SYS_ICC_PMR_EL1, x0
 	isb
 	str	w1, [x19, #MONITOR_STATE]
+done:
+	dsb	sy
+	str	wzr, [x19, #MONITOR_COMMAND]
 	dsb	sy
 	b	next_irq
+
+/* The MMU is off, so addresses are those of the memory. */
+clean:
+	ldr	x2, [x19, #MONITOR_CLEAN_BEGIN]
+	ldr	x3, [x19, #MONITOR_CLEAN_END]
+	mrs	x4, ctr_el0
+	ubfx	x4, x4, #CTR_DMINLINE, #4
+	mov	x5, #4
+	lsl	x5, x5, x4
+	sub	x4, x5, #1
+	bic	x2, x2, x4
+1:	cmp	x2, x3
+	b.hs	2f
+	dc	civac, x2
+	add	x2, x2, x5
+	b	1b
+2:	dsb	sy
+	ic	ialluis
+	dsb	sy
+	isb
+	b	done
 
 /*
  * Makes interrupt x0 with priority x1 pending for EL1. When the firmware ends an
@@ -406,3 +443,4 @@ SYM_DATA_END_LABEL(mica_monitor_code, SYM_L_GLOBAL, mica_monitor_code_end)
 
 	.balign	8
 SYM_DATA(mica_monitor_control_offset, .quad control - mica_monitor_code)
+SYM_DATA(mica_monitor_frame_offset, .quad stack_top - FRAME - mica_monitor_code)

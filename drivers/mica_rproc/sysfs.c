@@ -5,13 +5,22 @@
 #include <linux/device.h>
 #include <linux/kstrtox.h>
 #include <linux/mutex.h>
+#include <linux/string.h>
 #include <linux/sysfs.h>
+#include <linux/version.h>
 
 #include "exit_record.h"
+#include "memory.h"
 #include "monitor.h"
 #include "phase.h"
 #include "psci.h"
 #include "sysfs.h"
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
+#define BIN_CONST	const
+#else
+#define BIN_CONST
+#endif
 
 static const char * const core_states[] = {
 	[MICA_CORE_ON] = "on",
@@ -105,6 +114,75 @@ static ssize_t paused_store(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RW(paused);
 
+/* One line a register: its name, its value in hexadecimal. */
+static ssize_t registers_show(struct device *dev,
+			      struct device_attribute *attr, char *buf)
+{
+	struct mica_rproc *mica = dev_get_drvdata(dev);
+	u64 registers[MICA_REGISTERS];
+	int i, len = 0, ret;
+
+	ret = mutex_lock_interruptible(&mica->rproc->lock);
+	if (ret)
+		return ret;
+	ret = mica_monitor_registers(mica, registers);
+	mutex_unlock(&mica->rproc->lock);
+	if (ret)
+		return ret;
+	for (i = 0; i < MICA_GENERAL_REGISTERS; i++)
+		len += sysfs_emit_at(buf, len, "x%d %016llx\n", i,
+				     registers[i]);
+	len += sysfs_emit_at(buf, len, "sp %016llx\npc %016llx\ncpsr %016llx\n",
+			     registers[i], registers[i + 1], registers[i + 2]);
+	return len;
+}
+static DEVICE_ATTR(registers, 0400, registers_show, NULL);
+
+/*
+ * The memory of the instance. The offset in the file is the address. What the
+ * caches of the core hold counts while the firmware is paused.
+ */
+static ssize_t memory_access(struct mica_rproc *mica, char *buf, loff_t addr,
+			     size_t count, bool write)
+{
+	void *va = mica_memory_va(mica, addr, count);
+	int ret;
+
+	if (!va)
+		return -EFAULT;
+	ret = mutex_lock_interruptible(&mica->rproc->lock);
+	if (ret)
+		return ret;
+	ret = mica_monitor_clean(mica, addr, addr + count);
+	if (!write) {
+		memcpy(buf, va, count);
+		ret = 0;
+	} else if (!ret) {
+		memcpy(va, buf, count);
+		/* Nothing may stay of what was there. */
+		ret = mica_monitor_clean(mica, addr, addr + count);
+	}
+	mutex_unlock(&mica->rproc->lock);
+	return ret ? ret : count;
+}
+
+static ssize_t memory_read(struct file *file, struct kobject *kobj,
+			   BIN_CONST struct bin_attribute *attr, char *buf,
+			   loff_t addr, size_t count)
+{
+	return memory_access(dev_get_drvdata(kobj_to_dev(kobj)), buf, addr,
+			     count, false);
+}
+
+static ssize_t memory_write(struct file *file, struct kobject *kobj,
+			    BIN_CONST struct bin_attribute *attr,
+			    char *buf, loff_t addr, size_t count)
+{
+	return memory_access(dev_get_drvdata(kobj_to_dev(kobj)), buf, addr,
+			     count, true);
+}
+static BIN_ATTR(memory, 0600, memory_read, memory_write, 0);
+
 static const char * const heard_names[] = {
 	[MICA_HEARD_NOTHING] = "nothing",
 	[MICA_HEARD_BELL] = "interrupt",
@@ -128,6 +206,7 @@ static struct attribute *mica_attrs[] = {
 	&dev_attr_heard.attr,
 	&dev_attr_monitor.attr,
 	&dev_attr_paused.attr,
+	&dev_attr_registers.attr,
 	NULL
 };
 
@@ -139,3 +218,18 @@ const struct attribute_group *mica_groups[] = {
 	&mica_group,
 	NULL
 };
+
+static void mica_sysfs_remove(void *data)
+{
+	device_remove_bin_file(data, &bin_attr_memory);
+}
+
+/* The type of a group's list of binary files differs between kernels. */
+int mica_sysfs_init(struct mica_rproc *mica)
+{
+	int ret = device_create_bin_file(mica->dev, &bin_attr_memory);
+
+	return ret ? ret :
+		     devm_add_action_or_reset(mica->dev, mica_sysfs_remove,
+					      mica->dev);
+}

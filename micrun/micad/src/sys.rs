@@ -91,6 +91,44 @@ pub(crate) fn deliver_pending_input(tty: &impl AsFd) -> io::Result<()> {
     Errno::result(done).map(drop).map_err(io::Error::from)
 }
 
+/// Most bytes of a name in rpmsg, its final zero included (linux/rpmsg.h).
+pub(crate) const RPMSG_NAME_SIZE: usize = 32;
+/// An address that the kernel is to choose (linux/rpmsg.h).
+const RPMSG_ADDR_ANY: u32 = u32::MAX;
+
+/// `struct rpmsg_endpoint_info` of linux/rpmsg.h.
+#[repr(C)]
+struct RpmsgEndpointInfo {
+    name: [u8; RPMSG_NAME_SIZE],
+    source: u32,
+    destination: u32,
+}
+
+mod rpmsg {
+    nix::ioctl_write_ptr!(create, 0xb5, 1, super::RpmsgEndpointInfo);
+    nix::ioctl_none!(destroy, 0xb5, 2);
+}
+
+/// Makes a character device that sends to one address: `control` is an open `rpmsg_ctrl` device.
+#[expect(unsafe_code, reason = "no crate wraps RPMSG_CREATE_EPT_IOCTL")]
+pub(crate) fn create_rpmsg_device(control: &impl AsFd, name: &str, destination: u32) -> io::Result<()> {
+    let mut info = RpmsgEndpointInfo { name: [0; RPMSG_NAME_SIZE], source: RPMSG_ADDR_ANY, destination };
+    for (to, from) in info.name.iter_mut().take(RPMSG_NAME_SIZE - 1).zip(name.bytes()) {
+        *to = from;
+    }
+    // SAFETY: the ioctl reads one structure, which lives until it returns.
+    unsafe { rpmsg::create(control.as_fd().as_raw_fd(), &raw const info) }?;
+    Ok(())
+}
+
+/// Removes a device of [`create_rpmsg_device`], which is open.
+#[expect(unsafe_code, reason = "no crate wraps RPMSG_DESTROY_EPT_IOCTL")]
+pub(crate) fn destroy_rpmsg_device(device: &impl AsFd) -> io::Result<()> {
+    // SAFETY: the ioctl has no argument, and its effect is on this device alone.
+    unsafe { rpmsg::destroy(device.as_fd().as_raw_fd()) }?;
+    Ok(())
+}
+
 /// Watches `fd` for being readable.
 #[expect(unsafe_code, reason = "tokio leaves it to the caller that the descriptor stays the same")]
 pub(crate) fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {

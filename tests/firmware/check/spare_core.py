@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the FreeRTOS demo on a spare core beside Linux: the real driver, in QEMU.
 
-Usage: spare_core.py IMAGE KERNEL [CASE...]. KERNEL is a directory that tests/qemu/kernel/build made; without it all is skipped.
-Boots two machines, whose consoles stay beside the image in spare-core-*.log:
+Usage: spare_core.py IMAGE MICA_IMAGE KERNEL [CASE...]. The second image calls Linux as MICA firmware does. KERNEL is a directory that
+tests/qemu/kernel/build made; without it all is skipped. Boots two machines, whose consoles stay beside the image in spare-core-*.log:
 
   el1      the core starts at EL1; firmware that ignores requests cannot be stopped
   monitor  the core starts at EL2, where the driver's monitor stays
@@ -20,7 +20,7 @@ import threading
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
 INITRAMFS = REPOSITORY / "drivers/mica_rproc/test/initramfs.py"
 GUEST = pathlib.Path(__file__).with_name("guest")
-BOOT_LIMIT = 400  # seconds; a suite takes about 60 on an idle host
+BOOT_LIMIT = 900  # seconds; a suite takes about 120 on an idle host
 
 # Linux keeps off the memory from 0x70000000 on.
 DRIVER = "cpu=3 rmem_base=0x70000000,0x7a000000 rmem_size=0x40000,0x1000000"
@@ -31,15 +31,16 @@ MACHINES = {
 FOREIGN = {"zephyr": "MICRUN_ZEPHYR_ELF", "uniproton": "MICRUN_UNIPROTON_ELF"}
 
 
-def firmware(image):
+def firmware(images):
     """The files of /lib/firmware."""
-    yield image.name, image
+    for image in images:
+        yield image.name, image
     for name, variable in FOREIGN.items():
         if path := os.environ.get(variable):
             yield f"{name}.elf", pathlib.Path(path)
 
 
-def pack(image, kernel, out):
+def pack(images, kernel, out):
     """Writes the machines' initramfs."""
     release = (kernel / "version").read_text().strip()
     entries = [f"{name}/" for name in ["bin", "dev", "etc", "lib", "lib/firmware", "modules", "proc", "sys", "tmp"]]
@@ -47,7 +48,7 @@ def pack(image, kernel, out):
     entries += [f"etc/{name}={GUEST}/{name}" for name in ["lib", "demo", "foreign"]]
     entries += [f"modules/{file.name}={file}" for file in (kernel / "extra").iterdir()]
     entries += [f"modules/rpmsg_core.ko={file}" for file in (kernel / "modules" / release).rglob("rpmsg_core.ko*")]
-    entries += [f"lib/firmware/{name}={file}" for name, file in firmware(image)]
+    entries += [f"lib/firmware/{name}={file}" for name, file in firmware(images)]
     subprocess.run([sys.executable, "-B", INITRAMFS, out, *entries], check=True)
 
 
@@ -79,14 +80,14 @@ def run(name, kernel, initramfs, cases, log, results):
 
 
 def main():
-    image, kernel = (pathlib.Path(argument).resolve() for argument in sys.argv[1:3])
+    image, mica, kernel = (pathlib.Path(argument).resolve() for argument in sys.argv[1:4])
     if not (kernel / "version").exists():
         print(f"skipped spare_core: no kernel in {kernel}; make it with tests/qemu/kernel/build")
         return 0
     initramfs = image.with_name("spare-core.initramfs")
-    pack(image, kernel, initramfs)
+    pack([image, mica], kernel, initramfs)
     results = []
-    machines = [threading.Thread(target=run, args=(name, kernel, initramfs, sys.argv[3:],
+    machines = [threading.Thread(target=run, args=(name, kernel, initramfs, sys.argv[4:],
                                                    image.with_name(f"spare-core-{name}.log"), results))
                 for name in MACHINES]
     for machine in machines:

@@ -1,7 +1,12 @@
 # Firmware on a core of its own: what the cases about it share. Sourced by lib.sh.
 # shellcheck shell=sh disable=SC2034 # used by the cases
 
-CORE_DEMO=localhost/micrun/freertos-spare-core:1
+# core_firmware NAME - which image the cases run.
+core_firmware() {
+    CORE_FIRMWARE=$1
+    CORE_DEMO=localhost/micrun/$1:1
+}
+core_firmware freertos-spare-core
 
 # The first remote processor.
 remoteproc() { find /sys/class/remoteproc/ -name 'remoteproc[0-9]*' 2>/dev/null | sort | head -n 1; }
@@ -11,7 +16,7 @@ needs_core() {
     core=$(remoteproc)
     [ -n "$core" ] || skip "no remote processor in /sys/class/remoteproc"
     mica version --json | grep -q '"baremetal"' || skip "this micad has no baremetal pedestal"
-    [ -e "$SHARE/images/freertos-spare-core.tar" ] || skip "no image for a remote processor in $SHARE/images"
+    [ -e "$SHARE/images/$CORE_FIRMWARE.tar" ] || skip "no image for a remote processor in $SHARE/images"
 }
 
 # Whether the running firmware can be held and ended by force. (The driver tells it of running firmware alone.)
@@ -45,13 +50,13 @@ all_agree() {
 
 run_detached_on_core() {
     : >"$WORK/used"
-    import freertos-spare-core
+    import "$CORE_FIRMWARE"
     ctr run --detach --runtime "$RUNTIME" "$CORE_DEMO" "$1"
 }
 
 # A console on the demo that has come to its prompt, on the core.
 run_on_core() {
-    import freertos-spare-core
+    import "$CORE_FIRMWARE"
     open_console ctr run --rm --runtime "$RUNTIME" "$CORE_DEMO" "$1"
     expect "$PROMPT"
 }

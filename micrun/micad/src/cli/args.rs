@@ -70,6 +70,14 @@ pub(super) enum Command {
         #[arg(long)]
         print: bool,
     },
+    /// Serve gdb, which starts it, for firmware on a core.
+    #[command(hide = true)]
+    GdbStub {
+        /// The client.
+        name: String,
+        /// The directory of the driver's device.
+        device: PathBuf,
+    },
     /// Freeze a client's firmware.
     Pause {
         /// The client.

@@ -1,6 +1,7 @@
 //! The `mica` command: every subcommand is one or a few requests to the daemon.
 
 mod args;
+mod gdb_stub;
 mod generate;
 mod saved;
 mod show;
@@ -29,6 +30,7 @@ pub async fn run(args: Args, out: &mut impl Write) -> anyhow::Result<()> {
         Command::Status { name, json } => status(&client, name, json, out).await?,
         Command::Set { name, key, value } => client.set(&name, &key, &value).await?,
         Command::Gdb { name, print } => gdb(&client.gdb(&name).await?, print, out)?,
+        Command::GdbStub { name, device } => gdb_stub::serve(&client, &name, &device).await?,
         Command::Pause { name } => client.pause(&name).await?,
         Command::Resume { name } => client.resume(&name).await?,
         Command::Checkpoint { name, file } => saved::checkpoint(&client, &name, &file).await?,

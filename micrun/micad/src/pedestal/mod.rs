@@ -2,6 +2,7 @@
 
 mod baremetal;
 mod console;
+mod gdb;
 mod process;
 mod qemu;
 mod runner;

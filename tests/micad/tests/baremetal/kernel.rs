@@ -139,6 +139,7 @@ impl Remoteproc {
         fs::create_dir_all(&dir).unwrap();
         fs::write(dir.join("name"), format!("{name}\n")).unwrap();
         fs::write(dir.join("dst"), format!("{address:#x}\n")).unwrap();
+        fs::write(dir.join("src"), "0x400\n").unwrap();
         fs::write(dir.join("driver_override"), "(null)\n").unwrap();
         let pts = rustix::pty::ptsname(&master, Vec::new()).unwrap();
         let number = pts.to_str().unwrap().rsplit('/').next().unwrap();

@@ -28,7 +28,7 @@ case_core_console_loses_nothing_of_a_flood() {
 # The second shell is an rpmsg endpoint of its own.
 case_core_executes_a_command_beside_its_console() {
     needs_core
-    import freertos-spare-core
+    import "$CORE_FIRMWARE"
     open_console ctr run --rm --runtime "$RUNTIME" \
         --annotation 'org.openeuler.micrun.container.shell_prompt=micrun>' "$CORE_DEMO" "$PREFIX-core"
     expect "$PROMPT"

@@ -25,6 +25,8 @@ pub(super) struct Endpoint {
     pub(super) device: String,
     /// Its address on the firmware's side.
     address: u32,
+    /// Its address on Linux's side.
+    pub(super) linux: u32,
     dir: PathBuf,
 }
 
@@ -49,9 +51,13 @@ pub(super) fn list(system: &System, remoteproc: &Remoteproc) -> Vec<Endpoint> {
 impl Endpoint {
     fn read(dir: &Path) -> Option<Self> {
         let name = sysfs::read(&dir.join("name")).ok().filter(|name| is_terminal(name))?;
-        let address = sysfs::read(&dir.join("dst")).ok()?;
-        let address = u32::from_str_radix(address.trim_start_matches("0x"), 16).ok()?;
-        Some(Self { name, device: dir.file_name()?.to_str()?.to_owned(), address, dir: dir.to_owned() })
+        let address = |attribute| {
+            let text = sysfs::read(&dir.join(attribute)).ok()?;
+            u32::from_str_radix(text.trim_start_matches("0x"), 16).ok()
+        };
+        let (firmware, linux) = (address("dst")?, address("src")?);
+        let device = dir.file_name()?.to_str()?.to_owned();
+        Some(Self { name, device, address: firmware, linux, dir: dir.to_owned() })
     }
 
     /// Opens the terminal, so that every byte passes as it is; `None` if it is not there yet.

@@ -37,6 +37,9 @@ pub(super) struct Saved {
     pub(super) since_usec: u64,
     /// The terminals.
     pub(super) lines: Vec<SavedLine>,
+    /// The command line for gdb, if the client was created for debugging and the driver can.
+    #[serde(default)]
+    pub(super) gdb: Option<String>,
 }
 
 /// One run of firmware.
@@ -99,7 +102,7 @@ impl Guest for CoreGuest {
     }
 
     fn gdb(&self) -> Option<String> {
-        None
+        self.saved.gdb.clone()
     }
 
     async fn event(&mut self) -> Event {

@@ -8,6 +8,7 @@ use libmica::Service;
 use tokio::time::Instant;
 
 use super::endpoint::{self, CONSOLE, Endpoint};
+use super::introduction;
 use super::line::{Line, SavedLine};
 use super::sysfs::{Remoteproc, System};
 use crate::{Error, Result};
@@ -70,7 +71,7 @@ impl Lines {
     pub(super) fn look(&mut self, system: &System, remoteproc: &Remoteproc) {
         for endpoint in endpoint::list(system, remoteproc) {
             if !self.all.iter().any(|line| line.serves(&endpoint))
-                && let Err(e) = self.take_up(system, &endpoint)
+                && let Err(e) = self.take_up(system, remoteproc, &endpoint)
             {
                 // It may work at the next look.
                 if self.complained.insert(endpoint.device) {
@@ -81,7 +82,7 @@ impl Lines {
     }
 
     /// Takes a terminal up: for a line that waits for one of that name, or a new one.
-    fn take_up(&mut self, system: &System, endpoint: &Endpoint) -> Result<()> {
+    fn take_up(&mut self, system: &System, remoteproc: &Remoteproc, endpoint: &Endpoint) -> Result<()> {
         let fits = self.all.iter().position(|line| line.fits(endpoint));
         if fits.is_none() && self.all.len() == MOST {
             let problem = "the client has four others, which is enough";
@@ -92,7 +93,17 @@ impl Lines {
         if fits.is_none() {
             self.all.push(Line::new(&endpoint.name, &self.free_link(), self.uid)?);
         }
-        self.all[index].accept(endpoint, tty, self.uid)
+        self.all[index].accept(endpoint, tty, self.uid)?;
+        // The terminal is open: what the firmware says from now on is kept.
+        match introduction::introduce(system, remoteproc, endpoint) {
+            Ok(true) => {}
+            Ok(false) => log::info!(
+                "{}: firmware that waits for a first message is silent until somebody types: modprobe rpmsg_ctrl, rpmsg_char",
+                endpoint.device
+            ),
+            Err(e) => log::warn!("{}: Linux's end cannot be announced to the firmware: {e}", endpoint.device),
+        }
+        Ok(())
     }
 
     /// A link for one more line: the client's own with a dot and a number, which is no client's own.

@@ -10,6 +10,7 @@ mod core;
 mod endpoint;
 mod firmware;
 mod guest;
+mod introduction;
 mod kernel_log;
 mod line;
 mod lines;
@@ -41,6 +42,8 @@ pub(super) struct BareMetal {
     system: System,
     /// Where firmware goes, if not where the kernel looks by itself.
     firmware_dir: Option<PathBuf>,
+    /// Where the daemon's sockets are.
+    runtime_dir: PathBuf,
     /// User of the first client's processes; `None` if the daemon is not root and cannot change users.
     uid_base: Option<u32>,
     claims: Claims,
@@ -53,6 +56,7 @@ impl BareMetal {
         let pedestal = Self {
             system: System::new(&config.sysfs_root),
             firmware_dir: config.firmware_dir.clone(),
+            runtime_dir: config.runtime_dir.clone(),
             uid_base: root.then_some(config.qemu_uid_base),
             claims: Claims::default(),
         };

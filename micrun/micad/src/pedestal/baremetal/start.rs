@@ -13,7 +13,7 @@ use super::settings::Settings;
 use super::sysfs::Remoteproc;
 use super::watch::Watch;
 use crate::blocking::{self, COPIES};
-use crate::pedestal::{ClientSpec, boot_usec};
+use crate::pedestal::{ClientSpec, boot_usec, gdb};
 use crate::{Error, Result};
 
 /// Boots the client's firmware on the remoteproc that fits it.
@@ -60,9 +60,25 @@ fn boot(
         before: before.clone(),
         since_usec: boot_usec(),
         lines: lines.save(),
+        gdb: (spec.message.debug && remoteproc.is_debuggable())
+            .then(|| gdb_command(pedestal, spec, &remoteproc)),
     };
     let core = Core { system: pedestal.system.clone(), remoteproc, log, lines, before };
     Ok(CoreGuest::new(core, Some(claim), watch, saved))
+}
+
+/// gdb starts its other end by itself: the `mica` that was installed with this daemon.
+fn gdb_command(pedestal: &BareMetal, spec: &ClientSpec, remoteproc: &Remoteproc) -> String {
+    let mica = std::env::current_exe().map(|micad| micad.with_file_name("mica"));
+    let mica = mica.ok().filter(|mica| mica.exists()).unwrap_or_else(|| "mica".into());
+    let stub = format!(
+        "| {} --runtime-dir {} gdb-stub {} {}",
+        mica.display(),
+        pedestal.runtime_dir.display(),
+        spec.name(),
+        remoteproc.device_dir().display()
+    );
+    gdb::command(&spec.message.path, &stub)
 }
 
 /// What to do about an error of `start`.

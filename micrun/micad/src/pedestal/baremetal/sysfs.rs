@@ -152,6 +152,17 @@ impl Remoteproc {
         mode.is_ok_and(|mode| mode & 0o222 != 0)
     }
 
+    /// The directory of the device behind it.
+    pub(super) fn device_dir(&self) -> PathBuf {
+        let device = self.dir.join("device");
+        device.canonicalize().unwrap_or(device)
+    }
+
+    /// Whether its driver can show the firmware's registers and memory, as ours does.
+    pub(super) fn is_debuggable(&self) -> bool {
+        ["registers", "memory"].iter().all(|file| self.dir.join("device").join(file).exists())
+    }
+
     /// Reads an attribute of the device behind it; `None` if its driver has none of that name.
     pub(super) fn device_attribute(&self, attribute: &str) -> Option<String> {
         read(&self.dir.join("device").join(attribute)).ok()

@@ -15,9 +15,9 @@ use super::machine::{self, Machine};
 use super::{log_file, qmp_socket};
 use crate::Result;
 use crate::error::{file, system};
-use crate::pedestal::ClientSpec;
 use crate::pedestal::console::Console;
 use crate::pedestal::process::Process;
+use crate::pedestal::{ClientSpec, gdb};
 use crate::sys::{self, Confinement};
 
 /// How to start a QEMU.
@@ -117,7 +117,7 @@ fn spawn(
         slave,
         shell: consoles.second.as_ref().map(Console::numbers),
         exit_record: image.info().exit_record,
-        gdb: gdb.is_some().then(|| gdb_command(&spec.message.path, &gdb_socket)),
+        gdb: gdb.is_some().then(|| gdb::command(&spec.message.path, &gdb_socket.display().to_string())),
     };
     // QEMU alone holds the listening ends from here on, so that its death refuses the connection.
     Ok((Emulator::new(process, qmp_socket(spec), log), saved))
@@ -143,11 +143,4 @@ fn command(program: &Path, log: &Path) -> Result<Command> {
     let mut command = Command::new(program);
     command.env_clear().current_dir("/").stdin(Stdio::null()).stdout(output).stderr(errors);
     Ok(command)
-}
-
-/// The command line that upstream's `mica` hands to a shell: paths are quoted for it.
-fn gdb_command(elf: &Path, socket: &Path) -> String {
-    let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', "'\\''"));
-    let target = format!("target remote {}", socket.display());
-    format!("gdb {} -ex 'set remotetimeout unlimited' -ex {}", quoted(elf), quoted(Path::new(&target)))
 }
