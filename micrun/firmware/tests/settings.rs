@@ -47,6 +47,8 @@ fn only_what_has_a_meaning_on_the_pedestal_is_shown() {
     let mut settings = settings(&image);
     let everywhere = [
         "container.auto_close_timeout",
+        "container.ready",
+        "container.ready_timeout",
         "container.shell_prompt",
         "runtime.debug",
         "runtime.static_resource",

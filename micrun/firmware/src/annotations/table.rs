@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::value::{AutoClose, Megabytes, RootfsPath, Text, Value};
+use super::value::{AutoClose, Megabytes, Prompt, Ready, RootfsPath, Text, TimeLimit, Value};
 use crate::{Os, Pedestal, Sha256Digest};
 
 /// What a key does in this implementation.
@@ -90,6 +90,10 @@ annotations! {
         #[doc = "How long that time is. It overrides `container.auto_close`. 0 means never. A negative value means the default."]
         auto_close_timeout: Duration = "container.auto_close_timeout", USED,
             "30s when `container.auto_close` is true";
+        #[doc = "The sign by which the firmware shows that it is up: a text on its console, or an rpmsg endpoint that it announces. Start waits for it, and fails without it (FIRMWARE.md). Ours."]
+        ready: Ready = "container.ready", USED, "Start waits for nothing";
+        #[doc = "How long that may take. Without `container.ready`: after how long firmware that has shown no sign of life is reported in the log. 0 means no limit, and no report. Ours."]
+        ready_timeout: TimeLimit = "container.ready_timeout", USED, "10s";
         #[doc = "The least memory of the firmware. It raises the value of client.conf."]
         min_memory_mb: Megabytes = "container.min_memory_mb", USED, "no floor";
         #[doc = "The most virtual CPUs that the firmware may get (`MaxVCPU`)."]
@@ -108,8 +112,8 @@ annotations! {
         max_container_memory: Megabytes = "runtime.max_container_memory", USED, "no ceiling";
         #[doc = "Accept changes of resources at run time, and ignore them."]
         static_resource: bool = "runtime.static_resource", USED, "`false`";
-        #[doc = "What the firmware's shell prints when it waits for a command. Exec needs it (FIRMWARE.md). Ours."]
-        shell_prompt: Text = "container.shell_prompt", USED, "no exec";
+        #[doc = "What the firmware's shell prints at the start of a line when it waits for a command. Exec needs it (FIRMWARE.md). Ours."]
+        shell_prompt: Prompt = "container.shell_prompt", USED, "no exec";
         #[doc = "A further micrun.conf for this container, below `/etc/mica` (`MICRUN_CONF.md`)."]
         config_path: Text = "config_path", USED, "-";
     }

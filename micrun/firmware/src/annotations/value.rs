@@ -1,10 +1,18 @@
 //! How the text of an annotation becomes a value.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::{AUTO_CLOSE_TIMEOUT, duration};
 use crate::text::quoted;
 use crate::{Os, Pedestal, Sha256Digest};
+
+/// Longest prompt, in characters.
+const MAX_PROMPT: usize = 64;
+/// Longest text that firmware is waited for with, in bytes.
+const MAX_SIGN: usize = 256;
+/// Longest name of an rpmsg endpoint (`RPMSG_NAME_SIZE`, with its NUL).
+const MAX_ENDPOINT: usize = 31;
 
 /// A value as read: what it is, and what to tell the user about it.
 pub struct Read<T> {
@@ -37,6 +45,21 @@ pub struct RootfsPath;
 
 /// A line of text.
 pub struct Text;
+
+/// What a shell prints when it waits for a command.
+pub struct Prompt;
+
+/// A time within which something must happen. 0 is no limit.
+pub struct TimeLimit;
+
+/// The sign by which firmware shows that it is up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ready {
+    /// This text on its console.
+    Console(String),
+    /// An rpmsg endpoint that it announces by this name.
+    Endpoint(String),
+}
 
 /// An amount of memory in MiB, at least one.
 pub struct Megabytes;
@@ -89,6 +112,53 @@ impl Value for Text {
             return Err(format!("{} is not a single line of text", quoted(text)));
         }
         Ok(text.to_owned().into())
+    }
+}
+
+impl Value for Prompt {
+    const KIND: &'static str = "text of at most 64 characters";
+    type Read = String;
+
+    fn read(text: &str) -> Result<Read<String>, String> {
+        if text.chars().count() > MAX_PROMPT {
+            return Err(format!("{} is too long for a prompt; write its last {MAX_PROMPT} characters or fewer, \
+                                beginning with those at the start of the line", quoted(text)));
+        }
+        Text::read(text)
+    }
+}
+
+impl Value for Ready {
+    const KIND: &'static str = "`console:TEXT` or `endpoint:NAME`";
+    type Read = Self;
+
+    fn read(text: &str) -> Result<Read<Self>, String> {
+        match text.split_once(':') {
+            Some(("console", sign)) if is_sign(sign) => Ok(Self::Console(sign.to_owned()).into()),
+            Some(("endpoint", name)) if is_endpoint(name) => Ok(Self::Endpoint(name.to_owned()).into()),
+            _ => Err(format!(
+                "{} is not a sign of readiness; write console:TEXT (one line of at most {MAX_SIGN} bytes), or \
+                 endpoint:NAME (at most {MAX_ENDPOINT} characters without blanks)",
+                quoted(text)
+            )),
+        }
+    }
+}
+
+fn is_sign(text: &str) -> bool {
+    text.len() <= MAX_SIGN && Text::read(text).is_ok()
+}
+
+fn is_endpoint(name: &str) -> bool {
+    (1..=MAX_ENDPOINT).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+impl fmt::Display for Ready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Console(text) => write!(f, "console:{text}"),
+            Self::Endpoint(name) => write!(f, "endpoint:{name}"),
+        }
     }
 }
 
@@ -153,6 +223,18 @@ impl Value for Duration {
                 value: Some(AUTO_CLOSE_TIMEOUT),
                 warning: Some(format!("{} is negative; 30s is used instead", quoted(text))),
             }),
+        }
+    }
+}
+
+impl Value for TimeLimit {
+    const KIND: &'static str = <Duration as Value>::KIND;
+    type Read = Duration;
+
+    fn read(text: &str) -> Result<Read<Duration>, String> {
+        match duration::parse(text)? {
+            duration::Signed::Positive(duration) => Ok(duration.into()),
+            duration::Signed::Negative => Err(format!("{} is negative; 0 means no limit", quoted(text))),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod check;
 mod fault;
+mod place;
 mod read;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use std::path::Path;
 
 pub use check::{MemoryWindow, Requirements, check, virt_memory_base};
 pub use fault::Fault;
+pub use place::Place;
 
 use crate::{Error, Result};
 

@@ -11,7 +11,7 @@ use super::{Class, EXIT_NOTE_OWNER, EXIT_NOTE_TYPE, ElfInfo, Endian, Fault, Kind
 use crate::{Error, MAX_FIRMWARE_SIZE, Result};
 
 const MAX_PROGRAM_HEADERS: u64 = 256;
-const MAX_SECTIONS: u64 = 4096;
+pub(super) const MAX_SECTIONS: u64 = 4096;
 const MAX_NOTES: u64 = 64 << 10;
 const RESOURCE_TABLE: &[u8] = b".resource_table";
 
@@ -50,11 +50,11 @@ fn damaged(what: impl Into<String>) -> Fault {
 }
 
 /// Turns `object`'s reason into ours.
-fn bad<E: std::fmt::Display>(error: E) -> Fault {
+pub(super) fn bad<E: std::fmt::Display>(error: E) -> Fault {
     damaged(error.to_string())
 }
 
-fn bounded(what: &'static str, count: u64, limit: u64) -> Result<(), Fault> {
+pub(super) fn bounded(what: &'static str, count: u64, limit: u64) -> Result<(), Fault> {
     if count > limit { Err(Fault::TooMany { what, count, limit }) } else { Ok(()) }
 }
 

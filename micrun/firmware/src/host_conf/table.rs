@@ -60,6 +60,12 @@ pub const TABLE: &[Key] = &[
         "container.firmware_path",
         "The firmware of images that name none.",
     ),
+    annotation(
+        "ready_timeout",
+        "seconds, or a duration such as `1m30s`",
+        "container.ready_timeout",
+        "After how long silent firmware is reported. Ours.",
+    ),
     annotation("shell_prompt", "text", "container.shell_prompt", "The prompt of the firmware's shell. Ours."),
     key(
         "pause_image",

@@ -14,10 +14,14 @@ pub use rows::{Row, plain};
 use crate::client_conf::{Cpu, Machine};
 use crate::elf::{self, ElfInfo, Requirements};
 use crate::qemu::{self, Emulator};
+use crate::annotations::Ready;
 use crate::{Annotations, ClientConf, Error, HostConf, Os, Pedestal, Result, annotations};
 
 /// The most virtual CPUs when nothing else is said: what upstream's shim sends.
 pub const DEFAULT_MAX_VCPU: u32 = 8;
+
+/// How long firmware may take to show a sign of life when nothing else is said.
+pub const DEFAULT_READY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where a setting comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +128,10 @@ pub struct Settings {
     pub max_vcpu: Setting<u32>,
     /// How long after its client has left it is stopped; `None` is never.
     pub auto_close: Setting<Option<Duration>>,
+    /// The sign for which its start waits; `None` waits for nothing.
+    pub ready: Setting<Option<Ready>>,
+    /// How long it may take to show that, or any sign of life; `None` is no limit.
+    pub ready_timeout: Setting<Option<Duration>>,
     /// Whether its steps are logged in detail.
     pub debug: Setting<bool>,
     /// Whether changes of its resources at run time are ignored.
@@ -166,6 +174,11 @@ impl Settings {
             auto_close: layers
                 .pick(Annotations::auto_close_after, None)
                 .map_or(default(None), |after| after.map(|after| (!after.is_zero()).then_some(after))),
+            ready: layers.pick(|a| a.ready.clone(), None).map_or(default(None), |ready| ready.map(Some)),
+            ready_timeout: layers
+                .pick(|a| a.ready_timeout, None)
+                .unwrap_or(default(DEFAULT_READY_TIMEOUT))
+                .map(|limit| (!limit.is_zero()).then_some(limit)),
             debug: layers.pick(|a| a.debug, None).unwrap_or(default(false)),
             static_resource: layers.pick(|a| a.static_resource, None).unwrap_or(default(false)),
             shell_prompt: layers
@@ -179,6 +192,12 @@ impl Settings {
     /// Whether the firmware can run with these settings. To be repeated when a container's memory limit
     /// has replaced `memory_mb`.
     pub fn check(&self, elf: &ElfInfo) -> Result<()> {
+        if let (Pedestal::Qemu, Some(Ready::Endpoint(_))) = (self.pedestal.value, &self.ready.value) {
+            return Err(Error::Annotation {
+                key: format!("{}container.ready", annotations::PREFIX),
+                reason: "firmware on the qemu pedestal announces no endpoints; write console:TEXT".into(),
+            });
+        }
         let requirements = Requirements::of(self.pedestal.value);
         let memory = self.memory_mb.value;
         let requirements = match self.pedestal.value {

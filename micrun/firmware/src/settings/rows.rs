@@ -62,8 +62,11 @@ impl Settings {
             rows.push(Row::new("Qemu.CPU", cpu, or(cpu.value.as_ref(), "the machine's")));
         }
         let after = self.auto_close.value.map(humantime::format_duration);
+        let limit = self.ready_timeout.value.map(humantime::format_duration);
         rows.extend([
             Row::new("container.auto_close_timeout", &self.auto_close, or(after, "never")),
+            Row::new("container.ready", &self.ready, or(self.ready.value.as_ref(), "none")),
+            Row::new("container.ready_timeout", &self.ready_timeout, or(limit, "none")),
             Row::new(
                 "container.shell_prompt",
                 &self.shell_prompt,
