@@ -39,6 +39,11 @@ pub enum Command {
     Stats,
     /// Extension: answer when the current run has ended.
     Wait,
+    /// Extension: say what the firmware is doing.
+    Diagnose {
+        /// The sender reads the console and has heard nothing: it is to be remembered.
+        silent: bool,
+    },
     /// Extension: write the state of the machine to the descriptor that comes with it.
     Checkpoint,
     /// Extension: boot, and go on where the state says that comes by the descriptor with it.
@@ -82,6 +87,8 @@ impl Command {
             "resume" => Self::Resume,
             "stats" => Self::Stats,
             "wait" => Self::Wait,
+            "diagnose" => Self::Diagnose { silent: false },
+            "diagnose silent" => Self::Diagnose { silent: true },
             "checkpoint" => Self::Checkpoint,
             "restore" => Self::Restore,
             set if set.starts_with("set") => Self::decode_set(set)?,
@@ -119,6 +126,8 @@ impl fmt::Display for Command {
             Self::Resume => "resume",
             Self::Stats => "stats",
             Self::Wait => "wait",
+            Self::Diagnose { silent: false } => "diagnose",
+            Self::Diagnose { silent: true } => "diagnose silent",
             Self::Checkpoint => "checkpoint",
             Self::Restore => "restore",
         })

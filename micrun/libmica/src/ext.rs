@@ -9,8 +9,8 @@ use crate::status::ClientState;
 /// Version of these documents.
 pub const PROTOCOL: u32 = 1;
 /// The commands that upstream's daemon does not have.
-pub const EXTENSIONS: [&str; 8] =
-    ["version", "list", "pause", "resume", "stats", "wait", "checkpoint", "restore"];
+pub const EXTENSIONS: [&str; 9] =
+    ["version", "list", "pause", "resume", "stats", "wait", "diagnose", "checkpoint", "restore"];
 /// Most descriptors that come with a command.
 pub const MAX_DESCRIPTORS: usize = 16;
 
@@ -56,6 +56,9 @@ pub struct ClientEntry {
     /// How the last run ended, if it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<ExitReport>,
+    /// What the firmware of the present run was seen doing when it was reported as silent, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent: Option<Diagnosis>,
 }
 
 /// Answer to `stats`.
@@ -74,6 +77,18 @@ pub struct Stats {
     /// How the last run ended, if it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<ExitReport>,
+    /// What the firmware of the present run was seen doing when it was reported as silent, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent: Option<Diagnosis>,
+}
+
+/// What firmware was seen doing: answer to `diagnose`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diagnosis {
+    /// A sentence for people, without its subject's name.
+    pub detail: String,
+    /// When: RFC 3339, UTC, with nanoseconds.
+    pub seen_at: String,
 }
 
 /// How a run ended: answer to `wait`.

@@ -97,9 +97,24 @@ pub enum Error {
     /// A wait for a client that has never run.
     #[error("{0} was never started")]
     NeverStarted(String),
-    /// The client was not created for debugging. The words are upstream's.
-    #[error("The elf file does not support debugging\n")]
-    NotDebuggable,
+    /// The client was not created for debugging.
+    #[error(
+        "{name} was not created for debugging: put `Debug = yes` into [Mica] of its client.conf, remove the client, and create and start it again"
+    )]
+    NotForDebugging {
+        /// The client.
+        name: String,
+    },
+    /// The pedestal has no debugger.
+    #[error(
+        "the {pedestal} pedestal has no debugger for {name}: use the board's JTAG or SWD probe, or run the firmware on the qemu pedestal"
+    )]
+    NoDebugger {
+        /// The client.
+        name: String,
+        /// The pedestal.
+        pedestal: &'static str,
+    },
     /// The pedestal cannot change this.
     #[error("the {pedestal} pedestal cannot change {key} of a client: remove the client and create it again")]
     SetUnsupported {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::command::Command;
 use crate::create::CreateMessage;
-use crate::ext::{ClientList, ExitReport, Stats, Version};
+use crate::ext::{ClientList, Diagnosis, ExitReport, Stats, Version};
 use crate::status::ClientStatus;
 use crate::{Error, Result, names};
 
@@ -154,6 +154,12 @@ impl Client {
     /// Extension: what the client has used.
     pub async fn stats(&self, name: &str) -> Result<Stats> {
         parse_json("stats", &self.control(name, &Command::Stats).await?)
+    }
+
+    /// Extension: what the client's firmware is doing. `silent` says that the caller reads its console and has heard
+    /// nothing; the daemon then warns, and `stats` and `list` repeat it.
+    pub async fn diagnose(&self, name: &str, silent: bool) -> Result<Diagnosis> {
+        parse_json("diagnose", &self.control(name, &Command::Diagnose { silent }).await?)
     }
 
     /// Extension: how the client's current run ended, as soon as it has. Never times out.

@@ -110,6 +110,14 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Say what a client's firmware is doing: for firmware that shows no sign of life.
+    Diagnose {
+        /// The client.
+        name: String,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Wait until a client's firmware has ended, and show how.
     Wait {
         /// The client.

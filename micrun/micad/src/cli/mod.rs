@@ -36,6 +36,9 @@ pub async fn run(args: Args, out: &mut impl Write) -> anyhow::Result<()> {
         Command::Checkpoint { name, file } => saved::checkpoint(&client, &name, &file).await?,
         Command::Restore { name, file } => saved::restore(&client, &name, &file).await?,
         Command::Stats { name, json } => show::stats(&client.stats(&name).await?, json, out)?,
+        Command::Diagnose { name, json } => {
+            show::diagnosis(&client.diagnose(&name, false).await?, json, out)?;
+        }
         Command::Wait { name, json } => show::exit(&client.wait(&name).await?, json, out)?,
         Command::List { json } => show::list(&client.list().await?, json, out)?,
         Command::Version { json } => version(&client, json, out).await?,
@@ -93,6 +96,13 @@ async fn status(
     let mut lines = Vec::new();
     for name in names {
         lines.push((client.status_text(&name).await?, name));
+    }
+    // Upstream's daemon has no list, and its columns have no place for more.
+    let list = client.list().await.unwrap_or_default();
+    for entry in list.clients.iter().filter(|entry| lines.iter().any(|(_, name)| *name == entry.name)) {
+        if let Some(silent) = &entry.silent {
+            eprintln!("mica: {} has shown no sign of life by {}: {}", entry.name, silent.seen_at, silent.detail);
+        }
     }
     show::status(&lines, json, out)
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::anyhow;
 use libmica::ClientStatus;
-use libmica::ext::{ClientList, ExitReport, Stats, Version};
+use libmica::ext::{ClientList, Diagnosis, ExitReport, Stats, Version};
 use serde::Serialize;
 use serde_json::json;
 
@@ -45,10 +45,21 @@ pub(super) fn stats(stats: &Stats, json: bool, out: &mut impl Write) -> anyhow::
     writeln!(out, "CPU time      {} us", stats.cpu_usec)?;
     writeln!(out, "memory        {} bytes", stats.memory_bytes)?;
     writeln!(out, "uptime        {} us", stats.uptime_usec)?;
+    if let Some(silent) = &stats.silent {
+        writeln!(out, "silent        by {}: {}", silent.seen_at, silent.detail)?;
+    }
     match &stats.exit {
         Some(report) => exit(report, false, out),
         None => Ok(()),
     }
+}
+
+/// What firmware is doing.
+pub(super) fn diagnosis(diagnosis: &Diagnosis, json: bool, out: &mut impl Write) -> anyhow::Result<()> {
+    if json {
+        return document(diagnosis, out);
+    }
+    Ok(writeln!(out, "{}", diagnosis.detail)?)
 }
 
 /// How a run ended.

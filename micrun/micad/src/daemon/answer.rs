@@ -53,6 +53,7 @@ impl Daemon {
             Command::Version => return Ok(json(&version())),
             Command::Stats => return Ok(json(&blocking::run(move || stats(&snapshot)).await)),
             Command::Wait => return Ok(json(&client.ended().await?)),
+            Command::Diagnose { silent } => return Ok(json(&client.diagnose(silent).await?)),
             Command::Remove => return self.remove(client).await.map(|()| String::new()),
             Command::List => {
                 return Err(libmica::Error::UnknownCommand(
@@ -85,6 +86,7 @@ impl Daemon {
                 pid: snapshot.runner.and_then(Runner::pid),
                 tty: snapshot.services.first().and_then(|console| console.device.clone()),
                 exit: snapshot.exit().cloned(),
+                silent: snapshot.silent,
             }
         };
         ClientList { clients: self.clients().values().map(|e| entry(&e.client)).collect() }
@@ -116,15 +118,19 @@ fn stats(snapshot: &Snapshot) -> Stats {
     let usage = snapshot.runner.and_then(Runner::usage);
     let Usage { cpu_usec, memory_bytes, uptime_usec } = usage.unwrap_or_default();
     let pid = snapshot.runner.and_then(Runner::pid).unwrap_or_default();
-    Stats { state: snapshot.state, pid, cpu_usec, memory_bytes, uptime_usec, exit: snapshot.exit().cloned() }
+    let (exit, silent) = (snapshot.exit().cloned(), snapshot.silent.clone());
+    Stats { state: snapshot.state, pid, cpu_usec, memory_bytes, uptime_usec, exit, silent }
 }
 
 fn gdb(client: &Client, snapshot: Snapshot) -> Result<String> {
-    if !client.spec.message.debug {
-        return Err(Error::NotDebuggable);
+    let name = client.spec.name().to_owned();
+    if client.pedestal != pedestal::QEMU {
+        return Err(Error::NoDebugger { name, pedestal: client.pedestal });
     }
-    let (command, name) = ("debug", client.spec.name().to_owned());
-    snapshot.gdb.ok_or(Error::WrongState { command, name, state: snapshot.state })
+    if !client.spec.message.debug {
+        return Err(Error::NotForDebugging { name });
+    }
+    snapshot.gdb.ok_or(Error::WrongState { command: "debug", name, state: snapshot.state })
 }
 
 #[expect(clippy::expect_used, reason = "maps with text keys and plain fields always serialise")]

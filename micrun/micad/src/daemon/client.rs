@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use libmica::ext::ExitReport;
+use libmica::ext::{Diagnosis, ExitReport};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::request::{Action, Request, Snapshot};
@@ -61,6 +61,13 @@ impl Client {
         let removed = || Error::Removed(self.spec.name().to_owned());
         self.requests.send(Request { action, answer }).await.map_err(|_| removed())?;
         done.await.map_err(|_| removed())?
+    }
+
+    /// What its firmware is doing; `silent` has it remembered.
+    pub(super) async fn diagnose(&self, silent: bool) -> Result<Diagnosis> {
+        let (answer, seen) = oneshot::channel();
+        self.act(Action::Diagnose { silent, answer }).await?;
+        seen.await.map_err(|_| Error::Removed(self.spec.name().to_owned()))
     }
 
     /// Waits until the run that is the current one now has ended.

@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use libmica::ext::ExitReport;
+use libmica::ext::{Diagnosis, ExitReport};
 use libmica::{ClientState, Launch, Service};
 use tokio::sync::oneshot;
 
@@ -18,6 +18,8 @@ pub(super) struct Snapshot {
     pub(super) runner: Option<Runner>,
     /// The terminals that can be read, also after the run.
     pub(super) services: Vec<Service>,
+    /// What its firmware was seen doing when it was reported as silent in this run.
+    pub(super) silent: Option<Diagnosis>,
     /// The command line for gdb.
     pub(super) gdb: Option<String>,
     /// Number of the current or last run; 0 before the first.
@@ -45,6 +47,12 @@ pub(super) enum Action {
     Stop,
     Pause,
     Resume,
+    /// Say what the firmware is doing.
+    Diagnose {
+        /// Whether its console is read and nothing has come.
+        silent: bool,
+        answer: oneshot::Sender<Diagnosis>,
+    },
     /// Write the machine's state there.
     Checkpoint(OwnedFd),
     Set {

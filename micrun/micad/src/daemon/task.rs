@@ -4,14 +4,14 @@ use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::sync::Arc;
 
-use libmica::ext::ExitReport;
+use libmica::ext::{Diagnosis, ExitReport};
 use libmica::{ClientState, Launch};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::inbox::Inbox;
 use super::request::{Action, Request, Snapshot};
 use super::state::SavedClient;
-use crate::pedestal::{Cancel, ClientSpec, Ending, Event, Guest, Pedestal};
+use crate::pedestal::{Cancel, ClientSpec, Ending, Event, Guest, Pedestal, now};
 use crate::{Error, Result, blocking};
 
 /// A client's task: the only one that touches its guest.
@@ -23,6 +23,8 @@ pub(super) struct Task {
     state: ClientState,
     run: u64,
     ended: Option<(u64, ExitReport)>,
+    /// What the firmware of this run was seen doing when it was reported as silent.
+    silent: Option<Diagnosis>,
 }
 
 impl Task {
@@ -37,7 +39,8 @@ impl Task {
         let running = guest.as_ref().filter(|_| exit.is_none());
         let state = running.map_or(ClientState::Offline, |guest| guest.state());
         let run = u64::from(guest.is_some() || exit.is_some());
-        Self { spec, pedestal, guest, state, run, ended: exit.map(|report| (run, report)) }
+        let ended = exit.map(|report| (run, report));
+        Self { spec, pedestal, guest, state, run, ended, silent: None }
     }
 
     /// Works off requests until the client is removed or left alone, and publishes what becomes of it.
@@ -90,6 +93,7 @@ impl Task {
             state: self.state,
             runner: running.map(|guest| guest.runner()),
             services: self.guest.as_ref().map(|guest| guest.services()).unwrap_or_default(),
+            silent: running.and_then(|_| self.silent.clone()),
             gdb: running.and_then(|guest| guest.gdb()),
             run: self.run,
             ended: self.ended.clone(),
@@ -102,6 +106,9 @@ impl Task {
             Action::Stop => self.stop().await,
             Action::Pause => self.pause().await,
             Action::Resume => self.resume().await,
+            Action::Diagnose { silent, answer } => {
+                self.diagnose(silent, answer, pin!(inbox.ending())).await
+            }
             Action::Checkpoint(to) => self.checkpoint(to, pin!(inbox.ending())).await,
             Action::Set { key, value } => self.pedestal.set(&self.spec, &key, &value),
             Action::Remove => self.remove().await,
@@ -119,6 +126,7 @@ impl Task {
         self.state = guest.state();
         self.guest = Some(guest);
         self.run += 1;
+        self.silent = None;
         self.save().await;
         Ok(())
     }
@@ -176,6 +184,31 @@ impl Task {
             _ => return Err(self.wrong_state("resume")),
         }
         self.take_state();
+        Ok(())
+    }
+
+    /// Firmware whose end is asked for needs no diagnosis any more.
+    async fn diagnose(
+        &mut self,
+        silent: bool,
+        answer: oneshot::Sender<Diagnosis>,
+        cancel: Cancel<'_>,
+    ) -> Result<()> {
+        let running = self.is_running();
+        let Some(guest) = self.guest.as_mut().filter(|_| running) else {
+            return Err(self.wrong_state("diagnose"));
+        };
+        let detail = tokio::select! {
+            detail = guest.diagnose(&self.spec.message.path) => detail,
+            () = cancel => return Err(self.wrong_state("diagnose")),
+        };
+        let diagnosis = Diagnosis { detail, seen_at: now() };
+        if silent {
+            log::warn!("{}: it runs and shows no sign of life: {}", self.spec.name(), diagnosis.detail);
+            self.silent = Some(diagnosis.clone());
+        }
+        // Whoever asked may have gone away meanwhile.
+        let _ = answer.send(diagnosis);
         Ok(())
     }
 

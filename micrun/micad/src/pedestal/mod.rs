@@ -19,6 +19,7 @@ use libmica::{ClientState, CreateMessage, Launch, Service};
 use micrun_firmware::client_conf::QemuSection;
 
 pub(crate) use baremetal::relay_process;
+pub(crate) use qemu::NAME as QEMU;
 pub(crate) use process::{ProcessId, Usage, boot_usec};
 pub(crate) use runner::Runner;
 
@@ -110,6 +111,10 @@ pub(crate) trait Guest: Send + Sync {
     /// The command line for a debugger, if the client was created for it.
     fn gdb(&self) -> Option<String>;
 
+    /// Says what the firmware, whose ELF is in the file `firmware`, is doing: a sentence about it without its subject's
+    /// name. It runs on meanwhile.
+    async fn diagnose(&mut self, firmware: &Path) -> String;
+
     /// Waits until something happens that nobody asked for. May be cancelled and called again.
     async fn event(&mut self) -> Event;
 
@@ -191,8 +196,12 @@ impl Pedestals {
 
 /// A report of what ended now.
 pub(crate) fn report(status: u8, reason: ExitReason, detail: impl Into<String>) -> ExitReport {
-    let exited_at = humantime::format_rfc3339_nanos(SystemTime::now()).to_string();
-    ExitReport { status, reason, detail: detail.into(), exited_at }
+    ExitReport { status, reason, detail: detail.into(), exited_at: now() }
+}
+
+/// The time as documents have it: RFC 3339, UTC, with nanoseconds.
+pub(crate) fn now() -> String {
+    humantime::format_rfc3339_nanos(SystemTime::now()).to_string()
 }
 
 /// Fails with upstream's words unless the firmware at `path` exists.

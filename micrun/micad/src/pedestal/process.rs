@@ -52,6 +52,37 @@ impl ProcessId {
     }
 }
 
+/// A thread of a process.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Thread {
+    /// The process.
+    pub(crate) pid: i32,
+    /// The thread's own number.
+    pub(crate) id: i64,
+}
+
+/// What a thread was seen doing.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Activity {
+    /// It has a processor, or wants one.
+    pub(crate) runs: bool,
+    /// CPU time since its start in nanoseconds; 0 if the kernel does not count it (`schedstat`).
+    pub(crate) cpu_nsec: u64,
+}
+
+impl Thread {
+    /// A look at it; of one that is gone, there is nothing to see.
+    pub(crate) fn look(self) -> Activity {
+        let read = |file: &str| {
+            std::fs::read_to_string(format!("/proc/{}/task/{}/{file}", self.pid, self.id)).unwrap_or_default()
+        };
+        // proc(5): the state is the field behind the name, which may hold anything.
+        let runs = read("stat").rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('R'));
+        let cpu = read("schedstat").split_ascii_whitespace().next().and_then(|word| word.parse().ok());
+        Activity { runs, cpu_nsec: cpu.unwrap_or_default() }
+    }
+}
+
 /// Microseconds since the machine was booted.
 pub(crate) fn boot_usec() -> u64 {
     // Linux has had this clock since 2.6.39.

@@ -33,19 +33,31 @@ pub(super) struct Endpoint {
 /// All terminals of the remoteproc's firmware, the console first. What firmware announces is its own choice:
 /// names that would not fit a status line are left out.
 pub(super) fn list(system: &System, remoteproc: &Remoteproc) -> Vec<Endpoint> {
-    let devices = std::fs::read_dir(system.path("/sys/bus/rpmsg/devices"));
-    let mut found: Vec<Endpoint> = devices
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| {
-            // Whose it is, its place tells; numbers and names could be another's.
-            let dir = entry.path().canonicalize().ok()?;
-            dir.starts_with(remoteproc.dir()).then(|| Endpoint::read(&dir))?
-        })
-        .collect();
+    let mut found: Vec<Endpoint> =
+        devices(system, remoteproc).filter_map(|dir| Endpoint::read(&dir)).collect();
     found.sort_by(|a, b| (&a.name, a.address).cmp(&(&b.name, b.address)));
     found
+}
+
+/// The names of all that the remoteproc's firmware has announced, and whether each has a terminal.
+pub(super) fn names(system: &System, remoteproc: &Remoteproc) -> Vec<(String, bool)> {
+    let read = |dir: PathBuf| Some((sysfs::read(&dir.join("name")).ok()?, dir.join("tty").exists()));
+    let mut names: Vec<(String, bool)> = devices(system, remoteproc)
+        .filter_map(read)
+        // Devices of Linux' own.
+        .filter(|(name, _)| !matches!(name.as_str(), "rpmsg_ns" | "rpmsg_ctrl"))
+        .collect();
+    names.sort();
+    names
+}
+
+/// The directories of the remoteproc's rpmsg devices.
+fn devices(system: &System, remoteproc: &Remoteproc) -> impl Iterator<Item = PathBuf> {
+    let entries = std::fs::read_dir(system.path("/sys/bus/rpmsg/devices"));
+    // Whose it is, its place tells; numbers and names could be another's.
+    let of = remoteproc.dir().to_owned();
+    let dirs = entries.into_iter().flatten().flatten().filter_map(|entry| entry.path().canonicalize().ok());
+    dirs.filter(move |dir| dir.starts_with(&of))
 }
 
 impl Endpoint {

@@ -1,6 +1,7 @@
 //! Firmware on a remoteproc: what the daemon asks of it.
 
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tokio::sync::Mutex;
 
 use super::choice::Claim;
 use super::core::Core;
+use super::diagnosis;
 use super::line::SavedLine;
 use super::settings::Settings;
 use super::watch::Watch;
@@ -103,6 +105,11 @@ impl Guest for CoreGuest {
 
     fn gdb(&self) -> Option<String> {
         self.saved.gdb.clone()
+    }
+
+    /// A core's registers cannot be read, so its ELF is of no use.
+    async fn diagnose(&mut self, _: &Path) -> String {
+        self.with(|core| diagnosis::diagnose(&core.system, &core.remoteproc)).await
     }
 
     async fn event(&mut self) -> Event {

@@ -7,6 +7,7 @@
 mod adopt;
 mod choice;
 mod core;
+mod diagnosis;
 mod endpoint;
 mod firmware;
 mod guest;

@@ -1,6 +1,7 @@
 //! The firmware that runs in a QEMU: what the daemon asks of it.
 
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use async_trait::async_trait;
 use libmica::ext::{ExitReason, ExitReport};
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::emulator::Emulator;
-use super::{exit_record, migration};
+use super::{diagnosis, exit_record, migration};
 use crate::pedestal::console::Console;
 use crate::pedestal::process::ProcessId;
 use crate::pedestal::{Cancel, Ending, Event, Guest, Runner, report};
@@ -83,6 +84,10 @@ impl Guest for QemuGuest {
 
     fn gdb(&self) -> Option<String> {
         self.saved.gdb.clone()
+    }
+
+    async fn diagnose(&mut self, firmware: &Path) -> String {
+        diagnosis::diagnose(&mut self.emulator, firmware).await
     }
 
     async fn event(&mut self) -> Event {

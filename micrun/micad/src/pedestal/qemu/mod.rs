@@ -6,6 +6,7 @@
 
 mod adopt;
 mod command_line;
+mod diagnosis;
 mod emulator;
 mod exit_record;
 mod guest;
@@ -15,6 +16,7 @@ mod launch;
 mod machine;
 mod migration;
 mod qmp;
+mod registers;
 mod start;
 mod transfer;
 mod turns;
@@ -31,7 +33,7 @@ use crate::config::Config;
 use crate::{Error, Result, conf};
 
 /// Name in the create message.
-pub(super) const NAME: &str = "qemu";
+pub(crate) const NAME: &str = "qemu";
 
 /// The qemu pedestal.
 pub(super) struct Qemu {

@@ -1,0 +1,70 @@
+//! What firmware on a core that shows no sign of life is known to have done. All of this blocks.
+
+use std::fs::File;
+use std::io::Read;
+
+use super::endpoint;
+use super::sysfs::{Remoteproc, System};
+
+/// Most of a trace buffer that is read, in bytes.
+const MOST_TRACE: u64 = 1 << 20;
+/// Most of its last line, and of the announced names, that is repeated, in characters.
+const MOST_TEXT: usize = 200;
+
+/// A sentence about the firmware of `remoteproc`.
+pub(super) fn diagnose(system: &System, remoteproc: &Remoteproc) -> String {
+    let facts = [
+        Some(state(remoteproc)),
+        Some(announced(&endpoint::names(system, remoteproc))),
+        interrupts(system, remoteproc).map(|count| format!("it has interrupted Linux {count} times")),
+        last_trace(system, remoteproc).map(|line| format!("its trace buffer ends with \"{line}\"")),
+    ];
+    facts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+fn state(remoteproc: &Remoteproc) -> String {
+    let title = remoteproc.title();
+    let state = remoteproc.read("state").unwrap_or_else(|_| "gone".to_owned());
+    match remoteproc.device_attribute("core_state") {
+        Some(core) => format!("{title} is {state} and its core is {core}"),
+        None => format!("{title} is {state}"),
+    }
+}
+
+fn announced(names: &[(String, bool)]) -> String {
+    if names.is_empty() {
+        return "it has announced no rpmsg endpoint".to_owned();
+    }
+    let named: Vec<String> = names
+        .iter()
+        .map(|(name, has_terminal)| {
+            let kind = if *has_terminal { "a terminal" } else { "no terminal" };
+            format!("{} ({kind})", name.escape_debug())
+        })
+        .collect();
+    format!("it has announced {}", short(&named.join(", ")))
+}
+
+/// How often the interrupt that bears the device's name has come; `None` where there is none.
+fn interrupts(system: &System, remoteproc: &Remoteproc) -> Option<u64> {
+    let name = remoteproc.device_name()?;
+    let table = std::fs::read_to_string(system.path("/proc/interrupts")).ok()?;
+    let line = table.lines().find(|line| line.split_whitespace().next_back() == Some(name.as_str()))?;
+    // The interrupt's number, a count for each processor, the controller.
+    let counts = line.split_whitespace().skip(1).map_while(|word| word.parse::<u64>().ok());
+    Some(counts.sum())
+}
+
+/// What the firmware wrote last into its first trace buffer.
+fn last_trace(system: &System, remoteproc: &Remoteproc) -> Option<String> {
+    let path = system.path("/sys/kernel/debug/remoteproc").join(&remoteproc.id).join("trace0");
+    let mut bytes = Vec::new();
+    File::open(path).ok()?.take(MOST_TRACE).read_to_end(&mut bytes).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let line = text.lines().rev().map(str::trim).find(|line| !line.trim_matches('\0').is_empty())?;
+    Some(short(&line.escape_debug().to_string()))
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(MOST_TEXT).collect()
+}

@@ -1,0 +1,145 @@
+//! What a machine that shows no sign of life is doing, found out while it runs.
+//!
+//! Two looks at the processor tell whether it stands still: QEMU's monitor gives the registers, the kernel says whether
+//! the thread that emulates the processor runs. Neither stops the machine.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::Duration;
+
+use micrun_firmware::elf::Place;
+use serde_json::{Value, json};
+
+use super::emulator::Emulator;
+use super::registers::Registers;
+use crate::pedestal::process::Thread;
+use crate::{Error, Result, blocking};
+
+/// Between two looks.
+const WINDOW: Duration = Duration::from_millis(50);
+/// CPU time in one window that a processor at rest may have used, in nanoseconds: its interrupts take some.
+const REST: u64 = 10_000_000;
+
+/// A sentence about the machine's first processor; `firmware` names its functions.
+pub(super) async fn diagnose(emulator: &mut Emulator, firmware: &Path) -> String {
+    match look_twice(emulator).await {
+        Ok(Sight::Stopped(status)) => format!("its machine does not run: it is {status}"),
+        Ok(Sight::Runs(processor)) => {
+            let (firmware, pcs) = (firmware.to_owned(), processor.looks.each_ref().map(|look| look.pc));
+            let places = blocking::run(move || pcs.map(|pc| place(&firmware, pc))).await;
+            processor.describe(&places)
+        }
+        Err(e) => format!("nothing can be seen of its machine: {}", e.sentence()),
+    }
+}
+
+enum Sight {
+    /// It stands still, in QEMU's word for the reason.
+    Stopped(String),
+    Runs(Processor),
+}
+
+/// Two looks at a processor.
+struct Processor {
+    looks: [Registers; 2],
+    /// Whether its thread ran between them.
+    busy: bool,
+}
+
+async fn look_twice(emulator: &mut Emulator) -> Result<Sight> {
+    let status = emulator.command("query-status", json!({})).await?;
+    if status.get("running") != Some(&Value::Bool(true)) {
+        let word = status.get("status").and_then(Value::as_str).unwrap_or("stopped");
+        return Ok(Sight::Stopped(word.to_owned()));
+    }
+    let cpus = emulator.command("query-cpus-fast", json!({})).await?;
+    let id = cpus.pointer("/0/thread-id").and_then(Value::as_i64);
+    let id = id.ok_or_else(|| Error::Qmp("query-cpus-fast names no thread".to_owned()))?;
+    let thread = Thread { pid: emulator.process().id().pid, id };
+    let before = blocking::run(move || thread.look()).await;
+    let first = registers(emulator).await?;
+    tokio::time::sleep(WINDOW).await;
+    let second = registers(emulator).await?;
+    let after = blocking::run(move || thread.look()).await;
+    let used = after.cpu_nsec.saturating_sub(before.cpu_nsec);
+    let busy = (before.runs && after.runs) || used > REST;
+    Ok(Sight::Runs(Processor { looks: [first, second], busy }))
+}
+
+async fn registers(emulator: &mut Emulator) -> Result<Registers> {
+    let line = json!({"command-line": "info registers"});
+    let answer = emulator.command("human-monitor-command", line).await?;
+    let read = answer.as_str().and_then(Registers::parse);
+    read.ok_or_else(|| Error::Qmp("info registers names no program counter".to_owned()))
+}
+
+/// Where the address lies; a file that cannot be read any more names nothing.
+fn place(firmware: &Path, pc: u64) -> Place {
+    let found = File::open(firmware).ok().and_then(|file| Place::find(file, pc).ok());
+    found.unwrap_or(Place::Unnamed)
+}
+
+impl Processor {
+    fn describe(&self, places: &[Place; 2]) -> String {
+        let [first, second] = &self.looks;
+        let [from, to] = places;
+        let function = |place: &Place| match place {
+            Place::Symbol { name, .. } => Some(name.clone()),
+            _ => None,
+        };
+        let here = format!("at {:#x}, {to} ({second})", second.pc);
+        if second.has_no_vectors() {
+            return format!(
+                "its processor is {here}: an exception came before the firmware had installed exception vectors"
+            );
+        }
+        match self.busy {
+            false => format!("its processor waits for an interrupt {here}"),
+            true if first.pc == second.pc || (function(from).is_some() && function(from) == function(to)) => {
+                format!("its processor spins {here}")
+            }
+            true => format!("its processor runs, {here}, before that at {:#x}, {from}", first.pc),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(pc: u64) -> Registers {
+        Registers::parse(&format!("PC={pc:016x}\nPSTATE=600003c5 -ZC- EL1h")).unwrap()
+    }
+
+    fn describe(looks: [u64; 2], busy: bool, places: &[Place; 2]) -> String {
+        Processor { looks: looks.map(look), busy }.describe(places)
+    }
+
+    #[test]
+    fn a_sentence_for_each_kind() {
+        let main = |offset| Place::Symbol { name: "main".into(), offset };
+        let masked = "(EL1h, interrupts masked)";
+        assert_eq!(
+            describe([0x4010_0008; 2], false, &[main(8), main(8)]),
+            format!("its processor waits for an interrupt at 0x40100008, in main+0x8 {masked}")
+        );
+        assert_eq!(
+            describe([0x4010_0004, 0x4010_0008], true, &[main(4), main(8)]),
+            format!("its processor spins at 0x40100008, in main+0x8 {masked}")
+        );
+        assert_eq!(
+            describe([0x4010_0004, 0x10], true, &[main(4), Place::Outside]),
+            format!(
+                "its processor is at 0x10, outside of the firmware's segments {masked}: an exception came before the \
+                 firmware had installed exception vectors"
+            )
+        );
+        assert_eq!(
+            describe([0x4010_0004, 0x4010_0100], true, &[Place::Unnamed, Place::Unnamed]),
+            format!(
+                "its processor runs, at 0x40100100, in the firmware, whose ELF names no function there {masked}, \
+                 before that at 0x40100004, in the firmware, whose ELF names no function there"
+            )
+        );
+    }
+}
