@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use micrun_firmware::annotations::{PREFIX, TABLE};
+use micrun_firmware::annotations::{PREFIX, Ready, TABLE};
 use micrun_firmware::{Annotations, Os, Pedestal};
 use proptest::prelude::*;
 
@@ -26,6 +26,12 @@ fn values_are_typed() {
     assert_eq!(ok("runtime.debug", "T").debug, Some(true));
     let second = Duration::from_secs(1);
     assert_eq!(ok("container.auto_close_timeout", "1s").auto_close_timeout, Some(second));
+    assert_eq!(ok("container.ready_timeout", "0").ready_timeout, Some(Duration::ZERO));
+    let ready = |value| ok("container.ready", value).ready;
+    assert_eq!(ready("console:uart:~$ "), Some(Ready::Console("uart:~$ ".into())));
+    assert_eq!(ready("endpoint:rpmsg-tty"), Some(Ready::Endpoint("rpmsg-tty".into())));
+    let prompt = "x".repeat(64);
+    assert_eq!(ok("container.shell_prompt", &prompt).shell_prompt, Some(prompt));
     let digits = "0123456789abcdef".repeat(4);
     let upper = format!("sha256:{}", digits.to_uppercase());
     assert_eq!(
@@ -47,6 +53,16 @@ fn malformed_values_are_errors_that_name_the_key() {
         ("container.min_memory_mb", "-1", "is not a number of 1 or more"),
         ("container.max_vcpu_num", "0", "is not a number of 1 or more"),
         ("container.auto_close_timeout", "soon", "is not a duration"),
+        ("container.ready_timeout", "-1s", "is negative; 0 means no limit"),
+        ("container.ready", "up", "write console:TEXT"),
+        ("container.ready", "console:", "write console:TEXT"),
+        ("container.ready", "console:a\nb", "write console:TEXT"),
+        ("container.ready", "endpoint:two words", "endpoint:NAME"),
+        ("container.ready", "endpoint:a-name-that-is-too-long-for-rpmsg", "endpoint:NAME"),
+        ("container.shell_prompt", "", "is not a single line of text"),
+        ("container.shell_prompt", "   ", "is not a single line of text"),
+        ("container.shell_prompt", "\x1b[32m$ ", "is not a single line of text"),
+        ("container.shell_prompt", &"x".repeat(65), "is too long for a prompt"),
         ("runtime.debug", "yes", "is not a bool; write true or false"),
         ("ped.pedestal", "qemuu", "did you mean qemu?"),
     ] {

@@ -3,7 +3,9 @@
 
 mod support;
 
-use micrun_firmware::elf::{Class, Endian, Fault, Kind, Machine, Requirements, Segment, check};
+use std::io::Cursor;
+
+use micrun_firmware::elf::{Class, Endian, Fault, Kind, Machine, Place, Requirements, Segment, check};
 use micrun_firmware::{ElfInfo, Error, Pedestal};
 use proptest::prelude::*;
 use support::{AARCH64, ARM, Elf, Load, RISCV, X86_64, note};
@@ -305,7 +307,46 @@ fn hex(text: &str) -> u64 {
     u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap()
 }
 
+const FUNC: u8 = 2;
+const OBJECT: u8 = 1;
+
+fn place(elf: &Elf, address: u64) -> String {
+    Place::find(Cursor::new(elf.bytes()), address).unwrap().to_string()
+}
+
+#[test]
+fn an_address_is_named_by_the_last_function_before_it() {
+    let elf = changed(|elf| {
+        elf.symbols = vec![
+            ("idle", 0x4008_0040, FUNC),
+            ("_start", 0x4008_0010, 0),
+            ("$x", 0x4008_0044, 0),
+            ("table", 0x4008_0048, OBJECT),
+            ("later", 0x4008_0080, FUNC),
+        ];
+    });
+    assert_eq!(place(&elf, 0x4008_0040), "in idle");
+    assert_eq!(place(&elf, 0x4008_004c), "in idle+0xc");
+    assert_eq!(place(&elf, 0x4008_0010), "in _start");
+    assert_eq!(place(&elf, 0x4008_0000), "in the firmware, whose ELF names no function there");
+    assert_eq!(place(&elf, 0x200), "outside of the firmware's segments");
+    assert_eq!(place(&Elf::default(), 0x4008_0010), "in the firmware, whose ELF names no function there");
+    let thumb = changed(|elf| {
+        (elf.bits, elf.machine) = (32, ARM);
+        elf.symbols = vec![("main\u{1b}", 0x4008_0011, FUNC)];
+    });
+    assert_eq!(place(&thumb, 0x4008_0010), "in main\\u{1b}");
+}
+
 proptest! {
+    #[test]
+    fn a_damaged_symbol_table_never_panics(at in 0usize..1200, byte in any::<u8>()) {
+        let mut bytes = changed(|elf| elf.symbols = vec![("main", 0x4008_0010, FUNC)]).bytes();
+        let at = at % bytes.len();
+        bytes[at] = byte;
+        let _ = Place::find(Cursor::new(bytes), 0x4008_0020);
+    }
+
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]

@@ -5,6 +5,7 @@ mod support;
 
 use std::time::Duration;
 
+use micrun_firmware::annotations::Ready;
 use micrun_firmware::qemu::MEMORY_MB;
 use micrun_firmware::{Error, Origin, Os, Pedestal, Setting, Settings};
 use support::image::Image;
@@ -214,4 +215,18 @@ fn warnings_of_all_layers_are_told() {
     let warnings = image.resolve().unwrap().warnings;
     assert_eq!(warnings.len(), 2);
     assert!(warnings[0].contains("container.oss") && warnings[1].contains("memroy"), "{warnings:?}");
+}
+
+#[test]
+fn readiness() {
+    let defaults = settings(&image(""));
+    assert_eq!(defaults.ready, from(Origin::Default, None));
+    assert_eq!(defaults.ready_timeout, from(Origin::Default, Some(Duration::from_secs(10))));
+    let image = image("[Micrun]\ncontainer.ready = console:up\ncontainer.ready_timeout = 0\n");
+    let said = settings(&image);
+    assert_eq!(said.ready, from(Origin::ClientConf, Some(Ready::Console("up".into()))));
+    assert_eq!(said.ready_timeout, from(Origin::ClientConf, None));
+    assert!(rows(&said).contains(&("container.ready", "console:up".into())));
+    let error = image.annotation("container.ready", "endpoint:rpmsg-tty").error();
+    assert!(error.to_string().contains("announces no endpoints"), "{error}");
 }

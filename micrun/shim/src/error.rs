@@ -48,6 +48,24 @@ pub enum Error {
     #[error("{0} has already finished")]
     Finished(String),
 
+    /// The firmware has not shown the sign that its start waits for.
+    #[error("container `{id}` did not become ready (`{sign}`): {reason}")]
+    NotReady {
+        /// The container.
+        id: String,
+        /// The sign, as the annotation names it.
+        sign: String,
+        /// What was seen instead.
+        reason: String,
+    },
+
+    /// A command would need the console, on which somebody else may type.
+    #[error(
+        "exec in container `{0}` is refused: its console is in use, and its shell has no second terminal; detach from \
+         the container, or run it without stdin, and try again"
+    )]
+    ConsoleInUse(String),
+
     /// The client's id or request breaks a limit or a rule.
     #[error("{0}")]
     Invalid(String),
@@ -238,11 +256,7 @@ pub enum Error {
 
 /// Why exec is refused; the first words are upstream's, which scripts look for.
 pub(crate) const EXEC_NO_PROMPT: &str = "micrun does not support exec task, task are immutable inside client os: \
-    only firmware with a shell on a second terminal accepts commands, and container.shell_prompt must name its \
-    prompt, see FIRMWARE.md";
-/// Why exec is refused to firmware that says it has a shell.
-pub(crate) const EXEC_NO_TERMINAL: &str = "micrun does not support exec task, task are immutable inside client os: \
-    this firmware has no second terminal for its shell, see FIRMWARE.md";
+    only firmware with a shell accepts commands, and container.shell_prompt must name its prompt, see FIRMWARE.md";
 
 impl Error {
     /// Shorthand for [`Error::Io`], to be used with `map_err`.
@@ -262,9 +276,12 @@ impl Error {
                 Code::NOT_FOUND
             }
             Self::AlreadyExists(_) | Self::CgroupInUse { .. } => Code::ALREADY_EXISTS,
-            Self::State { .. } | Self::NoRuntime(_) | Self::NoCgroups | Self::Newer { .. } => {
-                Code::FAILED_PRECONDITION
-            }
+            Self::State { .. }
+            | Self::NotReady { .. }
+            | Self::ConsoleInUse(_)
+            | Self::NoRuntime(_)
+            | Self::NoCgroups
+            | Self::Newer { .. } => Code::FAILED_PRECONDITION,
             Self::Usage(_)
             | Self::Signal { .. }
             | Self::Invalid(_)

@@ -27,6 +27,8 @@ pub(crate) struct Elf {
     pub(crate) note: Option<Vec<u8>>,
     pub(crate) interpreter: bool,
     pub(crate) sections: Vec<(&'static str, Vec<u8>)>,
+    /// Name, address and type of each symbol.
+    pub(crate) symbols: Vec<(&'static str, u64, u8)>,
 }
 
 pub(crate) const AARCH64: u16 = 183;
@@ -53,6 +55,7 @@ impl Default for Elf {
             note: None,
             interpreter: false,
             sections: Vec::new(),
+            symbols: Vec::new(),
         }
     }
 }
@@ -109,21 +112,51 @@ impl Elf {
     /// Section headers: none, or the null one, ours and the names.
     fn sections(&self, body: &mut Body, wide: bool) -> (Vec<u8>, usize) {
         let mut out = Out::new(self.big_endian, wide);
-        if self.sections.is_empty() {
+        if self.sections.is_empty() && self.symbols.is_empty() {
             return (out.bytes, 0);
         }
         let mut names = vec![0];
-        out.section(0, 0, 0, 0);
-        for (name, bytes) in &self.sections {
+        out.section(0, 0, 0, 0, (0, 0));
+        let mut named: Vec<(&str, u32, Vec<u8>, (u32, u64))> =
+            self.sections.iter().map(|(name, bytes)| (*name, 1, bytes.clone(), (0, 0))).collect();
+        if !self.symbols.is_empty() {
+            let (table, strings) = self.symbol_table(wide);
+            named.push((".strtab", 3, strings, (0, 0)));
+            let link = u32::try_from(named.len()).unwrap();
+            named.push((".symtab", 2, table, (link, if wide { 24 } else { 16 })));
+        }
+        for (name, kind, bytes, more) in &named {
             let offset = body.push(bytes);
-            out.section(u32::try_from(names.len()).unwrap(), 1, offset, bytes.len() as u64);
+            out.section(u32::try_from(names.len()).unwrap(), *kind, offset, bytes.len() as u64, *more);
             names.extend(name.bytes().chain([0]));
         }
         let own = u32::try_from(names.len()).unwrap();
         names.extend(b".shstrtab\0");
         let offset = body.push(&names);
-        out.section(own, 3, offset, names.len() as u64);
-        (out.bytes, self.sections.len() + 2)
+        out.section(own, 3, offset, names.len() as u64, (0, 0));
+        (out.bytes, named.len() + 2)
+    }
+
+    /// The table, which begins with the null symbol, and its strings. All symbols are global, in section 1.
+    fn symbol_table(&self, wide: bool) -> (Vec<u8>, Vec<u8>) {
+        let (mut out, mut strings) = (Out::new(self.big_endian, wide), vec![0]);
+        out.bytes.resize(if wide { 24 } else { 16 }, 0);
+        for (name, address, kind) in &self.symbols {
+            out.int(u32::try_from(strings.len()).unwrap());
+            let kind = [1 << 4 | kind, 0];
+            if wide {
+                out.bytes.extend(kind);
+                out.half(1);
+            }
+            out.word(*address);
+            out.word(0);
+            if !wide {
+                out.bytes.extend(kind);
+                out.half(1);
+            }
+            strings.extend(name.bytes().chain([0]));
+        }
+        (out.bytes, strings)
     }
 }
 
@@ -195,15 +228,15 @@ impl Out {
         self.word(4);
     }
 
-    fn section(&mut self, name: u32, kind: u32, offset: u64, size: u64) {
+    fn section(&mut self, name: u32, kind: u32, offset: u64, size: u64, (link, entry): (u32, u64)) {
         self.int(name);
         self.int(kind);
         for word in [0, 0, offset, size] {
             self.word(word);
         }
-        self.int(0);
+        self.int(link);
         self.int(0);
         self.word(1);
-        self.word(0);
+        self.word(entry);
     }
 }

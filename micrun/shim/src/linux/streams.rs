@@ -94,7 +94,7 @@ impl Relay {
             }
             Self::Terminal { tty, stdin, stdout } => {
                 let input = stdin
-                    .map(|from| tokio::spawn(input::to_terminal(name.clone(), from, Arc::clone(&tty), None)));
+                    .map(|from| tokio::spawn(input::to_terminal(name.clone(), from, Arc::clone(&tty), Arc::default(), None)));
                 let lost = stdio::relay(&name, &*tty, stdout.as_ref(), ended).await;
                 if let Some(input) = input {
                     input.abort();

@@ -1,6 +1,9 @@
 //! Commands for an RTOS's shell: one after the other, each from Exec to its end.
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use containerd_shim_protos::api::ExecProcessRequest;
 use tokio::net::unix::pipe;
@@ -9,13 +12,17 @@ use tokio::sync::watch;
 use super::container::Container;
 use super::exec::{self, Exec, Killed};
 use super::exec_output::Output;
-use super::shell::{self, Reader, Shell};
-use crate::error::{EXEC_NO_PROMPT, EXEC_NO_TERMINAL, Error, Result};
+use super::shell::{self, PROMPT_BOUND, Reader, Shell};
+use super::terminal::Terminal;
+use crate::error::{EXEC_NO_PROMPT, Error, Result};
 use crate::stdio::{self, Identity, Paths, Streams};
 use crate::task::context::Context;
 use crate::task::events::Event;
 use crate::task::exit::Exit;
 use crate::task::state::{Attempt, State};
+
+/// How long a second terminal that has never said anything may take to show a prompt.
+const MUTE_BOUND: Duration = Duration::from_secs(2);
 
 impl Container {
     /// Takes a command; it is sent by Start.
@@ -25,8 +32,8 @@ impl Container {
         }
         self.init.life.check(Attempt::Command)?;
         let command = exec::command(&request.spec.value)?;
-        if shell::device(&context.mica.status(&self.id).await?).is_none() {
-            return Err(Error::Unimplemented(EXEC_NO_TERMINAL));
+        if self.second_terminal(context).await?.is_none() && self.init.stdin_is_in_use() {
+            return Err(Error::ConsoleInUse(self.id.clone()));
         }
         let paths = Paths::from(request);
         let streams = Streams::open(&paths, Identity { namespace: &context.namespace, id: &self.id }).await?;
@@ -35,6 +42,12 @@ impl Container {
         })?;
         context.events.publish(Event::exec_added(&self.id, &request.exec_id));
         Ok(())
+    }
+
+    /// The device of the second terminal, unless it is known to have no shell.
+    async fn second_terminal(&self, context: &Context) -> Result<Option<PathBuf>, libmica::Error> {
+        let device = shell::device(&context.mica.status(&self.id).await?);
+        Ok(device.filter(|_| !self.second_is_mute.load(Ordering::Relaxed)))
     }
 
     /// Has a command sent as soon as the shell is free.
@@ -86,11 +99,10 @@ impl Container {
             Outcome::Killed(exit) => (exit, true),
         };
         exec.finish(&*context.events, exit);
+        let Some(shell) = slot.as_mut() else { return };
         // The shell may still be busy with a killed command: it is free when it shows its prompt.
-        if killed
-            && let Some(shell) = slot.as_mut()
-            && !settle(shell, &mut reader, self).await
-        {
+        let free = !killed || settle(shell, &mut reader, self).await;
+        if !free || shell.is_borrowed() {
             *slot = None;
         }
     }
@@ -168,22 +180,43 @@ enum Outcome {
     Killed(Exit),
 }
 
-/// The container's shell, opened if this is the first command.
+/// The container's shell, opened if there is none yet.
 async fn ready<'a>(
     context: &Context,
     container: &Container,
     slot: &'a mut Option<Shell>,
 ) -> Result<&'a mut Shell, String> {
-    if slot.is_none() {
-        let status = context.mica.status(&container.id).await.map_err(|error| error.to_string())?;
-        let device = shell::device(&status).ok_or_else(|| EXEC_NO_TERMINAL.to_owned())?;
-        *slot = Some(Shell::open(&device, container.plan.prompt.as_deref().unwrap_or_default()).await?);
-    }
-    slot.as_mut().ok_or_else(|| EXEC_NO_TERMINAL.to_owned())
+    let shell = match slot.take() {
+        Some(shell) => shell,
+        None => open(context, container).await?,
+    };
+    Ok(slot.insert(shell))
 }
 
-/// Waits until a killed command's shell is free again, or its container has ended.
+/// Opens the shell on the second terminal; if none is there, on the console, unless somebody else may type there.
+async fn open(context: &Context, container: &Container) -> Result<Shell, String> {
+    let prompt = container.plan.prompt.as_deref().unwrap_or_default();
+    let second = container.second_terminal(context).await.map_err(|error| error.to_string())?;
+    if let Some(device) = second {
+        let mut terminal = Terminal::open(&device)?;
+        let in_use = container.init.stdin_is_in_use();
+        // A shell says something when it begins.
+        let bound = if terminal.discard() || in_use { PROMPT_BOUND } else { MUTE_BOUND };
+        match Shell::open(terminal, prompt, bound).await {
+            Err(reason) if in_use => return Err(format!("{reason}, and the console is in use")),
+            Err(reason) => log::info!("{}: second terminal: {reason}; the console is used", container.id),
+            opened => return opened,
+        }
+        container.second_is_mute.store(true, Ordering::Relaxed);
+    }
+    let console = container.console().ok_or("the firmware has no console")?;
+    Shell::open(Terminal::Borrowed(console.borrow().await), prompt, PROMPT_BOUND).await
+}
+
+/// Waits until a killed command's shell is free again, or its container has ended. A borrowed console does not wait long:
+/// its owner may want to type.
 async fn settle(shell: &mut Shell, reader: &mut Reader, container: &Container) -> bool {
+    let bound = if shell.is_borrowed() { PROMPT_BOUND } else { Duration::MAX };
     let mut nothing = Vec::new();
     let free = async {
         shell.interrupt().await?;
@@ -193,7 +226,7 @@ async fn settle(shell: &mut Shell, reader: &mut Reader, container: &Container) -
         Ok::<_, String>(())
     };
     tokio::select! {
-        free = free => free.is_ok(),
+        free = tokio::time::timeout(bound, free) => matches!(free, Ok(Ok(()))),
         _ = container.init.wait() => false,
     }
 }

@@ -3,21 +3,27 @@
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
 use libmica::Launch;
+use micrun_firmware::annotations::Ready;
+use tokio::sync::oneshot;
 
 use super::end::stops;
 use super::exec::Exec;
 use super::plan::Plan;
 use super::shell::Shell;
 use super::state_dir::StateDir;
+use super::supervise::Beginning;
+use super::terminal::Console;
 use crate::cgroup::{self, Cgroup};
 use crate::error::{Error, Result, describe};
 use crate::oci::resources::Resources;
 use crate::os::blocking;
 use crate::os::lock::lock;
+use crate::stdio::tap::Tap;
 use crate::stdio::{Paths, Streams};
 use crate::task::context::Context;
 use crate::task::events::Event;
@@ -49,6 +55,12 @@ pub(crate) struct Container {
     pub execs: Execs<Exec>,
     /// Its shell, once a command has needed it; held while one runs.
     pub shell: tokio::sync::Mutex<Option<Shell>>,
+    /// Whether no shell has answered on the second terminal, if there is one.
+    pub second_is_mute: AtomicBool,
+    /// Those who listen to the console.
+    pub tap: Arc<Tap>,
+    /// The console, while it is relayed.
+    console: Mutex<Option<Console>>,
     dir: StateDir,
     /// The status for which the RTOS was stopped, by the first who asked for it and was not refused.
     stopped_with: Mutex<Option<u32>>,
@@ -68,11 +80,21 @@ impl Container {
     ) -> Self {
         let init = Process::new(&id, "", paths);
         init.keep(&mut streams);
+        if plan.prompt.is_some() {
+            init.watch_stdin(&streams);
+        }
         if plan.close_after.is_some() {
             // The end of stdin then tells that the client has left.
             init.close_stdin();
         }
+        let awaited = match &plan.ready {
+            Some(Ready::Console(text)) => Some(text.as_str()),
+            _ => None,
+        };
         Self {
+            tap: Arc::new(Tap::new(awaited)),
+            console: Mutex::default(),
+            second_is_mute: AtomicBool::new(false),
             id,
             bundle,
             init,
@@ -87,18 +109,27 @@ impl Container {
         }
     }
 
-    /// Boots the RTOS.
+    /// Boots the RTOS, and waits until it is ready if an annotation says when that is.
     pub(crate) async fn start(self: &Arc<Self>, context: &Arc<Context>) -> Result<()> {
+        let (report, ended) = oneshot::channel();
+        // Dropped when Start has succeeded or failed: only then may its end be told.
+        let (_answered, answer) = oneshot::channel();
         let boot = async {
             let booted = self.boot(context).await;
             if booted.is_err() {
                 self.give_up_streams();
             }
-            booted
+            let pid = booted?;
+            let beginning = Beginning { report, answer };
+            tokio::spawn(Arc::clone(self).supervise(Arc::clone(context), beginning));
+            self.until_ready(context, ended).await?;
+            Ok(pid)
         };
         self.init.life.start(&*context.events, boot).await?;
         log::info!("started {}", self.id);
-        tokio::spawn(Arc::clone(self).supervise(Arc::clone(context)));
+        if self.plan.ready.is_none() {
+            tokio::spawn(Arc::clone(self).report_silence(Arc::clone(context)));
+        }
         Ok(())
     }
 
@@ -162,6 +193,16 @@ impl Container {
         lock(&self.streams).take()
     }
 
+    /// Its console, while it is relayed.
+    pub(super) fn console(&self) -> Option<Console> {
+        lock(&self.console).clone()
+    }
+
+    /// The console is relayed from now on, or no more.
+    pub(super) fn set_console(&self, console: Option<Console>) {
+        *lock(&self.console) = console;
+    }
+
     /// What it has used, as one of containerd's metrics messages.
     pub(crate) async fn stats(&self, context: &Context) -> Result<Any> {
         if let Some(cgroup) = &self.plan.cgroup {
@@ -206,6 +247,6 @@ impl Container {
 
     fn give_up_streams(&self) {
         *lock(&self.streams) = None;
-        self.init.close_stdin();
+        self.init.end_stdin();
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use libmica::CreateMessage;
+use micrun_firmware::annotations::Ready;
 use micrun_firmware::{Pedestal, Settings, Sha256Digest};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,10 @@ pub(crate) struct Plan {
     pub static_resource: bool,
     /// What its shell prints when it waits for a command.
     pub prompt: Option<String>,
+    /// The sign for which its start waits; `None` waits for nothing.
+    pub ready: Option<Ready>,
+    /// How long it may take to show that, or any sign of life; `None` is no limit.
+    pub ready_timeout: Option<Duration>,
     /// How long after its client has left it is stopped; `None` is never.
     pub close_after: Option<Duration>,
     /// The state to go on from.

@@ -1,16 +1,15 @@
-//! The firmware's shell on the second console: one command at a time, and what it prints until its next prompt.
-//! docs/FIRMWARE.md says what a firmware must do for it.
+//! The firmware's shell: one command at a time, and what it prints until its next prompt. docs/FIRMWARE.md says what a
+//! firmware must do for it.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use libmica::ClientStatus;
 
-use crate::os::tty::Tty;
+use super::terminal::Terminal;
 
 /// How long a shell may take to show its prompt when nothing runs in it.
-const PROMPT_BOUND: Duration = Duration::from_secs(5);
-const BUFFER: usize = 4096;
+pub(super) const PROMPT_BOUND: Duration = Duration::from_secs(5);
 /// What a line of output begins with that gives the command's exit status.
 const STATUS_WORD: &str = "micrun-exit: ";
 /// Longest line that is looked at as a whole; a longer one is no prompt.
@@ -21,49 +20,56 @@ const INTERRUPT: &[u8] = b"\x03";
 /// A shell that waits for a command, or runs one.
 #[derive(Debug)]
 pub(crate) struct Shell {
-    tty: Tty,
+    terminal: Terminal,
     prompt: String,
 }
 
-/// The device of the shell: the client's second terminal.
+/// The device of the client's second terminal.
 pub(crate) fn device(status: &ClientStatus) -> Option<PathBuf> {
     let mut terminals = status.services.iter().filter(|service| service.name.starts_with("rpmsg-tty"));
     terminals.nth(1)?.device.clone()
 }
 
 impl Shell {
-    /// Opens the terminal and waits for the prompt, or gives the reason why there is none.
-    pub(crate) async fn open(device: &std::path::Path, prompt: &str) -> Result<Self, String> {
-        let tty = Tty::open(device).map_err(|error| format!("cannot open {}: {error}", device.display()))?;
-        let mut shell = Self { tty, prompt: prompt.trim_end().to_owned() };
+    /// Waits for the prompt on the terminal, or gives the reason why there is none.
+    pub(crate) async fn open(terminal: Terminal, prompt: &str, bound: Duration) -> Result<Self, String> {
+        let mut shell = Self { terminal, prompt: prompt.trim_end().to_owned() };
         shell.send(b"\r").await?;
+        let (mut reader, mut before) = (Reader::new(&shell.prompt, None), Vec::new());
         let prompted = async {
-            let (mut reader, mut before) = (Reader::new(&shell.prompt, None), Vec::new());
             while !shell.read_some(&mut reader, &mut before).await? {
                 before.clear();
             }
             Ok::<_, String>(())
         };
-        tokio::time::timeout(PROMPT_BOUND, prompted).await.map_err(|_| {
-            format!("the firmware's shell did not show its prompt `{}` within {PROMPT_BOUND:?}", shell.prompt)
-        })??;
-        Ok(shell)
+        match tokio::time::timeout(bound, prompted).await {
+            Ok(prompted) => prompted.map(|()| shell),
+            Err(_) => Err(format!(
+                "the firmware's shell did not show its prompt `{}` within {bound:?}",
+                shell.prompt
+            )),
+        }
     }
 
     /// Sends a command.
     pub(crate) async fn run(&mut self, command: &str) -> Result<(), String> {
-        self.discard();
+        // The blank behind the last prompt, say.
+        self.terminal.discard();
         self.send(format!("{command}\r").as_bytes()).await
     }
 
     /// Reads once and adds what is output to `output`; true when the prompt has come. May be cancelled.
-    pub(crate) async fn read_some(&self, reader: &mut Reader, output: &mut Vec<u8>) -> Result<bool, String> {
-        let mut buffer = [0; BUFFER];
-        match self.tty.read(&mut buffer).await {
-            Ok(0) => return Err("the firmware's shell has gone".to_owned()),
-            Ok(count) => output.extend(reader.take(&buffer[..count])),
-            Err(error) => return Err(format!("reading the firmware's shell failed: {error}")),
+    pub(crate) async fn read_some(
+        &mut self,
+        reader: &mut Reader,
+        output: &mut Vec<u8>,
+    ) -> Result<bool, String> {
+        let bytes = self.terminal.read().await;
+        let bytes = bytes.map_err(|error| format!("reading the firmware's shell failed: {error}"))?;
+        if bytes.is_empty() {
+            return Err("the firmware's shell has gone".to_owned());
         }
+        output.extend(reader.take(&bytes));
         Ok(reader.prompted)
     }
 
@@ -72,14 +78,13 @@ impl Shell {
         self.send(INTERRUPT).await
     }
 
-    async fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
-        self.tty.write_all(bytes).await.map_err(|error| format!("writing to the shell failed: {error}"))
+    /// Whether its terminal is to be given back after each command.
+    pub(crate) fn is_borrowed(&self) -> bool {
+        self.terminal.is_borrowed()
     }
 
-    /// The blank behind the last prompt, say.
-    fn discard(&self) {
-        let mut buffer = [0; BUFFER];
-        while matches!(self.tty.try_read(&mut buffer), Ok(1..)) {}
+    async fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.terminal.write_all(bytes).await.map_err(|error| format!("writing to the shell failed: {error}"))
     }
 }
 
@@ -118,8 +123,8 @@ impl Reader {
                 self.passed = true;
             }
         }
-        let text = String::from_utf8_lossy(&self.line);
         if self.echo.is_none() && !self.passed {
+            let text = plain(&self.line);
             if text.trim_end() == self.prompt {
                 self.prompted = true;
             } else if !self.could_be_special(&text) {
@@ -133,7 +138,7 @@ impl Reader {
     fn end_line(&mut self, output: &mut Vec<u8>) {
         let line = std::mem::take(&mut self.line);
         let passed = std::mem::take(&mut self.passed);
-        let text = String::from_utf8_lossy(&line);
+        let text = plain(&line);
         let text = text.trim();
         if !passed && let Some(command) = &self.echo {
             let typed = text.strip_prefix(self.prompt.as_str()).unwrap_or(text).trim();
@@ -157,6 +162,20 @@ impl Reader {
             .iter()
             .any(|word| word.starts_with(text) || text.starts_with(word))
     }
+}
+
+/// The text of a line without the sequences that colour it or move the cursor (ECMA-48, 5.4), of which the last may be
+/// incomplete. Shells such as Zephyr's have them in prompt and echo.
+fn plain(line: &[u8]) -> String {
+    let text = String::from_utf8_lossy(line);
+    let mut pieces = text.split('\x1b');
+    let mut plain = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let rest = piece.strip_prefix('[').unwrap_or(piece);
+        let is_final = |c: char| ('\x40'..='\x7e').contains(&c);
+        plain.push_str(rest.find(is_final).map_or("", |end| &rest[end + 1..]));
+    }
+    plain
 }
 
 /// Without the carriage returns before line feeds, for who has no terminal.
@@ -218,6 +237,14 @@ mod tests {
         assert_eq!(read("x", "x\r\nsay micrun> \r\nmicrun> "), ("say micrun> \r\n".into(), 0, true));
         assert_eq!(read("x", "x\r\nmicron\r\nmicrun> "), ("micron\r\n".into(), 0, true));
         assert!(!read("x", "x\r\nno end").2);
+    }
+
+    /// As Zephyr's shell prints by default.
+    #[test]
+    fn colours_and_cursor_movements_do_not_hide_prompt_and_echo() {
+        let text = "\x1b[8D\x1b[Jx\r\n\x1b[1;31mred\x1b[m\r\n\x1b[1;32mmicrun> \x1b[m";
+        let (output, _, prompted) = read("x", text);
+        assert_eq!((output.as_str(), prompted), ("\x1b[1;31mred\x1b[m\r\n", true));
     }
 
     #[test]

@@ -1,19 +1,30 @@
 //! From start to end of an RTOS: relays the console, learns the exit, reports it after the last byte.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex, oneshot, watch};
 
 use super::container::Container;
+use super::terminal::Console;
 use super::{auto_close, console, end};
 use crate::stdio::presence::Presence;
+use crate::stdio::tap::Tapped;
 use crate::stdio::{self, Streams, input};
 use crate::task::context::Context;
 use crate::task::events::Event;
 
+/// A run whose Start may not have answered yet.
+pub(super) struct Beginning {
+    /// Gets the word how it has ended, once its output is through.
+    pub report: oneshot::Sender<String>,
+    /// Its end is Start's answer.
+    pub answer: oneshot::Receiver<Infallible>,
+}
+
 impl Container {
     /// Watches over a run until its end is known.
-    pub(super) async fn supervise(self: Arc<Self>, context: Arc<Context>) {
+    pub(super) async fn supervise(self: Arc<Self>, context: Arc<Context>, beginning: Beginning) {
         let (end, ended) = watch::channel(false);
         let (client, closing) = auto_close::watch(&self, &context).unzip();
         let console = tokio::spawn(Arc::clone(&self).relay_console(Arc::clone(&context), client, ended));
@@ -30,6 +41,9 @@ impl Container {
             Err(error) => log::error!("the console of {} died: {error}", self.id),
         }
         self.init.output_written().await;
+        // Nobody waits for either, but for a Start under way.
+        let _ = beginning.report.send(report.detail);
+        let _ = beginning.answer.await;
         // Its commands end with it, and before it.
         self.end_execs(&context).await;
         if self.plan.cgroup.as_ref().is_some_and(|cgroup| cgroup.oom_kills() > 0) {
@@ -60,9 +74,15 @@ impl Container {
         };
         let tty = Arc::new(tty);
         self.init.terminal_opened(Arc::clone(&tty));
-        let input = stdin
-            .map(|stdin| tokio::spawn(input::to_terminal(self.id.clone(), stdin, Arc::clone(&tty), client)));
-        let lost = stdio::relay(&self.id, &*tty, stdout.as_ref(), ended).await;
+        let keyboard = Arc::new(Mutex::new(()));
+        let (tap, typed) = (Arc::clone(&self.tap), Arc::clone(&keyboard));
+        self.set_console(Some(Console { tty: Arc::clone(&tty), tap, keyboard }));
+        let input = stdin.map(|stdin| {
+            tokio::spawn(input::to_terminal(self.id.clone(), stdin, Arc::clone(&tty), typed, client))
+        });
+        let source = Tapped { source: &*tty, tap: &self.tap };
+        let lost = stdio::relay(&self.id, &source, stdout.as_ref(), ended).await;
+        self.set_console(None);
         if let Some(input) = input {
             input.abort();
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe::{Receiver, Sender};
+use tokio::sync::Mutex;
 
 use super::presence::Presence;
 use crate::os::tty::Tty;
@@ -17,7 +18,8 @@ const BUFFER: usize = 4 * 1024;
 /// How often a FIFO is asked whether a client has come.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Copies stdin to a terminal until stdin ends: the client has closed it and so has `CloseIO`.
+/// Copies stdin to a terminal until stdin ends: the client has closed it and so has `CloseIO`. While somebody else holds
+/// the `keyboard`, what was typed waits.
 ///
 /// With `client`, nothing keeps stdin from ending while nobody is attached, and that end is only the client's:
 /// the copy goes on with the next one, and `client` knows. `name` is for the log.
@@ -25,6 +27,7 @@ pub(crate) async fn to_terminal(
     name: String,
     mut stdin: Receiver,
     tty: Arc<Tty>,
+    keyboard: Arc<Mutex<()>>,
     client: Option<Arc<Presence>>,
 ) {
     let mut buffer = vec![0; BUFFER];
@@ -41,6 +44,7 @@ pub(crate) async fn to_terminal(
             Ok(count) => count,
             Err(error) => return log::warn!("{name}: reading stdin failed: {error}"),
         };
+        let _keyboard = keyboard.lock().await;
         if let Err(error) = tty.write_all(&buffer[..count]).await {
             return log::warn!("{name}: {count} bytes of input are lost: {error}");
         }
@@ -77,7 +81,7 @@ async fn next_client(stdin: Receiver, client: &Presence) -> io::Result<Receiver>
 }
 
 /// Whether all writers have gone, and all they wrote has been read.
-fn hung_up(fifo: &OwnedFd) -> io::Result<bool> {
+pub(super) fn hung_up(fifo: &OwnedFd) -> io::Result<bool> {
     let mut state = [PollFd::new(fifo.as_fd(), PollFlags::POLLIN)];
     poll(&mut state, PollTimeout::ZERO)?;
     Ok(state[0].revents() == Some(PollFlags::POLLHUP))

@@ -14,8 +14,11 @@ pub(crate) mod presence;
 mod relay;
 mod source;
 mod spill;
+pub(crate) mod tap;
 mod uri;
 
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::time::Duration;
@@ -29,6 +32,7 @@ use binary::Logger;
 use file::Written;
 #[cfg(test)]
 pub(crate) use relay::SPILL;
+pub(crate) use fifo::is_in_use;
 pub(crate) use relay::{log_lost, relay};
 
 use uri::{Program, Target};
@@ -138,6 +142,11 @@ impl Streams {
             other => loggers.open("stderr", other).await?,
         };
         Ok(streams)
+    }
+
+    /// The FIFO behind stdin once more, if there is one.
+    pub(crate) fn stdin_fifo(&self) -> io::Result<Option<OwnedFd>> {
+        self.stdin.as_ref().map(|stdin| stdin.as_fd().try_clone_to_owned()).transpose()
     }
 }
 

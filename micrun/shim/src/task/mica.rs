@@ -4,7 +4,7 @@
 use std::os::fd::BorrowedFd;
 
 use async_trait::async_trait;
-use libmica::ext::{ExitReport, Stats};
+use libmica::ext::{Diagnosis, ExitReport, Stats};
 use libmica::{Client, ClientStatus, CreateMessage, Error, Launch};
 
 /// A mica daemon.
@@ -30,6 +30,8 @@ pub(crate) trait Mica: Send + Sync {
     async fn stats(&self, name: &str) -> Result<Stats, Error>;
     /// Asks for its state and its console.
     async fn status(&self, name: &str) -> Result<ClientStatus, Error>;
+    /// Asks what its firmware is doing; `silent` says that nothing has come from it.
+    async fn diagnose(&self, name: &str, silent: bool) -> Result<Diagnosis, Error>;
     /// Waits for its end.
     async fn wait(&self, name: &str) -> Result<ExitReport, Error>;
 }
@@ -74,6 +76,10 @@ impl Mica for Client {
 
     async fn status(&self, name: &str) -> Result<ClientStatus, Error> {
         self.status(name).await
+    }
+
+    async fn diagnose(&self, name: &str, silent: bool) -> Result<Diagnosis, Error> {
+        self.diagnose(name, silent).await
     }
 
     async fn wait(&self, name: &str) -> Result<ExitReport, Error> {

@@ -1,5 +1,6 @@
 //! What every process has besides its life, whatever runs it: its names, its streams' upkeep, its terminal.
 
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 
 use tokio::net::unix::pipe::Sender;
@@ -9,7 +10,7 @@ use super::life::Life;
 use super::subject::Subject;
 use crate::os::lock::lock;
 use crate::os::tty::{Terminal, Tty};
-use crate::stdio::{Loggers, Paths, Streams};
+use crate::stdio::{self, Loggers, Paths, Streams};
 
 /// A process of a container, as the Task API sees it.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub(crate) struct Process {
 struct Upkeep {
     /// Keeps stdin from ending while nobody is attached.
     keep_stdin: Option<Sender>,
+    /// The FIFO behind stdin, if it is of interest who has it open.
+    stdin: Option<OwnedFd>,
     /// Files and logging programs, until Delete.
     loggers: Loggers,
     terminal: Terminal,
@@ -48,6 +51,25 @@ impl Process {
         upkeep.loggers = std::mem::take(&mut streams.loggers);
     }
 
+    /// Has [`Self::stdin_is_in_use`] know stdin.
+    pub(crate) fn watch_stdin(&self, streams: &Streams) {
+        lock(&self.upkeep).stdin = streams.stdin_fifo().unwrap_or_else(|error| {
+            log::warn!("{}: whether its stdin is in use will not be known: {error}", self.id);
+            None
+        });
+    }
+
+    /// Whether a client has stdin open. Must be called on the thread that reads it.
+    pub(crate) fn stdin_is_in_use(&self) -> bool {
+        let mut upkeep = lock(&self.upkeep);
+        let Upkeep { stdin, keep_stdin, .. } = &mut *upkeep;
+        let Some(fifo) = stdin else { return false };
+        stdio::is_in_use(fifo, keep_stdin).unwrap_or_else(|error| {
+            log::warn!("{}: whether its stdin is in use is not known: {error}", self.id);
+            true
+        })
+    }
+
     /// Lets stdin end when its writers have gone.
     pub(crate) fn close_stdin(&self) {
         lock(&self.upkeep).keep_stdin = None;
@@ -63,10 +85,16 @@ impl Process {
         lock(&self.upkeep).terminal.resize(&self.id, columns, rows);
     }
 
+    /// Gives stdin up: nobody reads it any more.
+    pub(crate) fn end_stdin(&self) {
+        let mut upkeep = lock(&self.upkeep);
+        (upkeep.keep_stdin, upkeep.stdin) = (None, None);
+    }
+
     /// Gives up what only a running process needs.
     pub(crate) fn release(&self) {
         let mut upkeep = lock(&self.upkeep);
-        upkeep.keep_stdin = None;
+        (upkeep.keep_stdin, upkeep.stdin) = (None, None);
         upkeep.terminal.close();
     }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use libmica::ext::{ExitReason, ExitReport, Stats};
+use libmica::ext::{Diagnosis, ExitReason, ExitReport, Stats};
 use libmica::{ClientState, ClientStatus, CreateMessage, Error, Launch, Service};
 use nix::pty::{OpenptyResult, openpty};
 use tokio::sync::{Notify, watch};
@@ -190,6 +190,7 @@ impl Mica for Daemon {
             memory_bytes: 0,
             uptime_usec: 5,
             exit: self.end.borrow().clone(),
+            silent: None,
         })
     }
 
@@ -200,6 +201,14 @@ impl Mica for Daemon {
             services.push(Service { name: "rpmsg-tty1".into(), device: Some(shell.clone()) });
         }
         Ok(ClientStatus { display_name: name.into(), cpu: String::new(), state, services })
+    }
+
+    async fn diagnose(&self, _: &str, silent: bool) -> Result<Diagnosis, Error> {
+        self.note(if silent { "diagnose silent" } else { "diagnose" });
+        if self.script.no_wait {
+            return Err(Error::Unsupported { command: "diagnose".into() });
+        }
+        Ok(Diagnosis { detail: "it sleeps".into(), seen_at: "2026-11-21T10:00:00Z".into() })
     }
 
     async fn wait(&self, _: &str) -> Result<ExitReport, Error> {

@@ -85,6 +85,12 @@ fn table() -> Vec<(Error, Code, &'static str)> {
             Code::INVALID_ARGUMENT,
             "mount (overlay) are refused: some words",
         ),
+        (
+            Error::NotReady { id: "c".into(), sign: "console:up".into(), reason: text() },
+            Code::FAILED_PRECONDITION,
+            "container `c` did not become ready (`console:up`): some words",
+        ),
+        (Error::ConsoleInUse("c".into()), Code::FAILED_PRECONDITION, "exec in container `c` is refused"),
     ]
 }
 
@@ -168,9 +174,11 @@ fn no_variant_is_missing() {
         Error::Scope { .. } => 23,
         Error::Signal { .. } => 24,
         Error::MountOptions { .. } => 25,
+        Error::NotReady { .. } => 26,
+        Error::ConsoleInUse(_) => 27,
         // Covered by `foreign`, by the mounts' own tests, and by tokio alone.
-        Error::Firmware(_) | Error::Mica(_) | Error::Mount { .. } | Error::Task(_) => 26,
+        Error::Firmware(_) | Error::Mica(_) | Error::Mount { .. } | Error::Task(_) => 28,
     };
     let numbers: Vec<u8> = table().iter().map(|(error, ..)| covered(error)).collect();
-    assert_eq!(numbers, (0..26).collect::<Vec<_>>());
+    assert_eq!(numbers, (0..28).collect::<Vec<_>>());
 }

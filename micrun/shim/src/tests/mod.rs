@@ -1,6 +1,7 @@
 //! The Task service against a daemon that misbehaves on purpose: what a healthy one never shows. Everything
 //! else is tested with the real parts in `tests/host`.
 
+mod borrowed;
 mod creation;
 mod daemon;
 mod errors;
@@ -10,6 +11,7 @@ mod fixture;
 mod life;
 mod linux;
 mod queue;
+mod readiness;
 mod relay;
 mod resources;
 mod state;

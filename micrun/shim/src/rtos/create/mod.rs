@@ -115,6 +115,8 @@ impl Creation {
             overhead_mb: host.emulator_overhead_mb(),
             static_resource: settings.static_resource.value,
             prompt: settings.shell_prompt.value,
+            ready: settings.ready.value,
+            ready_timeout: settings.ready_timeout.value,
             close_after: settings.auto_close.value,
         };
         Ok(Self { context, request, dir, plan, has_cgroup: false })
