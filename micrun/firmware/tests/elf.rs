@@ -339,6 +339,8 @@ fn an_address_is_named_by_the_last_function_before_it() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
     #[test]
     fn a_damaged_symbol_table_never_panics(at in 0usize..1200, byte in any::<u8>()) {
         let mut bytes = changed(|elf| elf.symbols = vec![("main", 0x4008_0010, FUNC)]).bytes();
@@ -346,8 +348,6 @@ proptest! {
         bytes[at] = byte;
         let _ = Place::find(Cursor::new(bytes), 0x4008_0020);
     }
-
-    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {

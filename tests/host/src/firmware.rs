@@ -23,6 +23,11 @@ pub fn hello() -> PathBuf {
     built("hello.elf")
 }
 
+/// Firmware that shows no sign of life: `wait`, `spin` or `fault`.
+pub fn mute(kind: &str) -> PathBuf {
+    built(&format!("mute-{kind}.elf"))
+}
+
 fn built(name: &str) -> PathBuf {
     let folder = env::var_os("MICRUN_TEST_FIRMWARE_DIR").map(PathBuf::from);
     let path = folder.unwrap_or_else(|| isolation::workspace().join("build/firmware")).join(name);

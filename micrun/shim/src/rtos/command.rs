@@ -93,16 +93,16 @@ impl Container {
             Outcome::Answered => (Exit::now(reader.status), false),
             Outcome::Failed(reason) => {
                 log::warn!("{}: exec {}: {reason}", self.id, exec.process.id);
-                *slot = None;
                 (Exit::not_started(), false)
             }
             Outcome::Killed(exit) => (exit, true),
         };
         exec.finish(&*context.events, exit);
-        let Some(shell) = slot.as_mut() else { return };
         // The shell may still be busy with a killed command: it is free when it shows its prompt.
-        let free = !killed || settle(shell, &mut reader, self).await;
-        if !free || shell.is_borrowed() {
+        if killed
+            && let Some(shell) = slot.as_mut()
+            && (!settle(shell, &mut reader, self).await || shell.is_borrowed())
+        {
             *slot = None;
         }
     }
@@ -139,6 +139,7 @@ impl Container {
                 exit = killed.wait() => Outcome::Killed(exit),
             };
             if let Outcome::Failed(reason) = &outcome {
+                *slot = None;
                 // Whoever waits for output sees why there is none.
                 output.put(format!("micrun: {reason}\r\n").as_bytes()).await;
             }
@@ -164,6 +165,9 @@ impl Container {
             output.put(&piece).await;
             piece.clear();
             if done {
+                if shell.is_borrowed() {
+                    *slot = None;
+                }
                 return Ok(());
             }
         }
@@ -210,7 +214,9 @@ async fn open(context: &Context, container: &Container) -> Result<Shell, String>
         container.second_is_mute.store(true, Ordering::Relaxed);
     }
     let console = container.console().ok_or("the firmware has no console")?;
-    Shell::open(Terminal::Borrowed(console.borrow().await), prompt, PROMPT_BOUND).await
+    let loan = tokio::time::timeout(PROMPT_BOUND, console.borrow()).await;
+    let loan = loan.map_err(|_| "the firmware does not read what was typed before".to_owned())?;
+    Shell::open(Terminal::Borrowed(loan), prompt, PROMPT_BOUND).await
 }
 
 /// Waits until a killed command's shell is free again, or its container has ended. A borrowed console does not wait long:

@@ -64,8 +64,10 @@ impl Container {
     /// Reports firmware, once, that has shown no sign of life for its time: no byte on its console, and no endpoint.
     pub(super) async fn report_silence(self: Arc<Self>, context: Arc<Context>) {
         let Some(limit) = self.plan.ready_timeout.filter(|_| self.plan.snapshot.is_none()) else { return };
-        if tokio::time::timeout(limit, self.tap.heard()).await.is_ok() {
-            return;
+        tokio::select! {
+            () = self.tap.heard() => return,
+            _ = self.init.wait() => return,
+            () = tokio::time::sleep(limit) => {}
         }
         // A frozen one cannot show any.
         if self.init.life.state() != State::Running || self.has_announced(&context).await {

@@ -5,6 +5,7 @@
 mod board;
 mod choice;
 mod console;
+mod diagnosis;
 mod gdb;
 #[path = "../daemon/harness.rs"]
 #[allow(dead_code, unused_imports, reason = "made for the other tests of the daemon")]

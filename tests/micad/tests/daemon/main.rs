@@ -7,6 +7,7 @@ mod conf;
 mod confinement;
 mod connections;
 mod console;
+mod diagnosis;
 mod endings;
 mod harness;
 mod lifecycle;
