@@ -80,26 +80,28 @@ fn place(firmware: &Path, pc: u64) -> Place {
 }
 
 impl Processor {
-    fn describe(&self, places: &[Place; 2]) -> String {
+    fn describe(&self, [from, to]: &[Place; 2]) -> String {
         let [first, second] = &self.looks;
-        let [from, to] = places;
-        let function = |place: &Place| match place {
-            Place::Symbol { name, .. } => Some(name.clone()),
-            _ => None,
-        };
         let here = format!("at {:#x}, {to} ({second})", second.pc);
         if second.has_no_vectors() {
             return format!(
                 "its processor is {here}: an exception came before the firmware had installed exception vectors"
             );
         }
-        match self.busy {
-            false => format!("its processor waits for an interrupt {here}"),
-            true if first.pc == second.pc || (function(from).is_some() && function(from) == function(to)) => {
-                format!("its processor spins {here}")
-            }
-            true => format!("its processor runs, {here}, before that at {:#x}, {from}", first.pc),
+        if !self.busy {
+            return format!("its processor waits for an interrupt {here}");
         }
+        if first.pc == second.pc || is_one_function(from, to) {
+            return format!("its processor spins {here}");
+        }
+        format!("its processor runs, {here}, before that at {:#x}, {from}", first.pc)
+    }
+}
+
+fn is_one_function(from: &Place, to: &Place) -> bool {
+    match (from, to) {
+        (Place::Symbol { name: from, .. }, Place::Symbol { name: to, .. }) => from == to,
+        _ => false,
     }
 }
 
