@@ -121,8 +121,11 @@ impl Value for Prompt {
 
     fn read(text: &str) -> Result<Read<String>, String> {
         if text.chars().count() > MAX_PROMPT {
-            return Err(format!("{} is too long for a prompt; write its last {MAX_PROMPT} characters or fewer, \
-                                beginning with those at the start of the line", quoted(text)));
+            return Err(format!(
+                "{} is too long for a prompt; write its last {MAX_PROMPT} characters or fewer, \
+                                beginning with those at the start of the line",
+                quoted(text)
+            ));
         }
         Text::read(text)
     }

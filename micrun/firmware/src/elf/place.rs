@@ -70,7 +70,11 @@ where
         let value: u64 = Into::<u64>::into(symbol.st_value(endian)) & mask;
         let is_code = matches!(symbol.st_type(), elf::STT_FUNC | elf::STT_NOTYPE);
         let is_nearer = found.is_none_or(|(best, _)| value > best);
-        if !is_code || symbol.is_undefined(endian) || symbol.is_absolute(endian) || value > address || !is_nearer
+        if !is_code
+            || symbol.is_undefined(endian)
+            || symbol.is_absolute(endian)
+            || value > address
+            || !is_nearer
         {
             continue;
         }

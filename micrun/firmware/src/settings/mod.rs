@@ -11,10 +11,10 @@ use std::time::Duration;
 
 pub use rows::{Row, plain};
 
+use crate::annotations::Ready;
 use crate::client_conf::{Cpu, Machine};
 use crate::elf::{self, ElfInfo, Requirements};
 use crate::qemu::{self, Emulator};
-use crate::annotations::Ready;
 use crate::{Annotations, ClientConf, Error, HostConf, Os, Pedestal, Result, annotations};
 
 /// The most virtual CPUs when nothing else is said: what upstream's shim sends.

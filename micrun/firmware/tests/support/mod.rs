@@ -117,15 +117,21 @@ impl Elf {
         }
         let mut names = vec![0];
         out.section(0, 0, 0, 0, (0, 0));
-        let mut named: Vec<(&str, u32, Vec<u8>, (u32, u64))> =
-            self.sections.iter().map(|(name, bytes)| (*name, 1, bytes.clone(), (0, 0))).collect();
+        let plain = |(name, bytes): &(&'static str, Vec<u8>)| Section {
+            name,
+            kind: 1,
+            bytes: bytes.clone(),
+            more: (0, 0),
+        };
+        let mut sections: Vec<Section> = self.sections.iter().map(plain).collect();
         if !self.symbols.is_empty() {
             let (table, strings) = self.symbol_table(wide);
-            named.push((".strtab", 3, strings, (0, 0)));
-            let link = u32::try_from(named.len()).unwrap();
-            named.push((".symtab", 2, table, (link, if wide { 24 } else { 16 })));
+            sections.push(Section { name: ".strtab", kind: 3, bytes: strings, more: (0, 0) });
+            let link = u32::try_from(sections.len()).unwrap();
+            let entry = if wide { 24 } else { 16 };
+            sections.push(Section { name: ".symtab", kind: 2, bytes: table, more: (link, entry) });
         }
-        for (name, kind, bytes, more) in &named {
+        for Section { name, kind, bytes, more } in &sections {
             let offset = body.push(bytes);
             out.section(u32::try_from(names.len()).unwrap(), *kind, offset, bytes.len() as u64, *more);
             names.extend(name.bytes().chain([0]));
@@ -134,7 +140,7 @@ impl Elf {
         names.extend(b".shstrtab\0");
         let offset = body.push(&names);
         out.section(own, 3, offset, names.len() as u64, (0, 0));
-        (out.bytes, named.len() + 2)
+        (out.bytes, sections.len() + 2)
     }
 
     /// The table, which begins with the null symbol, and its strings. All symbols are global, in section 1.
@@ -171,6 +177,14 @@ pub(crate) fn note(owner: &[u8], kind: u32, descriptor: &[u8]) -> Vec<u8> {
         bytes.resize(bytes.len().next_multiple_of(4), 0);
     }
     bytes
+}
+
+struct Section {
+    name: &'static str,
+    kind: u32,
+    bytes: Vec<u8>,
+    /// `sh_link` and `sh_entsize`.
+    more: (u32, u64),
 }
 
 struct Body {

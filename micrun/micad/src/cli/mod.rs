@@ -101,7 +101,10 @@ async fn status(
     let list = client.list().await.unwrap_or_default();
     for entry in list.clients.iter().filter(|entry| lines.iter().any(|(_, name)| *name == entry.name)) {
         if let Some(silent) = &entry.silent {
-            eprintln!("mica: {} has shown no sign of life by {}: {}", entry.name, silent.seen_at, silent.detail);
+            eprintln!(
+                "mica: {} has shown no sign of life by {}: {}",
+                entry.name, silent.seen_at, silent.detail
+            );
         }
     }
     show::status(&lines, json, out)

@@ -106,9 +106,7 @@ impl Task {
             Action::Stop => self.stop().await,
             Action::Pause => self.pause().await,
             Action::Resume => self.resume().await,
-            Action::Diagnose { silent, answer } => {
-                self.diagnose(silent, answer, pin!(inbox.ending())).await
-            }
+            Action::Diagnose { silent, answer } => self.diagnose(silent, answer, pin!(inbox.ending())).await,
             Action::Checkpoint(to) => self.checkpoint(to, pin!(inbox.ending())).await,
             Action::Set { key, value } => self.pedestal.set(&self.spec, &key, &value),
             Action::Remove => self.remove().await,

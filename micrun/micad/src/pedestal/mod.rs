@@ -19,8 +19,8 @@ use libmica::{ClientState, CreateMessage, Launch, Service};
 use micrun_firmware::client_conf::QemuSection;
 
 pub(crate) use baremetal::relay_process;
-pub(crate) use qemu::NAME as QEMU;
 pub(crate) use process::{ProcessId, Usage, boot_usec};
+pub(crate) use qemu::NAME as QEMU;
 pub(crate) use runner::Runner;
 
 use crate::config::Config;

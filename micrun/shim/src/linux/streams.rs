@@ -93,8 +93,15 @@ impl Relay {
                 stdout + stderr
             }
             Self::Terminal { tty, stdin, stdout } => {
-                let input = stdin
-                    .map(|from| tokio::spawn(input::to_terminal(name.clone(), from, Arc::clone(&tty), Arc::default(), None)));
+                let input = stdin.map(|from| {
+                    tokio::spawn(input::to_terminal(
+                        name.clone(),
+                        from,
+                        Arc::clone(&tty),
+                        Arc::default(),
+                        None,
+                    ))
+                });
                 let lost = stdio::relay(&name, &*tty, stdout.as_ref(), ended).await;
                 if let Some(input) = input {
                     input.abort();

@@ -29,10 +29,10 @@ use tokio::time::timeout;
 
 use crate::error::{Error, Result};
 use binary::Logger;
+pub(crate) use fifo::is_in_use;
 use file::Written;
 #[cfg(test)]
 pub(crate) use relay::SPILL;
-pub(crate) use fifo::is_in_use;
 pub(crate) use relay::{log_lost, relay};
 
 use uri::{Program, Target};

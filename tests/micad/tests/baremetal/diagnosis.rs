@@ -11,7 +11,8 @@ async fn firmware_that_has_announced_nothing() {
     board.set_device(0, "core_state", "on");
     let client = board.boot("x", "").await;
     let detail = client.diagnose("x", true).await.unwrap().detail;
-    let expected = "remoteproc0 (mica-cpu3) is running and its core is on; it has announced no rpmsg endpoint";
+    let expected =
+        "remoteproc0 (mica-cpu3) is running and its core is on; it has announced no rpmsg endpoint";
     assert_eq!(detail, expected);
     assert_eq!(client.stats("x").await.unwrap().silent.unwrap().detail, expected);
     assert_eq!(board.daemon.log().matches("shows no sign of life").count(), 1, "{}", board.daemon.log());

@@ -24,7 +24,10 @@ async fn a_mute_firmware_is_seen_waiting_spinning_or_lost() {
     for (kind, expected) in [
         ("wait", "its processor waits for an interrupt at 0x"),
         ("spin", "its processor spins at 0x"),
-        ("fault", "its processor is at 0x200, outside of the firmware's segments (EL1h, interrupts masked): an exc"),
+        (
+            "fault",
+            "its processor is at 0x200, outside of the firmware's segments (EL1h, interrupts masked): an exc",
+        ),
     ] {
         let client = daemon.boot(kind, &mute(kind)).await;
         let detail = diagnosed(&client, kind, expected).await;

@@ -35,14 +35,14 @@ fn announced(names: &[(String, bool)]) -> String {
     if names.is_empty() {
         return "it has announced no rpmsg endpoint".to_owned();
     }
-    let named: Vec<String> = names
+    let list: Vec<String> = names
         .iter()
         .map(|(name, has_terminal)| {
             let kind = if *has_terminal { "a terminal" } else { "no terminal" };
             format!("{} ({kind})", name.escape_debug())
         })
         .collect();
-    format!("it has announced {}", short(&named.join(", ")))
+    format!("it has announced {}", short(&list.join(", ")))
 }
 
 /// How often the interrupt that bears the device's name has come; `None` where there is none.

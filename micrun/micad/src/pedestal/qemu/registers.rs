@@ -33,7 +33,8 @@ impl Registers {
             pc: word(&["PC", "R15", "pc"])?,
             mode: mode.map(str::to_owned),
             // The I bit; the M profile has PRIMASK instead, which is not shown.
-            masked: status.is_some_and(|(name, _)| name != "XPSR") && bits.is_some_and(|bits| bits & 0x80 != 0),
+            masked: status.is_some_and(|(name, _)| name != "XPSR")
+                && bits.is_some_and(|bits| bits & 0x80 != 0),
             trap: word(&["mcause"]).zip(word(&["mepc"])).filter(|trap| *trap != (0, 0)),
         })
     }
@@ -91,10 +92,12 @@ mod tests {
             SP=0000000000000000\r\nPSTATE=400003c5 -Z-- EL1h    FPU disabled\r\n";
         let read = Registers::parse(aarch64).unwrap();
         assert_eq!((read.pc, read.to_string().as_str()), (0x4010_0010, "EL1h, interrupts masked"));
-        let cortex_m = "R12=00000000 R13=20001000 R14=ffffffff R15=0000000a\r\nXPSR=41000000 -Z-- T priv-thread\r\n";
+        let cortex_m =
+            "R12=00000000 R13=20001000 R14=ffffffff R15=0000000a\r\nXPSR=41000000 -Z-- T priv-thread\r\n";
         let read = Registers::parse(cortex_m).unwrap();
         assert_eq!((read.pc, read.to_string().as_str()), (0xa, "priv-thread mode"));
-        let cortex_a = "R12=00000000 R13=00000000 R14=00000000 R15=40010004\r\nPSR=60000113 -ZC- A S svc32\r\n";
+        let cortex_a =
+            "R12=00000000 R13=00000000 R14=00000000 R15=40010004\r\nPSR=60000113 -ZC- A S svc32\r\n";
         let read = Registers::parse(cortex_a).unwrap();
         assert_eq!((read.pc, read.to_string().as_str()), (0x4001_0004, "svc32, interrupts not masked"));
         let riscv = " V      =  0\r\n pc       0000000080000004\r\n mepc     0000000080200000\r\n mcause   \
