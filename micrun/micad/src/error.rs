@@ -105,15 +105,13 @@ pub enum Error {
         /// The client.
         name: String,
     },
-    /// The pedestal has no debugger.
+    /// What runs the firmware has no debugger.
     #[error(
-        "the {pedestal} pedestal has no debugger for {name}: use the board's JTAG or SWD probe, or run the firmware on the qemu pedestal"
+        "{name} cannot be debugged: the driver of its core does not show registers and memory; use the board's JTAG or SWD probe, or run the firmware on the qemu pedestal"
     )]
     NoDebugger {
         /// The client.
         name: String,
-        /// The pedestal.
-        pedestal: &'static str,
     },
     /// The pedestal cannot change this.
     #[error("the {pedestal} pedestal cannot change {key} of a client: remove the client and create it again")]

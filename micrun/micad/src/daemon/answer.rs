@@ -124,13 +124,15 @@ fn stats(snapshot: &Snapshot) -> Stats {
 
 fn gdb(client: &Client, snapshot: Snapshot) -> Result<String> {
     let name = client.spec.name().to_owned();
-    if client.pedestal != pedestal::QEMU {
-        return Err(Error::NoDebugger { name, pedestal: client.pedestal });
-    }
     if !client.spec.message.debug {
         return Err(Error::NotForDebugging { name });
     }
-    snapshot.gdb.ok_or(Error::WrongState { command: "debug", name, state: snapshot.state })
+    let runs = snapshot.runner.is_some();
+    snapshot.gdb.ok_or(if runs {
+        Error::NoDebugger { name }
+    } else {
+        Error::WrongState { command: "debug", name, state: snapshot.state }
+    })
 }
 
 #[expect(clippy::expect_used, reason = "maps with text keys and plain fields always serialise")]

@@ -20,7 +20,6 @@ use micrun_firmware::client_conf::QemuSection;
 
 pub(crate) use baremetal::relay_process;
 pub(crate) use process::{ProcessId, Usage, boot_usec};
-pub(crate) use qemu::NAME as QEMU;
 pub(crate) use runner::Runner;
 
 use crate::config::Config;

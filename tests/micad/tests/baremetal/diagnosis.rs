@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use libmica::CreateMessage;
+
 use crate::board::Board;
 use crate::kernel::Behaviour;
 
@@ -38,9 +40,16 @@ async fn endpoints_that_are_no_console_interrupts_and_trace() {
 }
 
 #[tokio::test]
-async fn a_debugger_is_refused_with_what_there_is_instead() {
+async fn a_debugger_is_refused_with_what_is_missing() {
     let board = Board::stm32(Behaviour::default());
     let client = board.boot("x", "").await;
     let error = client.gdb("x").await.unwrap_err().to_string();
-    assert!(error.contains("the baremetal pedestal has no debugger") && error.contains("JTAG"), "{error}");
+    assert!(error.contains("put `Debug = yes` into [Mica] of its client.conf"), "{error}");
+    client.remove("x").await.unwrap();
+    client.create(&CreateMessage { debug: true, ..board.message("x", "") }).await.unwrap();
+    let error = client.gdb("x").await.unwrap_err().to_string();
+    assert!(error.contains("cannot debug x: it is Offline"), "{error}");
+    client.start("x").await.unwrap();
+    let error = client.gdb("x").await.unwrap_err().to_string();
+    assert!(error.contains("the driver of its core does not show") && error.contains("JTAG"), "{error}");
 }

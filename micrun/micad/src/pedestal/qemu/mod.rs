@@ -33,7 +33,7 @@ use crate::config::Config;
 use crate::{Error, Result, conf};
 
 /// Name in the create message.
-pub(crate) const NAME: &str = "qemu";
+pub(super) const NAME: &str = "qemu";
 
 /// The qemu pedestal.
 pub(super) struct Qemu {
