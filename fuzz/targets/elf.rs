@@ -1,14 +1,18 @@
 //! The firmware's ELF, as an image brings it.
 #![no_main]
 
+use std::io::Cursor;
+
 use libfuzzer_sys::fuzz_target;
-use micrun_firmware::elf::{ElfInfo, Requirements, check};
+use micrun_firmware::elf::{ElfInfo, Place, Requirements, check};
 use micrun_firmware::{Error, Pedestal};
 
 fuzz_target!(|bytes: &[u8]| {
     let info: Result<ElfInfo, Error> = ElfInfo::parse(bytes);
     let Ok(info) = info else { return };
     assert_eq!(info.file_size, bytes.len() as u64);
+    // What is wrong with a symbol table only costs the name.
+    let _ = Place::find(Cursor::new(bytes), info.entry);
     for pedestal in [Pedestal::Qemu, Pedestal::BareMetal] {
         let wants = Requirements::of(pedestal).with_virt_memory(info.machine, 64);
         if check(&info, wants).is_ok() {

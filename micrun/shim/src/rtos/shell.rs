@@ -170,10 +170,14 @@ fn plain(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
     let mut pieces = text.split('\x1b');
     let mut plain = pieces.next().unwrap_or_default().to_owned();
+    let is_final = |c: char| ('\x40'..='\x7e').contains(&c);
     for piece in pieces {
-        let rest = piece.strip_prefix('[').unwrap_or(piece);
-        let is_final = |c: char| ('\x40'..='\x7e').contains(&c);
-        plain.push_str(rest.find(is_final).map_or("", |end| &rest[end + 1..]));
+        let mut rest = piece.chars();
+        if rest.next() == Some('[') {
+            // Parameters, and the character that ends them.
+            rest.find(|c| is_final(*c));
+        }
+        plain.push_str(rest.as_str());
     }
     plain
 }
@@ -242,7 +246,7 @@ mod tests {
     /// As Zephyr's shell prints by default.
     #[test]
     fn colours_and_cursor_movements_do_not_hide_prompt_and_echo() {
-        let text = "\x1b[8D\x1b[Jx\r\n\x1b[1;31mred\x1b[m\r\n\x1b[1;32mmicrun> \x1b[m";
+        let text = "\x1b7\x1b[8D\x1b[Jx\r\n\x1b[1;31mred\x1b[m\r\n\x1b[1;32mmicrun> \x1b[m";
         let (output, _, prompted) = read("x", text);
         assert_eq!((output.as_str(), prompted), ("\x1b[1;31mred\x1b[m\r\n", true));
     }
