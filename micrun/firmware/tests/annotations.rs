@@ -30,6 +30,10 @@ fn values_are_typed() {
     let ready = |value| ok("container.ready", value).ready;
     assert_eq!(ready("console:uart:~$ "), Some(Ready::Console("uart:~$ ".into())));
     assert_eq!(ready("endpoint:rpmsg-tty"), Some(Ready::Endpoint("rpmsg-tty".into())));
+    let greeting = |value| ok("container.greeting", value).greeting.unwrap();
+    assert_eq!(greeting("a b\\r\\n\\0\\\\").bytes(), b"a b\r\n\0\\");
+    assert_eq!(greeting("a b\\r\\n\\0\\\\").to_string(), "a b\\r\\n\\0\\\\");
+    assert_eq!(greeting("").bytes(), b"");
     let prompt = "x".repeat(64);
     assert_eq!(ok("container.shell_prompt", &prompt).shell_prompt, Some(prompt));
     let digits = "0123456789abcdef".repeat(4);
@@ -59,6 +63,9 @@ fn malformed_values_are_errors_that_name_the_key() {
         ("container.ready", "console:a\nb", "write console:TEXT"),
         ("container.ready", "endpoint:two words", "endpoint:NAME"),
         ("container.ready", "endpoint:a-name-that-is-too-long-for-rpmsg", "endpoint:NAME"),
+        ("container.greeting", "a\\", "without r, n, 0 or"),
+        ("container.greeting", "\\t", "without r, n, 0 or"),
+        ("container.greeting", &"x".repeat(65), "write at most 64 bytes"),
         ("container.shell_prompt", "", "is not a single line of text"),
         ("container.shell_prompt", "   ", "is not a single line of text"),
         ("container.shell_prompt", "\x1b[32m$ ", "is not a single line of text"),

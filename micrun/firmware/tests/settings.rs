@@ -48,6 +48,7 @@ fn only_what_has_a_meaning_on_the_pedestal_is_shown() {
     let mut settings = settings(&image);
     let everywhere = [
         "container.auto_close_timeout",
+        "container.greeting",
         "container.ready",
         "container.ready_timeout",
         "container.shell_prompt",
@@ -229,4 +230,16 @@ fn readiness() {
     assert!(rows(&said).contains(&("container.ready", "console:up".into())));
     let error = image.annotation("container.ready", "endpoint:rpmsg-tty").error();
     assert!(error.to_string().contains("announces no endpoints"), "{error}");
+}
+
+#[test]
+fn zephyr_on_a_core_is_greeted() {
+    let greeting = |conf: &str, pedestal| {
+        let image = image(&format!("[Mica]\nPedestal = {pedestal}\n[Micrun]\n{conf}"));
+        settings(&image).greeting.value.bytes().to_vec()
+    };
+    assert_eq!(greeting("container.os = zephyr\n", "baremetal"), b"\0");
+    assert_eq!(greeting("container.os = zephyr\n", "qemu"), b"");
+    assert_eq!(greeting("container.os = freertos\n", "baremetal"), b"");
+    assert_eq!(greeting("container.os = zephyr\ncontainer.greeting = \\r\n", "baremetal"), b"\r");
 }

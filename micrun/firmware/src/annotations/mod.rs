@@ -13,7 +13,7 @@ use std::time::Duration;
 
 pub use doc::page;
 pub use table::{Annotations, Effect, Key, TABLE};
-pub use value::{AutoClose, Ready};
+pub use value::{AutoClose, Greeting, Ready};
 
 use crate::text::{hint, printable, quoted};
 use crate::{Error, Result};

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::value::{AutoClose, Megabytes, Prompt, Ready, RootfsPath, Text, TimeLimit, Value};
+use super::value::{AutoClose, Greeting, Megabytes, Prompt, Ready, RootfsPath, Text, TimeLimit, Value};
 use crate::{Os, Pedestal, Sha256Digest};
 
 /// What a key does in this implementation.
@@ -94,6 +94,9 @@ annotations! {
         ready: Ready = "container.ready", USED, "Start waits for nothing";
         #[doc = "How long that may take. Without `container.ready`: after how long firmware that has shown no sign of life is reported in the log. 0 means no limit, and no report. Ours."]
         ready_timeout: TimeLimit = "container.ready_timeout", USED, "10s";
+        #[doc = "What is typed on the console once the firmware has started, for firmware that prints nothing before it has got something. An empty value types nothing (FIRMWARE.md). Ours."]
+        greeting: Greeting = "container.greeting", USED,
+            "`\\0` for Zephyr on the pedestal baremetal, else nothing";
         #[doc = "The least memory of the firmware. It raises the value of client.conf."]
         min_memory_mb: Megabytes = "container.min_memory_mb", USED, "no floor";
         #[doc = "The most virtual CPUs that the firmware may get (`MaxVCPU`)."]

@@ -9,6 +9,8 @@ use crate::{Os, Pedestal, Sha256Digest};
 
 /// Longest prompt, in characters.
 const MAX_PROMPT: usize = 64;
+/// Longest greeting, in bytes.
+const MAX_GREETING: usize = 64;
 /// Longest text that firmware is waited for with, in bytes.
 const MAX_SIGN: usize = 256;
 /// Longest name of an rpmsg endpoint (`RPMSG_NAME_SIZE`, with its NUL).
@@ -51,6 +53,10 @@ pub struct Prompt;
 
 /// A time within which something must happen. 0 is no limit.
 pub struct TimeLimit;
+
+/// What is typed on a console: text with `\r`, `\n`, `\0` and `\\` for those bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Greeting(Vec<u8>);
 
 /// The sign by which firmware shows that it is up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,6 +134,53 @@ impl Value for Prompt {
             ));
         }
         Text::read(text)
+    }
+}
+
+impl Greeting {
+    /// One zero byte.
+    pub fn zero() -> Self {
+        Self(vec![0])
+    }
+
+    /// The bytes; none is no greeting.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Value for Greeting {
+    const KIND: &'static str = "text with `\\r`, `\\n`, `\\0`, `\\\\`";
+    type Read = Self;
+
+    fn read(text: &str) -> Result<Read<Self>, String> {
+        let mut bytes = Vec::new();
+        let mut rest = text.bytes();
+        while let Some(byte) = rest.next() {
+            bytes.push(match byte {
+                b'\\' => match rest.next() {
+                    Some(b'r') => b'\r',
+                    Some(b'n') => b'\n',
+                    Some(b'0') => 0,
+                    Some(b'\\') => b'\\',
+                    _ => return Err(format!("{} has a \\ without r, n, 0 or \\ behind it", quoted(text))),
+                },
+                byte => byte,
+            });
+        }
+        if bytes.len() > MAX_GREETING {
+            return Err(format!("{} is too long; write at most {MAX_GREETING} bytes", quoted(text)));
+        }
+        Ok(Self(bytes).into())
+    }
+}
+
+impl fmt::Display for Greeting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| match byte {
+            0 => f.write_str("\\0"),
+            byte => write!(f, "{}", byte.escape_ascii()),
+        })
     }
 }
 

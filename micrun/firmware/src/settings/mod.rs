@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub use rows::{Row, plain};
 
-use crate::annotations::Ready;
+use crate::annotations::{Greeting, Ready};
 use crate::client_conf::{Cpu, Machine};
 use crate::elf::{self, ElfInfo, Requirements};
 use crate::qemu::{self, Emulator};
@@ -130,6 +130,8 @@ pub struct Settings {
     pub auto_close: Setting<Option<Duration>>,
     /// The sign for which its start waits; `None` waits for nothing.
     pub ready: Setting<Option<Ready>>,
+    /// What is typed on its console once it has started.
+    pub greeting: Setting<Greeting>,
     /// How long it may take to show that, or any sign of life; `None` is no limit.
     pub ready_timeout: Setting<Option<Duration>>,
     /// Whether its steps are logged in detail.
@@ -160,11 +162,13 @@ impl Settings {
             Some(cpu) => cpu.map(Some),
             None => default(emulator.and_then(|emulator| emulator.default_cpu(&qemu_machine.value))),
         };
+        let os = layers.pick(|a| a.os, None).unwrap_or(default(Os::default()));
+        let pedestal = layers
+            .pick(|a| a.pedestal, mica.pedestal)
+            .unwrap_or(Setting { value: Pedestal::default_for(elf), origin: Origin::Elf });
         Ok(Self {
-            os: layers.pick(|a| a.os, None).unwrap_or(default(Os::default())),
-            pedestal: layers
-                .pick(|a| a.pedestal, mica.pedestal)
-                .unwrap_or(Setting { value: Pedestal::default_for(elf), origin: Origin::Elf }),
+            os,
+            pedestal,
             memory_mb: memory(layers)?,
             vcpu: at_most(
                 layers.pick(|_| None, mica.vcpu).unwrap_or(default(1)),
@@ -175,6 +179,9 @@ impl Settings {
                 .pick(Annotations::auto_close_after, None)
                 .map_or(default(None), |after| after.map(|after| (!after.is_zero()).then_some(after))),
             ready: layers.pick(|a| a.ready.clone(), None).map_or(default(None), |ready| ready.map(Some)),
+            greeting: layers
+                .pick(|a| a.greeting.clone(), None)
+                .unwrap_or_else(|| default(greeting(os.value, pedestal.value))),
             ready_timeout: layers
                 .pick(|a| a.ready_timeout, None)
                 .unwrap_or(default(DEFAULT_READY_TIMEOUT))
@@ -215,6 +222,15 @@ impl Settings {
 
 const fn default<T>(value: T) -> Setting<T> {
     Setting { value, origin: Origin::Default }
+}
+
+/// What firmware gets typed when nothing else is said. Zephyr's UART over rpmsg holds its output back until it has got a
+/// byte (`uart_rpmsg_endpoint_cb`), and its shell ignores a zero byte. Other shells may take it for input.
+fn greeting(os: Os, pedestal: Pedestal) -> Greeting {
+    match (os, pedestal) {
+        (Os::Zephyr, Pedestal::BareMetal) => Greeting::zero(),
+        _ => Greeting::default(),
+    }
 }
 
 /// client.conf's memory or the default, within the floor and the ceiling that annotations set.

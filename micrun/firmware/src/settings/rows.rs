@@ -63,8 +63,10 @@ impl Settings {
         }
         let after = self.auto_close.value.map(humantime::format_duration);
         let limit = self.ready_timeout.value.map(humantime::format_duration);
+        let greeting = Some(&self.greeting.value).filter(|greeting| !greeting.bytes().is_empty());
         rows.extend([
             Row::new("container.auto_close_timeout", &self.auto_close, or(after, "never")),
+            Row::new("container.greeting", &self.greeting, or(greeting, "none")),
             Row::new("container.ready", &self.ready, or(self.ready.value.as_ref(), "none")),
             Row::new("container.ready_timeout", &self.ready_timeout, or(limit, "none")),
             Row::new(

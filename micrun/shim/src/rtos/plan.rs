@@ -28,6 +28,8 @@ pub(crate) struct Plan {
     pub static_resource: bool,
     /// What its shell prints when it waits for a command.
     pub prompt: Option<String>,
+    /// What is typed on its console once it has started.
+    pub greeting: Vec<u8>,
     /// The sign for which its start waits; `None` waits for nothing.
     pub ready: Option<Ready>,
     /// How long it may take to show that, or any sign of life; `None` is no limit.

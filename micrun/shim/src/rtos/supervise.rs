@@ -74,6 +74,12 @@ impl Container {
         };
         let tty = Arc::new(tty);
         self.init.terminal_opened(Arc::clone(&tty));
+        // What goes on from a checkpoint has been greeted before.
+        if self.plan.snapshot.is_none()
+            && let Err(error) = tty.write_all(&self.plan.greeting).await
+        {
+            log::warn!("the greeting did not reach the console of {}: {error}", self.id);
+        }
         let keyboard = Arc::new(Mutex::new(()));
         let (tap, typed) = (Arc::clone(&self.tap), Arc::clone(&keyboard));
         self.set_console(Some(Console { tty: Arc::clone(&tty), tap, keyboard }));

@@ -137,3 +137,14 @@ async fn silence_is_reported_once_and_only_where_a_time_is_set() {
     }
     assert_eq!((f.daemon.count("diagnose silent"), never.daemon.count("diagnose silent")), (1, 0));
 }
+
+#[tokio::test]
+async fn the_greeting_is_typed_once_the_firmware_has_started() {
+    let mut f = Fixture::new(Script::default());
+    f.annotate("container.greeting", "\\0hello\\r");
+    f.create().await.unwrap();
+    f.start().await.unwrap();
+    assert_eq!(f.read_input(7).await, "\0hello\r");
+    f.daemon.end(ExitReason::Exited, 0);
+    assert_eq!(f.wait().await, 0);
+}

@@ -115,6 +115,7 @@ impl Creation {
             overhead_mb: host.emulator_overhead_mb(),
             static_resource: settings.static_resource.value,
             prompt: settings.shell_prompt.value,
+            greeting: settings.greeting.value.bytes().to_vec(),
             ready: settings.ready.value,
             ready_timeout: settings.ready_timeout.value,
             close_after: settings.auto_close.value,
