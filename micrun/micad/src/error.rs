@@ -94,6 +94,14 @@ pub enum Error {
         /// Its state.
         state: libmica::ClientState,
     },
+    /// A command that is of no use any more: the client is being stopped or removed, or the daemon ends.
+    #[error("cannot {command} {name}: it was told to stop meanwhile")]
+    Ending {
+        /// The command.
+        command: &'static str,
+        /// The client.
+        name: String,
+    },
     /// A wait for a client that has never run.
     #[error("{0} was never started")]
     NeverStarted(String),

@@ -128,8 +128,7 @@ impl Value for Prompt {
     fn read(text: &str) -> Result<Read<String>, String> {
         if text.chars().count() > MAX_PROMPT {
             return Err(format!(
-                "{} is too long for a prompt; write its last {MAX_PROMPT} characters or fewer, \
-                                beginning with those at the start of the line",
+                "{} is too long for a prompt; have the shell print one of at most {MAX_PROMPT} characters",
                 quoted(text)
             ));
         }

@@ -198,7 +198,9 @@ impl Task {
         };
         let detail = tokio::select! {
             detail = guest.diagnose(&self.spec.message.path) => detail,
-            () = cancel => return Err(self.wrong_state("diagnose")),
+            () = cancel => {
+                return Err(Error::Ending { command: "diagnose", name: self.spec.name().to_owned() });
+            }
         };
         let diagnosis = Diagnosis { detail, seen_at: now() };
         if silent {
