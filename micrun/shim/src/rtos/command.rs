@@ -21,6 +21,9 @@ use crate::task::events::Event;
 use crate::task::exit::Exit;
 use crate::task::state::{Attempt, State};
 
+/// How often, and after which pause, it is asked whether the console is still in use. A process that is being started has
+/// copies of all the shim's descriptors for a moment.
+const LOOKS: (u32, Duration) = (10, Duration::from_millis(20));
 /// How long a second terminal that has never said anything may take to show a prompt.
 const MUTE_BOUND: Duration = Duration::from_secs(2);
 
@@ -32,7 +35,7 @@ impl Container {
         }
         self.init.life.check(Attempt::Command)?;
         let command = exec::command(&request.spec.value)?;
-        if self.second_terminal(context).await?.is_none() && self.init.stdin_is_in_use() {
+        if self.second_terminal(context).await?.is_none() && self.console_is_in_use().await {
             return Err(Error::ConsoleInUse(self.id.clone()));
         }
         let paths = Paths::from(request);
@@ -48,6 +51,17 @@ impl Container {
     async fn second_terminal(&self, context: &Context) -> Result<Option<PathBuf>, libmica::Error> {
         let device = shell::device(&context.mica.status(&self.id).await?);
         Ok(device.filter(|_| !self.second_is_mute.load(Ordering::Relaxed)))
+    }
+
+    /// Whether a client can type on the console.
+    async fn console_is_in_use(&self) -> bool {
+        for _ in 0..LOOKS.0 {
+            if !self.init.stdin_is_in_use() {
+                return false;
+            }
+            tokio::time::sleep(LOOKS.1).await;
+        }
+        true
     }
 
     /// Has a command sent as soon as the shell is free.
@@ -203,7 +217,7 @@ async fn open(context: &Context, container: &Container) -> Result<Shell, String>
     let second = container.second_terminal(context).await.map_err(|error| error.to_string())?;
     if let Some(device) = second {
         let mut terminal = Terminal::open(&device)?;
-        let in_use = container.init.stdin_is_in_use();
+        let in_use = container.console_is_in_use().await;
         // A shell says something when it begins.
         let bound = if terminal.discard() || in_use { PROMPT_BOUND } else { MUTE_BOUND };
         match Shell::open(terminal, prompt, bound).await {
