@@ -57,10 +57,10 @@ impl Stub {
 async fn debugged() -> (Board, Client, Stub) {
     let board = Board::spare_core("yes", Behaviour::default());
     let device = board.remoteproc(0).dir.join("device");
-    let general: String = (0..31).map(|n| format!("x{n} {:016x}\n", n + 0x100)).collect();
+    let general: Vec<_> = (0..31).map(|n| format!("x{n} {:016x}\n", n + 0x100)).collect();
     fs::write(
         device.join("registers"),
-        general + "sp 000000007a00ff00\npc 000000007a001094\ncpsr 0000000060000305\n",
+        general.concat() + "sp 000000007a00ff00\npc 000000007a001094\ncpsr 0000000060000305\n",
     )
     .unwrap();
     let memory = fs::File::create(device.join("memory")).unwrap();

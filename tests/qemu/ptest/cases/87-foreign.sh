@@ -56,6 +56,20 @@ speaks_into_the_log() {
     await "$2 is in the log" shows "$WORK/log" "$2"
 }
 
+# executes NAME PROMPT COMMAND ANSWER - beside a log, by borrowing the console.
+executes() {
+    core_firmware "$1"
+    needs_core
+    : >"$WORK/used"
+    import "$1"
+    ctr run --detach --log-uri "file://$WORK/log" --annotation "org.openeuler.micrun.container.shell_prompt=$2" \
+        --runtime "$RUNTIME" "$CORE_DEMO" "$PREFIX-foreign"
+    ctr task exec --exec-id one "$PREFIX-foreign" "$3" >"$WORK/answer"
+    shows "$WORK/answer" "$4" || fail "the command printed: $(cat "$WORK/answer")"
+    shows "$WORK/log" "$4" || fail "the log has no copy of what the command printed"
+}
+
+case_zephyr_executes_a_command() { executes zephyr 'uart:~$' 'kernel version' 'Zephyr version'; }
 case_zephyr_speaks_into_the_log() { speaks_into_the_log zephyr '[$] '; }
 case_zephyr_stops_and_starts() { stops zephyr; }
 case_zephyr_dies_while_busy() { dies_while_busy zephyr; }

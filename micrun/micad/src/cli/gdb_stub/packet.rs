@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(messages(b"$g#00"), [Message::Damaged]);
         assert_eq!(messages(b"$g#6x"), [Message::Damaged]);
         assert_eq!(messages(b"$m1$g#67"), [Message::Packet("g".into())]);
-        let long = [b"$".as_slice(), &[b'x'; LONGEST + 1], b"$g#67"].concat();
+        let long = [b"$".as_slice(), &vec![b'x'; LONGEST + 1], b"$g#67"].concat();
         assert_eq!(messages(&long), [Message::Damaged, Message::Packet("g".into())]);
     }
 

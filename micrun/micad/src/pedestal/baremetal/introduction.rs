@@ -3,7 +3,7 @@
 //! Firmware announces its own end, and Linux does not answer. Stock OpenAMP firmware learns Linux's address from the
 //! first message that it gets, so it prints nothing before somebody has typed. An announcement of the same name tells
 //! it the address without a byte of input: OpenAMP's remote side notes it (`rpmsg_virtio_ns_callback` in
-//! lib/rpmsg/rpmsg_virtio.c). Firmware without a name service drops it, as a message to an address that nobody has.
+//! `lib/rpmsg/rpmsg_virtio.c`). Firmware without a name service drops it, as a message to an address that nobody has.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
