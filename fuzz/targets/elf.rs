@@ -5,7 +5,7 @@ use std::io::Cursor;
 
 use libfuzzer_sys::fuzz_target;
 use micrun_firmware::elf::{ElfInfo, Place, Requirements, check};
-use micrun_firmware::{Error, Pedestal};
+use micrun_firmware::{Error, Evidence, Pedestal, qemu};
 
 fuzz_target!(|bytes: &[u8]| {
     let info: Result<ElfInfo, Error> = ElfInfo::parse(bytes);
@@ -14,8 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
     // What is wrong with a symbol table only costs the name.
     let _ = Place::find(Cursor::new(bytes), info.entry);
     for pedestal in [Pedestal::Qemu, Pedestal::BareMetal] {
-        let wants = Requirements::of(pedestal).with_virt_memory(info.machine, 64);
-        if check(&info, wants).is_ok() {
+        if check(&info, &Requirements::of(pedestal)).is_ok() {
             for segment in &info.segments {
                 let end = segment.offset.checked_add(segment.filesz);
                 assert!(end.is_some_and(|end| end <= info.file_size), "a loader would read beyond the file");
@@ -23,4 +22,8 @@ fuzz_target!(|bytes: &[u8]| {
             }
         }
     }
+    // What pack looks at besides: build attributes, names, constants. It proposes nothing that does not fit.
+    let Ok(evidence) = Evidence::read(Cursor::new(bytes), &info) else { return };
+    let Ok(proposal) = qemu::propose(&info, &evidence) else { return };
+    assert!(qemu::board(&proposal.machine, &info).is_some_and(|board| board.fits(&info)));
 });

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use micrun_firmware::client_conf::{Cpu, Machine};
 use micrun_firmware::{Os, Pedestal};
 
 use crate::layer::Compression;
@@ -49,12 +50,14 @@ pub(crate) struct PackArgs {
     /// The client.conf of the image; without it, one is made from the other options
     #[arg(long, value_name = "FILE")]
     pub(crate) client_conf: Option<PathBuf>,
-    /// The firmware's operating system
-    #[arg(long, value_name = "OS", value_parser = one_of(Os::ALL.map(Os::as_str), Os::from_str))]
+    /// The firmware's operating system, such as zephyr, uniproton, freertos, nuttx, rt-thread [default: recognised]
+    #[arg(long, value_name = "OS")]
     pub(crate) os: Option<Os>,
     /// What runs the firmware; baremetal if the ELF has a resource table, else qemu
     #[arg(long, value_name = "PEDESTAL", value_parser = one_of(Pedestal::ALL.map(Pedestal::as_str), Pedestal::from_str))]
     pub(crate) pedestal: Option<Pedestal>,
+    #[command(flatten)]
+    pub(crate) target: Target,
     /// The client's name in a generated client.conf [default: the firmware's file name]
     #[arg(long, conflicts_with = "client_conf")]
     pub(crate) name: Option<String>,
@@ -76,6 +79,26 @@ pub(crate) struct PackArgs {
     /// How the layer is compressed
     #[arg(long, value_enum, default_value_t = Compression::Gzip)]
     pub(crate) compression: Compression,
+}
+
+/// What the firmware was built for.
+#[derive(Args, Debug)]
+pub(crate) struct Target {
+    /// The board: an RTOS's name of a QEMU board, such as mps2/an385, or a board with a core beside Linux
+    #[arg(long, value_name = "NAME", conflicts_with = "machine")]
+    pub(crate) board: Option<String>,
+    /// The QEMU machine, with its options [default: proposed from the firmware]
+    #[arg(long, value_name = "MACHINE[,OPTION=VALUE...]")]
+    pub(crate) machine: Option<Machine>,
+    /// The CPU model of the QEMU machine
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) cpu: Option<Cpu>,
+    /// The firmware's memory in MiB
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=i64::from(i32::MAX)))]
+    pub(crate) memory: Option<u32>,
+    /// A key of client.conf's [Qemu]
+    #[arg(long = "qemu", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) qemu: Vec<(String, String)>,
 }
 
 #[derive(Args, Debug)]

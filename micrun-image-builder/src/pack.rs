@@ -1,8 +1,11 @@
 //! `pack`: firmware in, image out.
 
 mod conf;
+mod core;
 mod firmware;
 mod labels;
+mod machine;
+mod system;
 
 use std::path::{Path, PathBuf};
 

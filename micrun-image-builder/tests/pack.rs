@@ -274,8 +274,8 @@ fn what_is_refused_leaves_nothing_behind() {
         (&["cut.elf"], 3, "cut.elf"),
         (&["missing.elf"], 1, "missing.elf"),
         (&["/dev/zero"], 3, "regular file"),
-        (&["fw.elf", "--pedestal", "baremetal"], 3, "resource_table"),
-        (&["fw.elf", "--os", "linux"], 2, "zephyr"),
+        (&["fw.elf", "--pedestal", "hetero"], 3, "second file"),
+        (&["fw.elf", "--os", "My OS"], 2, "zephyr"),
         (&["fw.elf", "--annotation", "org.openeuler.micrun.container.auto_close_timeout=soon"], 3, "soon"),
         (
             &["fw.elf", "--annotation", "org.openeuler.micrun.container.firmware_path=other.elf"],

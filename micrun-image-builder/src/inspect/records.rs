@@ -123,7 +123,7 @@ fn content(root: &Path, path: &str, facts: &FileFacts, with_elf: bool) -> Result
         let mut file =
             micrun_firmware::rootfs::open(root, path, u64::MAX, "listed in the layer's record")?.file;
         let info = ElfInfo::from_reader(&file).map_err(|e| e.in_file(path))?;
-        elf::check(&info, Requirements::default()).map_err(|e| e.in_file(path))?;
+        elf::check(&info, &Requirements::default()).map_err(|e| e.in_file(path))?;
         content.elf = Some(ElfContent::read(&mut file, &info).map_err(|e| e.in_file(path))?);
     }
     Ok(content)

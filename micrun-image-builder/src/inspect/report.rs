@@ -69,6 +69,8 @@ pub(super) struct ElfLines {
     class: String,
     endian: String,
     machine: String,
+    /// As close as the file says it; null for one that no pedestal has.
+    processor: Option<String>,
     entry: String,
     segments: Vec<SegmentLine>,
     resource_table: bool,
@@ -100,6 +102,7 @@ impl From<&ElfInfo> for ElfLines {
             class: info.class.to_string(),
             endian: info.endian.to_string(),
             machine: info.machine.to_string(),
+            processor: info.processor.as_ref().map(ToString::to_string),
             entry: format!("{:#x}", info.entry),
             segments: info.segments.iter().map(SegmentLine::from).collect(),
             resource_table: info.has_resource_table,
@@ -162,7 +165,8 @@ impl fmt::Display for FirmwareLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let elf = &self.elf;
         writeln!(f, "  firmware   {}, {} bytes, {}", self.path, self.size, self.sha256)?;
-        writeln!(f, "             {} {} {}, entry {}", elf.class, elf.endian, elf.machine, elf.entry)?;
+        let processor = elf.processor.as_ref().unwrap_or(&elf.machine);
+        writeln!(f, "             {} {} for {processor}, entry {}", elf.class, elf.endian, elf.entry)?;
         for segment in &elf.segments {
             let SegmentLine { paddr, filesz, memsz, flags, .. } = segment;
             writeln!(f, "             loads {filesz} bytes at {paddr}, {memsz} in memory, {flags}")?;

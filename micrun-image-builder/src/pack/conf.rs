@@ -4,19 +4,13 @@
 //! annotations say is written here too.
 
 use micrun_firmware::annotations::{Effect, PREFIX, TABLE};
-use micrun_firmware::client_conf::Machine;
-use micrun_firmware::elf::{ElfInfo, virt_memory_base};
-use micrun_firmware::qemu::{Emulator, MEMORY_MB};
+use micrun_firmware::elf::ElfInfo;
 use micrun_firmware::settings::Layers;
 use micrun_firmware::{Annotations, ClientConf, Pedestal, Settings, ini, names};
 
-use super::{FIRMWARE, Firmware};
+use super::{FIRMWARE, Firmware, core, machine, system};
 use crate::cli::PackArgs;
 use crate::error::{Error, Result};
-
-/// How far the default memory is raised for a firmware that needs more, in MiB; beyond it somebody has to
-/// decide.
-const MOST_MEMORY: u64 = 1024;
 
 /// A client.conf that is ready to be packed.
 pub(super) struct Conf {
@@ -48,23 +42,23 @@ pub(super) fn make(args: &PackArgs, stem: &str, firmware: &Firmware) -> Result<C
     let given = Annotations::from_map(&args.annotations.iter().cloned().collect())?;
     notes.extend(given.warnings().iter().cloned());
     apply(args, &mut conf, &mut notes);
+    let evidence = firmware.evidence()?;
+    system::settle(&mut conf, &evidence, &mut notes);
     let pedestal = settings(&conf, &firmware.info).map_err(refuse)?.pedestal.value;
     conf.mica.pedestal = Some(pedestal);
     if args.client_conf.is_none() {
-        let name = args.name.clone().unwrap_or_else(|| names::from_text(stem));
-        fill(&mut conf, name, pedestal, &firmware.info);
+        conf.mica.name = Some(args.name.clone().unwrap_or_else(|| names::from_text(stem)));
+    }
+    match pedestal {
+        Pedestal::Qemu => machine::settle(args, &mut conf, firmware, &evidence, &mut notes)?,
+        _ => core::check(&args.target, pedestal, firmware, &mut notes)?,
     }
     conf.name().map_err(refuse)?;
     if pedestal.needs_conf_file() {
-        return Err(Error::Refused {
-            path: firmware.path.clone(),
-            reason: format!("the pedestal {pedestal} needs a second file, which pack cannot add yet"),
-        });
+        return Err(firmware
+            .refuse(format!("the pedestal {pedestal} needs a second file, which pack cannot add yet")));
     }
     let annotations = conf.annotations().map_err(refuse)?;
-    if annotations.os.is_none() {
-        notes.push("--os is not given, so a shim will treat the firmware as uniproton".to_owned());
-    }
     let text = conf.to_ini().map_err(refuse)?;
     let settings = settings(&conf, &firmware.info).map_err(refuse)?;
     Ok(Conf { text, annotations, settings, notes })
@@ -84,7 +78,7 @@ fn apply(args: &PackArgs, conf: &mut ClientConf, notes: &mut Vec<String>) {
             conf.micrun.insert(name.to_owned(), value.clone());
         }
     }
-    if let Some(os) = args.os {
+    if let Some(os) = &args.os {
         conf.micrun.insert("container.os".to_owned(), os.to_string());
     }
     if let Some(pedestal) = args.pedestal {
@@ -100,33 +94,10 @@ fn apply(args: &PackArgs, conf: &mut ClientConf, notes: &mut Vec<String>) {
     }
 }
 
-/// What a generated file says besides.
-fn fill(conf: &mut ClientConf, name: String, pedestal: Pedestal, info: &ElfInfo) {
-    conf.mica.name = Some(name);
-    if pedestal == Pedestal::Qemu {
-        // The defaults, written down: they are what the firmware is checked against.
-        let machine = Machine::default();
-        conf.qemu.cpu = Emulator::of(info).and_then(|emulator| emulator.default_cpu(&machine));
-        conf.qemu.machine = Some(machine);
-        conf.mica.memory = Some(memory(info));
-    }
-}
-
-/// The default memory, or what reaches from the start of a `virt` machine's RAM to the firmware's end, in MiB.
-fn memory(info: &ElfInfo) -> u32 {
-    let virt = virt_memory_base(info.machine);
-    let end = info.segments.iter().map(|it| it.paddr.saturating_add(it.memsz)).max().unwrap_or(0);
-    let needed = end.saturating_sub(virt.unwrap_or(end)).div_ceil(1 << 20);
-    if needed > MOST_MEMORY {
-        return MEMORY_MB;
-    }
-    u32::try_from(needed).unwrap_or(0).max(MEMORY_MB)
-}
-
 impl Conf {
     /// Whether what `[Micrun]` says of the firmware is true of the one that is packed.
     pub(super) fn check_promises(&self, firmware: &Firmware) -> Result<()> {
-        let refuse = |reason| Err(Error::Refused { path: firmware.path.clone(), reason });
+        let refuse = |reason: String| Err(firmware.refuse(reason));
         if let Some(path) = &self.annotations.firmware_path
             && path.trim_start_matches('/') != FIRMWARE
         {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use micrun_firmware::client_conf::FILE_NAME as CONF;
 use micrun_firmware::elf::ElfInfo;
 use micrun_firmware::record::{self, Change, Content, LayerRecord};
-use micrun_firmware::{Settings, Sha256Digest};
+use micrun_firmware::{Evidence, Settings, Sha256Digest};
 
 use super::FIRMWARE;
 use crate::digest::MeteredReader;
@@ -53,6 +53,16 @@ impl Firmware {
     /// Whether it can run with these settings.
     pub(super) fn check(&self, settings: &Settings) -> Result<()> {
         Ok(settings.check(&self.info).map_err(|e| e.in_file(&self.path.display().to_string()))?)
+    }
+
+    /// What it carries that tells where it comes from.
+    pub(super) fn evidence(&self) -> Result<Evidence> {
+        Evidence::read(&self.file, &self.info).map_err(|e| e.in_file(&self.path.display().to_string()).into())
+    }
+
+    /// The refusal of it, for this reason.
+    pub(super) fn refuse(&self, reason: impl Into<String>) -> Error {
+        Error::Refused { path: self.path.clone(), reason: reason.into() }
     }
 
     /// Makes the record of the layer that adds this firmware and `conf`, and so learns the digest.

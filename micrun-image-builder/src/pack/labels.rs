@@ -24,7 +24,7 @@ pub(super) fn annotations(args: &PackArgs, conf: &Conf, firmware: &Firmware) -> 
 }
 
 fn facts(conf: &Conf, firmware: &Firmware) -> BTreeMap<String, String> {
-    let os = conf.annotations.os.map(|os| ("container.os", os.to_string()));
+    let os = conf.annotations.os.as_ref().map(|os| ("container.os", os.to_string()));
     let facts = [
         ("container.firmware_hash", firmware.digest.to_string()),
         ("image.machine", firmware.info.machine.to_string()),

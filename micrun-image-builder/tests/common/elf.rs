@@ -69,3 +69,15 @@ fn section(name: u32, kind: u32, flags: u64, address: u64, offset: u64, size: u6
     out.extend([1_u64, 0].iter().flat_map(|v| v.to_le_bytes()));
     out
 }
+
+/// A 32-bit little-endian executable of one segment.
+pub(crate) fn elf32(machine: u16, address: u32, entry: u32, code: &[u8]) -> Vec<u8> {
+    let size = u32::try_from(code.len()).unwrap();
+    let mut out = b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+    out.extend([EXEC, machine].iter().flat_map(|v| v.to_le_bytes()));
+    out.extend([1, entry, 52, 0, 0_u32].iter().flat_map(|v| v.to_le_bytes()));
+    out.extend([52, 32, 1, 40, 0, 0_u16].iter().flat_map(|v| v.to_le_bytes()));
+    out.extend([1, 84, address, address, size, size, 5, 4_u32].iter().flat_map(|v| v.to_le_bytes()));
+    out.extend(code);
+    out
+}

@@ -33,6 +33,12 @@ pub enum Error {
         /// As the file's documentation spells it.
         key: &'static str,
     },
+    /// There is no such key.
+    #[error("{reason}")]
+    ConfKey {
+        /// The warning that the file's reader gives for it.
+        reason: String,
+    },
     /// client.conf lacks a key that this use of it needs.
     #[error("client.conf, [{section}]: {key} is missing; add a line {key}=VALUE")]
     ConfMissing {
@@ -108,7 +114,7 @@ pub enum Error {
         /// The path inside the image, or "the firmware" when only its bytes are known.
         path: String,
         /// What is wrong and what to do.
-        fault: Fault,
+        fault: Box<Fault>,
     },
     /// A layer-modification record cannot be used.
     #[error("layer record: {reason}")]
@@ -132,7 +138,7 @@ pub enum Error {
 impl Error {
     /// A fault of an ELF whose path is not known yet; [`Error::in_file`] adds it.
     pub(crate) fn elf(fault: Fault) -> Self {
-        Self::Elf { path: "the firmware".into(), fault }
+        Self::Elf { path: "the firmware".into(), fault: fault.into() }
     }
 
     /// Names the file in an error that was made from bytes alone.

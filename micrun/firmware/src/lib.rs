@@ -1,15 +1,17 @@
 //! What a firmware image is, for the shim that runs one, the builder that packs one and the daemon
 //! that boots one: the layout of its rootfs, `client.conf`, the annotations, the checks an ELF must
-//! pass and the records its layers carry. No network, no container runtime, no daemon.
+//! pass, the machines and boards it may run on, and the records its layers carry. No network, no container runtime, no daemon.
 //!
 //! Everything read here comes from outside (an image, a pod specification) and is hostile until
 //! checked: nothing panics on it, allocates without a bound, or leaves the rootfs.
 
 pub mod annotations;
+pub mod board;
 pub mod client_conf;
 pub mod digest;
 pub mod elf;
 mod error;
+pub mod evidence;
 pub mod host_conf;
 pub mod ini;
 mod os;
@@ -27,6 +29,7 @@ pub use client_conf::ClientConf;
 pub use digest::Sha256Digest;
 pub use elf::ElfInfo;
 pub use error::{Error, Result};
+pub use evidence::Evidence;
 pub use host_conf::HostConf;
 pub use os::Os;
 pub use pedestal::Pedestal;

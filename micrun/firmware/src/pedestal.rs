@@ -42,9 +42,10 @@ impl Pedestal {
         if elf.has_resource_table { Self::BareMetal } else { Self::Qemu }
     }
 
-    /// Whether the loader finds its way by the ELF's `.resource_table` section.
+    /// Whether the loader takes no firmware without a `.resource_table` section. On the baremetal pedestal
+    /// that is up to the board's driver: most of mainline's start firmware without one.
     pub const fn needs_resource_table(self) -> bool {
-        matches!(self, Self::BareMetal | Self::Hetero)
+        matches!(self, Self::Hetero)
     }
 
     /// Whether the pedestal needs a second file beside the ELF (mica-protocol 1.2, `ped_cfg`): the guest

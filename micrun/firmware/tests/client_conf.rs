@@ -76,7 +76,7 @@ fn reads_our_sections() {
     assert_eq!(conf.annotations().unwrap().os, Some(Os::FreeRtos));
     assert!(!conf.describes_client());
     assert_eq!(
-        error("[Micrun]\ncontainer.os = linux\n").split(':').next().unwrap(),
+        error("[Micrun]\ncontainer.os = My OS\n").split(':').next().unwrap(),
         "annotation org.openeuler.micrun.container.os"
     );
 }
@@ -281,12 +281,17 @@ prop_compose! {
         secure in prop::option::of(prop::sample::select(vec!["on", "off"])),
         memory in prop::option::of(1u32..100_000),
         consoles in prop::option::of(1u32..=2),
+        bios in prop::option::of(prop::sample::select(vec!["default", "none"])),
+        devices in prop::option::of(prop::sample::select(vec!["virtio-rng-device", "virtio-net-device,virtio-rng-device"])),
         append in prop::option::of("[!-~]([ -~]{0,40}[!-~])?"),
     ) -> QemuSection {
         let options = [gic.map(|v| format!(",gic-version={v}")), secure.map(|v| format!(",secure={v}"))];
         let machine = format!("{name}{}", options.into_iter().flatten().collect::<String>());
         let cpu = Some(name.parse().unwrap());
-        QemuSection { machine: Some(machine.parse().unwrap()), cpu, memory, consoles, append }
+        let machine = Some(machine.parse().unwrap());
+        let bios = bios.map(|bios| bios.parse().unwrap());
+        let devices = devices.map(|devices| devices.parse().unwrap());
+        QemuSection { machine, cpu, memory, bios, devices, consoles, append }
     }
 }
 

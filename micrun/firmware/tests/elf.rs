@@ -5,7 +5,9 @@ mod support;
 
 use std::io::Cursor;
 
-use micrun_firmware::elf::{Class, Endian, Fault, Kind, Machine, Place, Requirements, Segment, check};
+use micrun_firmware::elf::{
+    Class, Endian, Fault, Kind, Machine, Place, Requirements, Segment, Window, check,
+};
 use micrun_firmware::{ElfInfo, Error, Pedestal};
 use proptest::prelude::*;
 use support::{AARCH64, ARM, Elf, Load, RISCV, X86_64, note};
@@ -15,15 +17,21 @@ fn info(elf: &Elf) -> ElfInfo {
 }
 
 /// The fault of a file that is read or checked in vain.
-fn fault_with(bytes: &[u8], requirements: Requirements) -> Fault {
+fn fault_with(bytes: &[u8], requirements: &Requirements) -> Fault {
     match ElfInfo::parse(bytes).and_then(|info| check(&info, requirements)) {
-        Err(Error::Elf { fault, .. }) => fault,
+        Err(Error::Elf { fault, .. }) => *fault,
         other => panic!("expected a fault, got {other:?}"),
     }
 }
 
 fn fault(elf: &Elf) -> Fault {
-    fault_with(&elf.bytes(), Requirements::default())
+    fault_with(&elf.bytes(), &Requirements::default())
+}
+
+/// What QEMU's `virt` asks of 64-bit Arm, with so much memory.
+fn virt(megabytes: u64) -> Requirements {
+    let ram = Window { base: 0x4000_0000, size: megabytes << 20 };
+    Requirements::default().with_windows("the machine virt", vec![ram])
 }
 
 fn changed(change: impl Fn(&mut Elf)) -> Elf {
@@ -45,7 +53,7 @@ fn reads_every_field() {
     let (paddr, vaddr) = (0x4009_0000, 0x4009_0000);
     assert_eq!(info.segments[1], Segment { offset, paddr, vaddr, filesz: 64, memsz: 4096, flags: 6 });
     assert_eq!(bytes[usize::try_from(offset).unwrap()..][..64], [0xbb; 64]);
-    check(&info, Requirements::of(Pedestal::BareMetal).with_virt_memory(info.machine, 1)).unwrap();
+    check(&info, &virt(1)).unwrap();
 }
 
 #[test]
@@ -55,7 +63,7 @@ fn reads_32_bits_and_thumb_entries() {
     });
     let info = info(&elf);
     assert_eq!((info.class, info.machine, info.architecture()), (Class::Elf32, Machine::Arm, "arm"));
-    check(&info, Requirements::default()).unwrap();
+    check(&info, &Requirements::default()).unwrap();
     // The same odd address is no place for an instruction of the last byte's segment elsewhere.
     let elf = changed(|elf| (elf.bits, elf.machine, elf.entry) = (32, ARM, 0x4008_0101));
     assert_eq!(fault(&elf), Fault::EntryOutside { entry: 0x4008_0101 });
@@ -66,17 +74,17 @@ fn accepts_both_riscv() {
     for (bits, name) in [(32, "riscv32"), (64, "riscv64")] {
         let info = info(&changed(|elf| (elf.bits, elf.machine) = (bits, RISCV)));
         assert_eq!(info.architecture(), name);
-        check(&info, Requirements::default()).unwrap();
+        check(&info, &Requirements::default()).unwrap();
     }
 }
 
 #[test]
 fn refuses_what_is_no_elf() {
     for bytes in [&b""[..], b"\x7fEL", b"MZ\x90\0", b"#!/bin/sh\n"] {
-        assert!(matches!(fault_with(bytes, Requirements::default()), Fault::NotElf { .. }), "{bytes:?}");
+        assert!(matches!(fault_with(bytes, &Requirements::default()), Fault::NotElf { .. }), "{bytes:?}");
     }
     let header = &Elf::default().bytes()[..40];
-    assert!(matches!(fault_with(header, Requirements::default()), Fault::Damaged { .. }));
+    assert!(matches!(fault_with(header, &Requirements::default()), Fault::Damaged { .. }));
 }
 
 #[test]
@@ -94,7 +102,7 @@ fn refuses_other_targets() {
     assert_eq!(fault(&changed(|e| e.big_endian = true)), Fault::WrongEndian { endian: Endian::Big });
     let only_riscv = Requirements { machine: Some(Machine::Riscv), ..Requirements::default() };
     assert_eq!(
-        fault_with(&Elf::default().bytes(), only_riscv),
+        fault_with(&Elf::default().bytes(), &only_riscv),
         Fault::WrongMachine { machine: Machine::Aarch64, wanted: Machine::Riscv }
     );
 }
@@ -114,7 +122,7 @@ fn refuses_a_program_of_this_machine() {
     let this = std::env::current_exe().unwrap();
     let info = ElfInfo::read(&this).unwrap();
     assert!(info.has_interpreter && !info.segments.is_empty());
-    assert!(check(&info, Requirements::default()).is_err());
+    assert!(check(&info, &Requirements::default()).is_err());
 }
 
 #[test]
@@ -146,7 +154,7 @@ fn refuses_absurd_segments() {
     let elf = changed(|e| e.loads[1].paddr = 0x4008_00ff);
     assert_eq!(fault(&elf), Fault::SegmentsOverlap { first: 0, second: 1, at: 0x4008_00ff });
     let adjacent = changed(|e| e.loads[1].paddr = 0x4008_0100);
-    check(&info(&adjacent), Requirements::default()).unwrap();
+    check(&info(&adjacent), &Requirements::default()).unwrap();
 }
 
 #[test]
@@ -156,7 +164,7 @@ fn refuses_a_file_that_was_cut_off() {
     let end = info(&elf).segments[1].offset + 64;
     let cut = usize::try_from(end).unwrap() - 1;
     assert_eq!(
-        fault_with(&bytes[..cut], Requirements::default()),
+        fault_with(&bytes[..cut], &Requirements::default()),
         Fault::SegmentOutsideFile { index: 1, end, size: end - 1 }
     );
 }
@@ -185,7 +193,7 @@ fn refuses_segments_that_would_take_hours_to_digest() {
         program[40..48].copy_from_slice(&big.to_le_bytes());
         bytes.extend(program);
     }
-    assert!(matches!(fault_with(&bytes, Requirements::default()), Fault::TooLarge { .. }));
+    assert!(matches!(fault_with(&bytes, &Requirements::default()), Fault::TooLarge { .. }));
 }
 
 #[test]
@@ -193,37 +201,36 @@ fn bounds_every_count() {
     let mut bytes = Elf::default().with_resource_table().bytes();
     bytes[56..58].copy_from_slice(&300u16.to_le_bytes());
     let what = |what, count, limit| Fault::TooMany { what, count, limit };
-    assert_eq!(fault_with(&bytes, Requirements::default()), what("program headers", 300, 256));
+    assert_eq!(fault_with(&bytes, &Requirements::default()), what("program headers", 300, 256));
     let mut bytes = Elf::default().with_resource_table().bytes();
     bytes[60..62].copy_from_slice(&5000u16.to_le_bytes());
-    assert_eq!(fault_with(&bytes, Requirements::default()), what("sections", 5000, 4096));
+    assert_eq!(fault_with(&bytes, &Requirements::default()), what("sections", 5000, 4096));
     let elf = changed(|e| e.note = Some(vec![0; 70_000]));
     assert_eq!(fault(&elf), what("bytes of notes", 70_000, 65_536));
 }
 
 #[test]
 fn compares_with_memory() {
-    let virt = |mb| Requirements::default().with_virt_memory(Machine::Aarch64, mb);
     let bytes = Elf::default().bytes();
-    check(&ElfInfo::parse(&bytes).unwrap(), virt(1)).unwrap();
+    check(&ElfInfo::parse(&bytes).unwrap(), &virt(1)).unwrap();
     let low = changed(|e| (e.loads[1].paddr, e.loads[1].vaddr) = (0x3fff_f000, 0x3fff_f000)).bytes();
-    check(&ElfInfo::parse(&low).unwrap(), Requirements::default().with_memory(64)).unwrap();
+    check(&ElfInfo::parse(&low).unwrap(), &Requirements::default().with_memory(64)).unwrap();
     assert_eq!(
-        fault_with(&low, virt(64)),
+        fault_with(&low, &virt(64)),
         Fault::SegmentOutsideMemory {
             index: 1,
             start: 0x3fff_f000,
             end: 0x4000_0000,
-            ram_start: 0x4000_0000,
-            ram_end: 0x4400_0000
+            of: "the machine virt".into(),
+            windows: "0x40000000..0x44000000".into(),
         }
     );
     let high = changed(|e| e.loads[1].paddr = 0x403f_f001).bytes();
-    assert!(matches!(fault_with(&high, virt(4)), Fault::SegmentOutsideMemory { index: 1, .. }));
-    check(&ElfInfo::parse(&high).unwrap(), virt(5)).unwrap();
+    assert!(matches!(fault_with(&high, &virt(4)), Fault::SegmentOutsideMemory { index: 1, .. }));
+    check(&ElfInfo::parse(&high).unwrap(), &virt(5)).unwrap();
     let large = changed(|e| e.loads[1].memsz = 9 << 20).bytes();
     assert_eq!(
-        fault_with(&large, Requirements::default().with_memory(9)),
+        fault_with(&large, &Requirements::default().with_memory(9)),
         Fault::MemoryTooSmall { needed: (9 << 20) + 256, size: 9 << 20, megabytes: 10 }
     );
 }
@@ -232,11 +239,11 @@ fn compares_with_memory() {
 fn wants_a_resource_table_where_a_loader_uses_it() {
     let without = Elf::default().bytes();
     for pedestal in Pedestal::ALL {
-        let missing = matches!(pedestal, Pedestal::BareMetal | Pedestal::Hetero);
-        let result = check(&ElfInfo::parse(&without).unwrap(), Requirements::of(pedestal));
+        let missing = pedestal == Pedestal::Hetero;
+        let result = check(&ElfInfo::parse(&without).unwrap(), &Requirements::of(pedestal));
         assert_eq!(result.is_err(), missing, "{pedestal}");
     }
-    assert_eq!(fault_with(&without, Requirements::of(Pedestal::BareMetal)), Fault::NoResourceTable);
+    assert_eq!(fault_with(&without, &Requirements::of(Pedestal::Hetero)), Fault::NoResourceTable);
     // An empty one, or one of another name, is none.
     for (name, bytes) in [(".resource_table", vec![]), (".resource_tables", vec![1; 64])] {
         let elf = changed(|e| e.sections = vec![(name, bytes.clone())]);
@@ -267,7 +274,7 @@ fn every_message_says_what_to_do() {
         message.starts_with("/firmware.elf: this is not an ELF file (it begins with nothing"),
         "{message}"
     );
-    let message = path(check(&info(&changed(|e| e.machine = X86_64)), Requirements::default()).unwrap_err());
+    let message = path(check(&info(&changed(|e| e.machine = X86_64)), &Requirements::default()).unwrap_err());
     assert_eq!(
         message,
         "/firmware.elf: the ELF is for the machine x86-64, which no pedestal supports; \
@@ -287,7 +294,7 @@ fn agrees_with_readelf_about_the_demo() {
         return;
     };
     let info = ElfInfo::read(&path).unwrap();
-    check(&info, Requirements::of(Pedestal::Qemu).with_virt_memory(info.machine, 64)).unwrap();
+    check(&info, &virt(64)).unwrap();
     let text = String::from_utf8(readelf.stdout).unwrap();
     let entry = text.lines().find_map(|l| l.trim().strip_prefix("Entry point address:")).unwrap().trim();
     assert_eq!(entry, format!("{:#x}", info.entry));
@@ -374,7 +381,7 @@ proptest! {
             bytes[at % length] = byte;
         }
         bytes.truncate(bytes.len().saturating_sub(cut));
-        if let Ok(info) = ElfInfo::parse(&bytes) && check(&info, Requirements::default()).is_ok() {
+        if let Ok(info) = ElfInfo::parse(&bytes) && check(&info, &Requirements::default()).is_ok() {
             sound(&info, &bytes);
         }
     }

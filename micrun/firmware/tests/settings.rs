@@ -74,11 +74,10 @@ fn only_what_has_a_meaning_on_the_pedestal_is_shown() {
 
 #[test]
 fn a_board_has_its_own_memory_and_processor() {
-    let settings = settings(&image("[Qemu]\nMachine = xlnx-zcu102\n"));
+    // Whatever anybody says: what is soldered is soldered.
+    let settings = settings(&image("[Mica]\nMemory = 64\n[Qemu]\nMachine = raspi4b\n"));
     let rows = rows(&settings);
-    for row in
-        [("Mica.Memory", "the board's"), ("Qemu.Machine", "xlnx-zcu102"), ("Qemu.CPU", "the machine's")]
-    {
+    for row in [("Mica.Memory", "the board's"), ("Qemu.Machine", "raspi4b"), ("Qemu.CPU", "the machine's")] {
         assert!(rows.contains(&(row.0, row.1.to_owned())), "{rows:?}");
     }
 }
@@ -168,8 +167,10 @@ fn a_resource_table_means_baremetal_unless_something_is_said() {
     assert_eq!(settings(&table()).pedestal, from(Origin::Elf, Pedestal::BareMetal));
     let qemu = settings(&table().annotation("ped.pedestal", "qemu"));
     assert_eq!(qemu.pedestal, from(Origin::Annotation, Pedestal::Qemu));
-    let error = image("[Mica]\nPedestal = baremetal\n").error().to_string();
-    assert!(error.starts_with("/firmware.elf: there is no .resource_table section"), "{error}");
+    let hetero = image("[Mica]\nPedestal = hetero\nPedestalConf = x\n").error().to_string();
+    assert!(hetero.starts_with("/firmware.elf: there is no .resource_table section"), "{hetero}");
+    // Whether a core needs one is up to the board's driver.
+    assert_eq!(settings(&image("[Mica]\nPedestal = baremetal\n")).pedestal.value, Pedestal::BareMetal);
 }
 
 #[test]
@@ -183,7 +184,7 @@ fn segments_are_compared_with_the_memory_that_applies() {
     let mut limited = firmware.settings.clone();
     limited.memory_mb.value = 64;
     assert!(matches!(limited.check(&firmware.elf), Err(Error::Elf { .. })));
-    // Only of `virt` it is known where memory is; a Cortex-M's flash begins at 0.
+    // A Cortex-M's flash begins at 0.
     let mut cortex_m = Elf { bits: 32, machine: ARM, entry: 0x11, ..Elf::default() };
     for (n, load) in cortex_m.loads.iter_mut().enumerate() {
         (load.paddr, load.vaddr) = (n as u64 * 0x1000, n as u64 * 0x1000);

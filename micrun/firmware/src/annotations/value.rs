@@ -71,7 +71,7 @@ pub enum Ready {
 pub struct Megabytes;
 
 impl Value for Os {
-    const KIND: &'static str = "`uniproton`, `zephyr`, `freertos`, `baremetal`";
+    const KIND: &'static str = "`uniproton`, `zephyr`, `freertos`, `nuttx`, `rt-thread`, `threadx`, `riot`, `u-boot`, `baremetal`, or another word";
     type Read = Self;
 
     fn read(text: &str) -> Result<Read<Self>, String> {

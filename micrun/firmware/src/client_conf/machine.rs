@@ -79,9 +79,12 @@ impl Machine {
         &self.name
     }
 
-    /// Whether it is QEMU's `virt`; every other machine is a board.
+    /// Whether it is QEMU's `virt`, of this or an earlier version (`virt-9.2`); every other machine is a board.
     pub fn is_virt(&self) -> bool {
-        self.name == VIRT
+        self.name.strip_prefix(VIRT).is_some_and(|rest| {
+            let version = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+            rest.is_empty() || rest.strip_prefix('-').is_some_and(version)
+        })
     }
 
     /// With `option` set to `value` unless it is set.

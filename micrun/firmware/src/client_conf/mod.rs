@@ -4,6 +4,7 @@
 //! `[Mica]` is upstream's section (mica-protocol 1.8). `[Qemu]` and `[Micrun]` are ours; upstream's daemon
 //! ignores them. The format is documented in `docs/CLIENT_CONF.md`.
 
+mod devices;
 mod machine;
 mod section;
 mod value;
@@ -13,9 +14,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use devices::{Device, Devices};
 pub use machine::{Cpu, Machine, MachineOption};
 
 use crate::ini::{Ini, Top};
+use crate::qemu::Bios;
 use crate::{Annotations, Error, Pedestal, Result, annotations};
 
 /// The file's name at the root of an image.
@@ -79,12 +82,39 @@ pub struct QemuSection {
     pub machine: Option<Machine>,
     /// `CPU`.
     pub cpu: Option<Cpu>,
-    /// `Memory`, in MiB; `[Mica]` `Memory` goes before it.
+    /// `Memory`, in MiB; `[Mica]` `Memory` overrides it.
     pub memory: Option<u32>,
+    /// `Bios`: what runs before the firmware, on RISC-V.
+    pub bios: Option<Bios>,
+    /// `Devices`: what the machine gets besides its own.
+    pub devices: Option<Devices>,
     /// `Consoles`: serial ports, 1 or 2; the second one is for the firmware's shell.
     pub consoles: Option<u32>,
     /// `Append`: the kernel command line, `bootargs` in the device tree's `chosen` node.
     pub append: Option<String>,
+}
+
+impl QemuSection {
+    /// Sets one key, as a line of the file would.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<()> {
+        let line = format!("[Qemu]\n{key} = {value}\n");
+        let read = ClientConf::parse(&line)?;
+        if let Some(warning) = read.warnings.first() {
+            return Err(Error::ConfKey { reason: warning.clone() });
+        }
+        let Self { machine, cpu, memory, bios, devices, consoles, append } = read.qemu;
+        let one = Self {
+            machine: machine.or(self.machine.take()),
+            cpu: cpu.or(self.cpu.take()),
+            memory: memory.or(self.memory),
+            bios: bios.or(self.bios),
+            devices: devices.or(self.devices.take()),
+            consoles: consoles.or(self.consoles),
+            append: append.or(self.append.take()),
+        };
+        *self = one;
+        Ok(())
+    }
 }
 
 impl ClientConf {

@@ -53,13 +53,16 @@ impl MicaSection {
 }
 
 impl QemuSection {
-    pub(super) const KEYS: &'static [&'static str] = &["Machine", "CPU", "Memory", "Consoles", "Append"];
+    pub(super) const KEYS: &'static [&'static str] =
+        &["Machine", "CPU", "Memory", "Bios", "Devices", "Consoles", "Append"];
 
     pub(super) fn read(section: &mut Section) -> Result<Self, Fault> {
         Ok(Self {
             machine: section.get("Machine", FromStr::from_str)?,
             cpu: section.get("CPU", FromStr::from_str)?,
             memory: number(section, "Memory", 1, MOST)?,
+            bios: section.get("Bios", FromStr::from_str)?,
+            devices: section.get("Devices", FromStr::from_str)?,
             consoles: number(section, "Consoles", 1, 2)?,
             append: text(section, "Append", MAX_APPEND)?,
         })

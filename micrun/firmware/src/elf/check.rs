@@ -1,76 +1,107 @@
 //! Whether a firmware can be run: what the loaders of QEMU, of Linux' remoteproc and of OpenAMP take for
 //! granted, checked before one of them gets the file.
 
-use super::{Class, ElfInfo, Endian, Fault, Kind, Machine, Segment};
+use std::fmt;
+
+use super::{Class, ElfInfo, Endian, Family, Fault, Kind, Machine, Segment};
 use crate::{Error, MAX_FIRMWARE_SIZE, Pedestal, Result};
 
 /// What the use of a firmware asks of it. The default asks only for what holds for every firmware.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Requirements {
     /// The processor it must be for, when only one will do.
     pub machine: Option<Machine>,
     /// Whether it must have a `.resource_table`.
     pub resource_table: bool,
-    /// The memory it gets, when that is known.
-    pub memory: Option<MemoryWindow>,
+    /// An address at which there must be code, because the processor begins there whatever the entry is.
+    pub begins: Option<u64>,
+    /// How much memory it gets, in bytes, when nothing but that is known.
+    pub size: Option<u64>,
+    /// The memory that it gets, when it is known where that is.
+    pub memory: Option<Memory>,
 }
 
-/// The memory that a firmware gets.
+/// Memory at known addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Memory {
+    /// Whose it is, for a message: `the machine virt`.
+    pub of: String,
+    /// Where it is.
+    pub windows: Vec<Window>,
+}
+
+/// A range of physical addresses where memory is, flash or RAM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MemoryWindow {
-    /// The first physical address, when it is known.
-    pub base: Option<u64>,
+pub struct Window {
+    /// The first address.
+    pub base: u64,
     /// In bytes.
     pub size: u64,
 }
 
+impl Window {
+    /// The address after its last.
+    pub const fn end(self) -> u64 {
+        self.base.saturating_add(self.size)
+    }
+
+    /// Whether these addresses are in it.
+    pub const fn holds(self, start: u64, size: u64) -> bool {
+        start >= self.base && size <= self.size && start - self.base <= self.size - size
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}..{:#x}", self.base, self.end())
+    }
+}
+
 impl Requirements {
     /// What `pedestal` asks of every firmware.
-    pub const fn of(pedestal: Pedestal) -> Self {
-        Self { machine: None, resource_table: pedestal.needs_resource_table(), memory: None }
+    pub fn of(pedestal: Pedestal) -> Self {
+        Self { resource_table: pedestal.needs_resource_table(), ..Self::default() }
     }
 
     /// With so much memory, in MiB, wherever it is.
     #[must_use]
     pub fn with_memory(mut self, megabytes: u32) -> Self {
-        self.memory = Some(MemoryWindow { base: None, size: u64::from(megabytes) << 20 });
+        self.size = Some(u64::from(megabytes) << 20);
         self
     }
 
-    /// With so much memory, in MiB, where QEMU's `virt` machine of this processor has it.
+    /// With the memory of `of`.
     #[must_use]
-    pub fn with_virt_memory(self, machine: Machine, megabytes: u32) -> Self {
-        let mut requirements = self.with_memory(megabytes);
-        if let Some(window) = &mut requirements.memory {
-            window.base = virt_memory_base(machine);
-        }
-        requirements
-    }
-}
-
-/// Where the memory of QEMU's `virt` machine of this processor begins (hw/arm/virt.c: `base_memmap`,
-/// `VIRT_MEM`; hw/riscv/virt.c: `virt_memmap`, `VIRT_DRAM`).
-pub const fn virt_memory_base(machine: Machine) -> Option<u64> {
-    match machine {
-        Machine::Aarch64 | Machine::Arm => Some(0x4000_0000),
-        Machine::Riscv => Some(0x8000_0000),
-        Machine::Other(_) => None,
+    pub fn with_windows(mut self, of: impl Into<String>, windows: Vec<Window>) -> Self {
+        self.memory = Some(Memory { of: of.into(), windows });
+        self
     }
 }
 
 /// Whether the firmware can be run with these requirements. The first fault found is the error, the most
 /// telling ones first.
-pub fn check(info: &ElfInfo, requirements: Requirements) -> Result<()> {
+pub fn check(info: &ElfInfo, requirements: &Requirements) -> Result<()> {
     faults(info, requirements).map_err(Error::elf)
 }
 
-fn faults(info: &ElfInfo, requirements: Requirements) -> Result<(), Fault> {
+fn faults(info: &ElfInfo, requirements: &Requirements) -> Result<(), Fault> {
     target(info, requirements.machine)?;
     kind(info)?;
     segments(info)?;
     entry(info)?;
-    if let Some(window) = requirements.memory {
-        memory(info, window)?;
+    if let Some(size) = requirements.size {
+        amount(info, size)?;
+    }
+    if let Some(memory) = &requirements.memory {
+        place(info, memory)?;
+    }
+    if let Some(at) = requirements.begins
+        && !info
+            .segments
+            .iter()
+            .any(|it| it.is_executable() && Window { base: it.paddr, size: it.filesz }.holds(at, 1))
+    {
+        return Err(Fault::NothingAtReset { at });
     }
     if requirements.resource_table && !info.has_resource_table {
         return Err(Fault::NoResourceTable);
@@ -165,20 +196,50 @@ fn entry(info: &ElfInfo) -> Result<(), Fault> {
     if info.segments.iter().any(holds) { Ok(()) } else { Err(Fault::EntryOutside { entry: info.entry }) }
 }
 
-fn memory(info: &ElfInfo, window: MemoryWindow) -> Result<(), Fault> {
+fn amount(info: &ElfInfo, size: u64) -> Result<(), Fault> {
     let needed = info.segments.iter().fold(0u64, |sum, segment| sum.saturating_add(segment.memsz));
-    if needed > window.size {
+    if needed > size {
         let megabytes = needed.div_ceil(1 << 20);
-        return Err(Fault::MemoryTooSmall { needed, size: window.size, megabytes });
-    }
-    let Some(ram_start) = window.base else { return Ok(()) };
-    let ram_end = ram_start.saturating_add(window.size);
-    let loaded = info.segments.iter().enumerate().filter(|(_, segment)| segment.memsz > 0);
-    for (index, segment) in loaded {
-        let (start, end) = (segment.paddr, segment.paddr + segment.memsz);
-        if start < ram_start || end > ram_end {
-            return Err(Fault::SegmentOutsideMemory { index, start, end, ram_start, ram_end });
-        }
+        return Err(Fault::MemoryTooSmall { needed, size, megabytes });
     }
     Ok(())
+}
+
+fn place(info: &ElfInfo, memory: &Memory) -> Result<(), Fault> {
+    let loaded = || info.segments.iter().enumerate().filter(|(_, segment)| segment.memsz > 0);
+    let fits =
+        |start, segment: &Segment| memory.windows.iter().any(|window| window.holds(start, segment.memsz));
+    let outside = |segment: &Segment| {
+        // A Cortex-M translates no address: its variables must have a place as well as their initial values.
+        let linked = (info.family() == Some(Family::M)).then_some(segment.vaddr);
+        [Some(segment.paddr), linked].into_iter().flatten().find(|start| !fits(*start, segment))
+    };
+    let Some((index, start, size)) =
+        loaded().find_map(|(index, segment)| Some((index, outside(segment)?, segment.memsz)))
+    else {
+        return Ok(());
+    };
+    let (end, of, windows) = (start + size, memory.of.clone(), list(&memory.windows));
+    // One that all others leave behind was hardly meant to be there.
+    let alone =
+        loaded().count() > 1 && loaded().filter(|(_, segment)| outside(segment).is_some()).count() == 1;
+    Err(if alone && is_far(start, size, &memory.windows) {
+        Fault::SegmentAstray { index, start, end, size, of, windows }
+    } else {
+        Fault::SegmentOutsideMemory { index, start, end, of, windows }
+    })
+}
+
+/// Whether the addresses are so far from all windows that no more memory would be given for them.
+fn is_far(start: u64, size: u64, windows: &[Window]) -> bool {
+    const FAR: u64 = 64 << 20;
+    windows.iter().all(|window| {
+        start.saturating_sub(window.end()) > FAR
+            || window.base.saturating_sub(start.saturating_add(size)) > FAR
+    })
+}
+
+/// Windows as a list for a message.
+pub(crate) fn list(windows: &[Window]) -> String {
+    windows.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

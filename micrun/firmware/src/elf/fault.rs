@@ -157,10 +157,11 @@ pub enum Fault {
         /// What it needs, in MiB.
         megabytes: u64,
     },
-    /// A segment is not in RAM.
+    /// A segment is not in memory.
     #[error(
-        "segment {index} at {start:#x}..{end:#x} is not in the memory of the machine, {ram_start:#x}..{ram_end:#x}; \
-         link it there, or raise Memory in client.conf if it ends too high"
+        "segment {index} at {start:#x}..{end:#x} is not in the memory of {of} ({windows}); link it there, raise \
+         Memory in client.conf if it only ends too high, or name the machine or board that it was built for \
+         (pack: --machine, --board)"
     )]
     SegmentOutsideMemory {
         /// Which `PT_LOAD`, from 0.
@@ -169,15 +170,87 @@ pub enum Fault {
         start: u64,
         /// The address after its last.
         end: u64,
-        /// The first address of RAM.
-        ram_start: u64,
-        /// The address after the last of RAM.
-        ram_end: u64,
+        /// Whose memory it is.
+        of: String,
+        /// Where that is.
+        windows: String,
+    },
+    /// One segment is far from the memory in which all others are.
+    #[error(
+        "segment {index} alone is not in the memory of {of} ({windows}): its {size} bytes at {start:#x}..{end:#x} \
+         are far from all others; look for a section without a place in the linker script (readelf -lS), or give \
+         the machine memory up to there (pack: --memory)"
+    )]
+    SegmentAstray {
+        /// Which `PT_LOAD`, from 0.
+        index: usize,
+        /// Its first physical address.
+        start: u64,
+        /// The address after its last.
+        end: u64,
+        /// Bytes in memory.
+        size: u64,
+        /// Whose memory it is.
+        of: String,
+        /// Where that is.
+        windows: String,
+    },
+    /// The machine has another processor.
+    #[error(
+        "the ELF is for {processor}, but {other}; name another with --machine or Machine in client.conf \
+         ({others})"
+    )]
+    OtherProcessor {
+        /// The file's.
+        processor: String,
+        /// What has which other one.
+        other: String,
+        /// Machines that would do.
+        others: String,
+    },
+    /// The core of a board has another processor.
+    #[error(
+        "the ELF is for {processor}, but {of} has {has}; build it for that, or name another board with --board"
+    )]
+    OtherCore {
+        /// The file's.
+        processor: String,
+        /// What has another.
+        of: String,
+        /// What it has.
+        has: String,
+    },
+    /// No machine has memory where the firmware is linked.
+    #[error(
+        "segment {index} at {start:#x}..{end:#x} is in the memory of no QEMU machine for {processor} that is known \
+         here (tried: {tried}); name the machine with --machine or Machine in client.conf, or link it for one of \
+         these"
+    )]
+    NoMachine {
+        /// Which `PT_LOAD`, from 0.
+        index: usize,
+        /// Its first physical address.
+        start: u64,
+        /// The address after its last.
+        end: u64,
+        /// The file's.
+        processor: String,
+        /// Machines and their memory, and boards with a core beside Linux that it fits.
+        tried: String,
+    },
+    /// There is no code where the processor begins.
+    #[error(
+        "the machine begins at {at:#x}, but no code is loaded there; link the firmware there, or write Bios = default \
+         in [Qemu] of client.conf (pack: --qemu Bios=default) if it is to be started by OpenSBI"
+    )]
+    NothingAtReset {
+        /// The physical address.
+        at: u64,
     },
     /// No resource table.
     #[error(
-        "there is no .resource_table section, by which this pedestal's loader sets up rpmsg; link one in and keep \
-         section headers (strip --strip-debug, not sstrip), or choose the pedestal qemu"
+        "there is no .resource_table section, by which the loader of this pedestal or board sets up rpmsg; link one in \
+         and keep section headers (strip --strip-debug, not sstrip), or choose the pedestal qemu"
     )]
     NoResourceTable,
     /// The exit note cannot be read.

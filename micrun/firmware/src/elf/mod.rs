@@ -3,9 +3,12 @@
 //! [`ElfInfo`] is read from headers alone, so a firmware of any size costs a few kilobytes; it is the
 //! same for 32 and 64 bits. [`check`] then says whether the firmware fits its use.
 
+mod attributes;
 mod check;
 mod fault;
+mod names;
 mod place;
+mod processor;
 mod read;
 
 use std::fmt;
@@ -13,9 +16,11 @@ use std::fs::File;
 use std::io::{Cursor, Read, Seek};
 use std::path::Path;
 
-pub use check::{MemoryWindow, Requirements, check, virt_memory_base};
+pub(crate) use check::list;
+pub use check::{Memory, Requirements, Window, check};
 pub use fault::Fault;
 pub use place::Place;
+pub use processor::{ArmVersion, Family, Processor};
 
 use crate::{Error, Result};
 
@@ -35,8 +40,12 @@ pub struct ElfInfo {
     pub class: Class,
     /// The byte order.
     pub endian: Endian,
-    /// The processor.
+    /// The processor, as the header says it.
     pub machine: Machine,
+    /// The processor, as close as the file says it; `None` for one that no pedestal has.
+    pub processor: Option<Processor>,
+    /// The first stack of a Cortex-M: the first word of its vector table.
+    pub stack: Option<u64>,
     /// What kind of ELF file it is.
     pub kind: Kind,
     /// The virtual address of the first instruction. Bit 0 is set for ARM's Thumb code.
@@ -49,6 +58,8 @@ pub struct ElfInfo {
     pub exit_record: Option<u64>,
     /// Whether it asks for a dynamic linker, as programs for Linux do.
     pub has_interpreter: bool,
+    /// Where in the file the names of its sections and symbols are.
+    pub names: Vec<FileRange>,
     /// The size of the file, in bytes.
     pub file_size: u64,
 }
@@ -68,6 +79,15 @@ pub struct Segment {
     pub memsz: u64,
     /// `p_flags`: 1 execute, 2 write, 4 read, and the processor's own.
     pub flags: u32,
+}
+
+/// A part of the file, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileRange {
+    /// Where it begins.
+    pub offset: u64,
+    /// Its length.
+    pub size: u64,
 }
 
 impl Segment {
@@ -139,6 +159,16 @@ impl ElfInfo {
         read::read(reader)
     }
 
+    /// What code it consists of; `None` for that of a processor that no pedestal has.
+    pub fn family(&self) -> Option<Family> {
+        self.processor.as_ref().map(|processor| processor.family)
+    }
+
+    /// The lowest physical address that is loaded.
+    pub fn lowest(&self) -> Option<u64> {
+        self.segments.iter().filter(|segment| segment.memsz > 0).map(|segment| segment.paddr).min()
+    }
+
     /// The architecture of the firmware in the words of OCI's `platform` and Go's `GOARCH`.
     pub const fn architecture(&self) -> &'static str {
         match (self.machine, self.class) {
@@ -175,9 +205,10 @@ impl fmt::Display for Machine {
             Self::Aarch64 => f.write_str("aarch64"),
             Self::Arm => f.write_str("arm"),
             Self::Riscv => f.write_str("riscv"),
-            Self::Other(3) => f.write_str("x86 (32 bits)"),
-            Self::Other(62) => f.write_str("x86-64"),
-            Self::Other(number) => write!(f, "number {number}"),
+            Self::Other(number) => match names::of_machine(*number) {
+                Some(name) => f.write_str(name),
+                None => write!(f, "number {number}"),
+            },
         }
     }
 }

@@ -5,14 +5,20 @@ use std::io::{Read, Seek, SeekFrom};
 
 use object::elf::{self, FileHeader32, FileHeader64};
 use object::read::elf::{FileHeader, ProgramHeader, SectionHeader};
-use object::{Endianness, ReadCache, ReadRef};
+use object::{Endianness, ReadCache, ReadRef, U32};
 
-use super::{Class, EXIT_NOTE_OWNER, EXIT_NOTE_TYPE, ElfInfo, Endian, Fault, Kind, Machine, Segment};
+use super::attributes;
+use super::processor::{self, Family, Processor};
+use super::{
+    Class, EXIT_NOTE_OWNER, EXIT_NOTE_TYPE, ElfInfo, Endian, Fault, FileRange, Kind, Machine, Segment,
+};
 use crate::{Error, MAX_FIRMWARE_SIZE, Result};
 
 const MAX_PROGRAM_HEADERS: u64 = 256;
 pub(super) const MAX_SECTIONS: u64 = 4096;
 const MAX_NOTES: u64 = 64 << 10;
+/// Build attributes are a few dozen bytes.
+const MAX_ATTRIBUTES: u64 = 16 << 10;
 const RESOURCE_TABLE: &[u8] = b".resource_table";
 
 pub(super) fn read(mut reader: impl Read + Seek) -> Result<ElfInfo> {
@@ -75,6 +81,8 @@ where
             elf::EM_RISCV => Machine::Riscv,
             other => Machine::Other(other.0),
         },
+        processor: None,
+        stack: None,
         kind: match header.e_type(endian) {
             elf::ET_EXEC => Kind::Executable,
             elf::ET_DYN => Kind::Dynamic,
@@ -86,6 +94,7 @@ where
         has_resource_table: false,
         exit_record: None,
         has_interpreter: false,
+        names: Vec::new(),
         file_size,
     };
     for program in header.program_headers(endian, data).map_err(bad)? {
@@ -98,7 +107,15 @@ where
             _ => {}
         }
     }
-    info.has_resource_table = has_resource_table(header, endian, data, file_size)?;
+    let attributes = sections(header, endian, data, &mut info)?;
+    info.processor = attributes.or_else(|| unnamed(&info));
+    // Attributes need not name the profile, and 32-bit Arm is most things without one.
+    if let Some(Processor { family: family @ (Family::A32 | Family::M), .. }) = &mut info.processor
+        && let Some(stack) = first_stack(&info.segments, endian, data)
+    {
+        *family = Family::M;
+        info.stack = Some(stack);
+    }
     Ok(info)
 }
 
@@ -132,22 +149,72 @@ where
     Ok(None)
 }
 
-fn has_resource_table<'d, H, R>(header: &H, endian: Endianness, data: R, size: u64) -> Result<bool, Fault>
+/// Reads what sections say: whether there is a resource table, where names are, which processor it is for.
+fn sections<'d, H, R>(
+    header: &H,
+    endian: Endianness,
+    data: R,
+    info: &mut ElfInfo,
+) -> Result<Option<Processor>, Fault>
 where
     H: FileHeader<Endian = Endianness>,
     R: ReadRef<'d>,
 {
     bounded("sections", header.shnum(endian, data).map_err(bad)?.into(), MAX_SECTIONS)?;
     let sections = header.section_headers(endian, data).map_err(bad)?;
-    if sections.is_empty() {
-        return Ok(false);
+    let mut processor = None;
+    let Ok(names) = header.section_strings(endian, data, sections) else { return Ok(None) };
+    for section in sections {
+        // What has no contents in the file, or contents beyond it, is not there to a loader either.
+        let range = section.file_range(endian).filter(|(offset, size)| {
+            *size > 0 && offset.checked_add(*size).is_some_and(|end| end <= info.file_size)
+        });
+        let Some((offset, size)) = range else { continue };
+        if section.sh_type(endian) == elf::SHT_STRTAB {
+            info.names.push(FileRange { offset, size });
+        }
+        let name = section.name(endian, names).unwrap_or_default();
+        info.has_resource_table |= name == RESOURCE_TABLE;
+        if processor.is_none() && size <= MAX_ATTRIBUTES {
+            let contents = || data.read_bytes_at(offset, size).ok();
+            processor = match (name, info.machine) {
+                (b".ARM.attributes", Machine::Arm) => {
+                    contents().and_then(|bytes| attributes::arm(bytes, info.endian))
+                }
+                (b".riscv.attributes", Machine::Riscv) => {
+                    contents().and_then(|bytes| attributes::riscv(bytes, riscv(info.class)))
+                }
+                _ => None,
+            };
+        }
     }
-    let Ok(names) = header.section_strings(endian, data, sections) else { return Ok(false) };
-    // A table without contents in the file, or beyond it, is none to a loader.
-    Ok(sections.iter().any(|section| {
-        section.name(endian, names).is_ok_and(|name| name == RESOURCE_TABLE)
-            && section.file_range(endian).is_some_and(|(offset, length)| {
-                length > 0 && offset.checked_add(length).is_some_and(|end| end <= size)
-            })
+    Ok(processor)
+}
+
+/// The processor of a file that has no attributes of it.
+fn unnamed(info: &ElfInfo) -> Option<Processor> {
+    Some(Processor::new(match info.machine {
+        Machine::Aarch64 => Family::A64,
+        Machine::Arm => Family::A32,
+        Machine::Riscv => riscv(info.class),
+        Machine::Other(_) => return None,
     }))
+}
+
+const fn riscv(class: Class) -> Family {
+    match class {
+        Class::Elf32 => Family::Riscv32,
+        Class::Elf64 => Family::Riscv64,
+    }
+}
+
+/// The first stack of a Cortex-M, if the lowest segment begins with a vector table.
+fn first_stack<'d, R: ReadRef<'d>>(segments: &[Segment], endian: Endianness, data: R) -> Option<u64> {
+    let first = segments.iter().filter(|it| it.filesz >= 8).min_by_key(|it| it.paddr)?;
+    let words = data.read_slice_at::<U32<Endianness>>(first.offset, 2).ok()?;
+    let in_code = |address: u64| {
+        segments.iter().any(|it| it.is_executable() && address >= it.vaddr && address - it.vaddr < it.filesz)
+    };
+    let (stack, reset) = (words[0].get(endian), words[1].get(endian));
+    processor::begins_with_vectors(stack, reset, in_code).then(|| stack.into())
 }

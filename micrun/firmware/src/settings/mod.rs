@@ -14,7 +14,7 @@ pub use rows::{Row, plain};
 use crate::annotations::{Greeting, Ready};
 use crate::client_conf::{Cpu, Machine};
 use crate::elf::{self, ElfInfo, Requirements};
-use crate::qemu::{self, Emulator};
+use crate::qemu::{self, Bios};
 use crate::{Annotations, ClientConf, Error, HostConf, Os, Pedestal, Result, annotations};
 
 /// The most virtual CPUs when nothing else is said: what upstream's shim sends.
@@ -144,32 +144,40 @@ pub struct Settings {
     pub qemu_machine: Setting<Machine>,
     /// The CPU model of the QEMU machine; `None` leaves it to the machine.
     pub qemu_cpu: Setting<Option<Cpu>>,
+    /// What the QEMU machine runs before the firmware; `None` where there is no such choice.
+    pub qemu_bios: Setting<Option<Bios>>,
 }
 
 impl Settings {
     /// What applies to this firmware.
     pub fn resolve(layers: &Layers<'_>, elf: &ElfInfo) -> Result<Self> {
         let (mica, qemu) = (&layers.conf.mica, &layers.conf.qemu);
-        let emulator = Emulator::of(elf);
-        let qemu_machine = layers
+        let machine = layers
             .pick(|_| None, qemu.machine.clone())
-            .unwrap_or_else(|| default(Machine::default()))
-            .map(|machine| match emulator {
-                Some(emulator) => emulator.complete(machine),
-                None => machine,
-            });
+            .unwrap_or_else(|| default(qemu::default_machine(elf)));
+        let board = qemu::board(&machine.value, elf);
+        let memory_mb = memory(layers, &machine.value, board)?;
+        let qemu_machine = machine.map(|machine| match board {
+            Some(board) => board.complete(machine),
+            None => machine,
+        });
         let qemu_cpu = match layers.pick(|_| None, qemu.cpu.clone()) {
             Some(cpu) => cpu.map(Some),
-            None => default(emulator.and_then(|emulator| emulator.default_cpu(&qemu_machine.value))),
+            None => default(board.and_then(qemu::Board::default_cpu)),
         };
-        let os = layers.pick(|a| a.os, None).unwrap_or(default(Os::default()));
+        let bios = Bios::of(elf);
+        let qemu_bios = match layers.pick(|_| None, qemu.bios) {
+            Some(said) if bios.is_some() => said.map(Some),
+            _ => default(bios),
+        };
+        let os = layers.pick(|a| a.os.clone(), None).unwrap_or(default(Os::default()));
         let pedestal = layers
             .pick(|a| a.pedestal, mica.pedestal)
             .unwrap_or(Setting { value: Pedestal::default_for(elf), origin: Origin::Elf });
         Ok(Self {
             os,
             pedestal,
-            memory_mb: memory(layers)?,
+            memory_mb,
             vcpu: at_most(
                 layers.pick(|_| None, mica.vcpu).unwrap_or(default(1)),
                 layers.pick(|a| a.max_container_cpus, None),
@@ -181,7 +189,7 @@ impl Settings {
             ready: layers.pick(|a| a.ready.clone(), None).map_or(default(None), |ready| ready.map(Some)),
             greeting: layers
                 .pick(|a| a.greeting.clone(), None)
-                .unwrap_or_else(|| default(greeting(os.value, pedestal.value))),
+                .unwrap_or_else(|| default(greeting(&os.value, pedestal.value))),
             ready_timeout: layers
                 .pick(|a| a.ready_timeout, None)
                 .unwrap_or(default(DEFAULT_READY_TIMEOUT))
@@ -193,6 +201,7 @@ impl Settings {
                 .map_or(default(None), |prompt| prompt.map(Some)),
             qemu_machine,
             qemu_cpu,
+            qemu_bios,
         })
     }
 
@@ -205,18 +214,17 @@ impl Settings {
                 reason: "firmware on the qemu pedestal announces no endpoints; write console:TEXT".into(),
             });
         }
-        let requirements = Requirements::of(self.pedestal.value);
         let memory = self.memory_mb.value;
-        let requirements = match self.pedestal.value {
+        let mut requirements = Requirements::of(self.pedestal.value);
+        if self.pedestal.value == Pedestal::Xen && memory > 0 {
+            requirements = requirements.with_memory(memory);
+        }
+        elf::check(elf, &requirements)?;
+        match self.pedestal.value {
+            Pedestal::Qemu => qemu::check(elf, &self.qemu_machine.value, memory, self.qemu_bios.value),
             // The board says where the memory is, and how much.
-            Pedestal::BareMetal | Pedestal::Jailhouse | Pedestal::Hetero => requirements,
-            Pedestal::Qemu | Pedestal::Xen if memory == 0 => requirements,
-            Pedestal::Qemu if self.qemu_machine.value.is_virt() => {
-                requirements.with_virt_memory(elf.machine, memory)
-            }
-            Pedestal::Qemu | Pedestal::Xen => requirements.with_memory(memory),
-        };
-        elf::check(elf, requirements)
+            _ => Ok(()),
+        }
     }
 }
 
@@ -226,15 +234,16 @@ const fn default<T>(value: T) -> Setting<T> {
 
 /// What firmware gets typed when nothing else is said. Zephyr's UART over rpmsg holds its output back until it has got a
 /// byte (`uart_rpmsg_endpoint_cb`), and its shell ignores a zero byte. Other shells may take it for input.
-fn greeting(os: Os, pedestal: Pedestal) -> Greeting {
+fn greeting(os: &Os, pedestal: Pedestal) -> Greeting {
     match (os, pedestal) {
         (Os::Zephyr, Pedestal::BareMetal) => Greeting::zero(),
         _ => Greeting::default(),
     }
 }
 
-/// client.conf's memory or the default, within the floor and the ceiling that annotations set.
-fn memory(layers: &Layers<'_>) -> Result<Setting<u32>> {
+/// client.conf's memory or the default, within the floor and the ceiling that annotations set. Memory that is
+/// soldered is 0, whatever anybody says.
+fn memory(layers: &Layers<'_>, machine: &Machine, board: Option<&qemu::Board>) -> Result<Setting<u32>> {
     let floor = layers.pick(|a| a.min_memory_mb, None);
     let ceiling = layers.pick(|a| a.max_container_memory, None);
     if let (Some(floor), Some(ceiling)) = (floor, ceiling)
@@ -248,8 +257,14 @@ fn memory(layers: &Layers<'_>) -> Result<Setting<u32>> {
             ),
         });
     }
-    let machine = layers.conf.qemu.machine.clone().unwrap_or_default();
-    let unsaid = qemu::default_memory_mb(&machine).unwrap_or(0);
+    let unsaid = match board {
+        Some(board) => match board.default_memory_mb() {
+            Some(unsaid) => unsaid,
+            None => return Ok(default(0)),
+        },
+        None if machine.is_virt() => qemu::MEMORY_MB,
+        None => 0,
+    };
     let said = layers.pick(|_| None, layers.conf.memory()).unwrap_or(default(unsaid));
     let raised = floor.filter(|floor| floor.value > said.value).unwrap_or(said);
     Ok(at_most(raised, ceiling))

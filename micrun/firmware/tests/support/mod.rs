@@ -119,7 +119,7 @@ impl Elf {
         out.section(0, 0, 0, 0, (0, 0));
         let plain = |(name, bytes): &(&'static str, Vec<u8>)| Section {
             name,
-            kind: 1,
+            kind: if *name == ".strtab" { 3 } else { 1 },
             bytes: bytes.clone(),
             more: (0, 0),
         };

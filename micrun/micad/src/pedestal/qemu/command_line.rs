@@ -3,7 +3,10 @@
 use std::ffi::OsString;
 use std::os::fd::RawFd;
 
+use micrun_firmware::client_conf::Device;
+
 use super::machine::Machine;
+use super::second_core;
 use crate::pedestal::ClientSpec;
 
 /// Descriptors that QEMU inherits, by number.
@@ -41,8 +44,12 @@ pub(super) fn arguments(spec: &ClientSpec, machine: &Machine, fds: &Descriptors)
     if machine.cpus > 1 {
         line.pair("-smp", machine.cpus.to_string());
     }
-    if let Some(bios) = machine.emulator.bios {
-        line.pair("-bios", bios);
+    if let Some(bios) = machine.bios {
+        line.pair("-bios", bios.as_str());
+    }
+    line.words(machine.arguments);
+    for device in &machine.devices {
+        line.device(*device);
     }
     for (fd, set) in fds.consoles.iter().zip(1..) {
         line.pair("-add-fd", format!("fd={fd},set={set},opaque=console"));
@@ -57,11 +64,7 @@ pub(super) fn arguments(spec: &ClientSpec, machine: &Machine, fds: &Descriptors)
     }
     // The machine stays, stopped, so that the exit record can be read.
     line.pair("-action", "shutdown=pause,reboot=shutdown,panic=pause");
-    line.pair("-kernel", format!("/proc/self/fd/{}", fds.firmware));
-    if let Some(append) = &machine.append {
-        // One word, whatever is in it: only options' values are taken apart at commas.
-        line.pair("-append", append);
-    }
+    line.firmware(machine, fds.firmware);
     if fds.restored {
         line.pair("-incoming", "defer");
     }
@@ -76,6 +79,40 @@ impl Line {
     fn word(&mut self, word: impl Into<OsString>) -> &mut Self {
         self.0.push(word.into());
         self
+    }
+
+    fn words(&mut self, words: &[&str]) -> &mut Self {
+        self.0.extend(words.iter().map(OsString::from));
+        self
+    }
+
+    fn firmware(&mut self, machine: &Machine, fd: RawFd) -> &mut Self {
+        let file = format!("/proc/self/fd/{fd}");
+        let Some(core) = machine.second_core else {
+            self.pair("-kernel", file);
+            if let Some(append) = &machine.append {
+                // One word, whatever is in it: only options' values are taken apart at commas.
+                self.pair("-append", append);
+            }
+            return self;
+        };
+        for (address, data) in second_core::stub(core, machine.entry) {
+            self.pair("-device", format!("loader,addr={address:#x},data={data:#x},data-len=8"));
+        }
+        self.pair("-device", format!("loader,addr={:#x},cpu-num=0", core.stub));
+        self.pair("-device", format!("loader,file={file}"))
+    }
+
+    /// The drivers of RTOSes speak virtio 1, not its draft.
+    fn device(&mut self, device: Device) -> &mut Self {
+        let name = device.as_str();
+        self.pair("-global", "virtio-mmio.force-legacy=false");
+        match device {
+            Device::Rng => {
+                self.pair("-object", "rng-builtin,id=rng").pair("-device", format!("{name},rng=rng"))
+            }
+            _ => self.pair("-device", name),
+        }
     }
 
     fn pair(&mut self, option: &str, value: impl Into<OsString>) -> &mut Self {

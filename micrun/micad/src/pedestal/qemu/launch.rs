@@ -103,7 +103,7 @@ fn spawn(
         .chain(to_qemu.iter().map(AsFd::as_fd))
         .chain(gdb.as_ref().map(AsFd::as_fd))
         .collect();
-    let program = recipe.bin_dir.join(machine.emulator.program);
+    let program = recipe.bin_dir.join(machine.program);
     let log = log_file(spec);
     let mut command = command(&program, &log)?;
     command.args(arguments(spec, machine, &descriptors));

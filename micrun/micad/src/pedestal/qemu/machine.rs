@@ -2,9 +2,9 @@
 
 use libmica::CreateMessage;
 use micrun_firmware::Pedestal;
-use micrun_firmware::client_conf::{self, QemuSection};
-use micrun_firmware::elf::{self, Requirements};
-use micrun_firmware::qemu::{Emulator, default_memory_mb};
+use micrun_firmware::client_conf::{self, Device, Devices, QemuSection};
+use micrun_firmware::elf::{self, ElfInfo, Family, Requirements};
+use micrun_firmware::qemu::{self, Bios, Board, SecondCore};
 
 use super::image::Image;
 use crate::Result;
@@ -13,8 +13,14 @@ use crate::pedestal::ClientSpec;
 /// What QEMU is to emulate.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Machine {
-    /// The program, and what it is told where nothing is said.
-    pub(super) emulator: &'static Emulator,
+    /// The program.
+    pub(super) program: &'static str,
+    /// What it must be told for this board.
+    pub(super) arguments: &'static [&'static str],
+    /// The core that runs the firmware, if the machine boots another.
+    pub(super) second_core: Option<SecondCore>,
+    /// Where the firmware begins.
+    pub(super) entry: u64,
     /// `-machine`.
     pub(super) name: client_conf::Machine,
     /// `-cpu`; `None` leaves it to the machine.
@@ -23,6 +29,10 @@ pub(super) struct Machine {
     pub(super) memory_mb: Option<u32>,
     /// `-smp`.
     pub(super) cpus: u32,
+    /// `-bios`; `None` where there is no such choice.
+    pub(super) bios: Option<Bios>,
+    /// `-device`.
+    pub(super) devices: Vec<Device>,
     /// `-append`: `bootargs` in the device tree.
     pub(super) append: Option<String>,
 }
@@ -30,27 +40,37 @@ pub(super) struct Machine {
 /// The machine for this client and firmware, or why there is none.
 pub(super) fn choose(spec: &ClientSpec, image: &Image) -> Result<Machine> {
     let info = image.info();
-    let check = |requirements| elf::check(info, requirements).map_err(|e| image.refuse(e.to_string()));
-    let requirements = Requirements::of(Pedestal::Qemu);
-    check(requirements)?;
-    let emulator =
-        Emulator::of(info).ok_or_else(|| image.refuse("there is no emulator for its processor"))?;
-    let machine = select(&spec.message, &spec.qemu, emulator);
-    if let (Some(memory), true) = (machine.memory_mb, machine.name.is_virt()) {
-        check(requirements.with_virt_memory(info.machine, memory))?;
-    }
+    let refuse = |error: micrun_firmware::Error| image.refuse(error.to_string());
+    elf::check(info, &Requirements::of(Pedestal::Qemu)).map_err(refuse)?;
+    let family = info.family().ok_or_else(|| image.refuse("there is no emulator for its processor"))?;
+    let machine = select(&spec.message, &spec.qemu, info, family);
+    qemu::check(info, &machine.name, machine.memory_mb.unwrap_or(0), machine.bios).map_err(refuse)?;
     Ok(machine)
 }
 
-fn select(message: &CreateMessage, section: &QemuSection, emulator: &'static Emulator) -> Machine {
-    let name = emulator.complete(section.machine.clone().unwrap_or_default());
+fn select(message: &CreateMessage, section: &QemuSection, info: &ElfInfo, family: Family) -> Machine {
+    let name = section.machine.clone().unwrap_or_else(|| qemu::default_machine(info));
+    let board = qemu::board(&name, info);
     let asked = u32::try_from(message.memory).ok().filter(|&mb| mb > 0);
+    let said = asked.or(section.memory);
+    let bios = Bios::of(info);
     Machine {
-        emulator,
-        cpu: section.cpu.clone().or_else(|| emulator.default_cpu(&name)),
-        memory_mb: asked.or(section.memory).or_else(|| default_memory_mb(&name)),
-        name,
+        program: board.map_or_else(|| qemu::emulator(family), |board| board.program),
+        arguments: board.map_or(&[], |board| board.arguments),
+        second_core: board.and_then(|board| board.second_core),
+        entry: info.entry,
+        cpu: section.cpu.clone().or_else(|| board.and_then(Board::default_cpu)),
+        memory_mb: match board {
+            Some(board) => board.default_memory_mb().map(|unsaid| said.unwrap_or(unsaid)),
+            None => said,
+        },
+        name: match board {
+            Some(board) => board.complete(name),
+            None => name,
+        },
         cpus: u32::try_from(message.vcpus).unwrap_or(1).max(1),
+        bios: section.bios.filter(|_| bios.is_some()).or(bios),
+        devices: section.devices.iter().flat_map(Devices::all).copied().collect(),
         append: section.append.clone(),
     }
 }

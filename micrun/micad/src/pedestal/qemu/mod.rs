@@ -17,6 +17,7 @@ mod machine;
 mod migration;
 mod qmp;
 mod registers;
+mod second_core;
 mod start;
 mod transfer;
 mod turns;

@@ -1,0 +1,171 @@
+//! Which QEMU machine the firmware gets: the one that was named, or the one that it was built for.
+
+use micrun_firmware::client_conf::Machine;
+use micrun_firmware::elf::{ElfInfo, Segment};
+use micrun_firmware::qemu::{self, Bios, Found, Proposal};
+use micrun_firmware::{ClientConf, Evidence};
+
+use super::Firmware;
+use crate::cli::PackArgs;
+use crate::error::{Error, Result};
+
+/// How far the memory is raised for a firmware that needs more, in MiB; beyond it somebody has to decide.
+const MOST_MEMORY: u64 = 1024;
+/// Other machines that a note names.
+const MOST_OTHERS: usize = 4;
+/// A segment that is farther than this from all others is not given memory for.
+const FAR: u64 = 64 << 20;
+
+/// Completes `[Qemu]` and the memory: what the firmware is checked against is written down.
+pub(super) fn settle(
+    args: &PackArgs,
+    conf: &mut ClientConf,
+    firmware: &Firmware,
+    evidence: &Evidence,
+    notes: &mut Vec<String>,
+) -> Result<()> {
+    said(args, conf)?;
+    let proposal = match (&args.target.board, &conf.qemu.machine) {
+        (Some(name), _) => named(name, firmware, evidence)?,
+        (None, Some(machine)) => of(machine, &firmware.info),
+        (None, None) => {
+            let proposal = qemu::propose(&firmware.info, evidence)
+                .map_err(|e| e.in_file(&firmware.path.display().to_string()))?;
+            notes.extend(reason(&proposal));
+            proposal
+        }
+    };
+    notes.extend(proposal.caveat.map(str::to_owned));
+    qemu::check_machine(&proposal.machine).map_err(|reason| firmware.refuse(reason))?;
+    if let Some(cpu) = &conf.qemu.cpu {
+        qemu::check_cpu(cpu).map_err(|reason| firmware.refuse(reason))?;
+    }
+    memory(args, conf, &proposal, &firmware.info, notes);
+    conf.qemu.bios = conf.qemu.bios.or_else(|| Bios::of(&firmware.info));
+    conf.qemu.cpu = conf.qemu.cpu.take().or(proposal.cpu);
+    conf.qemu.machine = Some(proposal.machine);
+    Ok(())
+}
+
+/// Puts the options into the file.
+fn said(args: &PackArgs, conf: &mut ClientConf) -> Result<()> {
+    let target = &args.target;
+    for (key, value) in &target.qemu {
+        let origin = || format!("--qemu {key}={value}");
+        conf.qemu.set(key, value).map_err(|source| Error::Conf { origin: origin(), source })?;
+    }
+    conf.qemu.machine = target.machine.clone().or(conf.qemu.machine.take());
+    conf.qemu.cpu = target.cpu.clone().or(conf.qemu.cpu.take());
+    conf.mica.memory = target.memory.or(conf.mica.memory);
+    Ok(())
+}
+
+fn named(name: &str, firmware: &Firmware, evidence: &Evidence) -> Result<Proposal> {
+    qemu::named(name, &firmware.info, evidence).ok_or_else(|| Error::Argument {
+        what: "board",
+        value: name.to_owned(),
+        reason: "no QEMU machine is known for it; docs/BOARDS.md lists the names, --machine takes QEMU's own"
+            .to_owned(),
+    })
+}
+
+/// A machine that somebody has named, with what it gets where nothing is said.
+fn of(machine: &Machine, info: &ElfInfo) -> Proposal {
+    let board = qemu::board(machine, info);
+    Proposal {
+        machine: machine.clone(),
+        cpu: board.and_then(qemu::Board::default_cpu),
+        memory_mb: board.and_then(qemu::Board::default_memory_mb),
+        port: None,
+        found: Found::ByName,
+        caveat: None,
+        others: Vec::new(),
+    }
+}
+
+/// Why this machine, unless it is the one that everybody expects.
+fn reason(proposal: &Proposal) -> Option<String> {
+    let Proposal { machine, port, found, .. } = proposal;
+    match (port, found) {
+        (Some(port), Found::ByName) => {
+            Some(format!("the machine is {machine}: the firmware names {}", port.name))
+        }
+        (Some(port), _) => Some(format!(
+            "the machine is {machine}, as for {}'s board {}, because the firmware names none{}",
+            port.os,
+            port.name,
+            others(proposal)
+        )),
+        (None, _) if machine.is_virt() => None,
+        (None, Found::ByName) => Some(format!("the machine is {machine}: the firmware names it")),
+        (None, Found::ByLooks) => {
+            Some(format!("the machine is {machine}, as the firmware looks like it{}", others(proposal)))
+        }
+        (None, Found::ByFit) => Some(format!(
+            "the machine is {machine}, but nothing in the firmware says so: it only has memory at the right \
+             addresses, and may have another serial port{}",
+            others(proposal)
+        )),
+    }
+}
+
+/// Other machines, as a clause.
+fn others(proposal: &Proposal) -> String {
+    match proposal.others.as_slice() {
+        [] => String::new(),
+        [some @ .., _] if some.len() >= MOST_OTHERS => {
+            let more = proposal.others.len() - MOST_OTHERS;
+            format!("; --machine names another ({}, {more} more)", some[..MOST_OTHERS].join(", "))
+        }
+        all => format!("; --machine names another ({})", all.join(", ")),
+    }
+}
+
+/// Sets the memory where nobody has said how much.
+fn memory(
+    args: &PackArgs,
+    conf: &mut ClientConf,
+    proposal: &Proposal,
+    info: &ElfInfo,
+    notes: &mut Vec<String>,
+) {
+    let board = qemu::board(&proposal.machine, info);
+    let soldered = board.is_some_and(|board| board.ram.is_none());
+    match (conf.memory(), proposal.memory_mb) {
+        (Some(said), _) if soldered => {
+            notes.push(format!(
+                "Memory = {said} has no effect: that of {} is soldered",
+                proposal.machine.name()
+            ));
+        }
+        (None, Some(wanted)) => {
+            let base = board.and_then(|board| board.ram).map_or(0, |ram| ram.base);
+            let needed = u32::try_from(needed(&info.segments, base)).unwrap_or(0).max(wanted);
+            // In a file that was given, what is not said may be said by a container's limit.
+            let unsaid = board.and_then(qemu::Board::default_memory_mb);
+            if args.client_conf.is_none() || Some(needed) != unsaid {
+                conf.mica.memory = Some(needed);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// What reaches from the start of RAM to the firmware's end, in MiB; 0 for what nobody would give it. A last
+/// segment far from the others does not count: the check names it.
+fn needed(segments: &[Segment], base: u64) -> u64 {
+    let mut ends: Vec<_> = segments
+        .iter()
+        .filter(|it| it.memsz > 0 && it.paddr >= base)
+        .map(|it| (it.paddr, it.paddr.saturating_add(it.memsz)))
+        .collect();
+    ends.sort_unstable();
+    if let [.., (_, before), (start, _)] = ends[..]
+        && start.saturating_sub(before) > FAR
+    {
+        ends.pop();
+    }
+    let end = ends.last().map_or(base, |(_, end)| *end);
+    let needed = (end - base).div_ceil(1 << 20);
+    if needed > MOST_MEMORY { 0 } else { needed }
+}

@@ -1,0 +1,152 @@
+//! What a firmware carries besides code that tells where it comes from: words of its operating system, names
+//! of boards, addresses of serial ports.
+//!
+//! The builder reads it once, at pack; nothing at run time depends on it. Only what is loaded is searched,
+//! and the names of symbols and sections, in pieces of constant size.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+
+use crate::elf::{ElfInfo, FileRange};
+use crate::os::{Os, SIGNS};
+use crate::qemu::{BOARDS, PORTS, ports};
+use crate::{Error, Result};
+
+/// The most bytes that are searched. Of a firmware beyond that, nothing new is to be expected in the rest.
+const MAX_SEARCHED: u64 = 64 << 20;
+/// Bytes in memory at a time.
+const PIECE: usize = 64 << 10;
+
+/// What was found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// Numbers of the words.
+    words: BTreeSet<usize>,
+    /// Known addresses of serial ports.
+    addresses: BTreeSet<u32>,
+}
+
+/// All words that are searched for: signs of operating systems, then names of boards.
+struct Words {
+    automaton: AhoCorasick,
+    /// The board's name behind each word that is not an operating system's sign.
+    names: Vec<String>,
+    longest: usize,
+    addresses: BTreeSet<u32>,
+}
+
+static WORDS: LazyLock<Words> = LazyLock::new(Words::new);
+
+impl Words {
+    fn new() -> Self {
+        let boards = BOARDS.iter().map(|board| board.machine).filter(|machine| *machine != "virt");
+        let ports = PORTS.iter().flat_map(|port| [Some(port.name), port.variant]).flatten();
+        let mut names: Vec<String> = boards.chain(ports).map(ports::normal).collect();
+        names.sort();
+        names.dedup();
+        // One project writes mps2_an385, another mps2/an385.
+        let spellings: Vec<(String, String)> = names
+            .into_iter()
+            .flat_map(|name| ["_", "-", "/"].map(|mark| (name.replace('_', mark), name.clone())))
+            .collect();
+        let signs = SIGNS.iter().map(|sign| sign.word.to_owned());
+        let words: Vec<String> = signs.chain(spellings.iter().map(|(word, _)| word.clone())).collect();
+        let names = spellings.into_iter().map(|(_, name)| name).collect();
+        let longest = words.iter().map(String::len).max().unwrap_or(1);
+        #[expect(clippy::expect_used, reason = "a few dozen words of our own")]
+        let automaton =
+            AhoCorasick::builder().ascii_case_insensitive(true).build(words).expect("small enough");
+        let addresses = BOARDS.iter().flat_map(|board| board.consoles).copied().collect();
+        Self { automaton, names, longest, addresses }
+    }
+}
+
+impl Evidence {
+    /// Searches the file that `info` describes.
+    pub fn read(mut file: impl Read + Seek, info: &ElfInfo) -> Result<Self> {
+        let mut evidence = Self::default();
+        let loaded = info.segments.iter().map(|it| FileRange { offset: it.offset, size: it.filesz });
+        let mut left = MAX_SEARCHED;
+        for range in loaded.chain(info.names.iter().copied()) {
+            let size = range.size.min(left).min(info.file_size.saturating_sub(range.offset));
+            left -= size;
+            evidence
+                .search(&mut file, FileRange { size, ..range })
+                .map_err(|error| Error::io("read", "the firmware", error))?;
+        }
+        Ok(evidence)
+    }
+
+    fn search(&mut self, file: &mut (impl Read + Seek), range: FileRange) -> io::Result<()> {
+        let words = &*WORDS;
+        file.seek(SeekFrom::Start(range.offset))?;
+        let mut rest = file.by_ref().take(range.size);
+        // A word may lie across the border of two pieces, so the end of each is kept for the next. What is kept
+        // is a multiple of four, so what was aligned stays aligned.
+        let keep = (words.longest + 2).next_multiple_of(4);
+        let mut piece = Vec::with_capacity(PIECE + keep);
+        let mut first = true;
+        loop {
+            let kept = piece.len();
+            let last = rest.by_ref().take(PIECE as u64).read_to_end(&mut piece)? == 0;
+            for found in words.automaton.find_overlapping_iter(&piece) {
+                // What touches a border is seen whole in the piece before or after it.
+                let whole = (first || found.start() > 0) && (last || found.end() < piece.len());
+                let number = found.pattern().as_usize();
+                if whole && (number < SIGNS.len() || stands_alone(&piece, found.range())) {
+                    self.words.insert(number);
+                }
+            }
+            let aligned = piece[kept / 4 * 4..].as_chunks::<4>().0;
+            let addresses = aligned.iter().map(|word| u32::from_le_bytes(*word));
+            self.addresses.extend(addresses.filter(|address| words.addresses.contains(address)));
+            if last {
+                return Ok(());
+            }
+            first &= piece.len() <= keep;
+            piece.drain(..piece.len().saturating_sub(keep));
+        }
+    }
+
+    /// The operating system, if the firmware shows enough signs of one: that with the most of them.
+    pub fn os(&self) -> Option<Os> {
+        let weight = |os: &Os| -> u32 {
+            let own = SIGNS
+                .iter()
+                .enumerate()
+                .filter(|(number, sign)| sign.os == *os && self.words.contains(number));
+            own.map(|(_, sign)| sign.weight).sum()
+        };
+        let mut best = None;
+        for os in Os::KNOWN {
+            let weight = weight(&os);
+            if weight >= 2 && best.as_ref().is_none_or(|(most, _)| weight > *most) {
+                best = Some((weight, os));
+            }
+        }
+        best.map(|(_, os)| os)
+    }
+
+    /// Whether it names this board, however that is spelt.
+    pub fn names(&self, board: &str) -> bool {
+        let board = ports::normal(board);
+        let behind = |number: &usize| number.checked_sub(SIGNS.len()).map(|index| &WORDS.names[index]);
+        self.words.iter().filter_map(behind).any(|name| *name == board)
+    }
+
+    /// Whether it has one of these addresses among its constants.
+    pub fn has_one_of(&self, addresses: &[u32]) -> bool {
+        addresses.iter().any(|address| self.addresses.contains(address))
+    }
+}
+
+/// Whether a word is not a part of a longer one, as `rv_virt` is of `drv_virtio`.
+fn stands_alone(text: &[u8], word: Range<usize>) -> bool {
+    let part_of_word = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let before = word.start.checked_sub(1).and_then(|index| text.get(index));
+    !part_of_word(before) && !part_of_word(text.get(word.end))
+}
