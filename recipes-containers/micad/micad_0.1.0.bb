@@ -10,9 +10,10 @@ CVE_PRODUCT = "micrun:micad"
 FILESEXTRAPATHS:prepend := "${THISDIR}/files:"
 SRC_URI += "file://micad.init file://micad-modules.conf"
 
-# What runs firmware without a remote processor. Cortex-M needs the second.
+# What runs firmware without a remote processor. Cortex-M needs the second. For RISC-V, QEMU brings OpenSBI.
 PACKAGECONFIG ??= "qemu"
 PACKAGECONFIG[qemu] = ",,,,qemu-system-aarch64 qemu-system-arm"
+PACKAGECONFIG[riscv] = ",,,,qemu-system-riscv64 qemu-system-riscv32"
 
 # Where micad puts firmware for the kernel, on systems whose /lib/firmware is read-only.
 MICAD_FIRMWARE_DIR ?= ""

@@ -151,3 +151,33 @@ fn note(record: u64) -> Vec<u8> {
     note.extend(record.to_le_bytes());
     note
 }
+
+/// An ELF32 of one segment of code.
+pub(crate) struct Tiny<'a> {
+    /// `e_machine`.
+    pub(crate) machine: u16,
+    /// Where the code goes.
+    pub(crate) base: u32,
+    /// The first instruction.
+    pub(crate) entry: u32,
+    pub(crate) code: &'a [u8],
+}
+
+/// Writes it; the file is called after its address.
+pub(crate) fn write_tiny(dir: &Path, tiny: &Tiny<'_>) -> PathBuf {
+    const HEADER: u16 = 52;
+    const PROGRAM_HEADER: u16 = 32;
+    let size = u32::try_from(tiny.code.len()).unwrap();
+    let mut elf = b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+    elf.extend([2, tiny.machine].iter().flat_map(|half| half.to_le_bytes())); // ET_EXEC
+    elf.extend([1, tiny.entry, u32::from(HEADER), 0, 0].iter().flat_map(|word| word.to_le_bytes()));
+    elf.extend([HEADER, PROGRAM_HEADER, 1, 40, 0, 0].iter().flat_map(|half| half.to_le_bytes()));
+    let offset = u32::from(HEADER + PROGRAM_HEADER);
+    // PT_LOAD, R+X
+    let program = [1, offset, tiny.base, tiny.base, size, size, 5, 4];
+    elf.extend(program.iter().flat_map(|word| word.to_le_bytes()));
+    elf.extend(tiny.code);
+    let path = dir.join(format!("{:x}.elf", tiny.base));
+    std::fs::write(&path, elf).unwrap();
+    path
+}

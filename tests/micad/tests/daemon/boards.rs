@@ -1,0 +1,185 @@
+//! The table of boards: compared with the QEMU that is installed, and firmware that speaks on some of them.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use libmica::CreateMessage;
+use micrun_firmware::client_conf::Cpu;
+use micrun_firmware::elf::Window;
+use micrun_firmware::qemu::{self, BOARDS, Board};
+
+use crate::harness::{Daemon, message};
+use crate::tiny_elf::{self, Tiny};
+
+fn is_installed(program: &str) -> bool {
+    let found = Command::new(program).arg("--version").output().is_ok();
+    if !found {
+        eprintln!("SKIPPED: {program} is not installed");
+    }
+    found
+}
+
+/// What QEMU writes, given these words and, on its monitor, these commands.
+fn ask(program: &str, words: &[&str], commands: &str) -> String {
+    let mut qemu = Command::new(program)
+        .args(words)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap();
+    qemu.stdin.take().unwrap().write_all(commands.as_bytes()).unwrap();
+    let output = qemu.wait_with_output().unwrap();
+    assert!(output.status.success(), "{program} {words:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The memory that the board's processor sees, adjacent pieces joined.
+fn memory(board: &Board) -> Vec<Window> {
+    let size = board.ram.map(|ram| ram.unsaid.to_string());
+    let mut words = vec!["-machine", board.machine, "-S", "-nodefaults", "-display", "none"];
+    words.extend(["-monitor", "stdio", "-serial", "null"]);
+    words.extend(size.iter().flat_map(|size| ["-m", size]));
+    words.extend(board.arguments);
+    let answer = ask(board.program, &words, "info mtree -f\nquit\n");
+    let views: Vec<&str> = answer.split("FlatView #").collect();
+    let view = ["cpu-secure-memory-0", "cpu-memory-0", "memory"]
+        .iter()
+        .find_map(|space| views.iter().find(|view| view.contains(&format!(" AS \"{space}\""))))
+        .unwrap_or_else(|| panic!("{answer}"));
+    let mut windows: Vec<Window> = Vec::new();
+    for line in view.lines().filter_map(|line| line.strip_prefix("  ")) {
+        let Some((range, what)) = line.split_once(" (prio ") else { continue };
+        // TrustZone's memory is behind a controller.
+        let is_memory =
+            [", ram)", ", rom)", ", romd)", ": tz-mpc-upstream"].iter().any(|it| what.contains(it));
+        let Some((first, last)) = range.split_once('-').filter(|_| is_memory) else { continue };
+        let [first, last] = [first, last].map(|text| u64::from_str_radix(text.trim(), 16).unwrap());
+        match windows.last_mut() {
+            Some(before) if before.end() == first => before.size += last - first + 1,
+            _ => windows.push(Window { base: first, size: last - first + 1 }),
+        }
+    }
+    windows
+}
+
+#[test]
+fn every_line_says_what_qemu_says() {
+    for board in BOARDS.iter().filter(|board| is_installed(board.program)) {
+        let memory = memory(board);
+        let told = format!("{} {:?}: QEMU has {memory:x?}", board.machine, board.family);
+        for window in board.windows(board.ram.map_or(0, |ram| ram.unsaid), None) {
+            assert!(memory.iter().any(|it| it.holds(window.base, window.size)), "{window} of {told}");
+            // Nothing of it is left out. A Raspberry Pi's peripherals lie over the rest of its memory.
+            let more = memory.iter().any(|it| it.holds(window.end(), 1));
+            assert!(!more || board.machine.starts_with("raspi"), "{window} of {told}");
+        }
+        let models = ask(board.program, &["-machine", board.machine, "-cpu", "help"], "");
+        assert!(models.lines().any(|line| line.trim() == board.model), "{}: {models}", board.machine);
+    }
+}
+
+#[test]
+fn every_machine_and_cpu_of_qemu_is_known() {
+    let programs = ["qemu-system-arm", "qemu-system-aarch64", "qemu-system-riscv64", "qemu-system-riscv32"];
+    for program in programs.into_iter().filter(|program| is_installed(program)) {
+        let machines = ask(program, &["-machine", "help"], "");
+        for name in machines.lines().skip(1).filter_map(|line| line.split_whitespace().next()) {
+            if name != "none" {
+                qemu::check_machine(&name.parse().unwrap()).unwrap();
+            }
+        }
+        let models = ask(program, &["-machine", "virt", "-cpu", "help"], "");
+        for model in models.lines().skip(1).filter_map(|line| line.split_whitespace().next()) {
+            qemu::check_cpu(&model.parse::<Cpu>().unwrap()).unwrap();
+        }
+    }
+}
+
+/// What the firmware of these tests says on its console.
+const MARK: u8 = b'~';
+
+/// Boots it with this `[Qemu]` section, and gives what it says up to the mark.
+async fn speaks(firmware: &Path, section: &str) -> String {
+    let daemon = Daemon::start();
+    let conf = daemon.path("board.conf");
+    std::fs::write(&conf, format!("[Qemu]\n{section}\n")).unwrap();
+    let client = daemon.client();
+    client.create(&CreateMessage { pedestal_conf: conf, ..message("b", firmware) }).await.unwrap();
+    client.start("b").await.unwrap_or_else(|e| panic!("{e}: {}", daemon.log()));
+    daemon.console("b").read_to("~")
+}
+
+fn firmware(dir: &tempfile::TempDir, machine: u16, base: u32, entry: u32, code: &[u8]) -> PathBuf {
+    tiny_elf::write_tiny(dir.path(), &Tiny { machine, base, entry, code })
+}
+
+fn words(words: &[u32]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+/// Nobody says that it is for a Cortex-M but its vector table.
+#[tokio::test]
+async fn a_cortex_m_gets_a_board_that_fits() {
+    let dir = tempfile::tempdir().unwrap();
+    let code: Vec<u8> = [
+        0x0000,
+        0x2040,
+        0x0009,
+        0x0000, // the stack, the reset handler
+        0x4803, // ldr  r0, =0x40004000    CMSDK UART
+        0x2110, // movs r1, #16
+        0x6101, // str  r1, [r0, #16]      baud rate divider
+        0x2101, // movs r1, #1
+        0x6081, // str  r1, [r0, #8]       transmitter on
+        0x2100 | u16::from(MARK),
+        0x6001, // str  r1, [r0]
+        0xe7fe, // b    .
+        0x4000,
+        0x4000,
+    ]
+    .into_iter()
+    .flat_map(u16::to_le_bytes)
+    .collect();
+    let elf = firmware(&dir, 40, 0, 9, &code);
+    assert_eq!(speaks(&elf, "").await, "~");
+    assert_eq!(speaks(&elf, "Machine = mps2-an386\nMemory = 64").await, "~", "soldered memory stays");
+}
+
+/// The R5 of a ZynqMP lives in the emulator for aarch64, behind four other cores.
+#[tokio::test]
+async fn a_cortex_r_gets_its_core() {
+    let dir = tempfile::tempdir().unwrap();
+    let code = words(&[
+        0xe59f_0010, // ldr r0, =0xff000000     Cadence UART
+        0xe3a0_1014, // mov r1, #0x14
+        0xe580_1000, // str r1, [r0]            receiver and transmitter on
+        0xe3a0_1000 | u32::from(MARK),
+        0xe580_1030, // str r1, [r0, #0x30]
+        0xeaff_fffe, // b   .
+        0xff00_0000,
+    ]);
+    let elf = firmware(&dir, 40, 0x10_0000, 0x10_0000, &code);
+    assert_eq!(speaks(&elf, "Machine = xlnx-zcu102").await, "~");
+}
+
+/// Where firmware is linked says whether OpenSBI starts it.
+#[tokio::test]
+async fn riscv_in_either_mode() {
+    if !is_installed("qemu-system-riscv32") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let code = words(&[
+        0x1000_02b7,                         // lui t0, 0x10000    16550 UART
+        0x0000_0313 | u32::from(MARK) << 20, // li  t1, MARK
+        0x0062_8023,                         // sb  t1, 0(t0)
+        0x0000_006f,                         // j   .
+    ]);
+    let alone = firmware(&dir, 243, 0x8000_0000, 0x8000_0000, &code);
+    assert_eq!(speaks(&alone, "").await, "~");
+    let started = firmware(&dir, 243, 0x8040_0000, 0x8040_0000, &code);
+    let said = speaks(&started, "Devices = virtio-rng-device,virtio-net-device").await;
+    assert!(said.contains("OpenSBI"), "{said}");
+}
