@@ -78,6 +78,37 @@ fn the_machine_is_proposed() {
     assert!(notes.contains("nothing in the firmware says so"), "{notes}");
 }
 
+/// A section without a place in the linker script lands anywhere; so does a stack at the end of memory.
+#[test]
+fn a_segment_far_from_all_others_is_named() {
+    let far = |address| {
+        let mut elf = Elf::aarch64(64).to_bytes();
+        // The program header moves behind the contents, to make room for a second one.
+        let table = elf.len() as u64;
+        let mut second = elf[64..120].to_vec();
+        for field in [16, 24] {
+            second[field..field + 8].copy_from_slice(&u64::to_le_bytes(address));
+        }
+        second[32..40].copy_from_slice(&0u64.to_le_bytes());
+        elf.extend_from_within(64..120);
+        elf.extend(second);
+        elf[32..40].copy_from_slice(&table.to_le_bytes());
+        elf[56..58].copy_from_slice(&2u16.to_le_bytes());
+        elf
+    };
+    let (notes, conf) = packed(&far(0x5000_0000), &[]);
+    has(&conf, &["Memory=257"]);
+    assert!(notes.contains("Memory is 257 because of 128 bytes at 0x50000000 alone"), "{notes}");
+    let ran = refused(&far(0x5000_0000), &["--memory", "64"]);
+    assert!(
+        ran.stderr.contains("segment 1 alone is not in the memory of the machine virt"),
+        "{}",
+        ran.stderr
+    );
+    let ran = refused(&far(0xa000_0000), &[]);
+    assert!(ran.stderr.contains("segment 1 alone") && ran.stderr.contains("--memory"), "{}", ran.stderr);
+}
+
 #[test]
 fn the_machine_can_be_said() {
     let m = cortex_m(b"");

@@ -10,10 +10,10 @@ use crate::cli::PackArgs;
 use crate::error::{Error, Result};
 
 /// How far the memory is raised for a firmware that needs more, in MiB; beyond it somebody has to decide.
-const MOST_MEMORY: u64 = 1024;
+const MOST_MEMORY: u32 = 1024;
 /// Other machines that a note names.
 const MOST_OTHERS: usize = 4;
-/// A segment that is farther than this from all others is not given memory for.
+/// A segment that is farther than this from all others was perhaps not meant to be there.
 const FAR: u64 = 64 << 20;
 
 /// Completes `[Qemu]` and the memory: what the firmware is checked against is written down.
@@ -140,7 +140,14 @@ fn memory(
         }
         (None, Some(wanted)) => {
             let base = board.and_then(|board| board.ram).map_or(0, |ram| ram.base);
-            let needed = u32::try_from(needed(&info.segments, base)).unwrap_or(0).max(wanted);
+            let needed = needed(&info.segments, base).max(wanted);
+            notes.extend(far_segment(&info.segments).filter(|_| needed > wanted).map(|it| {
+                format!(
+                    "Memory is {needed} because of {} bytes at {:#x} alone, far from all others; if they are not meant, \
+                     look for a section without a place in the linker script, or say less with --memory",
+                    it.memsz, it.paddr
+                )
+            }));
             // In a file that was given, what is not said may be said by a container's limit.
             let unsaid = board.and_then(qemu::Board::default_memory_mb);
             if args.client_conf.is_none() || Some(needed) != unsaid {
@@ -151,21 +158,17 @@ fn memory(
     }
 }
 
-/// What reaches from the start of RAM to the firmware's end, in MiB; 0 for what nobody would give it. A last
-/// segment far from the others does not count: the check names it.
-fn needed(segments: &[Segment], base: u64) -> u64 {
-    let mut ends: Vec<_> = segments
-        .iter()
-        .filter(|it| it.memsz > 0 && it.paddr >= base)
-        .map(|it| (it.paddr, it.paddr.saturating_add(it.memsz)))
-        .collect();
-    ends.sort_unstable();
-    if let [.., (_, before), (start, _)] = ends[..]
-        && start.saturating_sub(before) > FAR
-    {
-        ends.pop();
-    }
-    let end = ends.last().map_or(base, |(_, end)| *end);
-    let needed = (end - base).div_ceil(1 << 20);
-    if needed > MOST_MEMORY { 0 } else { needed }
+/// What reaches from the start of RAM to the firmware's end, in MiB; 0 for more than anybody would give it.
+fn needed(segments: &[Segment], base: u64) -> u32 {
+    let ends = segments.iter().filter(|it| it.memsz > 0).map(|it| it.paddr.saturating_add(it.memsz));
+    let needed = ends.max().unwrap_or(base).saturating_sub(base).div_ceil(1 << 20);
+    u32::try_from(needed).ok().filter(|needed| *needed <= MOST_MEMORY).unwrap_or(0)
+}
+
+/// The last segment, if it is far from all others.
+fn far_segment(segments: &[Segment]) -> Option<Segment> {
+    let mut loaded: Vec<Segment> = segments.iter().filter(|it| it.memsz > 0).copied().collect();
+    loaded.sort_unstable_by_key(|it| it.paddr);
+    let [.., before, last] = loaded[..] else { return None };
+    (last.paddr.saturating_sub(before.paddr.saturating_add(before.memsz)) > FAR).then_some(last)
 }

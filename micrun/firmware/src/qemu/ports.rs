@@ -66,7 +66,7 @@ pub const PORTS: &[Port] = &[
     port("qemu_kvm_arm64",     "zephyr",    A64,     "virt,gic-version=3").memory(128),
     port("xenvm",              "zephyr",    A64,     "virt,gic-version=3").memory(128).but(XEN),
     port("rpi_4b",             "zephyr",    A64,     "raspi4b"),
-    port("qemu_cortex_a9",     "zephyr",    A32,     "xilinx-zynq-a9").memory(512).but(A9_FORK),
+    port("qemu_cortex_a9",     "zephyr",    A32,     "xilinx-zynq-a9").but(A9_FORK),
     port("qemu_cortex_m0",     "zephyr",    M,       "microbit"),
     port("bbc_microbit",       "zephyr",    M,       "microbit"),
     port("qemu_cortex_m3",     "zephyr",    M,       "lm3s6965evb"),
@@ -79,13 +79,13 @@ pub const PORTS: &[Port] = &[
     port("hifive1",            "zephyr",    Riscv32, "sifive_e"),
     port("hifive_unleashed",   "zephyr",    Riscv64, "sifive_u"),
     port("qemu_armv8a",        "nuttx",     A64,     "virt,virtualization=on,gic-version=3").with("cortex-a53", 128),
-    port("qemu_armv7a",        "nuttx",     A32,     "virt,highmem=off,gic-version=2").with("cortex-a7", 1024),
+    port("qemu_armv7a",        "nuttx",     A32,     "virt,highmem=off").with("cortex-a7", 128),
     port("rv_virt",            "nuttx",     Riscv64, "virt").memory(128),
     port("rv_virt",            "nuttx",     Riscv32, "virt").memory(128),
     port("lm3s6965_ek",        "nuttx",     M,       "lm3s6965evb"),
     port("qemu_virt64_aarch64", "rt-thread", A64,    "virt,gic-version=2").with("cortex-a53", 128),
     port("qemu_virt64_riscv",  "rt-thread", Riscv64, "virt").memory(256),
-    port("qemu_vexpress_a9",   "rt-thread", A32,     "vexpress-a9").memory(512),
+    port("qemu_vexpress_a9",   "rt-thread", A32,     "vexpress-a9"),
 ];
 
 /// A name as the table writes it: small letters, and `_` where some write `-` or `/`.
