@@ -174,6 +174,9 @@ impl Settings {
         let pedestal = layers
             .pick(|a| a.pedestal, mica.pedestal)
             .unwrap_or(Setting { value: Pedestal::default_for(elf), origin: Origin::Elf });
+        let greeting = layers
+            .pick(|a| a.greeting.clone(), None)
+            .unwrap_or_else(|| default(greeting(&os.value, pedestal.value)));
         Ok(Self {
             os,
             pedestal,
@@ -187,9 +190,7 @@ impl Settings {
                 .pick(Annotations::auto_close_after, None)
                 .map_or(default(None), |after| after.map(|after| (!after.is_zero()).then_some(after))),
             ready: layers.pick(|a| a.ready.clone(), None).map_or(default(None), |ready| ready.map(Some)),
-            greeting: layers
-                .pick(|a| a.greeting.clone(), None)
-                .unwrap_or_else(|| default(greeting(&os.value, pedestal.value))),
+            greeting,
             ready_timeout: layers
                 .pick(|a| a.ready_timeout, None)
                 .unwrap_or(default(DEFAULT_READY_TIMEOUT))
