@@ -97,6 +97,7 @@ qemu: image ## boot the aarch64 system with a shell on this terminal
 
 test-qemu: image ## boot the aarch64 system once and run the smoke suite in it
 	@tests/qemu/test
+	@tests/qemu/test --el1 'core_*' 'mica_*'
 
 test-driver: tools-host kernel ## test mica_rproc: its binding, and its cases in two emulated machines, at EL1 and with the EL2 monitor
 	@drivers/mica_rproc/test/binding

@@ -101,6 +101,23 @@ case_core_pauses_and_resumes() {
     expect '^heard while asleep'
 }
 
+# What gdb says when it connects, looks around and goes.
+case_core_shows_gdb_registers_and_memory() {
+    needs_core
+    run_on_core "$PREFIX-core"
+    has_monitor || skip "the core starts at EL1: nothing can hold its firmware"
+    printf '%s' '$?#3f$g#67$m7a000000,4#85$D#44' | mica gdb-stub "$PREFIX-core" "$(readlink -f "$core/device")" >"$WORK/gdb"
+    tr '$' '\n' <"$WORK/gdb" | sed 's/#.*//' >"$WORK/answers"
+    # Stopped; 33 registers of 8 bytes and one of 4; four bytes; let go.
+    equal "$(sed -n 2p "$WORK/answers")" S05 "why it is stopped"
+    equal "$(sed -n 3p "$WORK/answers" | tr -d '\n' | wc -c)" 536 "the digits of its registers"
+    equal "$(sed -n 4p "$WORK/answers" | tr -d '\n' | wc -c)" 8 "the digits of its memory"
+    equal "$(sed -n 5p "$WORK/answers")" OK "the last answer"
+    all_agree "$PREFIX-core" RUNNING
+    send 'echo it went on'
+    expect '^it went on'
+}
+
 case_core_has_one_container() {
     needs_core
     run_detached_on_core "$PREFIX-core"

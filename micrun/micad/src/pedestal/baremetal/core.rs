@@ -9,6 +9,7 @@ use libmica::ext::{ExitReason, ExitReport};
 use libmica::{ClientState, Service};
 use nix::errno::Errno;
 
+use super::endpoint;
 use super::kernel_log::KernelLog;
 use super::line::SavedLine;
 use super::lines::Lines;
@@ -50,7 +51,9 @@ impl Core {
     pub(super) fn look(&mut self, written: &[SavedLine]) -> Sight {
         self.lines.begin(written);
         self.lines.look(&self.system, &self.remoteproc);
-        Sight { lines: self.lines.save(), services: self.lines.services(), state: self.state() }
+        let mut services = self.lines.services();
+        services.extend(endpoint::others(&self.system, &self.remoteproc));
+        Sight { lines: self.lines.save(), services, state: self.state() }
     }
 
     /// What the firmware does, or how it has ended; `None` for a word of no documented kernel.

@@ -16,6 +16,7 @@ pub(super) fn diagnose(system: &System, remoteproc: &Remoteproc) -> String {
     let facts = [
         Some(state(remoteproc)),
         Some(announced(&endpoint::names(system, remoteproc))),
+        heard(remoteproc),
         interrupts(system, remoteproc).map(|count| format!("it has interrupted Linux {count} times")),
         last_trace(system, remoteproc).map(|line| format!("its trace buffer ends with \"{line}\"")),
     ];
@@ -43,6 +44,15 @@ fn announced(names: &[(String, bool)]) -> String {
         })
         .collect();
     format!("it has announced {}", short(&list.join(", ")))
+}
+
+/// How Linux gets its messages, where the driver tells, as ours does.
+fn heard(remoteproc: &Remoteproc) -> Option<String> {
+    Some(match remoteproc.device_attribute("heard")?.as_str() {
+        "nothing" => "no message of it was seen".to_owned(),
+        "poll" => "it does not interrupt Linux, so its messages are looked for".to_owned(),
+        _ => return None,
+    })
 }
 
 /// How often the interrupt that bears the device's name has come; `None` where there is none.

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use libmica::Service;
 use nix::fcntl::OFlag;
 
 use super::sysfs::{self, Remoteproc, System};
@@ -15,6 +16,8 @@ use crate::{Error, Result, sys};
 pub(super) const CONSOLE: &str = "rpmsg-tty";
 /// The kernel's driver, which takes by itself only what is named [`CONSOLE`].
 const DRIVER: &str = "rpmsg_tty";
+/// Most names besides terminals in a status.
+const MOST_OTHERS: usize = 4;
 
 /// A terminal that firmware has announced.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +52,17 @@ pub(super) fn names(system: &System, remoteproc: &Remoteproc) -> Vec<(String, bo
         .collect();
     names.sort();
     names
+}
+
+/// What the remoteproc's firmware has announced besides terminals (`rpmsg-rpc`, `rpmsg-umt`): for a status, which has room
+/// for a few short names.
+pub(super) fn others(system: &System, remoteproc: &Remoteproc) -> Vec<Service> {
+    let names = names(system, remoteproc).into_iter().map(|(name, _)| name);
+    names
+        .filter(|name| !is_terminal(name) && is_short_word(name))
+        .take(MOST_OTHERS)
+        .map(|name| Service { name, device: None })
+        .collect()
 }
 
 /// The directories of the remoteproc's rpmsg devices.
@@ -130,8 +144,12 @@ impl Endpoint {
 }
 
 fn is_terminal(name: &str) -> bool {
-    name.strip_prefix(CONSOLE)
-        .is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')))
+    name.strip_prefix(CONSOLE).is_some_and(is_short_word)
+}
+
+/// Whether a word fits a status line and means nothing to it.
+fn is_short_word(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
 #[cfg(test)]

@@ -116,7 +116,7 @@ impl Guest for CoreGuest {
         loop {
             let written = self.saved.lines.clone();
             let sight = self.with(move |core| core.look(&written)).await;
-            if sight.lines != self.saved.lines {
+            if sight.lines != self.saved.lines || sight.services != self.services {
                 self.saved.lines = sight.lines;
                 self.services = sight.services;
                 return Event::ServicesChanged;
