@@ -16,6 +16,7 @@ pub mod host_conf;
 pub mod ini;
 mod os;
 mod pedestal;
+mod pedestal_file;
 pub mod qemu;
 pub mod record;
 pub mod rootfs;
@@ -33,6 +34,7 @@ pub use evidence::Evidence;
 pub use host_conf::HostConf;
 pub use os::Os;
 pub use pedestal::Pedestal;
+pub use pedestal_file::{PEDESTAL_FILE_START, pedestal_file_fault};
 pub use rootfs::{Firmware, is_firmware};
 pub use settings::{Origin, Setting, Settings};
 

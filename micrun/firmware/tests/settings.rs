@@ -209,6 +209,17 @@ fn pedestals_with_a_second_file_get_it() {
     let jailhouse = image("[Mica]\nPedestal = jailhouse\n").error().to_string();
     assert_eq!(jailhouse, "client.conf, [Mica]: PedestalConf is missing; add a line PedestalConf=VALUE");
     assert!(image("").resolve().unwrap().pedestal_file.is_none());
+    let doubts = |image: Image| image.resolve().unwrap().warnings;
+    let kernel = [[0; 0x38].as_slice(), b"ARM\x64"].concat();
+    assert!(doubts(xen().file("image.bin", kernel)).is_empty());
+    assert!(
+        doubts(xen().file("image.bin", "\x7fELF"))[0]
+            .starts_with("/image.bin will not do for the pedestal xen")
+    );
+    let cell =
+        |bytes: &str| doubts(image("[Mica]\nPedestal = jailhouse\nPedestalConf = c\n").file("c", bytes));
+    assert!(cell("JHCELL").is_empty() && cell("JHCLL\u{2}").is_empty());
+    assert!(cell("JHSYS\u{2}")[0].contains("system configuration") && cell("")[0].contains("it is empty"));
 }
 
 #[test]

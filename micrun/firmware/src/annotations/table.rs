@@ -125,6 +125,8 @@ annotations! {
             "The version that the shim announces to containerd (COMPLIANCE.md). It applies to the whole pod. Ours.";
         "image.machine", "text", "-", Effect::Informational,
             "The firmware's ELF machine (`aarch64`, `arm`, `riscv`). micrun-image-builder writes it. Ours.";
+        "image.board", "text", "-", Effect::Informational,
+            "The board that the firmware was built for, as its build directory says. micrun-image-builder writes it. Ours.";
         "layer.record", "digest", "-", Effect::Informational,
             "On a layer's descriptor: the digest of the layer's record (LAYER_RECORD.md). Ours.";
         "container.auto_disconnect_timeout", "text", "-",

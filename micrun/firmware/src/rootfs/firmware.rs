@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::lookup::{self, Wanted};
 use super::walk::{self, RootFile};
 use crate::settings::{Layers, Settings};
 use crate::text::printable;
-use crate::{Annotations, ClientConf, ElfInfo, Error, HostConf, MAX_FIRMWARE_SIZE, Result, Sha256Digest};
-use crate::{client_conf, digest, ini};
+use crate::{
+    Annotations, ClientConf, ElfInfo, Error, HostConf, MAX_FIRMWARE_SIZE, PEDESTAL_FILE_START, Pedestal,
+    Result, Sha256Digest, client_conf, digest, ini, pedestal_file_fault,
+};
 
 /// A firmware that passed every check, with what applies to it.
 #[derive(Debug)]
@@ -60,11 +63,15 @@ impl Firmware {
             Some(expected) => Some(verify(&mut file, &name, expected)?),
             None => None,
         };
-        let pedestal_file = lookup::pedestal_conf(settings.pedestal.value, &layers)?
+        let pedestal = settings.pedestal.value;
+        let pedestal_file = lookup::pedestal_conf(pedestal, &layers)?
             .map(|wanted| open(rootfs, &wanted, MAX_FIRMWARE_SIZE))
             .transpose()?;
 
-        let warnings = [spec.warnings(), conf.as_ref().map_or(&[], ClientConf::warnings)].concat();
+        let mut warnings = [spec.warnings(), conf.as_ref().map_or(&[], ClientConf::warnings)].concat();
+        if let Some(file) = &pedestal_file {
+            warnings.extend(doubt(pedestal, file)?);
+        }
         Ok(Self { file, elf, conf, settings, sha256, pedestal_file, warnings })
     }
 
@@ -92,6 +99,15 @@ fn rewound(file: &mut RootFile) -> io::Result<impl Read> {
 
 fn open(rootfs: &Path, wanted: &Wanted, limit: u64) -> Result<RootFile> {
     walk::open(rootfs, &wanted.path, limit, wanted.asked_by)
+}
+
+/// What a user should know of the pedestal's file. No error: the daemon behind may take what this crate does not know.
+fn doubt(pedestal: Pedestal, file: &RootFile) -> Result<Option<String>> {
+    let path = printable(&file.path.to_string_lossy());
+    let mut start = [0; PEDESTAL_FILE_START];
+    let read = file.file.read_at(&mut start, 0).map_err(|error| Error::io("read", &path, error))?;
+    let fault = pedestal_file_fault(pedestal, &start[..read]);
+    Ok(fault.map(|fault| format!("{path} will not do for the pedestal {pedestal}: {fault}")))
 }
 
 /// The image's client.conf; a missing one is fine, any other trouble with it is not.

@@ -38,6 +38,8 @@ pub(super) struct Script {
 pub(super) struct Daemon {
     script: Script,
     pub calls: Mutex<Vec<String>>,
+    /// What it was asked to create.
+    pub created: Mutex<Option<CreateMessage>>,
     broken: Mutex<usize>,
     /// The other end of the console.
     pub master: File,
@@ -66,6 +68,7 @@ impl Daemon {
         Arc::new(Self {
             script,
             calls: Mutex::default(),
+            created: Mutex::default(),
             broken: Mutex::new(script.broken_waits),
             master,
             slave: path,
@@ -118,6 +121,7 @@ fn raw_pty() -> (File, File, PathBuf) {
 impl Mica for Daemon {
     async fn create(&self, message: &CreateMessage) -> Result<(), Error> {
         assert!(message.path.is_file());
+        *self.created.lock().unwrap() = Some(message.clone());
         self.note("create");
         Ok(())
     }

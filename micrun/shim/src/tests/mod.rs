@@ -10,6 +10,7 @@ mod faults;
 mod fixture;
 mod life;
 mod linux;
+mod pedestal_file;
 mod queue;
 mod readiness;
 mod relay;
