@@ -9,9 +9,15 @@
 #
 # The archive is what `micrun-image-builder pack` makes of the same options anywhere: same bytes, same digest.
 
-# The firmware's ELF file, and the client.conf of the image; without one it is made.
+# The firmware: an ELF file, or another that `pack` takes (docs/IMAGE_BUILDER.md, "Formats"). The client.conf of the
+# image; without one it is made.
 MICRUN_FIRMWARE ?= ""
 MICRUN_CLIENT_CONF ?= ""
+# What Intel HEX and a raw binary do not say: the processor, and where a binary is loaded.
+MICRUN_ARCH ?= ""
+MICRUN_LOAD_ADDRESS ?= ""
+# The file that xen, jailhouse and hetero read beside the firmware.
+MICRUN_PEDESTAL_CONF ?= ""
 # uniproton, zephyr, freertos or baremetal; baremetal or qemu. Empty: the builder's choice.
 MICRUN_OS ?= ""
 MICRUN_PEDESTAL ?= ""
@@ -42,6 +48,9 @@ do_configure[noexec] = "1"
 do_compile() {
     set -- --tag '${MICRUN_TAG}' --compression '${MICRUN_COMPRESSION}' --output '${B}/${MICRUN_ARCHIVE}.tar'
     for value in ${MICRUN_CLIENT_CONF}; do set -- "$@" --client-conf "$value"; done
+    for value in ${MICRUN_ARCH}; do set -- "$@" --arch "$value"; done
+    for value in ${MICRUN_LOAD_ADDRESS}; do set -- "$@" --load-address "$value"; done
+    for value in ${MICRUN_PEDESTAL_CONF}; do set -- "$@" --pedestal-conf "$value"; done
     for value in ${MICRUN_OS}; do set -- "$@" --os "$value"; done
     for value in ${MICRUN_PEDESTAL}; do set -- "$@" --pedestal "$value"; done
     for value in ${MICRUN_ANNOTATIONS}; do set -- "$@" --annotation "$value"; done

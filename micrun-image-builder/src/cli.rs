@@ -10,6 +10,7 @@ use micrun_firmware::client_conf::{Cpu, Machine};
 use micrun_firmware::{Os, Pedestal};
 
 use crate::layer::Compression;
+use crate::pack::Arch;
 use crate::platform::Host;
 
 /// Packs RTOS firmware into OCI images, without a container engine and reproducibly.
@@ -25,7 +26,7 @@ const EXIT_STATUS: &str = "Exit status: 0 done; 1 a file cannot be read or writt
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Pack a firmware ELF into an image; prints its digest
+    /// Pack a firmware into an image; prints its digest
     Pack(Box<PackArgs>),
     /// Check an image and print what a shim will do with it
     Inspect(InspectArgs),
@@ -45,8 +46,10 @@ pub(crate) enum Command {
 
 #[derive(Args, Debug)]
 pub(crate) struct PackArgs {
-    /// The firmware: a linked ELF executable
+    /// The firmware: an ELF, Intel HEX, UF2 or raw binary, a zip archive or build directory that holds an ELF
     pub(crate) firmware: PathBuf,
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
     /// The client.conf of the image; without it, one is made from the other options
     #[arg(long, value_name = "FILE")]
     pub(crate) client_conf: Option<PathBuf>,
@@ -79,6 +82,23 @@ pub(crate) struct PackArgs {
     /// How the layer is compressed
     #[arg(long, value_enum, default_value_t = Compression::Gzip)]
     pub(crate) compression: Compression,
+}
+
+/// What the firmware's format does not say, and the file beside it.
+#[derive(Args, Debug)]
+pub(crate) struct InputArgs {
+    /// Where a raw binary is loaded
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    pub(crate) load_address: Option<u64>,
+    /// Where it starts [default: what the format says, the vector table of a Cortex-M, else its first byte]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    pub(crate) entry: Option<u64>,
+    /// The processor of a raw binary or of Intel HEX
+    #[arg(long, value_name = "ARCH", value_parser = one_of(Arch::ALL.map(Arch::as_str), Arch::from_str))]
+    pub(crate) arch: Option<Arch>,
+    /// The pedestal's own file: the guest kernel of xen, the cell of jailhouse, the binary of hetero
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pedestal_conf: Option<PathBuf>,
 }
 
 /// What the firmware was built for.
@@ -118,6 +138,15 @@ fn key_value(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("write it as KEY=VALUE".to_owned()),
     }
+}
+
+/// An address, in hexadecimal digits after `0x` or in decimal ones.
+fn address(text: &str) -> Result<u64, String> {
+    let number = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    number.map_err(|_| "write an address as 0x40100000".to_owned())
 }
 
 /// One of some names, which help and completions list.

@@ -12,14 +12,16 @@ use std::io;
 use std::path::Path;
 
 use micrun_firmware::annotations::PREFIX;
+use micrun_firmware::rootfs::RootFile;
 use micrun_firmware::{Firmware, Sha256Digest, is_firmware};
 use oci_spec::image::Descriptor;
 
 use crate::cli::InspectArgs;
 use crate::error::{Error, Result};
+use crate::pack::origin_of;
 use crate::source::Source;
 use records::Records;
-use report::{ElfLines, FirmwareLine, ImageReport, LayerLine, PlatformLine, Report};
+use report::{ElfLines, FileLine, FirmwareLine, ImageReport, LayerLine, PlatformLine, Report};
 use tree::Content;
 
 /// Inspects, and gives the text for stdout.
@@ -127,15 +129,21 @@ fn describe(report: &mut ImageReport, root: &Path, annotations: &BTreeMap<String
     report.settings = firmware.settings.rows();
     report.warnings.extend(firmware.warnings.iter().cloned());
     report.warnings.extend(unheard::warnings(report, root, annotations));
-    let path = firmware.file.path.display().to_string();
-    let digest = File::open(&firmware.file.host_path)
-        .and_then(|mut file| Sha256Digest::read(&mut file))
-        .map_err(|source: io::Error| Error::Read { path: firmware.file.host_path.clone(), source })?;
+    let FileLine { path, size, sha256 } = file_line(&firmware.file)?;
     report.firmware = Some(FirmwareLine {
         path,
-        size: firmware.file.size,
-        sha256: digest.to_string(),
+        size,
+        sha256,
+        made_from: origin_of(&firmware.file.file),
         elf: ElfLines::from(&firmware.elf),
+        pedestal_file: firmware.pedestal_file.as_ref().map(file_line).transpose()?,
     });
     Ok(())
+}
+
+fn file_line(file: &RootFile) -> Result<FileLine> {
+    let digest = File::open(&file.host_path)
+        .and_then(|mut file| Sha256Digest::read(&mut file))
+        .map_err(|source: io::Error| Error::Read { path: file.host_path.clone(), source })?;
+    Ok(FileLine { path: file.path.display().to_string(), size: file.size, sha256: digest.to_string() })
 }

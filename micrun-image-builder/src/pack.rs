@@ -1,12 +1,17 @@
 //! `pack`: firmware in, image out.
 
+mod build;
 mod conf;
 mod core;
 mod firmware;
+mod input;
 mod labels;
 mod machine;
+mod pedestal_file;
 mod system;
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use micrun_firmware::{Pedestal, Sha256Digest};
@@ -20,6 +25,8 @@ use crate::platform::Host;
 use crate::sink;
 use crate::timestamp::Timestamp;
 use firmware::Firmware;
+pub(crate) use input::{Arch, origin_of};
+use pedestal_file::PedestalFile;
 
 /// The firmware's place in the image.
 const FIRMWARE: &str = "firmware.elf";
@@ -28,22 +35,27 @@ const FIRMWARE: &str = "firmware.elf";
 pub(crate) fn run(args: &PackArgs) -> Result<String> {
     let created = Timestamp::from_env()?;
     let stem = stem(&args.firmware);
+    // Never called after something that a build says of itself: that could be the name of another file here.
+    let output = args.output.clone().unwrap_or_else(|| PathBuf::from(format!("{stem}.tar")));
+    differ(&output, &args.firmware)?;
+    let mut firmware = Firmware::open(args)?;
+    let stem = firmware.facts.application.clone().unwrap_or(stem);
     let name = match &args.tag {
         Some(tag) => ImageName::parse(tag)?,
         None => ImageName::from_stem(&stem)?,
     };
-    let output = args.output.clone().unwrap_or_else(|| PathBuf::from(format!("{stem}.tar")));
-    let mut firmware = Firmware::open(&args.firmware, &output)?;
     let conf = conf::make(args, &stem, &firmware)?;
     firmware.check(&conf.settings)?;
     let hosts = hosts(args, conf.settings.pedestal.value, &firmware)?;
-    let record = firmware.record(conf.text.as_bytes())?;
+    let beside = PedestalFile::open(args, conf.settings.pedestal.value)?;
+    let record = firmware.record(conf.text.as_bytes(), beside.as_ref())?;
     conf.check_promises(&firmware)?;
 
     let mut sink = sink::create(&output, created.seconds())?;
     let write = |source| Error::Write { path: output.clone(), source };
     sink.begin().map_err(write)?;
-    let layer = firmware.layer(sink.as_mut(), conf.text.as_bytes(), &record, args.compression, created);
+    let text = conf.text.as_bytes();
+    let layer = firmware.layer(sink.as_mut(), text, beside.as_ref(), &record, args.compression, created);
     let layer = layer.map_err(write)?;
     sink.end(&layer.blob).map_err(write)?;
     let image = Image {
@@ -61,7 +73,7 @@ pub(crate) fn run(args: &PackArgs) -> Result<String> {
     let entry = image.store(sink.as_mut()).map_err(write)?;
     let digest = entry.digest().to_string();
     sink.commit(entry)?;
-    conf.notes.iter().for_each(|note| eprintln!("note: {note}"));
+    firmware.notes.iter().chain(&conf.notes).for_each(|note| eprintln!("note: {note}"));
     report(&output, &name, &hosts, &layer);
     Ok(digest)
 }
@@ -69,6 +81,18 @@ pub(crate) fn run(args: &PackArgs) -> Result<String> {
 /// The file's name without its extension: the default of every other name.
 fn stem(firmware: &Path) -> String {
     firmware.file_stem().map_or_else(|| "firmware".to_owned(), |stem| stem.to_string_lossy().into_owned())
+}
+
+/// Refuses a destination that is the firmware itself.
+fn differ(output: &Path, firmware: &Path) -> Result<()> {
+    let identity = |path: &Path| fs::metadata(path).ok().map(|it| (it.dev(), it.ino()));
+    match identity(output) {
+        Some(found) if Some(found) == identity(firmware) => Err(Error::Destination {
+            path: output.to_owned(),
+            reason: "it is the firmware itself; name another with --output",
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// The hosts the image is listed for.

@@ -274,7 +274,7 @@ fn what_is_refused_leaves_nothing_behind() {
         (&["cut.elf"], 3, "cut.elf"),
         (&["missing.elf"], 1, "missing.elf"),
         (&["/dev/zero"], 3, "regular file"),
-        (&["fw.elf", "--pedestal", "hetero"], 3, "second file"),
+        (&["fw.elf", "--pedestal", "hetero"], 3, "resource_table"),
         (&["fw.elf", "--os", "My OS"], 2, "zephyr"),
         (&["fw.elf", "--annotation", "org.openeuler.micrun.container.auto_close_timeout=soon"], 3, "soon"),
         (

@@ -61,7 +61,18 @@ pub(super) struct FirmwareLine {
     pub(super) path: String,
     pub(super) size: u64,
     pub(super) sha256: String,
+    /// What the ELF was made of, if it was: a format and a digest.
+    pub(super) made_from: Option<String>,
     pub(super) elf: ElfLines,
+    /// What the pedestal reads beside it.
+    pub(super) pedestal_file: Option<FileLine>,
+}
+
+#[derive(Serialize)]
+pub(super) struct FileLine {
+    pub(super) path: String,
+    pub(super) size: u64,
+    pub(super) sha256: String,
 }
 
 #[derive(Serialize)]
@@ -165,6 +176,9 @@ impl fmt::Display for FirmwareLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let elf = &self.elf;
         writeln!(f, "  firmware   {}, {} bytes, {}", self.path, self.size, self.sha256)?;
+        if let Some(origin) = &self.made_from {
+            writeln!(f, "             made from {origin}")?;
+        }
         let processor = elf.processor.as_ref().unwrap_or(&elf.machine);
         writeln!(f, "             {} {} for {processor}, entry {}", elf.class, elf.endian, elf.entry)?;
         for segment in &elf.segments {
@@ -175,8 +189,12 @@ impl fmt::Display for FirmwareLine {
             writeln!(f, "             has a resource table")?;
         }
         match &elf.exit_record {
-            Some(address) => writeln!(f, "             leaves its exit status at {address}"),
-            None => writeln!(f, "             leaves no exit status: a power-off is status 0"),
+            Some(address) => writeln!(f, "             leaves its exit status at {address}")?,
+            None => writeln!(f, "             leaves no exit status: a power-off is status 0")?,
+        }
+        match &self.pedestal_file {
+            Some(file) => writeln!(f, "  beside it  {}, {} bytes, {}", file.path, file.size, file.sha256),
+            None => Ok(()),
         }
     }
 }

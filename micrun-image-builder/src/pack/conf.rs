@@ -8,7 +8,7 @@ use micrun_firmware::elf::ElfInfo;
 use micrun_firmware::settings::Layers;
 use micrun_firmware::{Annotations, ClientConf, Pedestal, Settings, ini, names};
 
-use super::{FIRMWARE, Firmware, core, machine, system};
+use super::{FIRMWARE, Firmware, build, core, machine, pedestal_file, system};
 use crate::cli::PackArgs;
 use crate::error::{Error, Result};
 
@@ -42,10 +42,14 @@ pub(super) fn make(args: &PackArgs, stem: &str, firmware: &Firmware) -> Result<C
     let given = Annotations::from_map(&args.annotations.iter().cloned().collect())?;
     notes.extend(given.warnings().iter().cloned());
     apply(args, &mut conf, &mut notes);
+    build::apply(&firmware.facts, &mut conf, &mut notes);
     let evidence = firmware.evidence()?;
     system::settle(&mut conf, &evidence, &mut notes);
     let pedestal = settings(&conf, &firmware.info).map_err(refuse)?.pedestal.value;
     conf.mica.pedestal = Some(pedestal);
+    if args.input.pedestal_conf.is_some() {
+        pedestal_conf(&mut conf, &mut notes);
+    }
     if args.client_conf.is_none() {
         conf.mica.name = Some(args.name.clone().unwrap_or_else(|| names::from_text(stem)));
     }
@@ -54,10 +58,6 @@ pub(super) fn make(args: &PackArgs, stem: &str, firmware: &Firmware) -> Result<C
         _ => core::check(&args.target, pedestal, firmware, &mut notes)?,
     }
     conf.name().map_err(refuse)?;
-    if pedestal.needs_conf_file() {
-        return Err(firmware
-            .refuse(format!("the pedestal {pedestal} needs a second file, which pack cannot add yet")));
-    }
     let annotations = conf.annotations().map_err(refuse)?;
     let text = conf.to_ini().map_err(refuse)?;
     let settings = settings(&conf, &firmware.info).map_err(refuse)?;
@@ -89,6 +89,18 @@ fn apply(args: &PackArgs, conf: &mut ClientConf, notes: &mut Vec<String>) {
     match conf.mica.client_path.replace(path.clone()) {
         Some(old) if old.trim_start_matches('/') != FIRMWARE => {
             notes.push(format!("ClientPath {old} becomes {path}, where the image has the firmware"));
+        }
+        _ => {}
+    }
+}
+
+/// Names the pedestal's own file where the image has it.
+fn pedestal_conf(conf: &mut ClientConf, notes: &mut Vec<String>) {
+    let path = format!("/{}", pedestal_file::PATH);
+    conf.micrun.remove("ped.conf");
+    match conf.mica.pedestal_conf.replace(path.clone()) {
+        Some(old) if old.trim_start_matches('/') != pedestal_file::PATH => {
+            notes.push(format!("PedestalConf {old} becomes {path}, where the image has the file"));
         }
         _ => {}
     }

@@ -2,8 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Seek};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use micrun_firmware::client_conf::FILE_NAME as CONF;
 use micrun_firmware::elf::ElfInfo;
@@ -11,43 +10,41 @@ use micrun_firmware::record::{self, Change, Content, LayerRecord};
 use micrun_firmware::{Evidence, Settings, Sha256Digest};
 
 use super::FIRMWARE;
+use super::input::{self, BuildFacts, Input};
+use super::pedestal_file::{self, PedestalFile};
+use crate::cli::PackArgs;
 use crate::digest::MeteredReader;
 use crate::error::{Error, Result};
 use crate::layer::{self, Compression, Entry, FILE_MODE, Layer};
 use crate::sink::Sink;
 use crate::timestamp::Timestamp;
 
-/// A firmware ELF, open. It is read twice, for its record and for its layer, and never held in memory.
+/// A firmware as an ELF, open. It is read twice, for its record and for its layer, and never held in memory.
 pub(super) struct Firmware {
+    /// What was given.
     pub(super) path: PathBuf,
     file: File,
     pub(super) info: ElfInfo,
+    /// What its build says about it.
+    pub(super) facts: BuildFacts,
+    /// What the user should know about it.
+    pub(super) notes: Vec<String>,
     /// The digest of the file; that of nothing until its record is made.
     pub(super) digest: Sha256Digest,
 }
 
 impl Firmware {
-    /// Opens the file and reads its headers.
-    pub(super) fn open(path: &Path, output: &Path) -> Result<Self> {
-        let read = |source| Error::Read { path: path.to_owned(), source };
+    /// Opens what was given and reads the headers of the ELF that it is or has become.
+    pub(super) fn open(args: &PackArgs) -> Result<Self> {
+        let path = &args.firmware;
         // Looked at before it is opened: opening a fifo would wait for a writer.
-        let found = fs::metadata(path).map_err(read)?;
-        if !found.is_file() {
-            return Err(Error::Refused {
-                path: path.to_owned(),
-                reason: "it is not a regular file".to_owned(),
-            });
+        let given = fs::metadata(path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        if !given.is_file() && !given.is_dir() {
+            let reason = "it is neither a regular file nor a directory".to_owned();
+            return Err(Error::Refused { path: path.clone(), reason });
         }
-        let same = |other: fs::Metadata| (other.dev(), other.ino()) == (found.dev(), found.ino());
-        if fs::metadata(output).is_ok_and(same) {
-            return Err(Error::Destination {
-                path: output.to_owned(),
-                reason: "it is the firmware itself; name another with --output",
-            });
-        }
-        let file = File::open(path).map_err(read)?;
-        let info = ElfInfo::from_reader(&file).map_err(|e| e.in_file(&path.display().to_string()))?;
-        Ok(Self { path: path.to_owned(), file, info, digest: Sha256Digest::of(&[]) })
+        let Input { file, info, facts, notes } = input::open(path, &args.input)?;
+        Ok(Self { path: path.clone(), file, info, facts, notes, digest: Sha256Digest::of(&[]) })
     }
 
     /// Whether it can run with these settings.
@@ -65,22 +62,26 @@ impl Firmware {
         Error::Refused { path: self.path.clone(), reason: reason.into() }
     }
 
-    /// Makes the record of the layer that adds this firmware and `conf`, and so learns the digest.
-    pub(super) fn record(&mut self, conf: &[u8]) -> Result<Vec<u8>> {
+    /// Makes the record of the layer that adds this firmware, `conf` and the pedestal's file, and so learns the digest.
+    pub(super) fn record(&mut self, conf: &[u8], beside: Option<&PedestalFile>) -> Result<Vec<u8>> {
         let firmware = Content::of_firmware(&mut &self.file, &self.info, FILE_MODE)
             .map_err(|e| e.in_file(&self.path.display().to_string()))?;
         self.digest = firmware.sha256;
         let mut record = LayerRecord::default();
         record.insert(&format!("/{FIRMWARE}"), Change::Add(firmware))?;
         record.insert(&format!("/{CONF}"), Change::Add(Content::of(conf, FILE_MODE)))?;
+        if let Some(file) = beside {
+            record.insert(&format!("/{}", pedestal_file::PATH), Change::Add(file.content()))?;
+        }
         Ok(record.to_json()?)
     }
 
-    /// Streams the layer: the record, `conf` and the firmware, sorted by path.
+    /// Streams the layer: the record, `conf`, the firmware and the pedestal's file, sorted by path.
     pub(super) fn layer(
         &self,
         out: &mut dyn Sink,
         conf: &[u8],
+        beside: Option<&PedestalFile>,
         record: &[u8],
         compression: Compression,
         created: Timestamp,
@@ -88,15 +89,22 @@ impl Firmware {
         let mut content = &self.file;
         content.rewind()?;
         let mut firmware = MeteredReader::new(content);
+        let mut other = beside.map(PedestalFile::reader).transpose()?;
         let record_path = record::path(0);
-        let entries = [
+        let mut entries = vec![
             Entry::Directory { path: ".micrun" },
             Entry::Directory { path: record::DIRECTORY.trim_start_matches('/') },
             Entry::Bytes { path: record_path.trim_start_matches('/'), content: record },
             Entry::Bytes { path: CONF, content: conf },
             Entry::File { path: FIRMWARE, size: self.info.file_size, content: &mut firmware },
         ];
+        if let (Some(file), Some(reader)) = (beside, &mut other) {
+            entries.push(file.entry(reader));
+        }
         let layer = layer::write(out, entries, compression, created.seconds())?;
+        if let (Some(file), Some(reader)) = (beside, other) {
+            file.verify(reader)?;
+        }
         if firmware.drain()?.digest.digest() == self.digest.hex() {
             Ok(layer)
         } else {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use micrun_firmware::annotations::PREFIX;
+use oci_spec::image::ANNOTATION_VERSION;
 
 use super::Firmware;
 use super::conf::Conf;
@@ -30,5 +31,8 @@ fn facts(conf: &Conf, firmware: &Firmware) -> BTreeMap<String, String> {
         ("image.machine", firmware.info.machine.to_string()),
         ("ped.pedestal", conf.settings.pedestal.value.to_string()),
     ];
-    facts.into_iter().chain(os).map(|(key, value)| (format!("{PREFIX}{key}"), value)).collect()
+    let board = firmware.facts.board.clone().map(|board| ("image.board", board));
+    let ours = facts.into_iter().chain(os).chain(board).map(|(key, value)| (format!("{PREFIX}{key}"), value));
+    let version = firmware.facts.os_version.clone().map(|version| (ANNOTATION_VERSION.to_owned(), version));
+    ours.chain(version).collect()
 }

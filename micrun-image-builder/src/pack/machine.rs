@@ -29,8 +29,11 @@ pub(super) fn settle(
         (Some(name), _) => named(name, firmware, evidence)?,
         (None, Some(machine)) => of(machine, &firmware.info),
         (None, None) => {
-            let proposal = qemu::propose(&firmware.info, evidence)
-                .map_err(|e| e.in_file(&firmware.path.display().to_string()))?;
+            let proposal = match built_for(firmware, evidence) {
+                Some(proposal) => proposal,
+                None => qemu::propose(&firmware.info, evidence)
+                    .map_err(|e| e.in_file(&firmware.path.display().to_string()))?,
+            };
             notes.extend(reason(&proposal));
             proposal
         }
@@ -44,7 +47,17 @@ pub(super) fn settle(
     conf.qemu.bios = conf.qemu.bios.or_else(|| Bios::of(&firmware.info));
     conf.qemu.cpu = conf.qemu.cpu.take().or(proposal.cpu);
     conf.qemu.machine = Some(proposal.machine);
+    if firmware.facts.shell_on_console {
+        // There is no second terminal to look for.
+        conf.qemu.consoles.get_or_insert(1);
+    }
     Ok(())
+}
+
+/// The machine of the board that the firmware's build names, if there is one.
+fn built_for(firmware: &Firmware, evidence: &Evidence) -> Option<Proposal> {
+    let proposal = qemu::named(firmware.facts.board.as_ref()?, &firmware.info, evidence)?;
+    Some(Proposal { found: Found::ByName, ..proposal })
 }
 
 /// Puts the options into the file.
