@@ -4,8 +4,10 @@
 The create messages and the status lines are those of libmica's golden files, which upstream's layout was read from.
 """
 
+import io
 import json
 import struct
+import zipfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -42,12 +44,53 @@ def elf(bits: int, machine: int, note: bool) -> bytes:
     return header + programs + code + record + names + sections
 
 
+def hex_file(*records: tuple[int, int, bytes]) -> str:
+    """Intel HEX of records: type, offset and data."""
+    lines = []
+    for kind, offset, data in records:
+        record = struct.pack(">BHB", len(data), offset, kind) + data
+        lines.append(f":{(record + bytes([-sum(record) & 0xFF])).hex().upper()}\n")
+    return "".join(lines)
+
+
+def uf2_file(family: int, *blocks: tuple[int, bytes]) -> bytes:
+    """UF2 of blocks: address and data."""
+    file = b""
+    for number, (address, data) in enumerate(blocks):
+        words = (0x0A324655, 0x9E5D5157, 0x2000, address, len(data), number, len(blocks), family)
+        file += struct.pack("<8I", *words) + data.ljust(476, b"\0") + struct.pack("<I", 0x0AB16F30)
+    return file
+
+
+def zip_file(method: int, **files: str | bytes) -> bytes:
+    """An archive that is the same each time."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as archive:
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content, method)
+    return out.getvalue()
+
+
 ANNOTATION = "org.openeuler.micrun."
 SEEDS: dict[str, list[str | bytes]] = {
     "annotations": [
         f"{ANNOTATION}container.os\nzephyr\n{ANNOTATION}container.auto_close_timeout\n1m30s\n",
         f"{ANNOTATION}container.firmware_hash\nsha256:{'0' * 64}\n{ANNOTATION}ped.pedestal\nqemu\n",
         f"{ANNOTATION}runtime.max_container_memory\n64\n{ANNOTATION}runtime.debug\ntrue\norg.openeuler.micran.x\n1\n",
+    ],
+    "archive": [
+        zip_file(zipfile.ZIP_DEFLATED, **{"fw.elf": elf(64, 183, True), "read.me": "hello"}),
+        zip_file(
+            zipfile.ZIP_DEFLATED,
+            **{
+                "build/build_info.yml": "cmake:\n  board:\n    name: 'qemu_cortex_a53'\n  zephyr:\n    version: '4.1.0'\n",
+                "build/zephyr/.config": 'CONFIG_SHELL=y\nCONFIG_SHELL_BACKEND_SERIAL=y\nCONFIG_SHELL_PROMPT_UART="uart:~$ "\n',
+                "build/zephyr/zephyr.dts": "/ { chosen {\nzephyr,console = &uart0;\n}; };\n",
+                "build/zephyr/zephyr.elf": elf(64, 183, False),
+            },
+        ),
+        zip_file(zipfile.ZIP_STORED, nuttx=elf(32, 243, False), **{".config": 'CONFIG_ARCH_BOARD="rv-virt"\n'}),
+        zip_file(zipfile.ZIP_STORED, **{"rtthread.elf": b"", "rtconfig.h": "#define RT_VER_NUM 0x50100\n"}),
     ],
     "client_conf": [
         "[Mica]\nName = demo\nClientPath = /firmware.elf\nPedestal = qemu\nMemory = 64\n\n[Qemu]\n"
@@ -64,6 +107,10 @@ SEEDS: dict[str, list[str | bytes]] = {
         '{"clients":[{"name":"rtos","state":"Offline","pedestal":"qemu","cpu":""}]}',
         '{"daemon":"micad","version":"0.1.0","protocol":1,"pedestals":["qemu"],"extensions":["wait"]}',
     ],
+    "hex": [
+        hex_file((4, 0, b"\x40\x00"), (0, 0, bytes(range(16))), (0, 16, b"\x01"), (5, 0, b"\x40\0\0\0"), (1, 0, b"")),
+        hex_file((2, 0, b"\x10\x00"), (0, 0xFFF0, bytes(16)), (3, 0, b"\x10\0\0\x01"), (1, 0, b"")),
+    ],
     "micrun_conf": [
         "static_resource = true\nstate_dir = /run/micrun\n[Resource]\ncontainer_maxmem = \"64\"\n",
         'debug = false\nstate_dir = "/run/other"\n[resource]\nmax_container_vcpu = 2\nemulator_overhead_mb = 128\n',
@@ -78,6 +125,10 @@ SEEDS: dict[str, list[str | bytes]] = {
     "record": [(FIRMWARE / "record.json").read_bytes()],
     "reply": ["\x01MICA-SUCCESS", "\x05No such file: /x.elfMICA-FAILED", "\x20MICA-MICA-SUCCESMICA-SUCCESS"],
     "status": [],
+    "uf2": [
+        uf2_file(0xE48BFF56, (0x10000000, bytes(256)), (0x10000100, bytes(range(256)))),
+        uf2_file(0xE48BFF57, (0x10FFFF00, b"\xef" * 256)) + uf2_file(0xE48BFF59, (0x10000000, bytes(8))),
+    ],
 }
 lines = json.loads((LIBMICA / "status.json").read_text())
 SEEDS["status"] = [f"{one['name']}\n{one['line']}" for one in lines[:: len(lines) // 8]]

@@ -1,0 +1,14 @@
+//! UF2, and the ELF that is made of it.
+#![no_main]
+
+mod input;
+
+use input::memory::Memory;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut memory = Memory::new(input::Spool::default());
+    if input::uf2::read(bytes, &mut memory).is_ok() {
+        input::make(memory, None);
+    }
+});
