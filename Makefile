@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
-.PHONY: help setup build firmware demo demo-host test check unit host aarch64 conformance cri faults kills fuzz kernel \
+.PHONY: help setup build firmware firmware-boards demo demo-host test check unit host aarch64 conformance cri faults kills fuzz kernel \
     image qemu test-qemu test-driver matrix yocto yocto-static yocto-source lint fmt bench bench-qemu dist install clean
 
 export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
@@ -22,7 +22,7 @@ PREFIX ?= /usr/local
 help: ## list the targets
 	@bold= off=; [[ ! -t 1 ]] || { bold=$$'\e[1m' off=$$'\e[0m'; }; \
 	sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | \
-	    while IFS=$$'\t' read -r name text; do printf '%s%-13s%s%s\n' "$$bold" "$$name" "$$off" "$$text"; done
+	    while IFS=$$'\t' read -r name text; do printf '%s%-16s%s%s\n' "$$bold" "$$name" "$$off" "$$text"; done
 
 setup: ## install all that any target needs and this machine lacks (Debian packages, Rust tools)
 	@tools/setup
@@ -35,7 +35,10 @@ build: ## build the programs (debug profile); needs Rust and a C linker
 	@cargo build $(CARGO_FLAGS)
 
 firmware: tools-firmware ## build the demo firmware into build/firmware
-	@$(MAKE) --no-print-directory -C tests/firmware
+	@$(MAKE) --no-print-directory -C tests/firmware aarch64
+
+firmware-boards: tools-boards ## the same for a Cortex-M and for RISC-V
+	@$(MAKE) --no-print-directory -C tests/firmware boards
 
 demo: image ## boot the aarch64 system: an RTOS on its own core, one in an emulator, a Linux container, one containerd
 	@tests/qemu/demo
@@ -53,8 +56,9 @@ unit: ## the unit tests
 test: tools-lint ## every test, in stages: check, host, aarch64, yocto-static
 	@.ci/stages check host aarch64 yocto-static
 
-host: tools-host tools-firmware build firmware ## the programs end to end: every containerd of Debian's suites, pods, fuzz targets
+host: tools-host tools-firmware build firmware firmware-boards ## the programs end to end: every containerd of Debian's suites, pods, fuzz targets
 	@tests/host/criu
+	@$(MAKE) --no-print-directory -C tests/firmware check-boards
 	@cargo nextest run $(CARGO_FLAGS) --manifest-path tests/Cargo.toml \
 	    -E 'not package(micrun-host-tests) - package(micrun-cri-tests) + $(ONCE)'
 	@tests/host/containerds
@@ -64,7 +68,7 @@ aarch64: image ## the programs for aarch64, on an emulated machine: firmware, th
 	@$(MAKE) --no-print-directory -C tests/firmware check
 	@$(MAKE) --no-print-directory test-driver test-qemu
 
-matrix: tools-host build firmware ## the end-to-end tests against every containerd that Debian's suites have
+matrix: tools-host build firmware firmware-boards ## the end-to-end tests against every containerd that Debian's suites have
 	@tests/host/containerds
 
 cri: tools-host build firmware ## pods through the CRI plugin of every containerd that Debian's suites have; the Kubernetes files

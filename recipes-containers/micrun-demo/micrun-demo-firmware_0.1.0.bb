@@ -12,6 +12,7 @@ FILESEXTRAPATHS:prepend := "${THISDIR}/../..:"
 SRC_URI = " \
     file://LICENSE;subdir=${BP} \
     file://tests/firmware/Makefile;subdir=${BP} \
+    file://tests/firmware/aarch64;subdir=${BP} \
     file://tests/firmware/common;subdir=${BP} \
     file://tests/firmware/freertos;subdir=${BP} \
     file://tests/firmware/hello;subdir=${BP} \
@@ -40,7 +41,7 @@ do_configure() {
 }
 
 do_compile() {
-    oe_runmake -C ${S}/tests/firmware OUT=${B}/firmware VENDOR=${CRATES} CROSS=${HOST_PREFIX} \
+    oe_runmake -C ${S}/tests/firmware aarch64 OUT=${B}/firmware VENDOR=${CRATES} CROSS=${HOST_PREFIX} \
         CC="${HOST_PREFIX}gcc ${DEBUG_PREFIX_MAP}"
 }
 

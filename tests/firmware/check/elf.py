@@ -6,15 +6,31 @@ import struct
 PT_NOTE = 4
 
 
-def notes(image):
-    """Yields (name, type, descriptor) of every note in a PT_NOTE segment of a 64-bit little-endian ELF."""
-    data = image.read_bytes()
-    phoff, = struct.unpack_from("<Q", data, 32)
-    phentsize, phnum = struct.unpack_from("<HH", data, 54)
+CLASS_64 = 2
+
+
+def note_segments(data):
+    """Yields (offset, size) of every PT_NOTE segment of a little-endian ELF."""
+    if data[4] == CLASS_64:
+        phoff, = struct.unpack_from("<Q", data, 32)
+        phentsize, phnum = struct.unpack_from("<HH", data, 54)
+        fields = "<IIQQQQ"  # type, flags, offset, virtual address, physical address, size
+        place = 2
+    else:
+        phoff, = struct.unpack_from("<I", data, 28)
+        phentsize, phnum = struct.unpack_from("<HH", data, 42)
+        fields = "<IIIII"  # type, offset, virtual address, physical address, size
+        place = 1
     for i in range(phnum):
-        kind, _, offset, _, _, size = struct.unpack_from("<IIQQQQ", data, phoff + i * phentsize)
-        if kind != PT_NOTE:
-            continue
+        header = struct.unpack_from(fields, data, phoff + i * phentsize)
+        if header[0] == PT_NOTE:
+            yield header[place], header[place + 3]
+
+
+def notes(image):
+    """Yields (name, type, descriptor) of every note."""
+    data = image.read_bytes()
+    for offset, size in note_segments(data):
         end = offset + size
         while offset < end:
             namesz, descsz, note_type = struct.unpack_from("<III", data, offset)

@@ -7,21 +7,42 @@ import select
 import socket
 import subprocess
 import time
+import typing
 
 DEADLINE = 20  # seconds; any single wait is given up after it
+
+
+class Board(typing.NamedTuple):
+    """What QEMU emulates, and how that ends."""
+
+    emulator: str
+    options: tuple  # -machine, -cpu and what else makes it this board
+    ending: str  # the reason of QEMU's SHUTDOWN event when the firmware ends
+
+
+def virt(machine="virt,gic-version=3"):
+    """The virt machine with a Cortex-A53."""
+    return Board("qemu-system-aarch64", ("-M", machine, "-cpu", "cortex-a53", "-m", "64"), "guest-shutdown")
+
+
+VIRT = virt()
+# It cannot be powered off: the firmware resets it.
+MPS2 = Board("qemu-system-arm", ("-M", "mps2-an385"), "guest-reset")
+RISCV = Board("qemu-system-riscv64", ("-M", "virt", "-m", "64", "-bios", "none"), "guest-shutdown")
 
 
 class Machine:
     """Runs one firmware image. The machine stands still until start()."""
 
-    def __init__(self, image, machine="virt,gic-version=3"):
+    def __init__(self, image, board=VIRT):
         self.console, console = socket.socketpair()
         self.qmp, qmp = socket.socketpair()
         self.output = b""  # everything the console has printed
         self.read = 0  # how much of it expect() has consumed
+        self.ending = board.ending
         self.process = subprocess.Popen(
-            ["qemu-system-aarch64", "-M", machine, "-cpu", "cortex-a53", "-m", "64",
-             "-nodefaults", "-display", "none", "-S", "-action", "shutdown=pause", "-kernel", str(image),
+            [board.emulator, *board.options, "-nodefaults", "-display", "none", "-S",
+             "-action", "shutdown=pause,reboot=shutdown", "-kernel", str(image),
              "-chardev", f"socket,id=console,fd={console.fileno()}", "-serial", "chardev:console",
              "-chardev", f"socket,id=qmp,fd={qmp.fileno()}", "-mon", "chardev=qmp,mode=control"],
             pass_fds=[console.fileno(), qmp.fileno()], stdin=subprocess.DEVNULL)
@@ -87,18 +108,25 @@ class Machine:
         self.read = found + len(text)
         return before
 
+    def drain(self):
+        """What a machine that has ended printed last. QEMU has handed it over by then."""
+        while self.receive(time.monotonic()):
+            pass
+        text, self.read = self.output[self.read:], len(self.output)
+        return text
+
     def run(self, line):
         """Types a command; returns its output."""
         self.send(line.encode() + b"\r")
         self.expect(line.encode() + b"\r\n")
         return self.expect(b"micrun> ").decode()
 
-    def wait_power_off(self):
-        """Waits for the guest to power off; the machine stays, paused."""
-        def powered_off():
-            return any(e["event"] == "SHUTDOWN" and e["data"]["reason"] == "guest-shutdown" for e in self.events)
+    def wait_end(self):
+        """Waits for the firmware to end the machine; it stays, paused."""
+        def ended():
+            return any(e["event"] == "SHUTDOWN" and e["data"]["reason"] == self.ending for e in self.events)
 
-        while not powered_off():
+        while not ended():
             self.message()
 
     def memory(self, address, words):

@@ -5,7 +5,6 @@
 #include <stdint.h>
 #include <string.h>
 
-#define BLOB		0x40000000ul
 #define MAGIC		0xd00dfeedu
 #define OFFSET_SIZE	4
 #define OFFSET_STRUCT	8
@@ -29,7 +28,7 @@ static uint32_t aligned(uint32_t offset)
 // Finds a node, and in it a property unless that is null. Null if there is no such thing, or no tree.
 static const char *find(const char *node, const char *property)
 {
-	const uint8_t *blob = (const uint8_t *)BLOB;
+	const uint8_t *blob = devicetree_blob;
 	uint32_t size = big_endian(blob + OFFSET_SIZE);
 	uint32_t at = big_endian(blob + OFFSET_STRUCT);
 	const char *strings = (const char *)blob + big_endian(blob + OFFSET_STRINGS);

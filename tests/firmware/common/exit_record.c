@@ -2,7 +2,7 @@
 #include "exit_record.h"
 
 #include "io.h"
-#include "psci.h"
+#include "power.h"
 
 #define EXIT_MAGIC 0x5458454du // "MEXT" in memory
 
@@ -13,8 +13,14 @@ struct exit_record {
 	uint32_t reserved;
 };
 
-// In .bss, so start.S has zeroed it: without a magic number the host ignores the record.
+// In .bss, so it is zeroed at the start: without a magic number the host ignores the record.
 static volatile struct exit_record exit_record __attribute__((used, aligned(16)));
+
+#if __SIZEOF_POINTER__ == 8
+#define ADDRESS ".8byte	exit_record"
+#else
+#define ADDRESS ".4byte	exit_record, 0"
+#endif
 
 // The ELF note by which the host finds the record. In assembly, since a note is aligned to 4 bytes and
 // its 64-bit address is not.
@@ -23,7 +29,7 @@ __asm(".pushsection .note.micrun, \"a\", %note\n"
       "	.4byte	7, 8, 1\n"		// namesz, descsz, type
       "	.asciz	\"micrun\"\n"
       "	.balign	4\n"
-      "	.8byte	exit_record\n"
+      "	" ADDRESS "\n"
       "	.popsection\n");
 
 _Noreturn void exit_firmware(enum exit_kind kind, uint32_t status)
@@ -34,5 +40,5 @@ _Noreturn void exit_firmware(enum exit_kind kind, uint32_t status)
 	dsb();
 	exit_record.magic = EXIT_MAGIC;
 	dsb();
-	psci_system_off();
+	power_off();
 }

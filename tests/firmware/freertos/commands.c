@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <task.h>
 
+#include "board.h"
 #include "console.h"
 #include "devicetree.h"
 #include "exit_record.h"
@@ -11,10 +12,8 @@
 #include "shell.h"
 #include "timer.h"
 
-// A hole in the memory map of QEMU's virt machine, which has only RAM from 1 GiB to 256 GiB.
-#define UNMAPPED_ADDRESS 0x3000000000ul
-
 #define MAX_TASKS 8
+#define MAX_LINES 4294967295ul
 
 bool parse_number(const char *text, unsigned long max, unsigned long *number)
 {
@@ -43,7 +42,7 @@ static void help(const char *arguments)
 static void uname(const char *arguments)
 {
 	(void)arguments;
-	console_printf("FreeRTOS " tskKERNEL_VERSION_NUMBER " micrun-demo aarch64\n");
+	console_printf("FreeRTOS " tskKERNEL_VERSION_NUMBER " micrun-demo " BOARD_ARCH "\n");
 }
 
 static void uptime(const char *arguments)
@@ -52,8 +51,9 @@ static void uptime(const char *arguments)
 	uint64_t frequency = timer_frequency();
 
 	(void)arguments;
-	console_printf("up %lu.%03lu s, %lu ticks of %lu ms\n", counter / frequency,
-		       counter % frequency * 1000 / frequency, xTaskGetTickCount(), portTICK_PERIOD_MS);
+	console_printf("up %lu.%03lu s, %lu ticks of %lu ms\n", (unsigned long)(counter / frequency),
+		       (unsigned long)(counter % frequency * 1000 / frequency), (unsigned long)xTaskGetTickCount(),
+		       (unsigned long)portTICK_PERIOD_MS);
 }
 
 static void echo(const char *arguments)
@@ -72,8 +72,9 @@ static void ps(const char *arguments)
 	console_printf("ID STATE     PRIO STACK-FREE  TIME-MS NAME\n");
 	for (UBaseType_t i = 0; i < count; i++)
 		console_printf("%2lu %-9s %4lu %10lu %8lu %s\n", tasks[i].xTaskNumber, states[tasks[i].eCurrentState],
-			       tasks[i].uxCurrentPriority, tasks[i].usStackHighWaterMark * sizeof(StackType_t),
-			       tasks[i].ulRunTimeCounter * 1000 / timer_frequency(), tasks[i].pcTaskName);
+			       tasks[i].uxCurrentPriority,
+			       (unsigned long)(tasks[i].usStackHighWaterMark * sizeof(StackType_t)),
+			       (unsigned long)(tasks[i].ulRunTimeCounter * 1000 / timer_frequency()), tasks[i].pcTaskName);
 }
 
 static void exit_command(const char *arguments)
@@ -110,7 +111,7 @@ static void flood(const char *arguments)
 {
 	unsigned long lines;
 
-	if (!parse_number(arguments, 9999999999, &lines)) {
+	if (!parse_number(arguments, MAX_LINES, &lines)) {
 		console_printf("flood: \"%s\" is not a count; give a number of lines\n", arguments);
 		return;
 	}
@@ -119,9 +120,6 @@ static void flood(const char *arguments)
 }
 
 #ifndef SPARE_CORE
-// Of 64 MiB of RAM the image and the device tree have the first few.
-#define HOARD_START	0x40800000ul
-#define HOARD_MAX	48ul
 #define MIB		(1ul << 20)
 #define PAGE		4096ul
 
@@ -139,7 +137,7 @@ static void hoard(const char *arguments)
 }
 #endif
 
-#ifndef SPARE_CORE
+#if !defined(SPARE_CORE) && HAS_DEVICETREE
 static void bootargs(const char *arguments)
 {
 	(void)arguments;
@@ -159,7 +157,9 @@ const struct command commands[] = {
 	{ "flood", "N", "print N numbered lines as fast as possible", flood },
 #ifndef SPARE_CORE
 	{ "hoard", "N", "touch N MiB of memory", hoard },
+#if HAS_DEVICETREE
 	{ "args", "", "print the kernel command line", bootargs },
+#endif
 #else
 	{ "jitter", "[N]", "measure how late a task wakes up in N ticks (100 if missing)", jitter },
 #endif

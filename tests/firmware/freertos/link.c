@@ -5,7 +5,7 @@
 
 #include "io.h"
 #include "irq.h"
-#include "psci.h"
+#include "power.h"
 #include "resource_table.h"
 #include "rpmsg.h"
 #include "terminal.h"
@@ -22,7 +22,7 @@ static TaskHandle_t link;
 static void obey_stop(void)
 {
 	if (resource_table.request == REQUEST_STOP)
-		psci_system_off();
+		power_off();
 }
 
 static void linux_calls(void)

@@ -8,15 +8,15 @@
 #include <stdint.h>
 #include <task.h>
 
-#define PORTS 2
+#include "board.h"
 
 struct port {
 	uintptr_t base;
-	uint32_t intid;
+	uint32_t irq;
 	bool present;
 	TaskHandle_t shell;
 };
 
-extern struct port ports[PORTS];
+extern struct port ports[UARTS];
 
 #endif

@@ -7,10 +7,11 @@
 #include <string.h>
 #include <task.h>
 
+#include "board.h"
 #include "console.h"
 
 #define GREETING	"micrun FreeRTOS demo\n" \
-			"FreeRTOS " tskKERNEL_VERSION_NUMBER ", aarch64; help lists the commands\n"
+			"FreeRTOS " tskKERNEL_VERSION_NUMBER ", " BOARD_ARCH "; help lists the commands\n"
 #define PROMPT		"micrun> "
 #define LINE_MAX	256
 #define STATUS_WORD	"micrun-exit: "

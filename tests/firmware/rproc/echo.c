@@ -7,11 +7,11 @@
 #include "exit_record.h"
 #include "gic.h"
 #include "io.h"
-#include "resource_table.h"
-#include "psci.h"
+#include "power.h"
 #include "psci_core.h"
+#include "resource_table.h"
 #include "rpmsg.h"
-#include "timer.h"
+#include "tick.h"
 
 #define LINUX_SGI 7u
 #define PRIORITY  0xa0u
@@ -109,7 +109,7 @@ static void misbehave(void)
 		exit_firmware(EXIT_NORMAL, 7);
 	}
 	if (behaves(SILENT))
-		psci_system_off();
+		power_off();
 	if (behaves(POWEROFF))
 		psci_call(SYSTEM_OFF);
 	while (behaves(SPIN))
@@ -144,13 +144,13 @@ int main(void)
 	// Linux interrupts when it has set the request, and again when the vrings are there.
 	while (resource_table.request != REQUEST_RUN || !rpmsg_ready())
 		if (resource_table.request == REQUEST_STOP)
-			psci_system_off();
+			power_off();
 	rpmsg_open("rpmsg-tty");
 	console_printf("echo: open\n");
 	for (;;) {
 		serve();
 		if (resource_table.request == REQUEST_STOP && !behaves(DEAF))
-			psci_system_off();
+			power_off();
 		wait_for_linux();
 	}
 }

@@ -4,7 +4,7 @@
 
 #include "gic.h"
 #include "io.h"
-#include "psci.h"
+#include "power.h"
 
 #define CPU_OFF 0x84000002u
 
@@ -23,7 +23,7 @@ uint64_t psci_call(uint32_t function)
 	return x0;
 }
 
-_Noreturn void psci_system_off(void)
+_Noreturn void power_off(void)
 {
 	gic_leave_core();
 	psci_call(CPU_OFF);

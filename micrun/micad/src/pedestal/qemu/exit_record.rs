@@ -1,4 +1,5 @@
-//! The exit record: four words that firmware leaves in its memory before it powers off.
+//! The exit record: four words that firmware leaves in its memory before it powers off, or resets a machine that cannot
+//! be powered off.
 //!
 //! docs/FIRMWARE.md, section "Exit status", defines it; the address comes from a note in the ELF.
 
@@ -11,11 +12,10 @@ const MAGIC: u32 = 0x5458_454d;
 const KIND_EXIT: u32 = 0;
 const KIND_FAULT: u32 = 1;
 
-/// The report for a machine that was powered off with these words at its exit record, if it has one.
-pub(super) fn interpret(words: Option<[u32; 4]>) -> ExitReport {
-    let Some([MAGIC, kind, status, _]) = words else {
-        return report(0, ExitReason::Exited, "the firmware powered off without an exit record");
-    };
+/// The report for a machine that ended with these words at its exit record, if it has one; `otherwise` is what such an end
+/// means without a record.
+pub(super) fn interpret(words: Option<[u32; 4]>, otherwise: ExitReport) -> ExitReport {
+    let Some([MAGIC, kind, status, _]) = words else { return otherwise };
     // As exit(2) does.
     let [status, ..] = status.to_le_bytes();
     match kind {
@@ -56,11 +56,11 @@ mod tests {
     #[test]
     fn status_and_reason() {
         let outcome = |words| {
-            let report = interpret(words);
+            let report = interpret(words, report(3, ExitReason::Reset, "no record"));
             (report.status, report.reason)
         };
-        assert_eq!(outcome(None), (0, ExitReason::Exited));
-        assert_eq!(outcome(Some([0, 0, 7, 0])), (0, ExitReason::Exited));
+        assert_eq!(outcome(None), (3, ExitReason::Reset));
+        assert_eq!(outcome(Some([0, 0, 7, 0])), (3, ExitReason::Reset));
         assert_eq!(outcome(Some([MAGIC, 0, 7, 0])), (7, ExitReason::Exited));
         assert_eq!(outcome(Some([MAGIC, 0, 0x1_05, 0])), (5, ExitReason::Exited));
         assert_eq!(outcome(Some([MAGIC, 1, 139, 0])), (139, ExitReason::Fault));

@@ -96,8 +96,14 @@ impl Guest for QemuGuest {
 
     async fn reap(&mut self, ending: Ending) -> Result<ExitReport> {
         let report = match ending {
-            Ending::PoweredOff => exit_record::interpret(self.read_exit_record().await),
-            Ending::Reset => report(1, ExitReason::Reset, "the firmware asked for a reset"),
+            Ending::PoweredOff => exit_record::interpret(
+                self.read_exit_record().await,
+                report(0, ExitReason::Exited, "the firmware powered off without an exit record"),
+            ),
+            Ending::Reset => exit_record::interpret(
+                self.read_exit_record().await,
+                report(1, ExitReason::Reset, "the firmware asked for a reset"),
+            ),
             Ending::Panicked => report(1, ExitReason::Panicked, "the machine reported a panic"),
             Ending::Signalled => report(128 + 15, ExitReason::Killed, "a signal asked QEMU to end"),
             Ending::Died => {

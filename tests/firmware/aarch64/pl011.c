@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Register names and bits: Arm DDI 0183, chapter 3.
-#include "pl011.h"
+#include "uart.h"
 
 #include "io.h"
 
@@ -19,7 +19,7 @@
 #define CR_RXE		(1u << 9)
 #define INT_RX		(1u << 4)
 
-void pl011_init(uintptr_t port)
+void uart_init(uintptr_t port)
 {
 	write32(port + IMSC, 0);
 	// The FIFO stays off. Switching it on discards what has been received before, and QEMU's host side
@@ -28,20 +28,20 @@ void pl011_init(uintptr_t port)
 	write32(port + CR, CR_UARTEN | CR_TXE | CR_RXE);
 }
 
-void pl011_put(uintptr_t port, uint8_t byte)
+void uart_put(uintptr_t port, uint8_t byte)
 {
 	while (read32(port + FR) & FR_TXFF)
 		;
 	write32(port + DR, byte);
 }
 
-void pl011_flush(uintptr_t port)
+void uart_flush(uintptr_t port)
 {
 	while (read32(port + FR) & FR_BUSY)
 		;
 }
 
-bool pl011_get(uintptr_t port, uint8_t *byte)
+bool uart_get(uintptr_t port, uint8_t *byte)
 {
 	if (read32(port + FR) & FR_RXFE)
 		return false;
@@ -49,7 +49,7 @@ bool pl011_get(uintptr_t port, uint8_t *byte)
 	return true;
 }
 
-void pl011_receive_interrupt(uintptr_t port, bool on)
+void uart_receive_interrupt(uintptr_t port, bool on)
 {
 	write32(port + IMSC, on ? INT_RX : 0);
 }

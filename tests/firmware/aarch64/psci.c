@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "psci.h"
+#include "power.h"
 
 #include <stdint.h>
 
@@ -10,7 +10,7 @@
 // The exception level of entry, set by start.S before main.
 uint32_t boot_el;
 
-_Noreturn void psci_system_off(void)
+_Noreturn void power_off(void)
 {
 	register uint64_t x0 __asm("x0") = SYSTEM_OFF;
 

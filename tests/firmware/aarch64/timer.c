@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The virtual timer rather than the physical: it stands still while a hypervisor pauses the firmware.
+#include "tick.h"
 #include "timer.h"
 
 #include "io.h"
