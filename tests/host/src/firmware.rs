@@ -28,10 +28,27 @@ pub fn mute(kind: &str) -> PathBuf {
     built(&format!("mute-{kind}.elf"))
 }
 
+/// The demo for a Cortex-M3, QEMU's machine `mps2-an385`.
+pub fn demo_for_cortex_m() -> PathBuf {
+    built("freertos-cortex-m.elf")
+}
+
+/// The demo for RISC-V, QEMU's machine `virt` in machine mode.
+pub fn demo_for_riscv() -> PathBuf {
+    built("freertos-riscv.elf")
+}
+
+/// U-Boot for one of QEMU's machines, as Debian's package u-boot-qemu has it.
+pub fn u_boot(board: &str) -> PathBuf {
+    let path = Path::new("/usr/lib/u-boot").join(board).join("uboot.elf");
+    assert!(path.exists(), "{} is not there: run `tools/setup boards`", path.display());
+    path
+}
+
 fn built(name: &str) -> PathBuf {
     let folder = env::var_os("MICRUN_TEST_FIRMWARE_DIR").map(PathBuf::from);
     let path = folder.unwrap_or_else(|| isolation::workspace().join("build/firmware")).join(name);
-    assert!(path.exists(), "{} is not built: run `make firmware`", path.display());
+    assert!(path.exists(), "{} is not built: run `make firmware firmware-boards`", path.display());
     path
 }
 
