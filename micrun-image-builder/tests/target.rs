@@ -97,8 +97,8 @@ fn a_segment_far_from_all_others_is_named() {
         elf
     };
     let (notes, conf) = packed(&far(0x5000_0000), &[]);
-    has(&conf, &["Memory=257"]);
-    assert!(notes.contains("Memory is 257 because of 128 bytes at 0x50000000 alone"), "{notes}");
+    has(&conf, &["Memory=260"]);
+    assert!(notes.contains("Memory is 260 because of 128 bytes at 0x50000000 alone"), "{notes}");
     let ran = refused(&far(0x5000_0000), &["--memory", "64"]);
     assert!(
         ran.stderr.contains("segment 1 alone is not in the memory of the machine virt"),

@@ -134,6 +134,10 @@ fn others(proposal: &Proposal) -> String {
     }
 }
 
+/// QEMU puts the device tree of a RISC-V machine behind the firmware, at a multiple of this, and refuses to start without
+/// room for it.
+const DEVICE_TREE: u64 = 2 << 20;
+
 /// Sets the memory where nobody has said how much.
 fn memory(
     args: &PackArgs,
@@ -171,10 +175,12 @@ fn memory(
     }
 }
 
-/// What reaches from the start of RAM to the firmware's end, in MiB; 0 for more than anybody would give it.
+/// What reaches from the start of RAM to the firmware's end, and has room for a device tree behind that, in MiB; 0 for
+/// more than anybody would give it.
 fn needed(segments: &[Segment], base: u64) -> u32 {
     let ends = segments.iter().filter(|it| it.memsz > 0).map(|it| it.paddr.saturating_add(it.memsz));
-    let needed = ends.max().unwrap_or(base).saturating_sub(base).div_ceil(1 << 20);
+    let size = ends.max().unwrap_or(base).saturating_sub(base);
+    let needed = size.next_multiple_of(DEVICE_TREE).saturating_add(DEVICE_TREE) >> 20;
     u32::try_from(needed).ok().filter(|needed| *needed <= MOST_MEMORY).unwrap_or(0)
 }
 

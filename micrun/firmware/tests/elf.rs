@@ -135,6 +135,25 @@ fn refuses_entries_outside_code() {
     assert_eq!(fault(&elf), Fault::EntryOutside { entry: 0x4009_0040 });
 }
 
+/// Xilinx's U-Boot is a binary that objcopy has wrapped: one segment, not marked executable.
+#[test]
+fn an_elf_without_any_executable_segment_has_no_flags_that_count() {
+    let elf = changed(|e| e.loads.iter_mut().for_each(|load| load.flags &= !1));
+    check(&info(&elf), &Requirements::default()).unwrap();
+}
+
+/// As every linker script of a microcontroller's IDE does it: the initial values of variables are in flash, and what has
+/// none goes on counting load addresses.
+#[test]
+fn what_is_zeroed_at_its_own_address_overlaps_nothing_in_flash() {
+    let elf = changed(|e| {
+        let behind = 0x4008_1000 + e.loads[1].bytes.len() as u64;
+        e.loads[1].paddr = 0x4008_1000;
+        e.loads.push(Load { paddr: behind, vaddr: 0x5000_0000, bytes: Vec::new(), memsz: 0x400, flags: 6 });
+    });
+    check(&info(&elf), &Requirements::default()).unwrap();
+}
+
 #[test]
 fn refuses_absurd_segments() {
     assert_eq!(
@@ -388,15 +407,21 @@ proptest! {
 }
 
 fn sound(info: &ElfInfo, bytes: &[u8]) {
-    let range = |s: &Segment| u128::from(s.paddr)..u128::from(s.paddr) + u128::from(s.memsz);
+    // Behind what the file fills, others may follow in flash if the variables are elsewhere.
+    let range = |s: &Segment| {
+        let size = if s.paddr == s.vaddr { s.memsz } else { s.filesz };
+        u128::from(s.paddr)..u128::from(s.paddr) + u128::from(size)
+    };
     for (n, segment) in info.segments.iter().enumerate() {
         assert!(u128::from(segment.offset) + u128::from(segment.filesz) <= bytes.len() as u128);
         assert!(segment.filesz <= segment.memsz);
-        for other in info.segments[n + 1..].iter().filter(|o| o.memsz > 0 && segment.memsz > 0) {
+        for other in &info.segments[n + 1..] {
             let (a, b) = (range(segment), range(other));
-            assert!(a.end <= b.start || b.end <= a.start);
+            assert!(a.is_empty() || b.is_empty() || a.end <= b.start || b.end <= a.start);
         }
     }
     let entry = if info.machine == Machine::Arm { info.entry & !1 } else { info.entry };
-    assert!(info.segments.iter().any(|s| s.flags & 1 != 0 && (s.vaddr..s.vaddr + s.filesz).contains(&entry)));
+    let marked = info.segments.iter().any(|s| s.flags & 1 != 0);
+    let code = |s: &&Segment| !marked || s.flags & 1 != 0;
+    assert!(info.segments.iter().filter(code).any(|s| (s.vaddr..s.vaddr + s.filesz).contains(&entry)));
 }

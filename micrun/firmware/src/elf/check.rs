@@ -172,11 +172,20 @@ fn segments(info: &ElfInfo) -> Result<(), Fault> {
     overlap(&info.segments)
 }
 
+/// Bytes that a loader writes at the segment's load address. With a load address of its own the firmware may zero by
+/// itself what the file does not fill, and another segment may follow in flash; QEMU decides alike.
+fn loaded(segment: &Segment, segments: &[Segment]) -> u64 {
+    let zeroed = segment.paddr + segment.filesz..segment.paddr + segment.memsz;
+    let followed = || segments.iter().any(|other| other.memsz > 0 && zeroed.contains(&other.paddr));
+    if segment.paddr != segment.vaddr && followed() { segment.filesz } else { segment.memsz }
+}
+
 fn overlap(segments: &[Segment]) -> Result<(), Fault> {
     let mut by_address: Vec<(usize, &Segment)> =
         segments.iter().enumerate().filter(|(_, segment)| segment.memsz > 0).collect();
     by_address.sort_by_key(|(_, segment)| segment.paddr);
-    match by_address.windows(2).find(|pair| pair[0].1.paddr + pair[0].1.memsz > pair[1].1.paddr) {
+    let end = |segment: &Segment| segment.paddr + loaded(segment, segments);
+    match by_address.windows(2).find(|pair| end(pair[0].1) > pair[1].1.paddr) {
         Some(pair) => {
             Err(Fault::SegmentsOverlap { first: pair[0].0, second: pair[1].0, at: pair[1].1.paddr })
         }
@@ -189,9 +198,12 @@ fn entry(info: &ElfInfo) -> Result<(), Fault> {
         Machine::Arm => info.entry & !1,
         _ => info.entry,
     };
+    // A binary that was wrapped into an ELF has no flags that mean anything.
+    let marked = info.segments.iter().any(Segment::is_executable);
     // What the file does not fill is zero when the processor gets there: no code.
     let holds = |segment: &Segment| {
-        segment.is_executable() && address.checked_sub(segment.vaddr).is_some_and(|at| at < segment.filesz)
+        (segment.is_executable() || !marked)
+            && address.checked_sub(segment.vaddr).is_some_and(|at| at < segment.filesz)
     };
     if info.segments.iter().any(holds) { Ok(()) } else { Err(Fault::EntryOutside { entry: info.entry }) }
 }
@@ -206,23 +218,25 @@ fn amount(info: &ElfInfo, size: u64) -> Result<(), Fault> {
 }
 
 fn place(info: &ElfInfo, memory: &Memory) -> Result<(), Fault> {
-    let loaded = || info.segments.iter().enumerate().filter(|(_, segment)| segment.memsz > 0);
-    let fits =
-        |start, segment: &Segment| memory.windows.iter().any(|window| window.holds(start, segment.memsz));
+    let all = || info.segments.iter().enumerate().filter(|(_, segment)| segment.memsz > 0);
+    let fits = |&(start, size): &(u64, u64)| {
+        size == 0 || memory.windows.iter().any(|window| window.holds(start, size))
+    };
     let outside = |segment: &Segment| {
         // A Cortex-M translates no address: its variables must have a place as well as their initial values.
-        let linked = (info.family() == Some(Family::M)).then_some(segment.vaddr);
-        [Some(segment.paddr), linked].into_iter().flatten().find(|start| !fits(*start, segment))
+        let linked = (info.family() == Some(Family::M)).then_some((segment.vaddr, segment.memsz));
+        [Some((segment.paddr, loaded(segment, &info.segments))), linked]
+            .into_iter()
+            .flatten()
+            .find(|place| !fits(place))
     };
-    let Some((index, start, size)) =
-        loaded().find_map(|(index, segment)| Some((index, outside(segment)?, segment.memsz)))
+    let Some((index, (start, size))) = all().find_map(|(index, segment)| Some((index, outside(segment)?)))
     else {
         return Ok(());
     };
     let (end, of, windows) = (start + size, memory.of.clone(), list(&memory.windows));
     // One that all others leave behind was hardly meant to be there.
-    let alone =
-        loaded().count() > 1 && loaded().filter(|(_, segment)| outside(segment).is_some()).count() == 1;
+    let alone = all().count() > 1 && all().filter(|(_, segment)| outside(segment).is_some()).count() == 1;
     Err(if alone && is_far(start, size, &memory.windows) {
         Fault::SegmentAstray { index, start, end, size, of, windows }
     } else {
