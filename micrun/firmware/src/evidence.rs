@@ -18,6 +18,12 @@ use crate::{Error, Result};
 
 /// The most bytes that are searched. Of a firmware beyond that, nothing new is to be expected in the rest.
 const MAX_SEARCHED: u64 = 64 << 20;
+/// A symbol of every firmware of Zephyr: its board follows.
+const ZEPHYR_BOARD: &str = "CONFIG_BOARD_";
+/// Longer names of boards are cut.
+const LONGEST_BOARD: usize = 48;
+/// What may follow as well, and is no board.
+const NO_BOARDS: [&str; 2] = ["revision", "enable_"];
 /// Bytes in memory at a time.
 const PIECE: usize = 64 << 10;
 
@@ -28,9 +34,12 @@ pub struct Evidence {
     words: BTreeSet<usize>,
     /// Known addresses of serial ports.
     addresses: BTreeSet<u32>,
+    /// The board that Zephyr was built for, known here or not.
+    zephyr_board: Option<String>,
 }
 
-/// All words that are searched for: signs of operating systems, then names of boards.
+/// All words that are searched for: signs of operating systems, then names of boards, then what is before the name of any
+/// board of Zephyr.
 struct Words {
     automaton: AhoCorasick,
     /// The board's name behind each word that is not an operating system's sign.
@@ -54,9 +63,11 @@ impl Words {
             .flat_map(|name| ["_", "-", "/"].map(|mark| (name.replace('_', mark), name.clone())))
             .collect();
         let signs = SIGNS.iter().map(|sign| sign.word.to_owned());
-        let words: Vec<String> = signs.chain(spellings.iter().map(|(word, _)| word.clone())).collect();
+        let words = signs.chain(spellings.iter().map(|(word, _)| word.clone()));
+        let words: Vec<String> = words.chain([ZEPHYR_BOARD.to_owned()]).collect();
         let names = spellings.into_iter().map(|(_, name)| name).collect();
-        let longest = words.iter().map(String::len).max().unwrap_or(1);
+        let longest =
+            words.iter().map(String::len).max().unwrap_or(1).max(ZEPHYR_BOARD.len() + LONGEST_BOARD);
         #[expect(clippy::expect_used, reason = "a few dozen words of our own")]
         let automaton =
             AhoCorasick::builder().ascii_case_insensitive(true).build(words).expect("small enough");
@@ -97,7 +108,11 @@ impl Evidence {
                 // What touches a border is seen whole in the piece before or after it.
                 let whole = (first || found.start() > 0) && (last || found.end() < piece.len());
                 let number = found.pattern().as_usize();
-                if whole && (number < SIGNS.len() || stands_alone(&piece, found.range())) {
+                if number == SIGNS.len() + words.names.len() {
+                    if self.zephyr_board.is_none() && (first || found.start() > 0) {
+                        self.zephyr_board = board_at(&piece[found.end()..]);
+                    }
+                } else if whole && (number < SIGNS.len() || stands_alone(&piece, found.range())) {
                     self.words.insert(number);
                 }
             }
@@ -138,10 +153,24 @@ impl Evidence {
         self.words.iter().filter_map(behind).any(|name| *name == board)
     }
 
+    /// The board that it was built for if it is Zephyr, known here or not.
+    pub fn zephyr_board(&self) -> Option<&str> {
+        self.zephyr_board.as_deref().filter(|_| self.os() == Some(Os::Zephyr))
+    }
+
     /// Whether it has one of these addresses among its constants.
     pub fn has_one_of(&self, addresses: &[u32]) -> bool {
         addresses.iter().any(|address| self.addresses.contains(address))
     }
+}
+
+/// The board's name at the start of the text, as Zephyr's users write it.
+fn board_at(text: &[u8]) -> Option<String> {
+    let part = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'_';
+    let name: String =
+        text.iter().take(LONGEST_BOARD).take_while(part).map(|byte| char::from(*byte)).collect();
+    let name = name.to_ascii_lowercase();
+    (!name.is_empty() && !NO_BOARDS.iter().any(|no| name.starts_with(no))).then_some(name)
 }
 
 /// Whether a word is not a part of a longer one, as `rv_virt` is of `drv_virtio`.

@@ -394,3 +394,12 @@ proptest! {
         }
     }
 }
+
+/// It would find another serial port and another clock, and hang without a word.
+#[test]
+fn zephyr_for_a_board_that_qemu_lacks_is_refused() {
+    let constants = b"Booting Zephyr OS \0CONFIG_BOARD_REVISION\0CONFIG_BOARD_NRF52DK_NRF52810\0";
+    let elf = microcontroller(0, 0x2000_4000, constants);
+    let proposal = qemu::propose(&info(&elf), &evidence(&elf));
+    assert_eq!(fault(proposal), Fault::OtherBoard { board: "nrf52dk_nrf52810".to_owned() });
+}

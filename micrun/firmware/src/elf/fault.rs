@@ -238,6 +238,15 @@ pub enum Fault {
         /// Machines and their memory, and boards with a core beside Linux that it fits.
         tried: String,
     },
+    /// It was built for a board that is none of the table.
+    #[error(
+        "the firmware was built for Zephyr's board {board}, and no QEMU machine that is known here is one; build it for \
+         a board of docs/BOARDS.md, or name the machine with --machine"
+    )]
+    OtherBoard {
+        /// As Zephyr's users write it.
+        board: String,
+    },
     /// There is no code where the processor begins.
     #[error(
         "the machine begins at {at:#x}, but no code is loaded there; link the firmware there, or write Bios = default \

@@ -64,6 +64,9 @@ pub fn propose(elf: &ElfInfo, evidence: &Evidence) -> Result<Proposal> {
         consider(by_looks, board, None);
     }
     let (score, board, port) = best.ok_or_else(|| none_fits(elf))?;
+    if let Some(board) = evidence.zephyr_board().filter(|_| score < NAMED) {
+        return Err(Error::elf(Fault::OtherBoard { board: board.to_owned() }));
+    }
     let mut others: Vec<_> = fitting(elf).map(|it| it.machine).filter(|it| *it != board.machine).collect();
     others.dedup();
     let found = match score {
