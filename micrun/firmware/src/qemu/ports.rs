@@ -1,4 +1,4 @@
-//! The boards by which RTOSes know QEMU's machines, one line each. A firmware that carries such a name was
+//! The boards by which operating systems know QEMU's machines, one line each. A firmware that carries such a name was
 //! built for that line.
 //!
 //! The facts are those of each project's own board files: Zephyr's `boards/*/board.cmake`, NuttX's

@@ -103,7 +103,7 @@ impl Line {
         self.pair("-device", format!("loader,file={file}"))
     }
 
-    /// The drivers of RTOSes speak virtio 1, not its draft.
+    /// Drivers of today speak virtio 1, not its draft.
     fn device(&mut self, device: Device) -> &mut Self {
         let name = device.as_str();
         self.pair("-global", "virtio-mmio.force-legacy=false");
