@@ -2,7 +2,7 @@
 //! built for that line.
 //!
 //! The facts are those of each project's own board files: Zephyr's `boards/*/board.cmake`, NuttX's
-//! `Documentation/platforms`, RT-Thread's `bsp/qemu-*`.
+//! `Documentation/platforms`, RT-Thread's `bsp/qemu-*`, UniProton's `demos`.
 
 use crate::elf::Family;
 
@@ -86,6 +86,7 @@ pub const PORTS: &[Port] = &[
     port("qemu_virt64_aarch64", "rt-thread", A64,    "virt,gic-version=2").with("cortex-a53", 128),
     port("qemu_virt64_riscv",  "rt-thread", Riscv64, "virt").memory(256),
     port("qemu_vexpress_a9",   "rt-thread", A32,     "vexpress-a9"),
+    port("riscv64virt",        "uniproton", Riscv64, "virt").memory(512),
 ];
 
 /// A name as the table writes it: small letters, and `_` where some write `-` or `/`.
