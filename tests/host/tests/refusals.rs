@@ -106,8 +106,8 @@ fn a_client_conf_that_is_none() {
 #[test]
 fn urunc_876_an_annotation_that_is_none() {
     let host = Host::start();
-    let annotation = "org.openeuler.micrun.container.os=plan9";
-    assert_refused_on(&host, DEMO, &["--annotation", annotation], &["plan9"]);
+    let annotation = "org.openeuler.micrun.container.os=plan 9";
+    assert_refused_on(&host, DEMO, &["--annotation", annotation], &["plan 9"]);
 }
 
 #[test]

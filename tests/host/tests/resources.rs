@@ -176,7 +176,7 @@ fn an_exec_that_never_ends_is_killed_alone() {
     let host = Host::start();
     let mut console = run("rtos", &["--annotation", PROMPT_ANNOTATION]);
     console.expect(PROMPT);
-    let mut flood = ctr_piped(&["tasks", "exec", "--exec-id", "one", "rtos", "flood", "9999999999"]);
+    let mut flood = ctr_piped(&["tasks", "exec", "--exec-id", "one", "rtos", "flood", "4000000000"]);
     flood.expect("0000000100");
     ctr(&["tasks", "kill", "--exec-id", "one", "--signal", "SIGKILL", "rtos"]).success();
     assert_eq!(flood.wait(), 137);
