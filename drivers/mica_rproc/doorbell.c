@@ -23,13 +23,24 @@ void mica_doorbell_ring(struct mica_rproc *mica)
 	mica_sgi_send(mica, mica_sgi_of_firmware());
 }
 
+/*
+ * Forgets what an earlier firmware has rung at its end, or Linux would believe
+ * that this one rings. The interrupt is disabled.
+ */
+void mica_doorbell_clear(struct mica_rproc *mica)
+{
+	if (irq_set_irqchip_state(mica->irq, IRQCHIP_STATE_PENDING, false))
+		dev_warn(&mica->rproc->dev,
+			 "the doorbell's interrupt cannot be cleared\n");
+}
+
 /* Runs in a thread, because the callbacks of the endpoints may sleep. */
 static irqreturn_t mica_doorbell_thread(int irq, void *data)
 {
 	struct mica_rproc *mica = data;
 
-	WRITE_ONCE(mica->heard, MICA_HEARD_BELL);
-	mica_vrings_look(mica);
+	if (mica_vrings_look(mica))
+		WRITE_ONCE(mica->heard, MICA_HEARD_BELL);
 	return IRQ_HANDLED;
 }
 
@@ -94,6 +105,11 @@ int mica_doorbell_init(struct mica_rproc *mica)
 		return irq;
 	mica->irq = irq;
 	mica->doorbell_intid = irqd_to_hwirq(irq_get_irq_data(irq));
+	/*
+	 * Masked at once when it is disabled: else the kernel keeps what comes
+	 * then, where it cannot be cleared.
+	 */
+	irq_set_status_flags(irq, IRQ_DISABLE_UNLAZY);
 	return devm_request_threaded_irq(mica->dev, irq, NULL,
 					 mica_doorbell_thread,
 					 IRQF_ONESHOT | IRQF_NO_AUTOEN,

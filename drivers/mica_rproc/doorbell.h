@@ -7,5 +7,6 @@
 int mica_doorbell_init(struct mica_rproc *mica);
 void mica_doorbell_add(struct mica_rproc *mica);
 void mica_doorbell_remove(struct mica_rproc *mica);
+void mica_doorbell_clear(struct mica_rproc *mica);
 void mica_doorbell_ring(struct mica_rproc *mica);
 #endif

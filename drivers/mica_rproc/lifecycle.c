@@ -110,6 +110,7 @@ static int mica_power_on(struct mica_rproc *mica)
 	mica->exit = (struct mica_exit){ .reason = MICA_EXIT_NONE };
 	WRITE_ONCE(mica->heard, MICA_HEARD_NOTHING);
 	mica_gic_reset(mica);
+	mica_doorbell_clear(mica);
 	ret = mica_psci_cpu_on(mica->mpidr,
 			       mica_monitor_install(mica,
 						    mica->rproc->bootaddr));
