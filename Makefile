@@ -102,6 +102,8 @@ qemu: image ## boot the aarch64 system with a shell on this terminal
 test-qemu: image ## boot the aarch64 system once and run the smoke suite in it
 	@tests/qemu/test
 	@tests/qemu/test --el1 'core_*' 'mica_*'
+	@tests/qemu/test --systemd 'systemd_*'
+	@tests/qemu/shutdown
 
 test-driver: tools-host kernel ## test mica_rproc: its binding, and its cases in two emulated machines, at EL1 and with the EL2 monitor
 	@drivers/mica_rproc/test/binding
@@ -134,10 +136,10 @@ dist: ## build the shipped binaries (size profile) and print their sizes
 	@cargo build $(CARGO_FLAGS) --profile dist $(addprefix --package ,$(DIST_PACKAGES))
 	@cd target/dist && stat --printf '%s bytes\t%n\n' $(DIST_BINARIES)
 
-install: dist ## install the shipped binaries and the unit below DESTDIR and PREFIX
+install: dist ## install the shipped binaries and the units below DESTDIR and PREFIX
 	@install -D -m 755 -t '$(DESTDIR)$(PREFIX)/bin' $(addprefix target/dist/,$(DIST_BINARIES))
-	@install -D -m 644 -t '$(DESTDIR)$(PREFIX)/lib/systemd/system' micrun/micad/systemd/micad.service
-	@sed -i 's|=/usr/bin/micad|=$(PREFIX)/bin/micad|' '$(DESTDIR)$(PREFIX)/lib/systemd/system/micad.service'
+	@install -D -m 644 -t '$(DESTDIR)$(PREFIX)/lib/systemd/system' micrun/micad/systemd/*.service
+	@sed -i -E 's|(=-?)/usr/bin/mica|\1$(PREFIX)/bin/mica|' $(patsubst %,'$(DESTDIR)$(PREFIX)/lib/systemd/system/%.service',micad mica-shutdown)
 
 clean: ## remove what was built; what was downloaded stays in .cache
 	@cargo clean --quiet

@@ -18,7 +18,7 @@ PACKAGECONFIG[riscv] = ",,,,qemu-system-riscv64 qemu-system-riscv32"
 # Where micad puts firmware for the kernel, on systems whose /lib/firmware is read-only.
 MICAD_FIRMWARE_DIR ?= ""
 
-SYSTEMD_SERVICE:${PN} = "micad.service"
+SYSTEMD_SERVICE:${PN} = "micad.service mica-shutdown.service"
 INITSCRIPT_NAME = "micad"
 # Before containerd (90), after the kernel's modules.
 INITSCRIPT_PARAMS = "defaults 80 20"
@@ -31,7 +31,7 @@ do_install:append() {
         echo "FirmwareDir = ${MICAD_FIRMWARE_DIR}" >> ${D}${sysconfdir}/mica/micad.conf
     fi
     if ${@bb.utils.contains('DISTRO_FEATURES', 'systemd', 'true', 'false', d)}; then
-        install -D -m 0644 -t ${D}${systemd_system_unitdir} ${S}/micrun/micad/systemd/micad.service
+        install -D -m 0644 -t ${D}${systemd_system_unitdir} ${S}/micrun/micad/systemd/*.service
         install -D -m 0644 ${UNPACKDIR}/micad-modules.conf ${D}${systemd_system_unitdir}/micad.service.d/modules.conf
     fi
     if ${@bb.utils.contains('DISTRO_FEATURES', 'sysvinit', 'true', 'false', d)}; then

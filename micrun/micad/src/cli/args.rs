@@ -35,10 +35,14 @@ pub(super) enum Command {
         /// The client.
         name: String,
     },
-    /// Stop a client's firmware.
+    /// Stop a client's firmware, or that of all clients.
     Stop {
         /// The client.
-        name: String,
+        #[arg(required_unless_present = "all")]
+        name: Option<String>,
+        /// Stop all that run, at once: for the machine's shutdown.
+        #[arg(long, conflicts_with = "name")]
+        all: bool,
     },
     /// Stop a client and forget it.
     Rm {

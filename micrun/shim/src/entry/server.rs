@@ -21,9 +21,10 @@ use crate::entry::args::Args;
 use crate::entry::logger;
 use crate::entry::start::TTRPC_ADDRESS;
 use crate::error::{Error, Result};
-use crate::os::{blocking, children};
+use crate::os::{blocking, children, machine};
 use crate::rtos::state_dir;
 use crate::sandbox::SandboxService;
+use crate::service::pod;
 use crate::service::task::TaskService;
 use crate::task::containers::Containers;
 use crate::task::context::Context;
@@ -34,6 +35,8 @@ const TASK_V3: &str = "containerd.task.v3.Task";
 const TASK_V2: &str = "containerd.task.v2.Task";
 /// Longest that the process stays to deliver its last events.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// Longest that a container may take to end by itself when the machine goes down.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How often the shim looks whether containerd has given it up.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -102,6 +105,7 @@ async fn serve(args: &Args, bundle: &Path, listener: UnixListener) -> Result<()>
     let shutdown = Arc::new(Notify::new());
     let containers: Arc<Containers> = Arc::default();
     let service = TaskService::new(Arc::clone(&context), Arc::clone(&containers), Arc::clone(&shutdown));
+    let ending = Arc::clone(&context);
     let sandbox = SandboxService::new(context, Arc::clone(&containers), Arc::clone(&shutdown));
 
     let mut services = create_task(service.clone());
@@ -113,10 +117,12 @@ async fn serve(args: &Args, bundle: &Path, listener: UnixListener) -> Result<()>
         tokio::net::UnixListener::from_std(listener).map_err(Error::io("use", "the listening socket"))?;
     let mut server = Server::new().register_service(services).add_listener(Listener::from(listener));
     server.start().await?;
-    // A service manager that stops "everything" must not take running firmware with it; Shutdown ends the shim.
+    // A service manager that stops a service must not take running firmware with it; Shutdown ends the shim. Only the
+    // end of the machine is the end of its containers.
     let mut term = signal(SignalKind::terminate()).map_err(Error::io("handle", "SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::io("handle", "SIGINT"))?;
     let mut look = tokio::time::interval(LOOK);
+    let mut farewell = FAREWELL;
     loop {
         tokio::select! {
             () = shutdown.notified() => break,
@@ -126,11 +132,18 @@ async fn serve(args: &Args, bundle: &Path, listener: UnixListener) -> Result<()>
                 log::warn!("the bundle is gone and no container is left: nobody needs this shim");
                 break;
             },
-            _ = term.recv() => log::warn!("SIGTERM ignored: containerd ends this shim by Shutdown"),
+            _ = term.recv() => if machine::is_going_down() {
+                log::info!("the machine goes down: ending the containers");
+                pod::end_all(&ending, &containers, LAST_WORDS).await;
+                farewell = Duration::ZERO;
+                break;
+            } else {
+                log::warn!("SIGTERM ignored: containerd ends this shim by Shutdown");
+            },
             _ = interrupt.recv() => log::warn!("SIGINT ignored: containerd ends this shim by Shutdown"),
         }
     }
-    events.flush(FAREWELL).await;
+    events.flush(farewell).await;
     server.shutdown().await?;
     Ok(())
 }

@@ -5,5 +5,6 @@
 pub(crate) mod blocking;
 pub(crate) mod children;
 pub(crate) mod lock;
+pub(crate) mod machine;
 pub(crate) mod tty;
 pub(crate) mod watch;

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use containerd_shim_protos::sandbox_api::CreateSandboxRequest;
-use nix::libc::{SIGKILL, SIGTERM};
+use nix::libc::SIGKILL;
 
 use crate::error::{Error, Result};
 use crate::oci::names;
@@ -35,9 +35,6 @@ use config::{Config, Mode};
 pub(crate) use hold::run as hold;
 use holder::Holder;
 pub(crate) use service::SandboxService;
-
-/// Longest that what was killed may take to end.
-const LAST_MOMENTS: Duration = Duration::from_secs(10);
 
 /// A sandbox. It takes its id among the containers, so that none has the same, and the shim stays for it.
 pub(crate) struct Sandbox {
@@ -106,7 +103,7 @@ impl Sandbox {
     /// The holder is gone, asked for or not.
     async fn ended(&self, context: &Context, containers: &Containers, exit: Exit) {
         lock(&self.held).holder = None;
-        pod::end(context, containers, SIGKILL, LAST_MOMENTS).await;
+        pod::end_all(context, containers, Duration::ZERO).await;
         log::info!("the sandbox {} ended with status {}", self.id, exit.status);
         self.finish(context, exit);
     }
@@ -119,10 +116,7 @@ impl Sandbox {
     /// Ends the containers, then the holder. What has ended already is no error. With `grace` the containers are asked
     /// first.
     async fn stop(&self, context: &Context, containers: &Containers, grace: Duration) {
-        if !grace.is_zero() {
-            pod::end(context, containers, SIGTERM, grace).await;
-        }
-        pod::end(context, containers, SIGKILL, LAST_MOMENTS).await;
+        pod::end_all(context, containers, grace).await;
         let (pid, holder) = {
             let mut held = lock(&self.held);
             (held.pid, held.holder.take())

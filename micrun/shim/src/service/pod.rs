@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use containerd_shim_protos::api::KillRequest;
-use nix::libc::SIGKILL;
+use nix::libc::{SIGKILL, SIGTERM};
 
 use crate::error::{Error, describe};
 use crate::task::containers::Containers;
 use crate::task::context::Context;
 use crate::task::engine::Engine;
+
+/// Longest that what was killed may take to end.
+const LAST_MOMENTS: Duration = Duration::from_secs(10);
 
 /// Watches over a container if it is a sandbox: what runs in the pod after its end is killed. CRI stops the others
 /// first; this is for a sandbox that dies, or is taken away before them.
@@ -29,8 +32,16 @@ pub(crate) fn watch(context: &Arc<Context>, containers: &Arc<Containers>, sandbo
     });
 }
 
+/// Ends all containers. They may end by themselves within `grace` first.
+pub(crate) async fn end_all(context: &Context, containers: &Containers, grace: Duration) {
+    if !grace.is_zero() {
+        end(context, containers, SIGTERM, grace).await;
+    }
+    end(context, containers, SIGKILL, LAST_MOMENTS).await;
+}
+
 /// Signals all containers and waits for their ends, for `limit` at most.
-pub(crate) async fn end(context: &Context, containers: &Containers, number: i32, limit: Duration) {
+async fn end(context: &Context, containers: &Containers, number: i32, limit: Duration) {
     let all = containers.all();
     for container in &all {
         signal(context, container, number).await;
@@ -50,8 +61,8 @@ async fn signal(context: &Context, container: &Arc<dyn Engine>, number: i32) {
     let mut request = KillRequest::new();
     request.signal = number.unsigned_abs();
     match container.kill(context, &request).await {
-        Ok(()) => log::info!("sent signal {number} to {}: its sandbox ends", container.id()),
+        Ok(()) => log::info!("sent signal {number} to {}: its pod ends", container.id()),
         Err(Error::Finished(_)) => {}
-        Err(error) => log::error!("cannot end {} with its sandbox: {}", container.id(), describe(&error)),
+        Err(error) => log::error!("cannot end {} with its pod: {}", container.id(), describe(&error)),
     }
 }

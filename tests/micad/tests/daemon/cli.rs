@@ -48,6 +48,34 @@ fn the_commands_from_create_to_rm() {
 }
 
 #[test]
+fn stop_all_stops_what_runs_and_leaves_the_rest() {
+    let daemon = Daemon::start();
+    let firmware = tiny_elf::echo(daemon.dir());
+    for name in ["runs", "frozen", "never-started"] {
+        ok(&daemon, &["create", &conf(daemon.dir(), name, &firmware, "")]);
+    }
+    ok(&daemon, &["start", "runs"]);
+    ok(&daemon, &["start", "frozen"]);
+    ok(&daemon, &["pause", "frozen"]);
+    ok(&daemon, &["stop", "--all"]);
+    let list: serde_json::Value = serde_json::from_str(&ok(&daemon, &["list", "--json"])).unwrap();
+    let clients = list["clients"].as_array().unwrap();
+    let seen = |name: &str| clients.iter().find(|client| client["name"] == name).unwrap();
+    for name in ["runs", "frozen"] {
+        assert_eq!(
+            (&seen(name)["state"], &seen(name)["exit"]["reason"]),
+            (&"Offline".into(), &"stopped".into())
+        );
+    }
+    assert_eq!(
+        (&seen("never-started")["state"], &seen("never-started")["exit"]),
+        (&"Offline".into(), &serde_json::Value::Null)
+    );
+    // Nothing left to do is no error.
+    ok(&daemon, &["stop", "--all"]);
+}
+
+#[test]
 fn errors_go_to_stderr_with_status_1() {
     let daemon = Daemon::start();
     let output = mica(&daemon, &["start", "nobody"]);
