@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 .PHONY: help setup build firmware firmware-boards demo demo-host test check unit host aarch64 conformance cri faults kills fuzz kernel \
-    image qemu test-qemu test-driver matrix yocto yocto-static yocto-source lint fmt bench bench-qemu dist install clean
+    image qemu test-qemu power-loss test-driver matrix yocto yocto-static yocto-source lint fmt bench bench-qemu dist install clean
 
 export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
 # CI builds what Cargo.lock says; a developer's change of Cargo.toml may update it.
@@ -104,6 +104,10 @@ test-qemu: image ## boot the aarch64 system once and run the smoke suite in it
 	@tests/qemu/test --el1 'core_*' 'mica_*'
 	@tests/qemu/test --systemd 'systemd_*'
 	@tests/qemu/shutdown
+	@tests/qemu/power-loss 3
+
+power-loss: image ## cut the power of the aarch64 system 50 times at random moments (half an hour)
+	@tests/qemu/power-loss
 
 test-driver: tools-host kernel ## test mica_rproc: its binding, and its cases in two emulated machines, at EL1 and with the EL2 monitor
 	@drivers/mica_rproc/test/binding
