@@ -67,6 +67,17 @@ fn u_boot_in_machine_mode() {
     u_boot("qemu-riscv64");
 }
 
+/// It begins at address 0, where `virt` has flash, and relocates itself.
+#[test]
+fn u_boot_in_flash() {
+    u_boot("qemu_arm64");
+}
+
+#[test]
+fn u_boot_in_flash_on_32_bits() {
+    u_boot("qemu_arm");
+}
+
 /// It is linked to where OpenSBI jumps, and asks it to power off.
 #[test]
 fn u_boot_in_supervisor_mode() {

@@ -22,6 +22,9 @@ pub struct Board {
     pub windows: &'static [Window],
     /// The memory whose size is a matter of choice (`-m`); `None` where it is soldered.
     pub ram: Option<Ram>,
+    /// Flash at the address where the processor begins. It is memory only for firmware that begins there itself, as
+    /// boot loaders do: anything else linked to these addresses was built for a board with RAM at them.
+    pub flash: Option<Window>,
     /// Registers of the serial ports that may be its console. Firmware that knows one of them was built for it.
     pub consoles: &'static [u32],
     /// What QEMU must be told besides.
@@ -90,6 +93,7 @@ const fn m(
         program: ARM,
         windows,
         ram: None,
+        flash: None,
         consoles,
         arguments: &[],
         second_core: None,
@@ -112,6 +116,7 @@ const fn a(
         program,
         windows,
         ram,
+        flash: None,
         consoles,
         arguments: &[],
         second_core: None,
@@ -121,6 +126,10 @@ const fn a(
 impl Board {
     const fn up_to(self, version: ArmVersion) -> Self {
         Self { version: Some(version), ..self }
+    }
+
+    const fn with_flash(self, flash: Window) -> Self {
+        Self { flash: Some(flash), ..self }
     }
 
     const fn behind(self, second_core: SecondCore) -> Self {
@@ -201,6 +210,8 @@ const STM32F405: &[Window] =
 const STM32L475: &[Window] =
     &[at(0, MB), at(0x0800_0000, MB), at(0x1000_0000, 32 * KB), at(0x2000_0000, 96 * KB)];
 const OCM_BEHIND_STUB: &[Window] = &[at(0xfffc_1000, 252 * KB)];
+/// The two flash banks of Arm's `virt`.
+const VIRT_FLASH: Window = at(0, 128 * MB);
 const OCM: &[Window] = &[at(0xfffc_0000, 256 * KB)];
 
 /// All of them. The first one that fits is proposed where the firmware does not say more, so the larger board
@@ -208,12 +219,12 @@ const OCM: &[Window] = &[at(0xfffc_0000, 256 * KB)];
 #[rustfmt::skip]
 pub const BOARDS: &[Board] = &[
     // machine            family      model         memory by choice              other memory, consoles
-    a("virt",             A64_IN_A64, "cortex-a53", Some(ram(0x4000_0000, MEMORY_MB, 1 << 20)), &[], &[0x0900_0000]),
+    a("virt",             A64_IN_A64, "cortex-a53", Some(ram(0x4000_0000, MEMORY_MB, 1 << 20)), &[], &[0x0900_0000]).with_flash(VIRT_FLASH),
     a("raspi3b",          A64_IN_A64, "cortex-a53", None, &[at(0, 1008 * MB)],    &[0x3f20_1000, 0x3f21_5040]),
     a("raspi4b",          A64_IN_A64, "cortex-a72", None, &[at(0, 2048 * MB)],    &[0xfe20_1000, 0xfe21_5040]),
     a("xlnx-zcu102",      A64_IN_A64, "cortex-a53", Some(ram(0, 128, 2048)), OCM,       &[0xff00_0000, 0xff01_0000]).told(SILENT),
 
-    a("virt",             A32_IN_ARM, "cortex-a15", Some(ram(0x4000_0000, MEMORY_MB, 3072)), &[], &[0x0900_0000]),
+    a("virt",             A32_IN_ARM, "cortex-a15", Some(ram(0x4000_0000, MEMORY_MB, 3072)), &[], &[0x0900_0000]).with_flash(VIRT_FLASH),
     a("vexpress-a9",      A32_IN_ARM, "cortex-a9",  Some(ram(0x6000_0000, 128, 1024)), &[], &[0x1000_9000]).up_to(V7M).told(SILENT),
     a("xilinx-zynq-a9",   A32_IN_ARM, "cortex-a9",  Some(ram(0, 128, 2048)), OCM,       &[0xe000_0000, 0xe000_1000]).up_to(V7M),
     a("versatilepb",      A32_IN_ARM, "arm926",     Some(ram(0, 128, 256)), &[],        &[0x101f_1000]).up_to(ArmVersion::V5TE).told(SILENT),

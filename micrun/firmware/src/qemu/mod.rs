@@ -111,6 +111,11 @@ impl Board {
         self.runs(elf) && self.check(elf, self.ram.map_or(0, |ram| ram.most), Bios::of(elf)).is_ok()
     }
 
+    /// Whether the firmware begins where the processor does, in flash.
+    fn boots_from_flash(&self, elf: &ElfInfo) -> bool {
+        self.flash.is_some_and(|flash| flash.base == elf.entry)
+    }
+
     /// Whether the firmware can run on it, with so much memory.
     pub fn check(&self, elf: &ElfInfo, memory_mb: u32, bios: Option<Bios>) -> Result<()> {
         if !self.runs(elf) {
@@ -121,7 +126,8 @@ impl Board {
             _ => None,
         };
         let place = format!("the machine {}", self.machine);
-        let windows = self.windows(memory_mb, bios);
+        let mut windows = self.windows(memory_mb, bios);
+        windows.extend(self.flash.filter(|_| self.boots_from_flash(elf)));
         let size = windows.iter().map(|window| window.size).sum();
         let requirements = Requirements { begins, size: Some(size), ..Requirements::default() };
         elf::check(elf, &requirements.with_windows(place, windows))

@@ -2,7 +2,7 @@
 //! built for that line.
 //!
 //! The facts are those of each project's own board files: Zephyr's `boards/*/board.cmake`, NuttX's
-//! `Documentation/platforms`, RT-Thread's `bsp/qemu-*`, UniProton's `demos`.
+//! `Documentation/platforms`, RT-Thread's `bsp/qemu-*`, U-Boot's `include/configs`, UniProton's `demos`.
 
 use crate::elf::Family;
 
@@ -86,6 +86,8 @@ pub const PORTS: &[Port] = &[
     port("qemu_virt64_aarch64", "rt-thread", A64,    "virt,gic-version=2").with("cortex-a53", 128),
     port("qemu_virt64_riscv",  "rt-thread", Riscv64, "virt").memory(256),
     port("qemu_vexpress_a9",   "rt-thread", A32,     "vexpress-a9"),
+    port("qemu_arm",           "u-boot",    A64,     "virt").with("cortex-a53", 128),
+    port("qemu_arm",           "u-boot",    A32,     "virt").memory(128),
     port("riscv64virt",        "uniproton", Riscv64, "virt").memory(512),
 ];
 

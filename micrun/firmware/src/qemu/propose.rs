@@ -40,9 +40,11 @@ pub enum Found {
     ByName,
 }
 
-/// The boards that fit a firmware.
+/// The boards that fit a firmware, those with RAM for it before those that have flash there.
 pub(super) fn fitting(elf: &ElfInfo) -> impl Iterator<Item = &'static Board> {
-    BOARDS.iter().filter(move |board| board.fits(elf))
+    let fitting = BOARDS.iter().filter(|board| board.fits(elf));
+    let (flash, ram): (Vec<_>, Vec<_>) = fitting.partition(|board| board.boots_from_flash(elf));
+    ram.into_iter().chain(flash)
 }
 
 /// The machine that the firmware was most likely built for. An error if none has memory where it is linked.

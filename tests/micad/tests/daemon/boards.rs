@@ -69,7 +69,8 @@ fn every_line_says_what_qemu_says() {
     for board in BOARDS.iter().filter(|board| is_installed(board.program)) {
         let memory = memory(board);
         let told = format!("{} {:?}: QEMU has {memory:x?}", board.machine, board.family);
-        for window in board.windows(board.ram.map_or(0, |ram| ram.unsaid), None) {
+        let windows = board.windows(board.ram.map_or(0, |ram| ram.unsaid), None);
+        for window in windows.into_iter().chain(board.flash) {
             assert!(memory.iter().any(|it| it.holds(window.base, window.size)), "{window} of {told}");
             // Nothing of it is left out. A Raspberry Pi's peripherals lie over the rest of its memory.
             let more = memory.iter().any(|it| it.holds(window.end(), 1));
