@@ -3,6 +3,7 @@
 
 mod bios;
 mod boards;
+mod completed;
 mod doc;
 mod names;
 pub(crate) mod ports;
@@ -10,6 +11,7 @@ mod propose;
 
 pub use bios::Bios;
 pub use boards::{BOARDS, Board, MEMORY_MB, Ram, SecondCore};
+pub use completed::Completed;
 pub use doc::page;
 pub use names::{check_cpu, check_machine};
 pub use ports::{PORTS, Port};

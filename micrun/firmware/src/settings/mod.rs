@@ -14,7 +14,7 @@ pub use rows::{Row, plain};
 use crate::annotations::{Greeting, Ready};
 use crate::client_conf::{Cpu, Machine};
 use crate::elf::{self, ElfInfo, Requirements};
-use crate::qemu::{self, Bios};
+use crate::qemu::{self, Bios, Completed};
 use crate::{Annotations, ClientConf, Error, HostConf, Os, Pedestal, Result, annotations};
 
 /// The most virtual CPUs when nothing else is said: what upstream's shim sends.
@@ -152,24 +152,9 @@ impl Settings {
     /// What applies to this firmware.
     pub fn resolve(layers: &Layers<'_>, elf: &ElfInfo) -> Result<Self> {
         let (mica, qemu) = (&layers.conf.mica, &layers.conf.qemu);
-        let machine = layers
-            .pick(|_| None, qemu.machine.clone())
-            .unwrap_or_else(|| default(qemu::default_machine(elf)));
-        let board = qemu::board(&machine.value, elf);
-        let memory_mb = memory(layers, &machine.value, board)?;
-        let qemu_machine = machine.map(|machine| match board {
-            Some(board) => board.complete(machine),
-            None => machine,
-        });
-        let qemu_cpu = match layers.pick(|_| None, qemu.cpu.clone()) {
-            Some(cpu) => cpu.map(Some),
-            None => default(board.and_then(qemu::Board::default_cpu)),
-        };
-        let bios = Bios::of(elf);
-        let qemu_bios = match layers.pick(|_| None, qemu.bios) {
-            Some(said) if bios.is_some() => said.map(Some),
-            _ => default(bios),
-        };
+        let machine = Completed::of(qemu, elf);
+        let origin = |said: bool| if said { Origin::ClientConf } else { Origin::Default };
+        let bios_said = qemu.bios.is_some() && machine.bios.is_some();
         let os = layers.pick(|a| a.os.clone(), None).unwrap_or(default(Os::default()));
         let pedestal = layers
             .pick(|a| a.pedestal, mica.pedestal)
@@ -180,7 +165,7 @@ impl Settings {
         Ok(Self {
             os,
             pedestal,
-            memory_mb,
+            memory_mb: memory(layers, &machine)?,
             vcpu: at_most(
                 layers.pick(|_| None, mica.vcpu).unwrap_or(default(1)),
                 layers.pick(|a| a.max_container_cpus, None),
@@ -200,9 +185,9 @@ impl Settings {
             shell_prompt: layers
                 .pick(|a| a.shell_prompt.clone(), None)
                 .map_or(default(None), |prompt| prompt.map(Some)),
-            qemu_machine,
-            qemu_cpu,
-            qemu_bios,
+            qemu_machine: Setting { value: machine.machine, origin: origin(qemu.machine.is_some()) },
+            qemu_cpu: Setting { value: machine.cpu, origin: origin(qemu.cpu.is_some()) },
+            qemu_bios: Setting { value: machine.bios, origin: origin(bios_said) },
         })
     }
 
@@ -244,7 +229,7 @@ fn greeting(os: &Os, pedestal: Pedestal) -> Greeting {
 
 /// client.conf's memory or the default, within the floor and the ceiling that annotations set. Memory that is
 /// soldered is 0, whatever anybody says.
-fn memory(layers: &Layers<'_>, machine: &Machine, board: Option<&qemu::Board>) -> Result<Setting<u32>> {
+fn memory(layers: &Layers<'_>, machine: &Completed) -> Result<Setting<u32>> {
     let floor = layers.pick(|a| a.min_memory_mb, None);
     let ceiling = layers.pick(|a| a.max_container_memory, None);
     if let (Some(floor), Some(ceiling)) = (floor, ceiling)
@@ -258,14 +243,7 @@ fn memory(layers: &Layers<'_>, machine: &Machine, board: Option<&qemu::Board>) -
             ),
         });
     }
-    let unsaid = match board {
-        Some(board) => match board.default_memory_mb() {
-            Some(unsaid) => unsaid,
-            None => return Ok(default(0)),
-        },
-        None if machine.is_virt() => qemu::MEMORY_MB,
-        None => 0,
-    };
+    let Some(unsaid) = machine.default_memory_mb() else { return Ok(default(0)) };
     let said = layers.pick(|_| None, layers.conf.memory()).unwrap_or(default(unsaid));
     let raised = floor.filter(|floor| floor.value > said.value).unwrap_or(said);
     Ok(at_most(raised, ceiling))

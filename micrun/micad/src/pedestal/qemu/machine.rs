@@ -4,7 +4,7 @@ use libmica::CreateMessage;
 use micrun_firmware::Pedestal;
 use micrun_firmware::client_conf::{self, Device, Devices, QemuSection};
 use micrun_firmware::elf::{self, ElfInfo, Family, Requirements};
-use micrun_firmware::qemu::{self, Bios, Board, SecondCore};
+use micrun_firmware::qemu::{self, Bios, Completed, SecondCore};
 
 use super::image::Image;
 use crate::Result;
@@ -49,27 +49,21 @@ pub(super) fn choose(spec: &ClientSpec, image: &Image) -> Result<Machine> {
 }
 
 fn select(message: &CreateMessage, section: &QemuSection, info: &ElfInfo, family: Family) -> Machine {
-    let name = section.machine.clone().unwrap_or_else(|| qemu::default_machine(info));
-    let board = qemu::board(&name, info);
+    let completed = Completed::of(section, info);
+    let memory_mb = completed.default_memory_mb();
+    let Completed { board, machine, cpu, bios } = completed;
     let asked = u32::try_from(message.memory).ok().filter(|&mb| mb > 0);
     let said = asked.or(section.memory);
-    let bios = Bios::of(info);
     Machine {
         program: board.map_or_else(|| qemu::emulator(family), |board| board.program),
         arguments: board.map_or(&[], |board| board.arguments),
         second_core: board.and_then(|board| board.second_core),
         entry: info.entry,
-        cpu: section.cpu.clone().or_else(|| board.and_then(Board::default_cpu)),
-        memory_mb: match board {
-            Some(board) => board.default_memory_mb().map(|unsaid| said.unwrap_or(unsaid)),
-            None => said,
-        },
-        name: match board {
-            Some(board) => board.complete(name),
-            None => name,
-        },
+        name: machine,
+        cpu,
+        memory_mb: memory_mb.map(|unsaid| said.unwrap_or(unsaid)).filter(|megabytes| *megabytes > 0),
         cpus: u32::try_from(message.vcpus).unwrap_or(1).max(1),
-        bios: section.bios.filter(|_| bios.is_some()).or(bios),
+        bios,
         devices: section.devices.iter().flat_map(Devices::all).copied().collect(),
         append: section.append.clone(),
     }
