@@ -3,15 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
 use crate::elf::{ElfInfo, Family};
-use crate::text::{hint, quoted};
+use crate::text::{hint, quoted, serde_as_text};
 
 /// What runs at reset. QEMU reads a file by this option, too; an image names none, for it would be a path of
 /// the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bios {
     /// QEMU's own boot code: OpenSBI, which starts firmware in S-mode.
     Default,
@@ -70,16 +67,4 @@ impl FromStr for Bios {
     }
 }
 
-impl From<Bios> for String {
-    fn from(bios: Bios) -> Self {
-        bios.as_str().to_owned()
-    }
-}
-
-impl TryFrom<String> for Bios {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
+serde_as_text!(Bios);
