@@ -136,7 +136,7 @@ fn what_cannot_be_the_machine_is_refused() {
         (&["--machine", "stm32vldiscovery,x=y"], 2, "allowed"),
         (&["--board", "nosuchboard"], 2, "docs/BOARDS.md"),
         (&["--qemu", "Machin=virt"], 3, "Machine"),
-        (&["--qemu", "Bios=/etc/passwd"], 3, "neither default nor none"),
+        (&["--qemu", "Bios=passwd"], 3, "neither default nor none"),
         (&["--qemu", "Devices=virtio-blk-device"], 3, "virtio-rng-device"),
         (&["--memory", "0"], 2, "0"),
         (&["--board", "stm32mp15", "--machine", "virt"], 2, "--machine"),

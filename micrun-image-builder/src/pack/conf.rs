@@ -5,6 +5,7 @@
 
 use micrun_firmware::annotations::{Effect, PREFIX, TABLE};
 use micrun_firmware::elf::ElfInfo;
+use micrun_firmware::qemu::Bios;
 use micrun_firmware::settings::Layers;
 use micrun_firmware::{Annotations, ClientConf, Pedestal, Settings, ini, names};
 
@@ -49,6 +50,9 @@ pub(super) fn make(args: &PackArgs, stem: &str, firmware: &Firmware) -> Result<C
     conf.mica.pedestal = Some(pedestal);
     if args.input.pedestal_conf.is_some() {
         pedestal_conf(&mut conf, &mut notes);
+    }
+    if args.input.bios.is_some() {
+        bios(&mut conf, &mut notes);
     }
     if args.client_conf.is_none() {
         conf.mica.name = Some(args.name.clone().unwrap_or_else(|| names::from_text(stem)));
@@ -101,6 +105,17 @@ fn pedestal_conf(conf: &mut ClientConf, notes: &mut Vec<String>) {
     match conf.mica.pedestal_conf.replace(path.clone()) {
         Some(old) if old.trim_start_matches('/') != pedestal_file::PATH => {
             notes.push(format!("PedestalConf {old} becomes {path}, where the image has the file"));
+        }
+        _ => {}
+    }
+}
+
+/// Names the boot code where the image has it.
+fn bios(conf: &mut ClientConf, notes: &mut Vec<String>) {
+    let path = format!("/{}", pedestal_file::BIOS);
+    match conf.qemu.bios.replace(Bios::File(path.clone())) {
+        Some(old) if old.as_str() != path => {
+            notes.push(format!("Bios {old} becomes {path}, where the image has the file"));
         }
         _ => {}
     }

@@ -44,7 +44,7 @@ pub(super) fn settle(
         qemu::check_cpu(cpu).map_err(|reason| firmware.refuse(reason))?;
     }
     memory(args, conf, &proposal, &firmware.info, notes);
-    conf.qemu.bios = conf.qemu.bios.or_else(|| Bios::of(&firmware.info));
+    conf.qemu.bios = conf.qemu.bios.take().or_else(|| Bios::of(&firmware.info));
     conf.qemu.cpu = conf.qemu.cpu.take().or(proposal.cpu);
     conf.qemu.machine = Some(proposal.machine);
     if firmware.facts.shell_on_console {

@@ -235,7 +235,7 @@ fn riscv_is_booted_by_opensbi_where_that_leaves_room() {
     assert_eq!(Bios::of(&info(&Elf::default())), None);
     // In M-mode the machine begins at the start of its RAM, whatever the entry is.
     let late = info(&Elf { bits: 64, ..code(RISCV, 0x8010_0000, &[]) });
-    let result = qemu::check(&late, &Machine::default(), 64, Some(Bios::None));
+    let result = qemu::check(&late, &Machine::default(), 64, Some(&Bios::None));
     assert_eq!(fault(result), Fault::NothingAtReset { at: 0x8000_0000 });
 }
 

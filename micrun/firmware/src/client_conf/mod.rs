@@ -107,7 +107,7 @@ impl QemuSection {
             machine: machine.or(self.machine.take()),
             cpu: cpu.or(self.cpu.take()),
             memory: memory.or(self.memory),
-            bios: bios.or(self.bios),
+            bios: bios.or(self.bios.take()),
             devices: devices.or(self.devices.take()),
             consoles: consoles.or(self.consoles),
             append: append.or(self.append.take()),

@@ -26,7 +26,7 @@ impl Completed {
         Self {
             board,
             cpu: section.cpu.clone().or_else(|| board.and_then(Board::default_cpu)),
-            bios: Bios::of(elf).map(|linked_for| section.bios.unwrap_or(linked_for)),
+            bios: Bios::of(elf).map(|linked_for| section.bios.clone().unwrap_or(linked_for)),
             machine: match board {
                 Some(board) => board.complete(machine),
                 None => machine,

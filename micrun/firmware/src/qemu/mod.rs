@@ -9,7 +9,7 @@ mod names;
 pub(crate) mod ports;
 mod propose;
 
-pub use bios::Bios;
+pub use bios::{Bios, check_bios};
 pub use boards::{BOARDS, Board, MEMORY_MB, Ram, SecondCore};
 pub use completed::Completed;
 pub use doc::page;
@@ -88,7 +88,7 @@ impl Board {
     }
 
     /// Where its memory is, with `memory_mb` MiB of what can be chosen, beside the boot code of `bios`.
-    pub fn windows(&self, memory_mb: u32, bios: Option<Bios>) -> Vec<Window> {
+    pub fn windows(&self, memory_mb: u32, bios: Option<&Bios>) -> Vec<Window> {
         let chosen = self.ram.map(|ram| {
             let size = u64::from(memory_mb.min(ram.most)) << 20;
             let boot_code = bios.map_or(0, |bios| bios.size(self.family)).min(size);
@@ -110,7 +110,7 @@ impl Board {
 
     /// Whether it runs the firmware and has memory where that is linked.
     pub fn fits(&self, elf: &ElfInfo) -> bool {
-        self.runs(elf) && self.check(elf, self.ram.map_or(0, |ram| ram.most), Bios::of(elf)).is_ok()
+        self.runs(elf) && self.check(elf, self.ram.map_or(0, |ram| ram.most), Bios::of(elf).as_ref()).is_ok()
     }
 
     /// Whether the firmware begins where the processor does, in flash.
@@ -119,7 +119,7 @@ impl Board {
     }
 
     /// Whether the firmware can run on it, with so much memory.
-    pub fn check(&self, elf: &ElfInfo, memory_mb: u32, bios: Option<Bios>) -> Result<()> {
+    pub fn check(&self, elf: &ElfInfo, memory_mb: u32, bios: Option<&Bios>) -> Result<()> {
         if !self.runs(elf) {
             return Err(other_processor(self.machine, self.model, elf));
         }
@@ -138,7 +138,7 @@ impl Board {
 
 /// Whether the firmware can run on this machine, with so much memory (0 for what it has by itself). Of a
 /// machine that is not in the table it is only known how much memory it was given.
-pub fn check(elf: &ElfInfo, machine: &Machine, memory_mb: u32, bios: Option<Bios>) -> Result<()> {
+pub fn check(elf: &ElfInfo, machine: &Machine, memory_mb: u32, bios: Option<&Bios>) -> Result<()> {
     if let Some(board) = board(machine, elf) {
         return board.check(elf, memory_mb, bios);
     }

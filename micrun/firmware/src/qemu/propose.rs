@@ -174,7 +174,7 @@ fn none_fits(elf: &ElfInfo) -> Error {
     };
     let memory = nearest.ram.map_or(0, |ram| ram.most);
     let first = elf.segments.iter().position(|segment| outside(nearest, segment));
-    match (nearest.check(elf, memory, super::Bios::of(elf)), first) {
+    match (nearest.check(elf, memory, super::Bios::of(elf).as_ref()), first) {
         (Err(Error::Elf { fault, .. }), Some(index))
             if matches!(*fault, Fault::SegmentOutsideMemory { .. }) =>
         {

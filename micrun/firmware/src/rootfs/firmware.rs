@@ -11,7 +11,7 @@ use crate::settings::{Layers, Settings};
 use crate::text::printable;
 use crate::{
     Annotations, ClientConf, ElfInfo, Error, HostConf, MAX_FIRMWARE_SIZE, PEDESTAL_FILE_START, Pedestal,
-    Result, Sha256Digest, client_conf, digest, ini, pedestal_file_fault,
+    Result, Sha256Digest, client_conf, digest, ini, pedestal_file_fault, qemu,
 };
 
 /// A firmware that passed every check, with what applies to it.
@@ -27,7 +27,7 @@ pub struct Firmware {
     pub settings: Settings,
     /// The file's digest, if one was asked for: then this is it.
     pub sha256: Option<Sha256Digest>,
-    /// The file that the pedestal wants beside the ELF (`ped_cfg`), open.
+    /// The file that the pedestal wants beside the ELF, open: `ped_cfg`, or for qemu the boot code.
     pub pedestal_file: Option<RootFile>,
     /// What a user should be told; a sentence each.
     pub warnings: Vec<String>,
@@ -64,13 +64,18 @@ impl Firmware {
             None => None,
         };
         let pedestal = settings.pedestal.value;
-        let pedestal_file = lookup::pedestal_conf(pedestal, &layers)?
+        let pedestal_file = lookup::pedestal_file(&settings, &layers)?
             .map(|wanted| open(rootfs, &wanted, MAX_FIRMWARE_SIZE))
             .transpose()?;
 
         let mut warnings = [spec.warnings(), conf.as_ref().map_or(&[], ClientConf::warnings)].concat();
-        if let Some(file) = &pedestal_file {
-            warnings.extend(doubt(pedestal, file)?);
+        match &pedestal_file {
+            Some(file) if pedestal == Pedestal::Qemu => {
+                let board = qemu::board(&settings.qemu_machine.value, &elf);
+                qemu::check_bios(&printable(&file.path.to_string_lossy()), &file.file, &elf, board)?;
+            }
+            Some(file) => warnings.extend(doubt(pedestal, file)?),
+            None => {}
         }
         Ok(Self { file, elf, conf, settings, sha256, pedestal_file, warnings })
     }

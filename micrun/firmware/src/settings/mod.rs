@@ -207,7 +207,9 @@ impl Settings {
         }
         elf::check(elf, &requirements)?;
         match self.pedestal.value {
-            Pedestal::Qemu => qemu::check(elf, &self.qemu_machine.value, memory, self.qemu_bios.value),
+            Pedestal::Qemu => {
+                qemu::check(elf, &self.qemu_machine.value, memory, self.qemu_bios.value.as_ref())
+            }
             // The board says where the memory is, and how much.
             _ => Ok(()),
         }

@@ -260,7 +260,7 @@ pub(super) fn write_bundle(bundle: &Path, spec: &serde_json::Value) {
 }
 
 /// An aarch64 executable with one segment of four bytes.
-fn small_elf() -> Vec<u8> {
+pub(super) fn small_elf() -> Vec<u8> {
     let mut elf = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     elf.extend([2_u16, 183].map(u16::to_le_bytes).concat());
     elf.extend(1_u32.to_le_bytes());

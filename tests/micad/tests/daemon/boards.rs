@@ -183,4 +183,45 @@ async fn riscv_in_either_mode() {
     let started = firmware(&dir, 243, 0x8040_0000, 0x8040_0000, &code);
     let said = speaks(&started, "Devices = virtio-rng-device,virtio-net-device").await;
     assert!(said.contains("OpenSBI"), "{said}");
+    // Boot code of one's own: it says `^` and jumps to the firmware.
+    let boot_code = words(&[
+        0x1000_02b7,                  // lui t0, 0x10000
+        0x0000_0313 | 0x5e_u32 << 20, // li  t1, '^'
+        0x0062_8023,                  // sb  t1, 0(t0)
+        0x8040_0337,                  // lui t1, 0x80400
+        0x0003_0067,                  // jr  t1
+    ]);
+    let bios = dir.path().join("see.bin");
+    std::fs::write(&bios, &boot_code).unwrap();
+    assert_eq!(speaks(&started, &format!("Bios = {}", bios.display())).await, "^~");
+    let elf = tempfile::tempdir().unwrap();
+    let elf = firmware(&elf, 243, 0x8000_0000, 0x8000_0000, &boot_code);
+    assert_eq!(speaks(&started, &format!("Bios = {}", elf.display())).await, "^~");
+}
+
+/// What stands in for boot code is refused before QEMU sees it.
+#[tokio::test]
+async fn boot_code_is_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    let started = firmware(&dir, 243, 0x8040_0000, 0x8040_0000, &[0; 8]);
+    let (fifo, large) = (dir.path().join("fifo"), dir.path().join("large"));
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    std::fs::write(&large, vec![0; (4 << 20) + 1]).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let elsewhere = firmware(&elsewhere, 243, 0x8030_0000, 0x8030_0000, &vec![0; 2 << 20]);
+    let daemon = Daemon::start();
+    let client = daemon.client();
+    for (bios, says) in [
+        (fifo.as_path(), "not a regular file"),
+        (&large, "more than the 4194304"),
+        (&elsewhere, "not in the memory of boot code"),
+        (Path::new("/nothing"), "No such file: /nothing"),
+    ] {
+        let conf = daemon.path("board.conf");
+        std::fs::write(&conf, format!("[Qemu]\nBios = {}\n", bios.display())).unwrap();
+        client.create(&CreateMessage { pedestal_conf: conf, ..message("b", &started) }).await.unwrap();
+        let error = client.start("b").await.unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+        client.remove("b").await.unwrap();
+    }
 }

@@ -13,6 +13,8 @@ use crate::pedestal::ClientSpec;
 pub(super) struct Descriptors {
     /// The firmware, sealed.
     pub(super) firmware: RawFd,
+    /// Boot code in place of QEMU's own, sealed.
+    pub(super) boot_code: Option<RawFd>,
     /// Masters of the consoles, in the order of the machine's serial ports.
     pub(super) consoles: Vec<RawFd>,
     /// Listening socket for QMP.
@@ -44,8 +46,8 @@ pub(super) fn arguments(spec: &ClientSpec, machine: &Machine, fds: &Descriptors)
     if machine.cpus > 1 {
         line.pair("-smp", machine.cpus.to_string());
     }
-    if let Some(bios) = machine.bios {
-        line.pair("-bios", bios.as_str());
+    if let Some(bios) = &machine.bios {
+        line.pair("-bios", fds.boot_code.map_or_else(|| bios.to_string(), path));
     }
     line.words(machine.arguments);
     for device in &machine.devices {
@@ -72,6 +74,11 @@ pub(super) fn arguments(spec: &ClientSpec, machine: &Machine, fds: &Descriptors)
     line.0
 }
 
+/// A file's path for the process that has inherited it.
+fn path(fd: RawFd) -> String {
+    format!("/proc/self/fd/{fd}")
+}
+
 #[derive(Default)]
 struct Line(Vec<OsString>);
 
@@ -87,7 +94,7 @@ impl Line {
     }
 
     fn firmware(&mut self, machine: &Machine, fd: RawFd) -> &mut Self {
-        let file = format!("/proc/self/fd/{fd}");
+        let file = path(fd);
         let Some(core) = machine.second_core else {
             self.pair("-kernel", file);
             if let Some(append) = &machine.append {

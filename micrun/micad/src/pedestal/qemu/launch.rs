@@ -92,6 +92,7 @@ fn spawn(
     let to_qemu = consoles.all().map(Console::share_master).collect::<Result<Vec<OwnedFd>>>()?;
     let descriptors = Descriptors {
         firmware: image.file().as_raw_fd(),
+        boot_code: image.boot_code().map(AsRawFd::as_raw_fd),
         consoles: to_qemu.iter().map(AsRawFd::as_raw_fd).collect(),
         qmp: qmp.as_raw_fd(),
         gdb: gdb.as_ref().map(AsRawFd::as_raw_fd),
@@ -101,6 +102,7 @@ fn spawn(
         .into_iter()
         .chain(consoles.all().flat_map(Console::ends))
         .chain(to_qemu.iter().map(AsFd::as_fd))
+        .chain(image.boot_code().map(AsFd::as_fd))
         .chain(gdb.as_ref().map(AsFd::as_fd))
         .collect();
     let program = recipe.bin_dir.join(machine.program);

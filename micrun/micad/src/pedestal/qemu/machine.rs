@@ -44,7 +44,8 @@ pub(super) fn choose(spec: &ClientSpec, image: &Image) -> Result<Machine> {
     elf::check(info, &Requirements::of(Pedestal::Qemu)).map_err(refuse)?;
     let family = info.family().ok_or_else(|| image.refuse("there is no emulator for its processor"))?;
     let machine = select(&spec.message, &spec.qemu, info, family);
-    qemu::check(info, &machine.name, machine.memory_mb.unwrap_or(0), machine.bios).map_err(refuse)?;
+    qemu::check(info, &machine.name, machine.memory_mb.unwrap_or(0), machine.bios.as_ref())
+        .map_err(refuse)?;
     Ok(machine)
 }
 

@@ -31,8 +31,8 @@ pub(super) async fn start(
 ) -> Result<QemuGuest> {
     // One that could not be taken over must not go on beside its successor.
     adopt::sweep(spec).await;
-    let path = spec.message.path.clone();
-    let image = COPIES.run(move || Image::load(&path)).await?;
+    let (path, section) = (spec.message.path.clone(), spec.qemu.clone());
+    let image = COPIES.run(move || Image::load(&path, &section)).await?;
     let turn = pedestal.turns.take().await;
     let Launch { cgroups, snapshot } = request;
     let recipe = Recipe {

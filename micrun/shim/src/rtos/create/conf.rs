@@ -1,8 +1,10 @@
 //! The configuration that a firmware runs with: the host's, and what its pedestal reads.
 
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::path::PathBuf;
 
+use micrun_firmware::qemu::Bios;
+use micrun_firmware::rootfs::RootFile;
 use micrun_firmware::{ClientConf, Firmware, HostConf, Pedestal};
 
 use crate::error::{Error, Result};
@@ -18,6 +20,8 @@ const CONFIG_PATH: &str = "org.openeuler.micrun.config_path";
 const CONF: &str = "client.conf";
 /// Name of the file that a pedestal wants beside the ELF, as upstream has it.
 const PEDESTAL_FILE: &str = "image.bin";
+/// Name of the boot code of a machine of QEMU.
+const BOOT_CODE: &str = "bios.bin";
 /// Terminals of a machine whose firmware has a shell: the shell wants one of its own.
 const CONSOLES_WITH_SHELL: u32 = 2;
 
@@ -41,26 +45,40 @@ pub(super) fn of_host(context: &Context, spec: &Spec, options: &Options) -> Resu
 
 /// Whether arguments and environment reach the firmware, as its kernel command line.
 pub(super) fn has_command_line(firmware: &Firmware) -> bool {
-    firmware.settings.pedestal.value == Pedestal::Qemu && firmware.pedestal_file.is_none()
+    firmware.settings.pedestal.value == Pedestal::Qemu
 }
 
 /// What the create message's `ped_cfg` names: the file that the pedestal asks for, or for qemu the client.conf with
 /// its `[Qemu]` section. Empty if there is nothing to say.
 pub(super) fn of_pedestal(firmware: &Firmware, spec: &Spec, dir: &StateDir) -> Result<PathBuf> {
-    if let Some(source) = &firmware.pedestal_file {
-        let copy = |file: &mut _| io::copy(&mut &source.file, file).map_err(Error::io("copy", PEDESTAL_FILE));
-        return Ok(dir.write(PEDESTAL_FILE, copy)?.0);
+    let is_qemu = firmware.settings.pedestal.value == Pedestal::Qemu;
+    let beside = match &firmware.pedestal_file {
+        Some(source) => copy(source, if is_qemu { BOOT_CODE } else { PEDESTAL_FILE }, dir)?,
+        None => PathBuf::new(),
+    };
+    if !is_qemu {
+        return Ok(beside);
     }
-    if !has_command_line(firmware) {
-        return Ok(PathBuf::new());
+    let mut conf = of_qemu(firmware, spec);
+    if let Some(Bios::File(_)) = conf.qemu.bios {
+        // What the image names is a file of the image, never one of the host.
+        conf.qemu.bios = firmware.pedestal_file.as_ref().map(|_| Bios::File(beside.display().to_string()));
     }
-    let conf = of_qemu(firmware, spec);
     if conf == ClientConf::default() {
         return Ok(PathBuf::new());
     }
     let text = conf.to_ini()?;
     let write = |file: &mut std::fs::File| file.write_all(text.as_bytes()).map_err(Error::io("write", CONF));
     Ok(dir.write(CONF, write)?.0)
+}
+
+/// Copies a file of the image to where nobody can change it; gives the copy's path.
+fn copy(source: &RootFile, name: &str, dir: &StateDir) -> Result<PathBuf> {
+    let fill = |file: &mut _| {
+        let mut source = &source.file;
+        source.rewind().and_then(|()| io::copy(&mut source, file)).map_err(Error::io("copy", name))
+    };
+    Ok(dir.write(name, fill)?.0)
 }
 
 /// The image's client.conf with the container's command line in it.
