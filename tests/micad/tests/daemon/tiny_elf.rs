@@ -96,6 +96,18 @@ pub(crate) fn resets(dir: &Path) -> PathBuf {
     write(dir, "reset.elf", &psci(SYSTEM_RESET), None)
 }
 
+/// Has its timer expire and hears nothing of it: interrupt 27 is not enabled.
+pub(crate) fn deaf(dir: &Path) -> PathBuf {
+    let code = [
+        0xd51b_e31f, //    msr cntv_tval_el0, xzr
+        0xd280_0020, //    mov x0, #1
+        0xd51b_e320, //    msr cntv_ctl_el0, x0
+        0xd503_207f, // 1: wfi
+        0x17ff_ffff, //    b   1b
+    ];
+    write(dir, "deaf.elf", &code, None)
+}
+
 /// Spins.
 pub(crate) fn spins(dir: &Path) -> PathBuf {
     write(dir, "spin.elf", &[0x1400_0000], None)

@@ -29,8 +29,8 @@ pub(super) fn interpret(words: Option<[u32; 4]>, otherwise: ExitReport) -> ExitR
     }
 }
 
-/// Reads the answer of the monitor's `xp /4xw`: lines of `address: 0xWORD 0xWORD ...`.
-pub(super) fn parse_words(text: &str) -> Option<[u32; 4]> {
+/// Reads the answer of the monitor's `xp /Nxw`: lines of `address: 0xWORD 0xWORD ...`.
+pub(super) fn parse_words<const N: usize>(text: &str) -> Option<[u32; N]> {
     let words: Vec<u32> = text
         .lines()
         .filter_map(|line| line.split_once(':'))

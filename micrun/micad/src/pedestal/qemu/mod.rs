@@ -15,6 +15,7 @@ mod inbox;
 mod launch;
 mod machine;
 mod migration;
+mod pending;
 mod qmp;
 mod registers;
 mod second_core;

@@ -50,7 +50,7 @@ fn is_mode(word: &str) -> bool {
 }
 
 /// The number behind a register's name: `PC=0000` or `pc 0000`.
-fn number(text: &str, name: &str) -> Option<u64> {
+pub(super) fn number(text: &str, name: &str) -> Option<u64> {
     let mut words = text.split_whitespace();
     while let Some(word) = words.next() {
         let digits = match word.strip_prefix(name) {
