@@ -4,6 +4,7 @@ mod baremetal;
 mod console;
 mod gdb;
 mod process;
+pub(crate) mod processor;
 mod qemu;
 mod runner;
 

@@ -2,19 +2,21 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 
-use super::endpoint;
 use super::sysfs::{Remoteproc, System};
+use super::{endpoint, processor};
 
 /// Most of a trace buffer that is read, in bytes.
 const MOST_TRACE: u64 = 1 << 20;
 /// Most of its last line, and of the announced names, that is repeated, in characters.
 const MOST_TEXT: usize = 200;
 
-/// A sentence about the firmware of `remoteproc`.
-pub(super) fn diagnose(system: &System, remoteproc: &Remoteproc) -> String {
+/// A sentence about the firmware of `remoteproc`, whose functions the file at `firmware` names.
+pub(super) fn diagnose(system: &System, remoteproc: &Remoteproc, firmware: &Path) -> String {
     let facts = [
         Some(state(remoteproc)),
+        processor::look(remoteproc, firmware),
         Some(announced(&endpoint::names(system, remoteproc))),
         heard(remoteproc),
         interrupts(system, remoteproc).map(|count| format!("it has interrupted Linux {count} times")),

@@ -3,7 +3,6 @@
 //! Two looks at the processor tell whether it stands still: QEMU's monitor gives the registers, the kernel says whether
 //! the thread that emulates the processor runs. Neither stops the machine.
 
-use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use super::emulator::Emulator;
 use super::pending;
 use super::registers::Registers;
 use crate::pedestal::process::Thread;
+use crate::pedestal::processor::place;
 use crate::{Error, Result, blocking};
 
 /// Between two looks.
@@ -83,12 +83,6 @@ async fn registers(emulator: &mut Emulator) -> Result<(Registers, String)> {
 pub(super) async fn ask(emulator: &mut Emulator, line: &str) -> Result<String> {
     let answer = emulator.command("human-monitor-command", json!({"command-line": line})).await?;
     Ok(answer.as_str().unwrap_or_default().to_owned())
-}
-
-/// Where the address lies; a file that cannot be read any more names nothing.
-fn place(firmware: &Path, pc: u64) -> Place {
-    let found = File::open(firmware).ok().and_then(|file| Place::find(file, pc).ok());
-    found.unwrap_or(Place::Unnamed)
 }
 
 impl Processor {

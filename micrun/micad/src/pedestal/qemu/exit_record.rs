@@ -47,9 +47,9 @@ mod tests {
     #[test]
     fn words_as_the_monitor_prints_them() {
         let text = "0000000040080000: 0x5458454d 0x00000000 0x00000007 0x00000000\r\n";
-        assert_eq!(parse_words(text), Some([MAGIC, 0, 7, 0]));
+        assert_eq!(parse_words::<4>(text), Some([MAGIC, 0, 7, 0]));
         for bad in ["", "Cannot access memory\r\n", "0: 0x1 0x2 0x3", "0: 0x1 0x2 0x3 zz", "0: 1 2 3 4"] {
-            assert_eq!(parse_words(bad), None, "{bad:?}");
+            assert_eq!(parse_words::<4>(bad), None, "{bad:?}");
         }
     }
 
