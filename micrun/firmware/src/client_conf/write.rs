@@ -68,6 +68,7 @@ impl QemuSection {
             self.bios.as_ref().map(ToString::to_string),
             self.devices.as_ref().map(ToString::to_string),
             self.consoles.map(|n| n.to_string()),
+            self.console_port.map(|n| n.to_string()),
             self.append.clone(),
         ];
         Self::KEYS.iter().copied().zip(values)

@@ -19,7 +19,7 @@ pub use propose::{Found, Proposal, named, propose};
 
 use crate::client_conf::{Cpu, Machine, MachineOption};
 use crate::elf::{self, ElfInfo, Family, Fault, Processor, Requirements, Window};
-use crate::{Error, Result};
+use crate::{Error, Evidence, Result};
 
 /// The line of the table for this machine, with a processor for this firmware.
 pub fn board(machine: &Machine, elf: &ElfInfo) -> Option<&'static Board> {
@@ -85,6 +85,16 @@ impl Board {
     /// Its memory in MiB where nothing is said; `None` where it is soldered.
     pub fn default_memory_mb(&self) -> Option<u32> {
         self.ram.map(|ram| ram.unsaid)
+    }
+
+    /// The second of its serial ports if the firmware knows that one alone: its registers.
+    pub fn only_second_port(&self, evidence: &Evidence) -> Option<u32> {
+        match self.consoles {
+            [first, second, ..] if self.two_ports && !evidence.has_one_of(&[*first]) => {
+                Some(*second).filter(|second| evidence.has_one_of(&[*second]))
+            }
+            _ => None,
+        }
     }
 
     /// Where its memory is, with `memory_mb` MiB of what can be chosen, beside the boot code of `bios`.

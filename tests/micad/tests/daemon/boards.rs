@@ -148,21 +148,34 @@ async fn a_cortex_m_gets_a_board_that_fits() {
     assert_eq!(speaks(&elf, "Machine = mps2-an386\nMemory = 64").await, "~", "soldered memory stays");
 }
 
-/// The R5 of a ZynqMP lives in the emulator for aarch64, behind four other cores.
-#[tokio::test]
-async fn a_cortex_r_gets_its_core() {
-    let dir = tempfile::tempdir().unwrap();
-    let code = words(&[
-        0xe59f_0010, // ldr r0, =0xff000000     Cadence UART
+/// Speaks by a Cadence UART at these registers.
+fn cadence(uart: u32) -> Vec<u8> {
+    words(&[
+        0xe59f_0010, // ldr r0, =uart
         0xe3a0_1014, // mov r1, #0x14
         0xe580_1000, // str r1, [r0]            receiver and transmitter on
         0xe3a0_1000 | u32::from(MARK),
         0xe580_1030, // str r1, [r0, #0x30]
         0xeaff_fffe, // b   .
-        0xff00_0000,
-    ]);
-    let elf = firmware(&dir, 40, 0x10_0000, 0x10_0000, &code);
+        uart,
+    ])
+}
+
+/// The R5 of a ZynqMP lives in the emulator for aarch64, behind four other cores.
+#[tokio::test]
+async fn a_cortex_r_gets_its_core() {
+    let dir = tempfile::tempdir().unwrap();
+    let elf = firmware(&dir, 40, 0x10_0000, 0x10_0000, &cadence(0xff00_0000));
     assert_eq!(speaks(&elf, "Machine = xlnx-zcu102").await, "~");
+}
+
+#[tokio::test]
+async fn the_console_may_be_the_second_port() {
+    let dir = tempfile::tempdir().unwrap();
+    let elf = firmware(&dir, 40, 0x10_0000, 0x10_0000, &cadence(0xff01_0000));
+    assert_eq!(speaks(&elf, "Machine = xlnx-zcu102\nConsolePort = 2").await, "~");
+    // The other one is the second console, then.
+    assert_eq!(speaks(&elf, "Machine = xlnx-zcu102\nConsolePort = 2\nConsoles = 2").await, "~");
 }
 
 /// Where firmware is linked says whether OpenSBI starts it.

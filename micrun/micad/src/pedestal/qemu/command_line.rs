@@ -15,7 +15,7 @@ pub(super) struct Descriptors {
     pub(super) firmware: RawFd,
     /// Boot code in place of QEMU's own, sealed.
     pub(super) boot_code: Option<RawFd>,
-    /// Masters of the consoles, in the order of the machine's serial ports.
+    /// Masters of the console and of the second one, if there is one.
     pub(super) consoles: Vec<RawFd>,
     /// Listening socket for QMP.
     pub(super) qmp: RawFd,
@@ -53,10 +53,18 @@ pub(super) fn arguments(spec: &ClientSpec, machine: &Machine, fds: &Descriptors)
     for device in &machine.devices {
         line.device(*device);
     }
+    let mut ports = Vec::new();
     for (fd, set) in fds.consoles.iter().zip(1..) {
         line.pair("-add-fd", format!("fd={fd},set={set},opaque=console"));
         line.pair("-chardev", format!("serial,id=console{set},path=/dev/fdset/{set}"));
-        line.pair("-serial", format!("chardev:console{set}"));
+        ports.push(format!("chardev:console{set}"));
+    }
+    if machine.swaps_ports {
+        ports.resize(2, "null".to_owned());
+        ports.reverse();
+    }
+    for port in ports {
+        line.pair("-serial", port);
     }
     line.pair("-chardev", format!("socket,id=qmp,fd={},server=on,wait=off", fds.qmp));
     line.pair("-mon", "chardev=qmp,mode=control");

@@ -33,6 +33,8 @@ pub(super) struct Machine {
     pub(super) bios: Option<Bios>,
     /// `-device`.
     pub(super) devices: Vec<Device>,
+    /// Whether the machine's second serial port is the console, and its first one the other.
+    pub(super) swaps_ports: bool,
     /// `-append`: `bootargs` in the device tree.
     pub(super) append: Option<String>,
 }
@@ -66,6 +68,7 @@ fn select(message: &CreateMessage, section: &QemuSection, info: &ElfInfo, family
         cpus: u32::try_from(message.vcpus).unwrap_or(1).max(1),
         bios,
         devices: section.devices.iter().flat_map(Devices::all).copied().collect(),
+        swaps_ports: section.console_port == Some(2),
         append: section.append.clone(),
     }
 }
