@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use super::endpoint::Announced;
+use super::processor;
 use super::sysfs::{Remoteproc, System};
-use super::{endpoint, processor};
 
 /// Most of a trace buffer that is read, in bytes.
 const MOST_TRACE: u64 = 1 << 20;
@@ -17,7 +18,7 @@ pub(super) fn diagnose(system: &System, remoteproc: &Remoteproc, firmware: &Path
     let facts = [
         Some(state(remoteproc)),
         processor::look(remoteproc, firmware),
-        Some(announced(&endpoint::names(system, remoteproc))),
+        Some(announced(&Announced::read(system, remoteproc))),
         heard(remoteproc),
         interrupts(system, remoteproc).map(|count| format!("it has interrupted Linux {count} times")),
         last_trace(system, remoteproc).map(|line| format!("its trace buffer ends with \"{line}\"")),
@@ -34,17 +35,15 @@ fn state(remoteproc: &Remoteproc) -> String {
     }
 }
 
-fn announced(names: &[(String, bool)]) -> String {
-    if names.is_empty() {
+fn announced(announced: &Announced) -> String {
+    let with_kind = |(name, has_terminal): (&str, bool)| {
+        let kind = if has_terminal { "a terminal" } else { "no terminal" };
+        format!("{} ({kind})", name.escape_debug())
+    };
+    let list: Vec<String> = announced.names().map(with_kind).collect();
+    if list.is_empty() {
         return "it has announced no rpmsg endpoint".to_owned();
     }
-    let list: Vec<String> = names
-        .iter()
-        .map(|(name, has_terminal)| {
-            let kind = if *has_terminal { "a terminal" } else { "no terminal" };
-            format!("{} ({kind})", name.escape_debug())
-        })
-        .collect();
     format!("it has announced {}", short(&list.join(", ")))
 }
 

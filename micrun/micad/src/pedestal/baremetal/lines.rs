@@ -7,7 +7,7 @@ use std::time::Duration;
 use libmica::Service;
 use tokio::time::Instant;
 
-use super::endpoint::{self, CONSOLE, Endpoint};
+use super::endpoint::{Announced, CONSOLE, Endpoint};
 use super::introduction;
 use super::line::{Line, SavedLine};
 use super::sysfs::{Remoteproc, System};
@@ -68,8 +68,8 @@ impl Lines {
     }
 
     /// Takes up the terminals that the firmware has announced since the last look.
-    pub(super) fn look(&mut self, system: &System, remoteproc: &Remoteproc) {
-        for endpoint in endpoint::list(system, remoteproc) {
+    pub(super) fn look(&mut self, system: &System, remoteproc: &Remoteproc, announced: &Announced) {
+        for endpoint in announced.terminals() {
             if !self.all.iter().any(|line| line.serves(&endpoint))
                 && let Err(e) = self.take_up(system, remoteproc, &endpoint)
             {
@@ -123,7 +123,7 @@ impl Lines {
         if !self.all.iter().any(|line| line.is_at(&self.link)) {
             self.all.insert(0, Line::new(CONSOLE, &self.link, self.uid)?);
         }
-        for endpoint in endpoint::list(system, remoteproc) {
+        for endpoint in Announced::read(system, remoteproc).terminals() {
             let line = self.all.iter_mut().find(|line| line.serves(&endpoint));
             if let (Some(line), Some(tty)) = (line, endpoint.open(system)?) {
                 line.repeat(tty);
