@@ -18,6 +18,7 @@ fuzz_target!(|text: &str| {
         file,
         dir: "/nonexistent".into(),
         extra: None,
+        of_container: None,
         body,
         environment: BTreeMap::new(),
     };

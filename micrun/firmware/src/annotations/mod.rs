@@ -13,6 +13,7 @@ use std::time::Duration;
 
 pub use doc::page;
 pub use table::{Annotations, Effect, Key, TABLE};
+pub(crate) use value::parse_bool;
 pub use value::{AutoClose, Greeting, Ready};
 
 use crate::text::{hint, printable, quoted};
@@ -29,6 +30,9 @@ const FREE_FAMILY: &str = "compatibility.";
 
 /// The annotation of a layer's descriptor that holds the digest of the layer's record.
 pub const LAYER_RECORD: &str = "org.openeuler.micrun.layer.record";
+
+/// The annotation that names a further micrun.conf for a container.
+pub const CONFIG_PATH: &str = "org.openeuler.micrun.config_path";
 
 /// How long a container lives after its client has left, when it is asked to close by itself and no
 /// time is given. Upstream's value.

@@ -12,11 +12,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use doc::page;
-pub use table::{Key, TABLE, Target};
+pub use table::{Excess, Key, TABLE, Target};
 
 use variables::{CONF_DIR, CONF_FILE, Effect, VARIABLES};
 
-use crate::annotations::{self, Annotations};
+use crate::annotations::{self, Annotations, CONFIG_PATH, parse_bool};
+use crate::policy::ContainerPolicy;
 use crate::text::{hint, quoted};
 use crate::{Error, Result, ini};
 
@@ -66,6 +67,8 @@ pub struct Locations {
     pub dir: PathBuf,
     /// A further file, which must exist.
     pub extra: Option<PathBuf>,
+    /// The file of a container's annotation, which must exist. It sets nothing of the policy.
+    pub of_container: Option<PathBuf>,
     /// A further text, TOML, as containerd's configuration may hold.
     pub body: Option<String>,
     /// The environment.
@@ -81,7 +84,7 @@ impl Locations {
             environment.get(name).filter(|path| !path.is_empty()).map_or(usual.into(), PathBuf::from)
         };
         let (file, dir) = (place(CONF_FILE, FILE), place(CONF_DIR, DIR));
-        Self { file, dir, extra: None, body: None, environment }
+        Self { file, dir, extra: None, of_container: None, body: None, environment }
     }
 
     /// The same and the file of a container's `config_path`, which must be below [`CONFIG_PATH_ROOT`].
@@ -91,7 +94,7 @@ impl Locations {
         if !real.starts_with(CONFIG_PATH_ROOT) {
             return Err(refuse("an annotation may only name a file below /etc/mica"));
         }
-        self.extra = Some(real);
+        self.of_container = Some(real);
         Ok(self)
     }
 }
@@ -110,13 +113,26 @@ pub struct Entry {
 pub struct HostConf {
     entries: BTreeMap<&'static str, Entry>,
     annotations: Annotations,
+    policy: ContainerPolicy,
     overhead_mb: Option<u32>,
+    leaves_pool: bool,
     warnings: Vec<String>,
 }
 
 impl HostConf {
+    /// The configuration for a container with these annotations, which may name a further file, but need the host's
+    /// permission for all that they say.
+    pub fn for_container(locations: Locations, annotations: &BTreeMap<String, String>) -> Result<Self> {
+        let host = Self::load(&locations)?;
+        host.policy.check_annotations(annotations.keys())?;
+        match annotations.get(CONFIG_PATH) {
+            Some(path) => Self::load(&locations.with_config_path(path)?),
+            None => Ok(host),
+        }
+    }
+
     /// Reads all. A file that is there and cannot be read or understood is an error; a variable of the
-    /// environment that cannot be understood is ignored with a warning, as upstream does.
+    /// environment that cannot be understood is ignored with a warning, as upstream does, unless it is of the policy.
     pub fn load(locations: &Locations) -> Result<Self> {
         let mut conf = Self::default();
         let mut files: Vec<&Path> = Vec::new();
@@ -124,34 +140,52 @@ impl HostConf {
         let drop_ins = drop_ins(&locations.dir)?;
         files.extend(drop_ins.iter().map(PathBuf::as_path).chain(locations.extra.as_deref()));
         for file in files {
-            let wrong = |reason: String| Error::HostConf { place: file.display().to_string(), reason };
-            let text = ini::load(file).map_err(|error| wrong(error.to_string()))?;
-            conf.read(file, &text, &Source::File(file.to_owned())).map_err(wrong)?;
+            conf.read_file(file, Rank::Host)?;
         }
         if let Some(text) = &locations.body {
             let wrong = |reason: String| Error::HostConf { place: RUNTIME_OPTIONS.to_owned(), reason };
-            conf.read(Path::new("options.toml"), text, &Source::RuntimeOptions).map_err(wrong)?;
+            conf.read(Path::new("options.toml"), text, &Source::RuntimeOptions, Rank::Host).map_err(wrong)?;
+        }
+        if let Some(file) = &locations.of_container {
+            conf.read_file(file, Rank::Container)?;
         }
         for (name, value) in &locations.environment {
-            conf.read_variable(name, value);
+            conf.read_variable(name, value)?;
         }
         Ok(conf)
     }
 
-    fn read(&mut self, name: &Path, text: &str, source: &Source) -> Result<(), String> {
+    fn read_file(&mut self, file: &Path, rank: Rank) -> Result<()> {
+        let wrong = |reason: String| Error::HostConf { place: file.display().to_string(), reason };
+        let text = ini::load(file).map_err(|error| wrong(error.to_string()))?;
+        self.read(file, &text, &Source::File(file.to_owned()), rank).map_err(wrong)
+    }
+
+    fn read(&mut self, name: &Path, text: &str, source: &Source, rank: Rank) -> Result<(), String> {
         for pair in read::pairs(name, text)? {
-            self.set(&pair.key, &pair.value, source.clone()).map_err(|reason| pair.refuse(reason))?;
+            let policy = is_policy(&pair.key);
+            let done = if policy && rank == Rank::Container {
+                Err(format!("{}: a file that a container names sets nothing of the host's policy", pair.key))
+            } else {
+                self.set(&pair.key, &pair.value, source.clone())
+            };
+            done.map_err(|reason| pair.refuse(reason))?;
         }
         Ok(())
     }
 
-    fn read_variable(&mut self, name: &str, value: &str) {
+    fn read_variable(&mut self, name: &str, value: &str) -> Result<()> {
         let key = name[ENV_PREFIX.len()..].to_lowercase();
         if TABLE.iter().any(|known| known.name == key) {
-            if let Err(reason) = self.set(&key, value, Source::Environment(name.to_owned())) {
-                self.warnings.push(format!("${name} is ignored: {reason}"));
+            match self.set(&key, value, Source::Environment(name.to_owned())) {
+                // A rule that is not understood must not be one that does not hold.
+                Err(reason) if is_policy(&key) => {
+                    return Err(Error::HostConf { place: format!("${name}"), reason });
+                }
+                Err(reason) => self.warnings.push(format!("${name} is ignored: {reason}")),
+                Ok(()) => {}
             }
-            return;
+            return Ok(());
         }
         match VARIABLES.iter().find(|(known, _)| *known == name) {
             Some((_, Effect::Does(_))) => {}
@@ -164,6 +198,7 @@ impl HostConf {
                 self.warnings.push(format!("${name} is not known and has no effect{hint}"));
             }
         }
+        Ok(())
     }
 
     /// Sets a key, or gives the reason for a value that cannot be read.
@@ -176,6 +211,10 @@ impl HostConf {
         };
         let wrong = |reason| format!("{name}: {reason}");
         match key.target {
+            // It may be meant as "nothing" or as "anything".
+            Target::Policy(_) if value.is_empty() => {
+                return Err(wrong("it has no value; write one, or omit the key".to_owned()));
+            }
             // Upstream's way to write "not set".
             _ if value.is_empty()
                 || (value == "0" && key.kind == "MiB" && name != "emulator_overhead_mb") =>
@@ -188,6 +227,12 @@ impl HostConf {
             }
             Target::Nothing(reason) => {
                 self.warnings.push(format!("{source}: {name} has no effect here: {reason}"));
+            }
+            Target::Policy(_) => self.policy.set(name, value, &source).map_err(wrong)?,
+            Target::Shim if name == "shared_cpu_pool" => {
+                let shares =
+                    parse_bool(value).ok_or_else(|| wrong(format!("{} is not a bool", quoted(value))))?;
+                self.leaves_pool = !shares;
             }
             Target::Shim if name == "emulator_overhead_mb" => {
                 let number =
@@ -213,6 +258,16 @@ impl HostConf {
         &self.annotations
     }
 
+    /// What it allows.
+    pub fn policy(&self) -> &ContainerPolicy {
+        &self.policy
+    }
+
+    /// Whether firmware without CPUs of its own runs in the daemon's pool, if that has one.
+    pub fn uses_shared_cpus(&self) -> bool {
+        !self.leaves_pool
+    }
+
     /// Where the shim keeps its containers' files.
     pub fn state_dir(&self) -> PathBuf {
         self.entries.get("state_dir").map_or_else(|| "/run/micrun".into(), |entry| (&entry.value).into())
@@ -233,6 +288,17 @@ impl HostConf {
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
+}
+
+/// Who names a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rank {
+    Host,
+    Container,
+}
+
+fn is_policy(key: &str) -> bool {
+    TABLE.iter().any(|known| known.name == key && matches!(known.target, Target::Policy(_)))
 }
 
 /// The files of a directory that are configuration, in the order of their names.

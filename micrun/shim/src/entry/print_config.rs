@@ -158,6 +158,7 @@ mod tests {
             file: "/nonexistent/micrun.conf".into(),
             dir: "/nonexistent/conf.d".into(),
             extra: None,
+            of_container: None,
             body: None,
             environment: [("MICRUN_CONTAINER_MINMEM".to_owned(), "48".to_owned())].into(),
         };

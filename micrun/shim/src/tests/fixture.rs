@@ -74,6 +74,7 @@ impl Fixture {
                 file: dir.path().join("micrun.conf"),
                 dir: dir.path().join("conf.d"),
                 extra: None,
+                of_container: None,
                 body: None,
                 environment: BTreeMap::new(),
             },
