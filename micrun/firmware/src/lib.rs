@@ -8,6 +8,7 @@
 pub mod annotations;
 pub mod board;
 pub mod client_conf;
+pub mod cpus;
 pub mod digest;
 pub mod elf;
 mod error;
@@ -28,6 +29,7 @@ pub use libmica::names;
 
 pub use annotations::Annotations;
 pub use client_conf::ClientConf;
+pub use cpus::{CpuList, SharedCpus};
 pub use digest::Sha256Digest;
 pub use elf::ElfInfo;
 pub use error::{Error, Result};

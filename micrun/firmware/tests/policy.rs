@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use micrun_firmware::host_conf::{Excess, HostConf, Locations, TABLE, Target};
 use micrun_firmware::ini::{Ini, Top};
 use micrun_firmware::policy::{ContainerPolicy, DAEMON_FILE, DAEMON_SECTION, Patterns};
-use micrun_firmware::{Error, Firmware, Origin, Pedestal, Policy};
+use micrun_firmware::{CpuList, Error, Firmware, Origin, Pedestal, Policy, SharedCpus};
 use proptest::prelude::*;
 use support::image::Image;
 use support::{ARM, Elf};
@@ -278,6 +278,19 @@ fn the_daemons_policy_is_the_same_on_both_sides() {
     assert!(all.check_remoteproc("").is_ok() && all.pedestals.check("pedestal", "xen").is_ok());
 }
 
+#[test]
+fn cpus_are_shared_or_exclusive_never_both() {
+    let pool = SharedCpus { cpus: "2-3".parse().unwrap(), place: DAEMON_FILE.to_owned() };
+    let place = |asked: &str| pool.place(asked).map(|cpus| cpus.to_string());
+    for (asked, given) in [("", "2-3"), ("3", "3"), ("2,3", "2-3"), ("0-1", "0-1"), ("1,4-5", "1,4-5")] {
+        assert_eq!(place(asked).unwrap(), given, "{asked}");
+    }
+    for asked in ["1-2", "0-7", "mica-cpu3", "3-2", "0-4294967295", "9000"] {
+        let said = place(asked).unwrap_err().to_string();
+        assert!(said.contains("SharedCpus in /etc/mica/micad.conf is 2-3; name only CPUs"), "{said}");
+    }
+}
+
 /// What a pattern means, written without regard to time.
 fn oracle(pattern: &[char], name: &[char]) -> bool {
     match (pattern.split_first(), name.split_first()) {
@@ -305,6 +318,14 @@ proptest! {
         let list: Patterns = names.join(&gap).parse().unwrap();
         prop_assert_eq!(list.as_slice(), &names[..]);
         prop_assert_eq!(list.to_string().parse::<Patterns>().unwrap(), list);
+    }
+
+    #[test]
+    fn cpus_are_read_back_as_they_are_shown(cpus in prop::collection::btree_set(0_u32..8192, 1..50)) {
+        let text = cpus.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+        let list: CpuList = text.parse().unwrap();
+        prop_assert!(list.iter().eq(cpus.iter().copied()));
+        prop_assert_eq!(list.to_string().parse::<CpuList>().unwrap(), list);
     }
 
     #[test]

@@ -70,11 +70,9 @@ impl Rule<Patterns> {
         if self.value.allows(name) {
             return Ok(());
         }
-        Err(self.refuse(format!("{what} {}", quoted(name)), self.remedy(name)))
-    }
-
-    fn remedy(&self, name: &str) -> String {
-        format!("use another one, or let the host's administrator add {} to the key", quoted(name))
+        let name = quoted(name);
+        let remedy = format!("use another one, or let the host's administrator add {name} to the key");
+        Err(self.refuse(format!("{what} {name}"), remedy))
     }
 }
 

@@ -92,6 +92,11 @@ impl Fixture {
         self.spec["annotations"][format!("org.openeuler.micrun.{key}")] = value.into();
     }
 
+    /// Writes micrun.conf, which the next Create reads.
+    pub(super) fn configure(&self, text: &str) {
+        std::fs::write(self.dir.path().join("micrun.conf"), text).unwrap();
+    }
+
     /// Makes a FIFO.
     pub(super) fn fifo(&self, name: &str) -> PathBuf {
         let path = self.dir.path().join(name);

@@ -1,0 +1,33 @@
+//! Whether host and daemon allow the firmware, asked before anything of it is copied.
+
+use containerd_shim_protos::api::CreateTaskRequest;
+use micrun_firmware::{Firmware, HostConf, Pedestal};
+
+use super::message;
+use crate::error::Result;
+use crate::oci::resources::Resources;
+use crate::rtos::terms::Terms;
+
+/// Refuses what the policy of the host, or that of its daemon, does not allow.
+pub(super) fn check(
+    request: &CreateTaskRequest,
+    firmware: &Firmware,
+    resources: &Resources,
+    host: &HostConf,
+    terms: &Terms,
+) -> Result<()> {
+    if !request.checkpoint.is_empty() {
+        host.policy().check_restore()?;
+    }
+    let policies = [Some(&host.policy().firmware), terms.policy.as_ref()];
+    for policy in policies.into_iter().flatten() {
+        if firmware.settings.pedestal.value == Pedestal::BareMetal {
+            policy.check_remoteproc(&message::cpus(firmware, resources))?;
+        }
+    }
+    if let Some(policy) = &terms.policy {
+        firmware.settings.check_policy(policy, &firmware.elf)?;
+        policy.check_size("the firmware", firmware.file.size)?;
+    }
+    Ok(())
+}
