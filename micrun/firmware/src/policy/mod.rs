@@ -68,10 +68,14 @@ impl Policy {
         }
     }
 
-    /// Refuses a QEMU machine or a CPU model that is not allowed. `None` is the machine's own model.
-    pub fn check_machine(&self, machine: &Machine, cpu: Option<&Cpu>) -> Result<()> {
-        self.machines.check("machine", machine.name())?;
-        cpu.map_or(Ok(()), |cpu| self.cpus.check("CPU model", cpu.as_str()))
+    /// Refuses a QEMU machine that is not allowed.
+    pub fn check_machine(&self, machine: &Machine) -> Result<()> {
+        self.machines.check("machine", machine.name())
+    }
+
+    /// Refuses a QEMU CPU model that is not allowed. A machine's own comes with the machine.
+    pub fn check_cpu(&self, cpu: &Cpu) -> Result<()> {
+        self.cpus.check("CPU model", cpu.as_str())
     }
 
     /// Refuses a file of so many bytes. `what` names it.

@@ -220,7 +220,10 @@ impl Settings {
         if self.pedestal.value != Pedestal::Qemu {
             return Ok(());
         }
-        policy.check_machine(&self.qemu_machine.value, self.qemu_cpu.value.as_ref())?;
+        policy.check_machine(&self.qemu_machine.value)?;
+        if let Some(cpu) = &self.qemu_cpu.value {
+            policy.check_cpu(cpu)?;
+        }
         let board = qemu::board(&self.qemu_machine.value, elf);
         let soldered = board.filter(|board| board.ram.is_none()).map(qemu::Board::soldered_mb);
         let what = format!("the memory in MiB of the board {}", self.qemu_machine.value.name());

@@ -19,11 +19,9 @@ pub(super) fn check(
     if !request.checkpoint.is_empty() {
         host.policy().check_restore()?;
     }
-    let policies = [Some(&host.policy().firmware), terms.policy.as_ref()];
-    for policy in policies.into_iter().flatten() {
-        if firmware.settings.pedestal.value == Pedestal::BareMetal {
-            policy.check_remoteproc(&message::cpus(firmware, resources))?;
-        }
+    if firmware.settings.pedestal.value == Pedestal::BareMetal {
+        // The daemon's own list is of names, which only the daemon knows for a number.
+        host.policy().firmware.check_remoteproc(&message::cpus(firmware, resources))?;
     }
     if let Some(policy) = &terms.policy {
         firmware.settings.check_policy(policy, &firmware.elf)?;
