@@ -13,18 +13,21 @@ use proptest::prelude::*;
 use support::image::Image;
 use support::{ARM, Elf};
 
-/// The configuration that containerd's runtime options would bring.
-fn host(toml: &str) -> HostConf {
-    load(toml, &[]).unwrap()
+/// The host whose only file is this one.
+fn host(conf: &str) -> HostConf {
+    load(conf, &[]).unwrap()
 }
 
-fn load(toml: &str, environment: &[(&str, &str)]) -> Result<HostConf, Error> {
+fn load(conf: &str, environment: &[(&str, &str)]) -> Result<HostConf, Error> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("micrun.conf");
+    std::fs::write(&file, conf).unwrap();
     HostConf::load(&Locations {
-        file: "/nonexistent/micrun.conf".into(),
+        file,
         dir: "/nonexistent/conf.d".into(),
         extra: None,
         of_container: None,
-        body: Some(toml.to_owned()),
+        body: None,
         environment: environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
     })
 }
@@ -37,10 +40,18 @@ fn run(host: &HostConf, image: &Image) -> Result<Firmware, Error> {
     Firmware::resolve_on(host, &image.rootfs(), &image.annotations)
 }
 
+/// The file's path is another one each time.
+fn without_path(text: &str) -> String {
+    let words = text
+        .split(' ')
+        .map(|word| if word.ends_with("/micrun.conf") && !word.starts_with("/etc") { "FILE" } else { word });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// The words of the policy that refuses the image.
 fn refusal(host: &HostConf, image: &Image) -> String {
     match run(host, image).unwrap_err() {
-        error @ Error::Policy { .. } => error.to_string(),
+        error @ Error::Policy { .. } => without_path(&error.to_string()),
         other => panic!("not the policy: {other}"),
     }
 }
@@ -70,12 +81,12 @@ fn an_image_alone_chooses_no_physical_core() {
     let pedestal = |host: &HostConf, image: &Image| run(host, image).map(|it| it.settings.pedestal.value);
     let asked = core().annotation("ped.pedestal", "baremetal");
     assert_eq!(pedestal(&HostConf::default(), &asked).unwrap(), Pedestal::BareMetal);
-    let listed = host("allowed_pedestals = 'qemu baremetal'\n");
+    let listed = host("allowed_pedestals = qemu baremetal\n");
     assert_eq!(pedestal(&listed, &core()).unwrap(), Pedestal::BareMetal);
     // What the host has written down holds for annotations, too.
-    let said = refusal(&host("allowed_pedestals = 'qemu'\n"), &asked);
-    assert!(said.contains("allowed_pedestals in the runtime options is qemu;"), "{said}");
-    assert!(refusal(&host("allowed_pedestals = 'none'\n"), &image("")).contains("pedestal qemu"));
+    let said = refusal(&host("allowed_pedestals = qemu\n"), &asked);
+    assert!(said.contains("allowed_pedestals in FILE is qemu;"), "{said}");
+    assert!(refusal(&host("allowed_pedestals = none\n"), &image("")).contains("pedestal qemu"));
 }
 
 /// findings.md, Security: `container_maxmem=64` and `Memory=2000` ran with 2000, `VCPU=123` ran at all.
@@ -94,10 +105,11 @@ fn neither_image_nor_annotation_lifts_a_limit() {
         assert_eq!(values.map(|setting| setting.value), [64, 2, 2]);
         assert!(values.iter().all(|setting| setting.origin == Origin::HostConf));
         for (said, rule) in [
-            ("Memory = 2000 and gets 64", "container_maxmem in the runtime options is 64"),
-            ("VCPU = 123 and gets 2", "max_container_vcpu in the runtime options is 2"),
+            ("Memory = 2000 and gets 64", "container_maxmem in FILE is 64"),
+            ("VCPU = 123 and gets 2", "max_container_vcpu in FILE is 2"),
         ] {
-            assert!(warnings.iter().any(|it| it.contains(said) && it.contains(rule)), "{warnings:?}");
+            let told = |it: &String| it.contains(said) && without_path(it).contains(rule);
+            assert!(warnings.iter().any(told), "{warnings:?}");
         }
     }
     // An annotation may lower further.
@@ -125,7 +137,7 @@ fn what_a_limit_leaves_no_room_for_is_refused_by_the_key() {
     let large = Image::new().elf("firmware.elf", &elf).file("client.conf", "[Mica]\nMemory = 128\n");
     let host = host("container_maxmem = 64\nmax_firmware_size = 1\n");
     let said = refusal(&host, &large);
-    assert!(said.contains("container_maxmem in the runtime options is 64; use firmware"), "{said}");
+    assert!(said.contains("container_maxmem in FILE is 64; use firmware"), "{said}");
     let floor = image("").annotation("container.min_memory_mb", "65");
     let said = refusal(&host, &floor);
     assert!(
@@ -160,7 +172,7 @@ fn only_machines_that_are_known_unless_the_host_lists_others() {
     assert!(said.starts_with("machine \"sbsa-ref\" is not allowed on this host: allowed_machines"), "{said}");
     assert!(said.contains("docs/BOARDS.md"), "{said}");
     assert!(refusal(&defaults, &conf("virt", "CPU = pxa270")).contains("CPU model \"pxa270\""));
-    let host = host("allowed_machines = 'sbsa-*'\nallowed_cpus = 'cortex-a7?'\n");
+    let host = host("allowed_machines = sbsa-*\nallowed_cpus = cortex-a7?\n");
     assert!(run(&host, &conf("sbsa-ref", "CPU = cortex-a72")).is_ok());
     assert!(refusal(&host, &conf("virt", "CPU = cortex-a72")).contains("allowed_machines"));
     assert!(refusal(&host, &conf("sbsa-ref", "CPU = cortex-a720")).contains("allowed_cpus"));
@@ -168,43 +180,55 @@ fn only_machines_that_are_known_unless_the_host_lists_others() {
 
 #[test]
 fn an_annotation_needs_permission_wherever_it_stands() {
-    let host = host("allowed_annotations = 'container.* org.openeuler.micrun.runtime.debug'\n");
+    let host = host("allowed_annotations = container.* org.openeuler.micrun.runtime.debug\n");
     let with = |name: &str, value: &str| image("").annotation(name, value);
     for (name, value) in [("container.os", "zephyr"), ("runtime.debug", "true"), ("image.board", "any")] {
         assert!(run(&host, &with(name, value)).is_ok(), "{name}");
     }
     let said = refusal(&host, &with("ped.pedestal", "baremetal"));
-    assert!(
-        said.contains("the annotation ped.pedestal") && said.contains("allowed_annotations in the runtime")
-    );
+    assert!(said.contains("the annotation ped.pedestal") && said.contains("allowed_annotations in FILE"));
     let said = refusal(&host, &image("[Micrun]\nruntime.static_resource = true\n"));
     assert!(said.contains("client.conf, [Micrun]: the key runtime.static_resource"), "{said}");
 }
 
+/// A checkpoint's image has the runtime options in it, and an annotation is the pod's: neither is the host's word.
 #[test]
-fn a_file_that_a_container_names_changes_no_policy() {
+fn what_comes_with_a_container_lifts_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("own.conf");
-    let locations = || Locations {
+    let places = || Locations {
         file: dir.path().join("none"),
         dir: dir.path().join("none.d"),
         extra: None,
-        of_container: Some(file.clone()),
+        of_container: None,
         body: None,
-        environment: BTreeMap::new(),
+        environment: [("MICRUN_CONTAINER_MAXMEM".to_owned(), "64".to_owned())].into(),
     };
+    let by_annotation = || Locations { of_container: Some(file.clone()), ..places() };
+    let by_path = || Locations { extra: Some(file.clone()), ..places() };
+    let by_body = |text: &str| Locations { body: Some(text.to_owned()), ..places() };
     std::fs::write(&file, "container_minmem = 32\n").unwrap();
-    assert!(HostConf::load(&locations()).is_ok());
+    assert!(HostConf::load(&by_annotation()).is_ok());
+    let lowers = ["container_maxmem", "max_container_vcpu", "max_consoles", "max_firmware_size"];
     for key in TABLE.iter().filter(|key| matches!(key.target, Target::Policy(_))) {
         std::fs::write(&file, format!("[Policy]\n{} = 1\n", key.name)).unwrap();
-        let said = HostConf::load(&locations()).unwrap_err().to_string();
-        assert!(said.contains("line 2") && said.contains("sets nothing of the host's policy"), "{said}");
+        for locations in [by_annotation(), by_path(), by_body(&format!("{} = '1'\n", key.name))] {
+            let read = HostConf::load(&locations);
+            if lowers.contains(&key.name) {
+                assert_eq!(read.unwrap().entries()[key.name].value, "1");
+            } else {
+                let said = read.unwrap_err().to_string();
+                assert!(said.contains(key.name) && said.contains("it is the host's word"), "{said}");
+            }
+        }
     }
-    // Nor is the file read without permission.
+    let lifted = HostConf::load(&by_body("container_maxmem = 65\nmax_container_vcpu = 9\n")).unwrap();
+    let policy = &lifted.policy().firmware;
+    assert_eq!((policy.memory_mb.value, policy.vcpus.value), (Some(64), Some(8)));
+    // Nor is the file of an annotation read without permission.
     let annotations =
         BTreeMap::from([("org.openeuler.micrun.config_path".to_owned(), "/etc/mica/no/such".to_owned())]);
-    let mut strict = locations();
-    strict.of_container = None;
+    let mut strict = places();
     strict.environment = [("MICRUN_ALLOWED_ANNOTATIONS".to_owned(), "container.*".to_owned())].into();
     let said = HostConf::for_container(strict, &annotations).unwrap_err();
     assert!(matches!(said, Error::Policy { .. }), "{said}");
@@ -221,7 +245,7 @@ fn a_rule_that_is_not_understood_is_no_rule_that_does_not_hold() {
         ("max_firmware_size", "300", "300 is more than 256"),
         ("allow_restore", "perhaps", "is not a bool"),
     ] {
-        let in_file = load(&format!("{key} = '{value}'\n"), &[]).unwrap_err().to_string();
+        let in_file = load(&format!("{key} = {value}\n"), &[]).unwrap_err().to_string();
         assert!(in_file.contains(key) && in_file.contains(reason), "{in_file}");
         let variable = format!("MICRUN_{}", key.to_uppercase());
         let in_environment = load("", &[(&variable, value)]).unwrap_err().to_string();
@@ -247,7 +271,7 @@ fn every_key_of_the_policy_does_something() {
             "bool" => "true",
             _ => "7",
         };
-        let conf = host(&format!("{} = '{value}'\n", key.name));
+        let conf = host(&format!("{} = {value}\n", key.name));
         assert_ne!(conf.policy(), &ContainerPolicy::default(), "{}", key.name);
     }
 }

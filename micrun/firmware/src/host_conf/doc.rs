@@ -54,8 +54,9 @@ limits of their own, such as `runtime.max_container_memory`, can only lower furt
 - \"Refused\" means that Create fails with PermissionDenied. The error names the key and its file.
 - `names` are separated by blanks or commas. `*` stands for any text, and `?` for any one character.
   `none` is the list that allows nothing.
-- A file that a container's annotation names cannot set these keys. An empty value, and a variable of
-  the environment that cannot be read, are errors here.
+- Only the first two places and the environment set these keys. Containerd's runtime options and the
+  file of an annotation come with a container: they can lower a limit, and set nothing else here.
+- An empty value, and a variable of the environment that cannot be read, are errors here.
 - The mica daemon has a policy of its own for all its clients (MICAD.md, Policy). The shim asks for it
   at each Create, and refuses what the daemon would refuse.
 

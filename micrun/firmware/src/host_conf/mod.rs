@@ -138,18 +138,27 @@ impl HostConf {
         let mut files: Vec<&Path> = Vec::new();
         files.extend(locations.file.exists().then_some(locations.file.as_path()));
         let drop_ins = drop_ins(&locations.dir)?;
-        files.extend(drop_ins.iter().map(PathBuf::as_path).chain(locations.extra.as_deref()));
+        files.extend(drop_ins.iter().map(PathBuf::as_path));
         for file in files {
             conf.read_file(file, Rank::Host)?;
         }
+        let (policy, others): (Vec<_>, Vec<_>) =
+            locations.environment.iter().partition(|(name, _)| is_policy(&key_of_variable(name)));
+        for (name, value) in policy {
+            conf.read_variable(name, value)?;
+        }
+        if let Some(file) = &locations.extra {
+            conf.read_file(file, Rank::Container)?;
+        }
         if let Some(text) = &locations.body {
             let wrong = |reason: String| Error::HostConf { place: RUNTIME_OPTIONS.to_owned(), reason };
-            conf.read(Path::new("options.toml"), text, &Source::RuntimeOptions, Rank::Host).map_err(wrong)?;
+            conf.read(Path::new("options.toml"), text, &Source::RuntimeOptions, Rank::Container)
+                .map_err(wrong)?;
         }
         if let Some(file) = &locations.of_container {
             conf.read_file(file, Rank::Container)?;
         }
-        for (name, value) in &locations.environment {
+        for (name, value) in others {
             conf.read_variable(name, value)?;
         }
         Ok(conf)
@@ -163,11 +172,11 @@ impl HostConf {
 
     fn read(&mut self, name: &Path, text: &str, source: &Source, rank: Rank) -> Result<(), String> {
         for pair in read::pairs(name, text)? {
-            let policy = is_policy(&pair.key);
-            let done = if policy && rank == Rank::Container {
-                Err(format!("{}: a file that a container names sets nothing of the host's policy", pair.key))
-            } else {
-                self.set(&pair.key, &pair.value, source.clone())
+            let done = match rank {
+                Rank::Container if is_policy(&pair.key) => {
+                    self.narrow(&pair.key, &pair.value, source.clone())
+                }
+                _ => self.set(&pair.key, &pair.value, source.clone()),
             };
             done.map_err(|reason| pair.refuse(reason))?;
         }
@@ -175,7 +184,7 @@ impl HostConf {
     }
 
     fn read_variable(&mut self, name: &str, value: &str) -> Result<()> {
-        let key = name[ENV_PREFIX.len()..].to_lowercase();
+        let key = key_of_variable(name);
         if TABLE.iter().any(|known| known.name == key) {
             match self.set(&key, value, Source::Environment(name.to_owned())) {
                 // A rule that is not understood must not be one that does not hold.
@@ -248,6 +257,17 @@ impl HostConf {
         Ok(())
     }
 
+    /// Lowers a limit of the policy, for whoever may not raise it.
+    fn narrow(&mut self, name: &str, value: &str, source: Source) -> Result<(), String> {
+        let key = TABLE.iter().find(|key| key.name == name);
+        let narrowed =
+            self.policy.narrow(name, value, &source).map_err(|reason| format!("{name}: {reason}"))?;
+        if let Some(key) = key.filter(|_| narrowed) {
+            self.entries.insert(key.name, Entry { value: value.to_owned(), source });
+        }
+        Ok(())
+    }
+
     /// Every key that was set.
     pub fn entries(&self) -> &BTreeMap<&'static str, Entry> {
         &self.entries
@@ -293,8 +313,14 @@ impl HostConf {
 /// Who names a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rank {
+    /// The host's administrator.
     Host,
+    /// Something that comes with a container. Runtime options do: a checkpoint's image has them in it.
     Container,
+}
+
+fn key_of_variable(name: &str) -> String {
+    name.strip_prefix(ENV_PREFIX).unwrap_or(name).to_lowercase()
 }
 
 fn is_policy(key: &str) -> bool {

@@ -88,6 +88,32 @@ impl ContainerPolicy {
         }
     }
 
+    /// Lowers the limit of the key `name` for a container that brings its own configuration, and gives whether that was
+    /// needed. Such a configuration sets nothing else of the policy.
+    pub(crate) fn narrow(&mut self, name: &str, text: &str, place: &impl Display) -> Result<bool, String> {
+        let mut wished = self.clone();
+        let limits = |policy: &Self| {
+            let Policy { memory_mb, vcpus, firmware_mb, .. } = &policy.firmware;
+            [memory_mb, vcpus, firmware_mb, &policy.consoles].map(|rule| (rule.key, rule.value))
+        };
+        let Some(at) = limits(self).iter().position(|(key, _)| *key == name) else {
+            return Err(format!(
+                "only {FILE}, the files of conf.d and the environment of containerd set it, for it is the host's word"
+            ));
+        };
+        // Upstream's way to write "not set".
+        if text.is_empty() || text == "0" {
+            return Ok(false);
+        }
+        wished.set(name, text, place)?;
+        let ((_, before), (_, after)) = (limits(self)[at], limits(&wished)[at]);
+        let lowers = before.is_none_or(|before| after.is_some_and(|after| after < before));
+        if lowers {
+            *self = wished;
+        }
+        Ok(lowers)
+    }
+
     /// Refuses a key that the policy does not allow. `place` says where it stands. A key that does nothing is harmless.
     pub(crate) fn check_annotation(&self, name: &str, place: &str) -> Result<()> {
         let known = annotations::TABLE.iter().find(|key| key.name == name);
