@@ -245,6 +245,23 @@ mod tests {
         assert_eq!(config, expected);
     }
 
+    /// As it is shipped it changes nothing, and what it proposes is understood.
+    #[test]
+    fn the_shipped_configuration_is_the_default_one() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../etc/mica/micad.conf");
+        let text = std::fs::read_to_string(file).unwrap();
+        let mut shipped = Config::default();
+        shipped.read_ini(Path::new(Config::FILE), &text).unwrap();
+        assert_eq!(shipped, Config::default());
+        let proposed: Vec<_> = text
+            .lines()
+            .filter(|line| !line.starts_with("; ") && !line.starts_with(";SharedCpus"))
+            .map(|line| line.trim_start_matches(';'))
+            .collect();
+        shipped.read_ini(Path::new(Config::FILE), &proposed.join("\n")).unwrap();
+        assert_eq!(shipped.policy.vcpus.value, Some(8));
+    }
+
     #[test]
     fn a_pool_is_of_cpus_that_are_there() {
         for (text, words) in [("8000", "not among the CPUs of this machine"), ("x", "not a list of CPUs")] {
