@@ -46,19 +46,19 @@ before any section, and a value may stand in double quotes.
 const POLICY: &str = "
 ## Policy
 
-These keys are the host's own word. Neither an image nor an annotation can lift them. Annotations with
-limits of their own, such as `runtime.max_container_memory`, can only lower further.
+These keys are the host's own word. Neither an image nor an annotation can lift them. Annotations
+with limits of their own, such as `runtime.max_container_memory`, can only lower further.
 
-- \"Capped\" means that a container which asks for more gets what is allowed. A warning in the log tells
-  it.
+- \"Capped\" means that a container which asks for more gets what is allowed. A warning in the log
+  says so.
 - \"Refused\" means that Create fails with PermissionDenied. The error names the key and its file.
 - `names` are separated by blanks or commas. `*` stands for any text, and `?` for any one character.
   `none` is the list that allows nothing.
 - Only the first two places and the environment set these keys. Containerd's runtime options and the
   file of an annotation come with a container: they can lower a limit, and set nothing else here.
 - An empty value, and a variable of the environment that cannot be read, are errors here.
-- The mica daemon has a policy of its own for all its clients (MICAD.md, Policy). The shim asks for it
-  at each Create, and refuses what the daemon would refuse.
+- The mica daemon has a policy of its own for all its clients (MICAD.md, Policy). The shim asks for
+  it at each Create, and refuses what the daemon would refuse.
 
 | key | value | default | rule | meaning |
 |---|---|---|---|---|
