@@ -101,7 +101,7 @@ annotations! {
         min_memory_mb: Megabytes = "container.min_memory_mb", USED, "no floor";
         #[doc = "The most virtual CPUs that the firmware may get (`MaxVCPU`). It lowers `VCPU`, and cannot lift the host's `max_container_vcpu`."]
         max_vcpu_num: u32 = "container.max_vcpu_num", USED, "client.conf's `MaxVCPU`, else 8";
-        #[doc = "What the firmware runs on. The host's mica daemon must have this pedestal, and its policy must allow it (MICRUN_CONF.md)."]
+        #[doc = "What the firmware runs on. The host's mica daemon must have this pedestal, and its policy must allow it (`MICRUN_CONF.md`)."]
         pedestal: Pedestal = "ped.pedestal", USED,
             "client.conf's `Pedestal`, else `baremetal` for an ELF with `.resource_table`, else `qemu`";
         #[doc = "The pedestal's own file inside the rootfs: guest kernel (Xen), cell (jailhouse), binary (hetero)."]

@@ -9,7 +9,7 @@ use crate::host_conf::FILE;
 use crate::qemu::{BOARDS, PORTS};
 use crate::settings::DEFAULT_MAX_VCPU;
 use crate::text::{printable, quoted};
-use crate::{MAX_FIRMWARE_MB, Result};
+use crate::{ElfInfo, MAX_FIRMWARE_MB, Result, Settings};
 
 /// What a container may ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +61,15 @@ fn known_cpus() -> Patterns {
 }
 
 impl ContainerPolicy {
+    /// Why a host that sets nothing refuses firmware with these settings, for whoever makes images; `None` if it does not.
+    pub fn default_objection(settings: &Settings, elf: &ElfInfo) -> Option<String> {
+        let mut policy = Self::default().firmware;
+        // It would be lowered, not refused.
+        policy.vcpus.value = None;
+        let refused = settings.check_policy(&policy, elf).err()?;
+        Some(format!("a host with the default policy refuses it: {refused}"))
+    }
+
     /// Sets the rule of the key `name`, or gives the reason for a value that cannot be read.
     pub(crate) fn set(&mut self, name: &str, text: &str, place: &impl Display) -> Result<(), String> {
         let Self { firmware, annotations, consoles, restore } = self;
