@@ -56,7 +56,7 @@ fn refusal(host: &HostConf, image: &Image) -> String {
     }
 }
 
-/// findings.md, Security: an ELF with a resource table and `CPU=`, and nobody else said a word.
+/// The attack: an ELF with a resource table and `CPU=`, and nobody else said a word.
 #[test]
 fn an_image_alone_chooses_no_physical_core() {
     let core = || {
@@ -89,7 +89,20 @@ fn an_image_alone_chooses_no_physical_core() {
     assert!(refusal(&host("allowed_pedestals = none\n"), &image("")).contains("pedestal qemu"));
 }
 
-/// findings.md, Security: `container_maxmem=64` and `Memory=2000` ran with 2000, `VCPU=123` ran at all.
+/// nerdctl before version 2 makes annotations of a container's labels, among which are the image's own.
+#[test]
+fn a_label_of_the_image_is_no_permission_as_an_annotation() {
+    let core = || Image::new().elf("firmware.elf", &Elf::default().with_resource_table());
+    let mut labelled = core().annotation("ped.pedestal", "baremetal");
+    labelled.annotations.insert("io.containerd.image.config.stop-signal".into(), "SIGTERM".into());
+    let said = refusal(&HostConf::default(), &labelled);
+    assert!(said.contains("makes annotations of the image's labels"), "{said}");
+    let listed = host("allowed_pedestals = qemu, baremetal\n");
+    let origin = run(&listed, &labelled).unwrap().settings.pedestal.origin;
+    assert_eq!(origin.to_string(), "annotation or label");
+}
+
+/// The attack: `container_maxmem=64` and `Memory=2000` ran with 2000, `VCPU=123` ran at all.
 #[test]
 fn neither_image_nor_annotation_lifts_a_limit() {
     let host = host("container_maxmem = 64\nmax_container_vcpu = 2\n");

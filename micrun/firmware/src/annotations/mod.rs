@@ -34,6 +34,10 @@ pub const LAYER_RECORD: &str = "org.openeuler.micrun.layer.record";
 /// The annotation that names a further micrun.conf for a container.
 pub const CONFIG_PATH: &str = "org.openeuler.micrun.config_path";
 
+/// The label in which containerd's clients keep an image's stop signal. Among annotations it shows that the client has
+/// made annotations of all labels, those of the image with them: nerdctl before version 2.
+pub(crate) const STOP_SIGNAL_LABEL: &str = "io.containerd.image.config.stop-signal";
+
 /// How long a container lives after its client has left, when it is asked to close by itself and no
 /// time is given. Upstream's value.
 pub const AUTO_CLOSE_TIMEOUT: Duration = Duration::from_secs(30);

@@ -94,7 +94,8 @@ pub const TABLE: &[Key] = &[
         "names",
         "`qemu`; another one only if the annotation `ped.pedestal` of the container asks for it",
         Excess::Refused,
-        "Pedestals. Once it is set, it holds for annotations, too.",
+        "Pedestals. Once it is set, it holds for annotations, too. nerdctl before version 2 makes annotations of an \
+         image's labels, so its annotations are no permission.",
     ),
     policy(
         "allowed_remoteprocs",

@@ -46,6 +46,10 @@ impl Policy {
         let name = pedestal.value.as_str();
         let remedy = if self.pedestals.is_set() {
             format!("choose another pedestal, or let the host's administrator add {name} to the key")
+        } else if pedestal.origin == Origin::Label {
+            "the annotation is no permission, for this client of containerd makes annotations of the image's labels; let \
+             the host's administrator set the key"
+                .to_owned()
         } else {
             format!(
                 "set the annotation {}ped.pedestal={name} of the container, or let the host's administrator set the key",

@@ -7,12 +7,13 @@ use std::path::Path;
 
 use super::lookup::{self, Wanted};
 use super::walk::{self, RootFile};
+use crate::annotations::STOP_SIGNAL_LABEL;
 use crate::policy::ContainerPolicy;
 use crate::settings::{Layers, Settings};
 use crate::text::printable;
 use crate::{
-    Annotations, ClientConf, ElfInfo, Error, HostConf, MAX_FIRMWARE_SIZE, PEDESTAL_FILE_START, Pedestal,
-    Result, Sha256Digest, client_conf, digest, ini, pedestal_file_fault,
+    Annotations, ClientConf, ElfInfo, Error, HostConf, MAX_FIRMWARE_SIZE, Origin, PEDESTAL_FILE_START,
+    Pedestal, Result, Sha256Digest, client_conf, digest, ini, pedestal_file_fault,
 };
 
 /// A firmware that passed every check, with what applies to it.
@@ -74,7 +75,10 @@ impl Firmware {
         let mut file = open(rootfs, &wanted, MAX_FIRMWARE_SIZE)?;
         let name = printable(&file.path.to_string_lossy());
         let elf = ElfInfo::from_reader(&mut file.file).map_err(|error| error.in_file(&name))?;
-        let settings = Settings::resolve(&layers, &elf)?;
+        let mut settings = Settings::resolve(&layers, &elf)?;
+        if settings.pedestal.origin == Origin::Annotation && annotations.contains_key(STOP_SIGNAL_LABEL) {
+            settings.pedestal.origin = Origin::Label;
+        }
         let checked = settings.check(&elf).map_err(|error| error.in_file(&name));
         if let Some(ContainerPolicy { firmware: policy, .. }) = policy {
             settings.check_policy(policy, &elf)?;

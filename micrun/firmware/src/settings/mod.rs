@@ -30,6 +30,8 @@ pub const DEFAULT_READY_TIMEOUT: Duration = Duration::from_secs(10);
 pub enum Origin {
     /// An annotation of the container's specification.
     Annotation,
+    /// An annotation that may be a label of the image: the client of containerd makes no difference.
+    Label,
     /// The image's client.conf.
     ClientConf,
     /// The host's micrun.conf, or the shim's environment.
@@ -46,6 +48,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Annotation => "annotation",
+            Self::Label => "annotation or label",
             Self::ClientConf => "client.conf",
             Self::HostConf => "micrun.conf",
             Self::Limit => "limit",
