@@ -298,10 +298,17 @@ impl HostConf {
         self.overhead_mb.unwrap_or(EMULATOR_OVERHEAD_MB)
     }
 
-    /// The file that sets the annotation `name`, or the variable.
+    /// The file or the variable that decides about the setting `name`, which is that of a [`Row`](crate::settings::Row);
+    /// `None` if there is none, or if several may have decided.
     pub fn source_of(&self, name: &str) -> Option<&Source> {
-        let key = TABLE.iter().find(|key| matches!(key.target, Target::Annotation(a) if a == name))?;
-        self.entries.get(key.name).map(|entry| &entry.source)
+        let decides = |key: &&Key| match key.target {
+            Target::Annotation(annotation) => annotation == name || RAISES.contains(&(key.name, name)),
+            Target::Policy(_) => LOWERS.contains(&(key.name, name)),
+            Target::Shim | Target::Nothing(_) => false,
+        };
+        let mut set = TABLE.iter().filter(decides).filter_map(|key| self.entries.get(key.name));
+        let first = set.next()?;
+        set.next().is_none().then_some(&first.source)
     }
 
     /// What an operator should be told; a sentence each.
@@ -309,6 +316,15 @@ impl HostConf {
         &self.warnings
     }
 }
+
+/// Keys that raise a setting.
+const RAISES: [(&str, &str); 1] = [("container_minmem", "Mica.Memory")];
+/// Keys of the policy that lower a setting.
+const LOWERS: [(&str, &str); 3] = [
+    ("container_maxmem", "Mica.Memory"),
+    ("max_container_vcpu", "Mica.VCPU"),
+    ("max_container_vcpu", "container.max_vcpu_num"),
+];
 
 /// Who names a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
