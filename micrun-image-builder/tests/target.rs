@@ -187,6 +187,8 @@ fn a_board_beside_linux_is_checked() {
     assert!(notes.contains("fits these boards: ") && notes.contains("stm32mp15"), "{notes}");
     assert!(notes.contains("no resource table, so there will be no console"), "{notes}");
     assert!(!conf.contains("[Qemu]") && !conf.contains("Memory"), "{conf}");
+    let needs = "set the annotation org.openeuler.micrun.ped.pedestal=baremetal";
+    assert!(notes.contains("a host with the default policy refuses it") && notes.contains(needs), "{notes}");
     packed(&m4, &["--pedestal", "baremetal", "--board", "stm32mp15"]);
     for (board, says) in [
         ("am62-m4", ".resource_table"),

@@ -5,6 +5,7 @@
 
 use micrun_firmware::annotations::{Effect, PREFIX, TABLE};
 use micrun_firmware::elf::ElfInfo;
+use micrun_firmware::policy::ContainerPolicy;
 use micrun_firmware::qemu::Bios;
 use micrun_firmware::settings::Layers;
 use micrun_firmware::{Annotations, ClientConf, Pedestal, Settings, ini, names};
@@ -65,6 +66,7 @@ pub(super) fn make(args: &PackArgs, stem: &str, firmware: &Firmware) -> Result<C
     let annotations = conf.annotations().map_err(refuse)?;
     let text = conf.to_ini().map_err(refuse)?;
     let settings = settings(&conf, &firmware.info).map_err(refuse)?;
+    notes.extend(ContainerPolicy::default_objection(&settings, &firmware.info));
     Ok(Conf { text, annotations, settings, notes })
 }
 

@@ -46,6 +46,9 @@ pub enum Error {
         /// What is wrong, and what is expected.
         problem: String,
     },
+    /// The policy of the host forbids what a client asks for.
+    #[error(transparent)]
+    Policy(#[from] micrun_firmware::Error),
     /// A client's configuration is wrong.
     #[error("{}", path.display())]
     ClientConf {

@@ -97,6 +97,12 @@ impl Board {
         }
     }
 
+    /// Its soldered memory in MiB, rounded up. A window that shows memory of another one counts as well.
+    pub fn soldered_mb(&self) -> u32 {
+        let bytes: u64 = self.windows.iter().map(|window| window.size).sum();
+        u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX)
+    }
+
     /// Where its memory is, with `memory_mb` MiB of what can be chosen, beside the boot code of `bios`.
     pub fn windows(&self, memory_mb: u32, bios: Option<&Bios>) -> Vec<Window> {
         let chosen = self.ram.map(|ram| {

@@ -11,7 +11,7 @@ use super::client::Client;
 use super::connection::{self, Endpoint};
 use super::request::Action;
 use super::state::{self, SavedClient};
-use super::{Daemon, Entry, socket};
+use super::{Daemon, Entry, permission, socket};
 use crate::error::file;
 use crate::pedestal::ClientSpec;
 use crate::{Error, Result};
@@ -25,6 +25,7 @@ impl Daemon {
         }
         pedestal.check(&message)?;
         let qemu = pedestal.read_conf(&message)?;
+        permission::check(&self.config.policy, &*pedestal, &message, &qemu)?;
         // What was chosen stays, also for a later daemon.
         pedestal.name().clone_into(&mut message.pedestal);
         let name = message.name.clone();

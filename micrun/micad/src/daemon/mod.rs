@@ -6,6 +6,7 @@ mod connection;
 mod create;
 mod inbox;
 mod lock;
+mod permission;
 mod request;
 mod restore;
 mod socket;

@@ -169,6 +169,8 @@ pub(crate) struct Pedestals {
     baremetal: Arc<baremetal::BareMetal>,
     qemu: Arc<qemu::Qemu>,
     default: Option<String>,
+    /// Whether a client that names no pedestal may get a core.
+    allows_cores: bool,
 }
 
 impl Pedestals {
@@ -178,17 +180,18 @@ impl Pedestals {
             baremetal: Arc::new(baremetal::BareMetal::new(config)),
             qemu: Arc::new(qemu::Qemu::new(config)),
             default: config.default_pedestal.clone(),
+            allows_cores: config.policy.pedestals.value.allows(baremetal::NAME),
         }
     }
 
     /// The pedestal of that name; for a client that names none, the configured one, else `baremetal` if there
-    /// is a remoteproc to be had, else `qemu`.
+    /// is a remoteproc to be had, else `qemu`. A name is found whether it is allowed or not: firmware may run there.
     pub(crate) fn find(&self, asked: &str) -> Result<Arc<dyn Pedestal>> {
         match Some(asked).filter(|name| !name.is_empty()).or(self.default.as_deref()) {
             Some(baremetal::NAME) => Ok(Arc::clone(&self.baremetal) as _),
             Some(qemu::NAME) => Ok(Arc::clone(&self.qemu) as _),
             Some(other) => Err(Error::UnknownPedestal { asked: other.to_owned(), known: NAMES.join(", ") }),
-            None if self.baremetal.is_usable() => Ok(Arc::clone(&self.baremetal) as _),
+            None if self.allows_cores && self.baremetal.is_usable() => Ok(Arc::clone(&self.baremetal) as _),
             None => Ok(Arc::clone(&self.qemu) as _),
         }
     }

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::process::Child;
 use std::time::Duration;
 
+use micrun_firmware::CpuList;
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{SysconfVar, sysconf};
 use rustix::io::Errno;
@@ -49,6 +50,17 @@ impl ProcessId {
             memory_bytes: stat.resident_pages.saturating_mul(system_number(SysconfVar::PAGE_SIZE)),
             uptime_usec: boot_usec().saturating_sub(usec(stat.start_time)),
         })
+    }
+}
+
+impl ProcessId {
+    /// The CPUs that the kernel lets it use (proc(5), `Cpus_allowed_list`); `None` once it is gone.
+    pub(crate) fn cpus(self) -> Option<CpuList> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
+        let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
+        // The number may have a new owner.
+        let same = stat(self.pid).is_some_and(|stat| stat.start_time == self.start_time);
+        list.trim().parse().ok().filter(|_| same)
     }
 }
 

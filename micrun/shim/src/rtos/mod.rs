@@ -20,4 +20,5 @@ pub(crate) mod shell;
 pub(crate) mod state_dir;
 mod supervise;
 mod terminal;
+mod terms;
 pub(crate) mod update;

@@ -20,6 +20,8 @@ pub(crate) struct Plan {
     pub message: CreateMessage,
     /// Where its emulator lives; `None` where no process of Linux runs the firmware.
     pub cgroup: Option<Cgroup>,
+    /// Whether the daemon's CPU pool is for it.
+    pub uses_pool: bool,
     /// Its limits.
     pub resources: Resources,
     /// What its memory limit is raised by for the emulator, in MiB.

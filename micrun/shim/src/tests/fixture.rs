@@ -74,6 +74,7 @@ impl Fixture {
                 file: dir.path().join("micrun.conf"),
                 dir: dir.path().join("conf.d"),
                 extra: None,
+                of_container: None,
                 body: None,
                 environment: BTreeMap::new(),
             },
@@ -89,6 +90,11 @@ impl Fixture {
     /// Adds an annotation to the bundle that Create will find.
     pub(super) fn annotate(&mut self, key: &str, value: &str) {
         self.spec["annotations"][format!("org.openeuler.micrun.{key}")] = value.into();
+    }
+
+    /// Writes micrun.conf, which the next Create reads.
+    pub(super) fn configure(&self, text: &str) {
+        std::fs::write(self.dir.path().join("micrun.conf"), text).unwrap();
     }
 
     /// Makes a FIFO.

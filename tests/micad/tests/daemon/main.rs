@@ -12,6 +12,7 @@ mod diagnosis;
 mod endings;
 mod harness;
 mod lifecycle;
+mod policy;
 mod reactor;
 mod restart;
 mod shell;

@@ -27,6 +27,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use libmica::{CreateMessage, Launch};
+use micrun_firmware::Policy;
 
 use self::choice::Claims;
 use self::firmware::FirmwareDir;
@@ -49,6 +50,8 @@ pub(super) struct BareMetal {
     /// User of the first client's processes; `None` if the daemon is not root and cannot change users.
     uid_base: Option<u32>,
     claims: Claims,
+    /// What the host allows.
+    policy: Policy,
 }
 
 impl BareMetal {
@@ -61,6 +64,7 @@ impl BareMetal {
             runtime_dir: config.runtime_dir.clone(),
             uid_base: root.then_some(config.qemu_uid_base),
             claims: Claims::default(),
+            policy: config.policy.clone(),
         };
         // A machine without remoteproc is none of our business.
         if pedestal.system.remoteprocs().is_ok_and(|all| !all.is_empty()) {
@@ -79,7 +83,7 @@ impl BareMetal {
 
     /// Whether a client could be started here now.
     pub(super) fn is_usable(&self) -> bool {
-        choice::any_free(&self.system, &self.claims)
+        choice::any_free(&self.system, &self.claims, &self.policy.remoteprocs)
     }
 }
 
@@ -91,7 +95,7 @@ impl Pedestal for BareMetal {
 
     fn check(&self, message: &CreateMessage) -> Result<()> {
         firmware_exists(&message.path)?;
-        choice::check(&self.system, &self.claims, &message.cpu)
+        choice::check(&self.system, &self.claims, &self.policy.remoteprocs, &message.cpu)
     }
 
     /// A core is in no cgroup.

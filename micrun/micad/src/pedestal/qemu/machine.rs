@@ -1,10 +1,10 @@
 //! Which emulator and which machine a firmware gets.
 
 use libmica::CreateMessage;
-use micrun_firmware::Pedestal;
 use micrun_firmware::client_conf::{self, Device, Devices, QemuSection};
 use micrun_firmware::elf::{self, ElfInfo, Family, Requirements};
-use micrun_firmware::qemu::{self, Bios, Completed, SecondCore};
+use micrun_firmware::qemu::{self, Bios, Board, Completed, SecondCore};
+use micrun_firmware::{Pedestal, Policy};
 
 use super::image::Image;
 use crate::Result;
@@ -49,6 +49,21 @@ pub(super) fn choose(spec: &ClientSpec, image: &Image) -> Result<Machine> {
     qemu::check(info, &machine.name, machine.memory_mb.unwrap_or(0), machine.bios.as_ref())
         .map_err(refuse)?;
     Ok(machine)
+}
+
+/// Refuses the machine for this client and firmware if the host does not allow it.
+pub(super) fn permit(policy: &Policy, spec: &ClientSpec, image: &Image) -> Result<()> {
+    let machine = choose(spec, image)?;
+    policy.pedestals.check("pedestal", super::NAME)?;
+    policy.check_size("the firmware", image.info().file_size)?;
+    policy.check_machine(&machine.name)?;
+    if let Some(cpu) = &machine.cpu {
+        policy.check_cpu(cpu)?;
+    }
+    policy.vcpus.check("a number of virtual CPUs", machine.cpus)?;
+    let soldered = || qemu::board(&machine.name, image.info()).map_or(0, Board::soldered_mb);
+    policy.memory_mb.check("memory in MiB", machine.memory_mb.unwrap_or_else(soldered))?;
+    Ok(())
 }
 
 fn select(message: &CreateMessage, section: &QemuSection, info: &ElfInfo, family: Family) -> Machine {

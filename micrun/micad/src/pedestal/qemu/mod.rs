@@ -6,6 +6,7 @@
 
 mod adopt;
 mod command_line;
+mod cpus;
 mod diagnosis;
 mod emulator;
 mod exit_record;
@@ -28,6 +29,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use libmica::{CreateMessage, Launch};
 use micrun_firmware::client_conf::QemuSection;
+use micrun_firmware::{Policy, SharedCpus};
 
 use self::turns::Turns;
 use super::{Cancel, ClientSpec, Guest, Pedestal, firmware_exists};
@@ -44,6 +46,10 @@ pub(super) struct Qemu {
     /// User of the first client's QEMU; `None` if the daemon is not root and cannot change users.
     uid_base: Option<u32>,
     turns: Turns,
+    /// What the host allows.
+    policy: Policy,
+    /// The CPUs for firmware without CPUs of its own.
+    pool: Option<SharedCpus>,
 }
 
 impl Qemu {
@@ -59,6 +65,8 @@ impl Qemu {
             bin_dir: config.qemu_path.clone(),
             uid_base: root.then_some(config.qemu_uid_base),
             turns: Turns::new(),
+            policy: config.policy.clone(),
+            pool: config.shared_cpus.clone(),
         }
     }
 

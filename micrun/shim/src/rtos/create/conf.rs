@@ -14,8 +14,6 @@ use crate::rtos::bootargs;
 use crate::rtos::state_dir::StateDir;
 use crate::task::context::Context;
 
-/// The annotation that names a further micrun.conf.
-const CONFIG_PATH: &str = "org.openeuler.micrun.config_path";
 /// Name of the image's client.conf in the state directory; the daemon reads the pedestal's section of it.
 const CONF: &str = "client.conf";
 /// Name of the file that a pedestal wants beside the ELF, as upstream has it.
@@ -37,10 +35,7 @@ pub(super) fn of_host(context: &Context, spec: &Spec, options: &Options) -> Resu
             places.extra = Some(config.path.clone());
         }
     }
-    if let Some(path) = spec.annotations.get(CONFIG_PATH) {
-        places = places.with_config_path(path)?;
-    }
-    Ok(HostConf::load(&places)?)
+    Ok(HostConf::for_container(places, &spec.annotations)?)
 }
 
 /// Whether arguments and environment reach the firmware, as its kernel command line.
@@ -50,7 +45,12 @@ pub(super) fn has_command_line(firmware: &Firmware) -> bool {
 
 /// What the create message's `ped_cfg` names: the file that the pedestal asks for, or for qemu the client.conf with
 /// its `[Qemu]` section. Empty if there is nothing to say.
-pub(super) fn of_pedestal(firmware: &Firmware, spec: &Spec, dir: &StateDir) -> Result<PathBuf> {
+pub(super) fn of_pedestal(
+    firmware: &Firmware,
+    spec: &Spec,
+    host: &HostConf,
+    dir: &StateDir,
+) -> Result<PathBuf> {
     let is_qemu = firmware.settings.pedestal.value == Pedestal::Qemu;
     let beside = match &firmware.pedestal_file {
         Some(source) => copy(source, if is_qemu { BOOT_CODE } else { PEDESTAL_FILE }, dir)?,
@@ -59,7 +59,7 @@ pub(super) fn of_pedestal(firmware: &Firmware, spec: &Spec, dir: &StateDir) -> R
     if !is_qemu {
         return Ok(beside);
     }
-    let mut conf = of_qemu(firmware, spec);
+    let mut conf = of_qemu(firmware, spec, host);
     if let Some(Bios::File(_)) = conf.qemu.bios {
         // What the image names is a file of the image, never one of the host.
         conf.qemu.bios = firmware.pedestal_file.as_ref().map(|_| Bios::File(beside.display().to_string()));
@@ -81,12 +81,13 @@ fn copy(source: &RootFile, name: &str, dir: &StateDir) -> Result<PathBuf> {
     Ok(dir.write(name, fill)?.0)
 }
 
-/// The image's client.conf with the container's command line in it.
-fn of_qemu(firmware: &Firmware, spec: &Spec) -> ClientConf {
+/// The image's client.conf with the container's command line in it, and no more consoles than the host allows.
+fn of_qemu(firmware: &Firmware, spec: &Spec, host: &HostConf) -> ClientConf {
     let mut conf = firmware.conf.clone().unwrap_or_default();
     if firmware.settings.shell_prompt.value.is_some() {
         conf.qemu.consoles.get_or_insert(CONSOLES_WITH_SHELL);
     }
+    conf.qemu.consoles = conf.qemu.consoles.map(|wished| host.policy().consoles.cap_number(wished));
     let process = spec.rest.get("process");
     let path = firmware.file.path.to_string_lossy();
     let (append, left_out) = bootargs::compose(conf.qemu.append.as_deref(), process, &path);
