@@ -49,9 +49,9 @@ pub struct Options {
     /// A user who may use the sockets, besides root and the daemon's own user (may be repeated).
     #[arg(long = "allow-uid", value_name = "UID")]
     pub allow_uid: Vec<u32>,
-    /// Relay a console: what the daemon, process PARENT, starts for each.
-    #[arg(long, value_name = "PARENT", hide = true)]
-    pub relay: Option<i32>,
+    /// Relay a console: what the daemon starts for each.
+    #[arg(long, hide = true)]
+    pub relay: bool,
     /// Log more: -v for every step.
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,

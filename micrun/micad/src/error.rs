@@ -212,6 +212,36 @@ pub enum Error {
         /// Why not.
         problem: String,
     },
+    /// A program cannot be started in a jail.
+    #[error("cannot start {} in its jail: the kernel did not let micad {doing}", program.display())]
+    Jail {
+        /// The program.
+        program: PathBuf,
+        /// What was refused, and what it needs.
+        doing: &'static str,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is not known which files a program needs.
+    #[error("cannot make a jail for {}: {problem}", program.display())]
+    JailFiles {
+        /// The program.
+        program: PathBuf,
+        /// Why not.
+        problem: String,
+    },
+    /// A file cannot be shown to a program in a jail.
+    #[error("cannot make a jail for {}: {} cannot be mounted in it", program.display(), path.display())]
+    JailRoot {
+        /// The program.
+        program: PathBuf,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
     /// QEMU did not come up.
     #[error("QEMU did not start: {problem}")]
     QemuStart {

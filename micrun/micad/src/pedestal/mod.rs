@@ -24,6 +24,7 @@ pub(crate) use process::{ProcessId, Usage, boot_usec};
 pub(crate) use runner::Runner;
 
 use crate::config::Config;
+use crate::jail::{Roots, Tenant};
 use crate::{Error, Result};
 
 /// The pedestals of this daemon.
@@ -164,6 +165,34 @@ pub(crate) enum Ending {
     Died,
 }
 
+/// The users of the clients' processes.
+#[derive(Debug, Clone)]
+struct Tenants {
+    /// The first client's.
+    first: Tenant,
+    /// Whether the daemon is root, and can change users at all.
+    root: bool,
+}
+
+impl Tenants {
+    fn new(config: &Config) -> Self {
+        let root = nix::unistd::geteuid().is_root();
+        if !root {
+            log::warn!(
+                "micad does not run as root: QEMU gets no user, no namespaces and no root of its own, only limits and a filter for system calls; for development only"
+            );
+        }
+        let roots = Arc::new(Roots::new(config.runtime_dir.clone()));
+        Self { first: Tenant { uid: config.qemu_uid_base, roots }, root }
+    }
+
+    /// Who the client's processes are; `None` if they cannot be anybody but the daemon.
+    fn of(&self, spec: &ClientSpec) -> Option<Tenant> {
+        let Tenant { uid, roots } = self.first.clone();
+        self.root.then(|| Tenant { uid: uid.saturating_add(spec.slot), roots })
+    }
+}
+
 /// The pedestals that `config` describes, chosen by the name in a create message.
 pub(crate) struct Pedestals {
     baremetal: Arc<baremetal::BareMetal>,
@@ -176,9 +205,10 @@ pub(crate) struct Pedestals {
 impl Pedestals {
     /// All pedestals of this daemon.
     pub(crate) fn new(config: &Config) -> Self {
+        let tenants = Tenants::new(config);
         Self {
-            baremetal: Arc::new(baremetal::BareMetal::new(config)),
-            qemu: Arc::new(qemu::Qemu::new(config)),
+            baremetal: Arc::new(baremetal::BareMetal::new(config, tenants.clone())),
+            qemu: Arc::new(qemu::Qemu::new(config, tenants)),
             default: config.default_pedestal.clone(),
             allows_cores: config.policy.pedestals.value.allows(baremetal::NAME),
         }

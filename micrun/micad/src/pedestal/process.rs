@@ -1,6 +1,7 @@
 //! Host processes, held by pidfd: noticed when they end, never mistaken for another.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::PathBuf;
 use std::process::Child;
 use std::time::Duration;
 
@@ -69,7 +70,7 @@ impl ProcessId {
 pub(crate) struct Thread {
     /// The process.
     pub(crate) pid: i32,
-    /// The thread's own number.
+    /// The thread's own number, as the process knows it.
     pub(crate) id: i64,
 }
 
@@ -85,13 +86,24 @@ pub(crate) struct Activity {
 impl Thread {
     /// A look at it; of one that is gone, there is nothing to see.
     pub(crate) fn look(self) -> Activity {
-        let read = |file: &str| {
-            std::fs::read_to_string(format!("/proc/{}/task/{}/{file}", self.pid, self.id)).unwrap_or_default()
-        };
+        let Some(task) = self.find() else { return Activity::default() };
+        let read = |file: &str| std::fs::read_to_string(task.join(file)).unwrap_or_default();
         // proc(5): the state is the field behind the name, which may hold anything.
         let runs = read("stat").rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('R'));
         let cpu = read("schedstat").split_ascii_whitespace().next().and_then(|word| word.parse().ok());
         Activity { runs, cpu_nsec: cpu.unwrap_or_default() }
+    }
+
+    /// Its directory. In a PID namespace the process gives other numbers than ours to its threads.
+    fn find(self) -> Option<PathBuf> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid)).ok()?;
+        tasks.flatten().map(|task| task.path()).find(|task| {
+            let status = std::fs::read_to_string(task.join("status")).unwrap_or_default();
+            // proc(5): its number in each namespace, the innermost last.
+            let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+            let number = numbers.and_then(|numbers| numbers.split_ascii_whitespace().next_back());
+            number.and_then(|number| number.parse().ok()) == Some(self.id)
+        })
     }
 }
 

@@ -32,7 +32,7 @@ use micrun_firmware::Policy;
 use self::choice::Claims;
 use self::firmware::FirmwareDir;
 use self::sysfs::System;
-use super::{Cancel, ClientSpec, Guest, Pedestal, firmware_exists};
+use super::{Cancel, ClientSpec, Guest, Pedestal, Tenants, firmware_exists};
 use crate::config::Config;
 use crate::{Error, Result, blocking};
 
@@ -47,8 +47,7 @@ pub(super) struct BareMetal {
     firmware_dir: Option<PathBuf>,
     /// Where the daemon's sockets are.
     runtime_dir: PathBuf,
-    /// User of the first client's processes; `None` if the daemon is not root and cannot change users.
-    uid_base: Option<u32>,
+    tenants: Tenants,
     claims: Claims,
     /// What the host allows.
     policy: Policy,
@@ -56,13 +55,12 @@ pub(super) struct BareMetal {
 
 impl BareMetal {
     /// The pedestal as `config` has it.
-    pub(super) fn new(config: &Config) -> Self {
-        let root = nix::unistd::geteuid().is_root();
+    pub(super) fn new(config: &Config, tenants: Tenants) -> Self {
         let pedestal = Self {
             system: System::new(&config.sysfs_root),
             firmware_dir: config.firmware_dir.clone(),
             runtime_dir: config.runtime_dir.clone(),
-            uid_base: root.then_some(config.qemu_uid_base),
+            tenants,
             claims: Claims::default(),
             policy: config.policy.clone(),
         };
@@ -74,11 +72,6 @@ impl BareMetal {
             }
         }
         pedestal
-    }
-
-    /// User of the client's processes.
-    fn uid(&self, spec: &ClientSpec) -> Option<u32> {
-        self.uid_base.map(|base| base.saturating_add(spec.slot))
     }
 
     /// Whether a client could be started here now.

@@ -48,7 +48,7 @@ fn boot(
     // Before the start, so that nothing after it is missed.
     let watch = Watch::new(&pedestal.system, &remoteproc);
     let mut log = KernelLog::from_now(&pedestal.system);
-    let mut lines = Lines::new(&spec.tty_link, pedestal.uid(spec))?;
+    let mut lines = Lines::new(&spec.tty_link, pedestal.tenants.of(spec))?;
     let before = Settings::take(&remoteproc);
     let started = remoteproc.write("firmware", &placed.name).and_then(|()| command(&remoteproc, "start"));
     if let Err(e) = started {

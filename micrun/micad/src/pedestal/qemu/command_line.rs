@@ -9,12 +9,12 @@ use super::machine::Machine;
 use super::second_core;
 use crate::pedestal::ClientSpec;
 
-/// Descriptors that QEMU inherits, by number.
+/// What QEMU is given: descriptors that it inherits, by number, and a file.
 pub(super) struct Descriptors {
-    /// The firmware, sealed.
-    pub(super) firmware: RawFd,
-    /// Boot code in place of QEMU's own, sealed.
-    pub(super) boot_code: Option<RawFd>,
+    /// The firmware's path, as QEMU sees it.
+    pub(super) firmware: String,
+    /// The same of boot code in place of QEMU's own.
+    pub(super) boot_code: Option<String>,
     /// Masters of the console and of the second one, if there is one.
     pub(super) consoles: Vec<RawFd>,
     /// Listening socket for QMP.
@@ -47,7 +47,7 @@ pub(super) fn arguments(spec: &ClientSpec, machine: &Machine, fds: &Descriptors)
         line.pair("-smp", machine.cpus.to_string());
     }
     if let Some(bios) = &machine.bios {
-        line.pair("-bios", fds.boot_code.map_or_else(|| bios.to_string(), path));
+        line.pair("-bios", fds.boot_code.clone().unwrap_or_else(|| bios.to_string()));
     }
     line.words(machine.arguments);
     for device in &machine.devices {
@@ -74,17 +74,12 @@ pub(super) fn arguments(spec: &ClientSpec, machine: &Machine, fds: &Descriptors)
     }
     // The machine stays, stopped, so that the exit record can be read.
     line.pair("-action", "shutdown=pause,reboot=shutdown,panic=pause");
-    line.firmware(machine, fds.firmware);
+    line.firmware(machine, &fds.firmware);
     if fds.restored {
         line.pair("-incoming", "defer");
     }
     line.word("-S");
     line.0
-}
-
-/// A file's path for the process that has inherited it.
-fn path(fd: RawFd) -> String {
-    format!("/proc/self/fd/{fd}")
 }
 
 #[derive(Default)]
@@ -101,8 +96,7 @@ impl Line {
         self
     }
 
-    fn firmware(&mut self, machine: &Machine, fd: RawFd) -> &mut Self {
-        let file = path(fd);
+    fn firmware(&mut self, machine: &Machine, file: &str) -> &mut Self {
         let Some(core) = machine.second_core else {
             self.pair("-kernel", file);
             if let Some(append) = &machine.append {

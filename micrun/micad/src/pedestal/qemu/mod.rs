@@ -32,7 +32,7 @@ use micrun_firmware::client_conf::QemuSection;
 use micrun_firmware::{Policy, SharedCpus};
 
 use self::turns::Turns;
-use super::{Cancel, ClientSpec, Guest, Pedestal, firmware_exists};
+use super::{Cancel, ClientSpec, Guest, Pedestal, Tenants, firmware_exists};
 use crate::config::Config;
 use crate::{Error, Result, conf};
 
@@ -43,8 +43,7 @@ pub(super) const NAME: &str = "qemu";
 pub(super) struct Qemu {
     /// Directory of the emulators.
     bin_dir: PathBuf,
-    /// User of the first client's QEMU; `None` if the daemon is not root and cannot change users.
-    uid_base: Option<u32>,
+    tenants: Tenants,
     turns: Turns,
     /// What the host allows.
     policy: Policy,
@@ -54,25 +53,14 @@ pub(super) struct Qemu {
 
 impl Qemu {
     /// The pedestal as `config` has it.
-    pub(super) fn new(config: &Config) -> Self {
-        let root = nix::unistd::geteuid().is_root();
-        if !root {
-            log::warn!(
-                "micad does not run as root: QEMU gets no user and no network namespace of its own; for development only"
-            );
-        }
+    pub(super) fn new(config: &Config, tenants: Tenants) -> Self {
         Self {
             bin_dir: config.qemu_path.clone(),
-            uid_base: root.then_some(config.qemu_uid_base),
+            tenants,
             turns: Turns::new(),
             policy: config.policy.clone(),
             pool: config.shared_cpus.clone(),
         }
-    }
-
-    /// User of the client's QEMU.
-    fn uid(&self, spec: &ClientSpec) -> Option<u32> {
-        self.uid_base.map(|base| base.saturating_add(spec.slot))
     }
 }
 

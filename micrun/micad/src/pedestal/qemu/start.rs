@@ -39,7 +39,7 @@ pub(super) async fn start(
         if cgroups.is_empty() { cpus::of_client(pedestal.pool.as_ref(), &spec.message.cpu)? } else { None };
     let recipe = Recipe {
         bin_dir: pedestal.bin_dir.clone(),
-        uid: pedestal.uid(spec),
+        tenant: pedestal.tenants.of(spec),
         cgroups,
         restored: snapshot.is_some(),
     };
