@@ -14,7 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::sched::CloneFlags;
 use nix::sys::stat::{Mode, umask};
-use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
+use rustix::fs::CWD;
+use rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags};
 
 use super::{files, libraries, on_a_thread};
 use crate::error::{file, system};
@@ -47,14 +48,22 @@ impl Mapped {
         Ok(Self { path, place, identity })
     }
 
+    /// A mount of it that is in no tree yet. It is taken before the namespace changes: what `/proc/PID/exe` leads to is no
+    /// part of another one.
+    fn mount(&self) -> io::Result<OwnedFd> {
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        Ok(rustix::mount::open_tree(CWD, &self.path, flags)?)
+    }
+
     /// Has it appear below `root`, read-only.
-    fn show(&self, root: &Path) -> io::Result<()> {
+    fn show(&self, mount: &OwnedFd, root: &Path) -> io::Result<()> {
         let place = root.join(self.place.strip_prefix("/").unwrap_or(&self.place));
         if let Some(directory) = place.parent() {
             DirBuilder::new().recursive(true).mode(0o755).create(directory)?;
         }
         OpenOptions::new().create(true).append(true).mode(0o444).open(&place)?;
-        rustix::mount::mount_bind(&self.path, &place)?;
+        rustix::mount::move_mount(mount, "", CWD, &place, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+        rustix::mount::mount_change(&place, MountPropagationFlags::PRIVATE)?;
         let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
         Ok(rustix::mount::mount_remount(&place, flags, c"")?)
     }
@@ -142,6 +151,7 @@ fn make(files: &[Mapped], over: &Path) -> At<OwnedFd> {
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     let here = Path::new("/");
+    let mounts = files.iter().map(|file| file.mount().map_err(at(&file.path))).collect::<At<Vec<_>>>()?;
     nix::sched::unshare(CloneFlags::CLONE_NEWNS).map_err(at(here))?;
     // This thread's alone by now. Users other than the daemon's pass through these directories.
     umask(Mode::from_bits_truncate(0o022));
@@ -149,8 +159,8 @@ fn make(files: &[Mapped], over: &Path) -> At<OwnedFd> {
     let namespace =
         File::open("/proc/thread-self/ns/mnt").map_err(at(Path::new("/proc/thread-self/ns/mnt")))?;
     rustix::mount::mount("tmpfs", over, "tmpfs", flags, c"size=1m,mode=755").map_err(at(over))?;
-    for file in files {
-        file.show(over).map_err(at(&file.path))?;
+    for (file, mount) in files.iter().zip(&mounts) {
+        file.show(mount, over).map_err(at(&file.path))?;
     }
     rustix::process::chdir(over).map_err(at(over))?;
     // The old root lies over the new one, and is taken away from there (pivot_root(2), "pivot_root(".", ".")").

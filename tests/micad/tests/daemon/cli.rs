@@ -198,7 +198,7 @@ fn what_the_configuration_file_says_in_vain_is_told() {
 /// What was `--carry=99,98,1` took numbers for descriptors and aborted.
 #[test]
 fn a_relay_that_no_daemon_has_started_says_so() {
-    let output = Command::new(isolation::binary("micad")).arg("--relay=1").stdin(Stdio::null()).output();
+    let output = Command::new(isolation::binary("micad")).arg("--relay").stdin(Stdio::null()).output();
     let output = output.unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{error}");

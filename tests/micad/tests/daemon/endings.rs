@@ -71,7 +71,8 @@ async fn a_spinning_guest_is_stopped() {
 async fn a_killed_qemu_is_noticed() {
     let daemon = Daemon::start();
     let client = daemon.boot("x", &tiny_elf::echo(daemon.dir())).await;
-    for (signal, status) in [(Signal::KILL, 137), (Signal::SEGV, 139), (Signal::TERM, 143)] {
+    // The first process of a PID namespace survives other signals from outside, unless it handles them.
+    for (signal, status) in [(Signal::KILL, 137), (Signal::TERM, 143)] {
         let pid = i32::try_from(client.stats("x").await.unwrap().pid).unwrap();
         let waiting = tokio::spawn({
             let client = client.clone();
