@@ -11,6 +11,8 @@ mod console;
 mod diagnosis;
 mod endings;
 mod harness;
+#[cfg(target_arch = "x86_64")]
+mod jail;
 mod lifecycle;
 mod policy;
 mod reactor;
