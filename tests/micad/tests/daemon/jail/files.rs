@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use micrun_firmware::qemu::BOARDS;
 use nix::libc;
 use nix::sys::ptrace;
-use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
@@ -28,53 +28,48 @@ const SPARE: [&str; 1] = ["libgcc_s.so.1"];
 
 /// The files that the program opens until its machine is complete.
 fn opened(machine: &str) -> BTreeSet<PathBuf> {
+    // The shell waits until it is traced.
     let script =
-        format!("kill -STOP $$; exec {PROGRAM} -S -nodefaults -display none -audio none -machine {machine}");
+        format!("read -r _; exec {PROGRAM} -S -nodefaults -display none -audio none -machine {machine}");
     let mut shell = Command::new("sh");
-    let mut child = shell.args(["-c", &script]).stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let files = trace(&child);
+    let mut child = shell.args(["-c", &script]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+    let options = ptrace::Options::PTRACE_O_TRACEEXEC | ptrace::Options::PTRACE_O_TRACESYSGOOD;
+    ptrace::seize(pid, options).unwrap();
+    child.stdin.take().unwrap().write_all(b"\n").unwrap();
+    let files = std::panic::catch_unwind(|| trace(pid));
     child.kill().unwrap();
     child.wait().unwrap();
-    files
+    files.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-fn trace(child: &Child) -> BTreeSet<PathBuf> {
-    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
-    ptrace::seize(pid, ptrace::Options::PTRACE_O_TRACEEXEC).unwrap();
+/// The files that the process opens after it has executed a program and before it waits for events.
+fn trace(pid: Pid) -> BTreeSet<PathBuf> {
+    // The shell's own start may still be under way.
+    let runs = || fs::read_to_string(format!("/proc/{pid}/comm")).unwrap().starts_with("qemu");
+    while !(matches!(waitpid(pid, None).unwrap(), WaitStatus::PtraceEvent(..)) && runs()) {
+        ptrace::cont(pid, None).unwrap();
+    }
     let memory = File::open(format!("/proc/{pid}/mem")).unwrap();
-    let mut memory = memory;
     let mut files = BTreeSet::new();
-    let mut is_qemu = false;
     let mut asked = None;
     loop {
+        ptrace::syscall(pid, None).unwrap();
         match waitpid(pid, None).unwrap() {
-            WaitStatus::PtraceEvent(_, _, libc::PTRACE_EVENT_EXEC) => {
-                is_qemu = true;
-                memory = File::open(format!("/proc/{pid}/mem")).unwrap();
-                ptrace::syscall(pid, None).unwrap();
-            }
-            // Of the shell, which has stopped itself.
-            WaitStatus::PtraceEvent(..) | WaitStatus::Stopped(_, Signal::SIGSTOP) if !is_qemu => {
-                nix::sys::signal::kill(pid, Signal::SIGCONT).unwrap();
-                ptrace::cont(pid, None).unwrap();
-            }
-            WaitStatus::Stopped(_, Signal::SIGTRAP) => {
+            WaitStatus::PtraceSyscall(_) => {
                 let registers = ptrace::getregs(pid).unwrap();
+                let enters = ptrace::syscall_info(pid).unwrap().op == libc::PTRACE_SYSCALL_INFO_ENTRY;
                 match registers.orig_rax.cast_signed() {
-                    libc::SYS_openat => match asked.take() {
-                        None => asked = Some(path(&memory, registers.rsi)),
-                        Some(path) if registers.rax.cast_signed() >= 0 => _ = files.insert(path),
-                        Some(_) => {}
-                    },
-                    // It waits for events: all is there.
+                    libc::SYS_openat if enters => asked = Some(path(&memory, registers.rsi)),
+                    libc::SYS_openat if registers.rax.cast_signed() >= 0 => files.extend(asked.take()),
+                    // Its machine is complete.
                     libc::SYS_ppoll => return files,
                     _ => {}
                 }
-                ptrace::syscall(pid, None).unwrap();
             }
             WaitStatus::Exited(_, status) => panic!("{PROGRAM} ended with status {status}"),
-            WaitStatus::Stopped(_, signal) => ptrace::cont(pid, signal).unwrap(),
-            _ => ptrace::syscall(pid, None).unwrap(),
+            // Signals are none of ours, and QEMU needs none to start.
+            _ => {}
         }
     }
 }
