@@ -37,6 +37,7 @@ const QEMU: &[c_long] = &[
     libc::SYS_getgid,
     libc::SYS_getpeername,
     libc::SYS_getpid,
+    libc::SYS_getppid,
     libc::SYS_getrandom,
     libc::SYS_getsockname,
     libc::SYS_getsockopt,
@@ -84,7 +85,6 @@ const QEMU: &[c_long] = &[
     // They reach nobody else: a cell's process has a PID namespace of its own. See `abort` for one signal.
     libc::SYS_tgkill,
     libc::SYS_tkill,
-    libc::SYS_uname,
     libc::SYS_write,
     libc::SYS_writev,
 ];

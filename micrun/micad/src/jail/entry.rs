@@ -11,9 +11,6 @@ use rustix::thread::CapabilitySet;
 use super::{Cell, Confinement, directory};
 use crate::sys;
 
-/// What a process in a cell takes its host's name for.
-const HOST_NAME: &[u8] = b"mica";
-
 /// What can fail on the way in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -84,7 +81,9 @@ pub(crate) fn enter(confinement: &Confinement<'_>) -> Result<(), (Step, io::Erro
     if let Some(cell) = &confinement.cell {
         // In its cgroup, which is charged for the copy.
         let directory = directory::make(cell.files).map_err(at(Step::Files))?;
-        namespaces().map_err(at(Step::Namespaces))?;
+        // The PID namespace is there already.
+        let others = CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS;
+        nix::sched::unshare(others).map_err(at(Step::Namespaces))?;
         cell.root.enter().map_err(at(Step::Root))?;
         if let Some(directory) = directory {
             rustix::process::fchdir(directory).map_err(at(Step::Files))?;
@@ -102,12 +101,6 @@ pub(crate) fn enter(confinement: &Confinement<'_>) -> Result<(), (Step, io::Erro
     }
     // Nothing from here on but what the filter allows.
     confinement.filter.map_or(Ok(()), |filter| filter.install()).map_err(at(Step::Filter))
-}
-
-/// Network, IPC and UTS. The PID namespace is there already.
-fn namespaces() -> io::Result<()> {
-    nix::sched::unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS)?;
-    Ok(rustix::system::sethostname(HOST_NAME)?)
 }
 
 fn give_up_rights(cell: &Cell<'_>) -> io::Result<()> {
