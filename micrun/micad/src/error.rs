@@ -74,6 +74,9 @@ pub enum Error {
     /// A client of that name exists. The words are upstream's.
     #[error("{0} is already created")]
     AlreadyCreated(String),
+    /// Every number for a client is taken.
+    #[error("there are too many clients: remove some with `mica rm`")]
+    TooManyClients,
     /// A client was removed while a command for it was waiting.
     #[error("{0} has been removed")]
     Removed(String),

@@ -6,6 +6,7 @@ mod connection;
 mod create;
 mod inbox;
 mod lock;
+mod numbers;
 mod permission;
 mod request;
 mod restore;
@@ -26,6 +27,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use client::Client;
 use connection::Endpoint;
+use numbers::Numbers;
 use request::Action;
 
 use crate::config::Config;
@@ -43,6 +45,7 @@ struct Daemon {
     clients: Mutex<BTreeMap<String, Entry>>,
     /// Held by whoever makes or removes clients: they have names and numbers that no other has.
     creation: Arc<tokio::sync::Mutex<()>>,
+    numbers: Mutex<Numbers>,
 }
 
 /// A client and the task that listens on its socket.
@@ -63,6 +66,7 @@ pub async fn run(config: Config) -> Result<()> {
         pedestals: Pedestals::new(&config),
         clients: Mutex::default(),
         creation: Arc::default(),
+        numbers: Mutex::new(Numbers::new(config.qemu_uid_base)),
         config,
     });
     state::private_dir(&daemon.clients_dir())?;

@@ -40,7 +40,7 @@ pub(crate) struct ClientSpec {
     pub(crate) message: CreateMessage,
     /// What its conf file said of its machine then; empty for a pedestal that reads none.
     pub(crate) qemu: QemuSection,
-    /// A number that no other client has: the lowest that was free.
+    /// A number that no other client has, nor had lately.
     pub(crate) slot: u32,
     /// The client's private directory.
     pub(crate) dir: PathBuf,

@@ -4,9 +4,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use libmica::CreateMessage;
+use libmica::{ClientState, CreateMessage};
 use micrun_firmware::client_conf::Cpu;
-use micrun_firmware::elf::Window;
+use micrun_firmware::elf::{Family, Window};
 use micrun_firmware::qemu::{self, BOARDS, Board};
 
 use crate::harness::{Daemon, message};
@@ -235,6 +235,59 @@ async fn boot_code_is_checked() {
         client.create(&CreateMessage { pedestal_conf: conf, ..message("b", &started) }).await.unwrap();
         let error = client.start("b").await.unwrap_err().to_string();
         assert!(error.contains(says), "{error}");
+        client.remove("b").await.unwrap();
+    }
+}
+
+/// Firmware that does nothing, where the board has memory to boot from.
+fn idle(dir: &Path, board: &Board) -> PathBuf {
+    let windows = board.windows(board.ram.map_or(0, |ram| ram.unsaid), None);
+    let base = windows.iter().map(|window| window.base);
+    let ram = board.ram.map(|ram| ram.base);
+    // Processors with TrustZone boot in the secure world. A device tree may lie at the start of RAM. On 64 bits, OpenSBI
+    // goes first.
+    let base = match board.family {
+        Family::M => base.clone().find(|base| *base == 0x1000_0000).unwrap_or(0),
+        Family::R => base.max().unwrap(),
+        Family::Riscv64 => ram.unwrap() + 0x20_0000,
+        Family::Riscv32 => ram.unwrap_or(0x2040_0000),
+        Family::A64 | Family::A32 => ram.or(base.min()).unwrap() + 0x10_0000,
+    };
+    let narrow = |machine, entry, code: &[u8]| {
+        let [base, entry] = [base, base + entry].map(|address| u32::try_from(address).unwrap());
+        tiny_elf::write_tiny(dir, &Tiny { machine, base, entry, code })
+    };
+    match board.family {
+        Family::A64 => tiny_elf::idles(dir, 183, base, 0x1400_0000), // b .
+        Family::Riscv64 => tiny_elf::idles(dir, 243, base, 0x0000_006f), // j .
+        Family::Riscv32 => narrow(243, 0, &words(&[0x0000_006f])),
+        Family::A32 | Family::R => narrow(40, 0, &words(&[0xeaff_fffe])), // b .
+        Family::M => {
+            let [stack, handler] = [0x2000_0400, u32::try_from(base).unwrap() + 9];
+            narrow(40, 9, &words(&[stack, handler, 0xe7fe_e7fe])) // b .
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_machine_of_the_table_starts() {
+    let daemon = Daemon::start();
+    let client = daemon.client();
+    for board in BOARDS.iter().filter(|board| is_installed(board.program)) {
+        let elf = idle(daemon.dir(), board);
+        let conf = daemon.path("board.conf");
+        std::fs::write(&conf, format!("[Qemu]\nMachine = {}\n", board.machine)).unwrap();
+        client.create(&CreateMessage { pedestal_conf: conf, ..message("b", &elf) }).await.unwrap();
+        client.start("b").await.unwrap_or_else(|e| panic!("{} {:?}: {e}", board.machine, board.family));
+        let stats = client.stats("b").await.unwrap();
+        assert_eq!(
+            stats.state,
+            ClientState::Running,
+            "{} {:?}: {:?}",
+            board.machine,
+            board.family,
+            stats.exit
+        );
         client.remove("b").await.unwrap();
     }
 }

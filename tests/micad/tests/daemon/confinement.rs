@@ -19,12 +19,16 @@ fn field<'a>(status: &'a str, name: &str) -> Vec<&'a str> {
 async fn each_qemu_is_alone() {
     let daemon = Daemon::start();
     let echo = tiny_elf::echo(daemon.dir());
-    for (name, uid) in [("first", "1900000000"), ("second", "1900000001")] {
+    let mut users = Vec::new();
+    for name in ["first", "second", "third"] {
         let client = daemon.boot(name, &echo).await;
         let proc = format!("/proc/{}", client.stats(name).await.unwrap().pid);
         let status = fs::read_to_string(format!("{proc}/status")).unwrap();
-        assert_eq!(field(&status, "Uid"), [uid; 4]);
-        assert_eq!(field(&status, "Gid"), [uid; 4]);
+        let user = field(&status, "Uid")[0].to_owned();
+        assert_eq!(field(&status, "Uid"), [&user; 4]);
+        assert_eq!(field(&status, "Gid"), [&user; 4]);
+        assert!(user.parse::<u32>().unwrap() >= 1_900_000_000 && !users.contains(&user), "{user}: {users:?}");
+        users.push(user);
         assert_eq!(field(&status, "Groups"), [""; 0]);
         assert_eq!(field(&status, "NoNewPrivs"), ["1"]);
         assert_eq!(field(&status, "Seccomp"), ["2"]);
@@ -55,6 +59,10 @@ async fn each_qemu_is_alone() {
             2,
             "QMP and its connection: {fds:?}"
         );
+        if name == "second" {
+            // Its user is nobody's by now, and does not come again.
+            client.remove(name).await.unwrap();
+        }
     }
 }
 
