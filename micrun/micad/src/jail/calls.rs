@@ -200,7 +200,7 @@ pub(super) fn qemu() -> Result<Calls, BackendError> {
         (libc::SYS_seccomp, seccomp),
     ];
     let plain = QEMU.iter().chain(QEMU_HERE).map(|number| (*number, Vec::new()));
-    Ok(plain.chain(conditional).map(|(number, rules)| (number as i64, rules)).collect())
+    Ok(plain.chain(conditional).collect())
 }
 
 /// What the relay of a console can ask for, when it has started.
@@ -211,7 +211,7 @@ pub(super) fn relay() -> Result<Calls, BackendError> {
         (libc::SYS_mmap, vec![SeccompRule::new(vec![condition(2, MaskedEq(executable), 0)?])?]),
     ];
     let plain = RELAY.iter().chain(RELAY_HERE).map(|number| (*number, Vec::new()));
-    Ok(plain.chain(conditional).map(|(number, rules)| (number as i64, rules)).collect())
+    Ok(plain.chain(conditional).collect())
 }
 
 /// How abort(3) ends a process.
@@ -221,7 +221,7 @@ pub(super) fn relay() -> Result<Calls, BackendError> {
 pub(super) fn abort() -> Result<Calls, BackendError> {
     let signal = u64::from(libc::SIGABRT.unsigned_abs());
     let calls = [(libc::SYS_tgkill, one_of(2, &[signal])?), (libc::SYS_tkill, one_of(1, &[signal])?)];
-    Ok(calls.into_iter().map(|(number, rules)| (number as i64, rules)).collect())
+    Ok(calls.into_iter().collect())
 }
 
 /// A condition on the lower half of an argument; the kernel looks at no more of an `int`.

@@ -8,7 +8,7 @@ use nix::sched::CloneFlags;
 use rustix::process::{Gid, Uid};
 use rustix::thread::CapabilitySet;
 
-use super::{Cell, Confinement, directory};
+use super::{Cell, Confinement, Filter, directory};
 use crate::sys;
 
 /// What can fail on the way in.
@@ -100,7 +100,7 @@ pub(crate) fn enter(confinement: &Confinement<'_>) -> Result<(), (Step, io::Erro
         fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty())).map_err(at(Step::Descriptors))?;
     }
     // Nothing from here on but what the filter allows.
-    confinement.filter.map_or(Ok(()), |filter| filter.install()).map_err(at(Step::Filter))
+    confinement.filter.map_or(Ok(()), Filter::install).map_err(at(Step::Filter))
 }
 
 fn give_up_rights(cell: &Cell<'_>) -> io::Result<()> {
