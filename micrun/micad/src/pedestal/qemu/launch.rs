@@ -94,8 +94,9 @@ fn spawn(
     let tenant = recipe.tenant.as_ref();
     let root = tenant.map(|tenant| tenant.roots.emulator(&program)).transpose()?;
     let cell = tenant.zip(root.as_deref());
-    let files: Vec<_> =
-        std::iter::once(("firmware", image.file())).chain(image.boot_code().map(|file| ("boot-code", file))).collect();
+    let files: Vec<_> = std::iter::once(("firmware", image.file()))
+        .chain(image.boot_code().map(|file| ("boot-code", file)))
+        .collect();
     let cell = cell.map(|(tenant, root)| Cell { uid: tenant.uid, root, files: &files });
     let seen = |name: &str, file: &File| match &cell {
         Some(_) => name.to_owned(),
