@@ -1,6 +1,7 @@
 //! SHA-256 digests, as annotations and records write them.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::str::FromStr;
 
@@ -54,6 +55,13 @@ impl Sha256Digest {
             text
         })
     }
+}
+
+/// Copies a file as [`crate::copy`] does; gives the digest of the copy and its size in bytes.
+pub fn copy(from: &File, to: &File, limit: u64) -> io::Result<(Sha256Digest, u64)> {
+    let mut hasher = Sha256::new();
+    let size = crate::copy(from, to, limit, |bytes| hasher.update(bytes))?;
+    Ok((Sha256Digest(hasher.finalize().into()), size))
 }
 
 impl fmt::Display for Sha256Digest {

@@ -8,12 +8,14 @@
 pub mod annotations;
 pub mod board;
 pub mod client_conf;
+mod copy;
 pub mod digest;
 pub mod elf;
 mod error;
 pub mod evidence;
 pub mod host_conf;
 pub mod ini;
+pub mod memory_file;
 mod os;
 mod pedestal;
 mod pedestal_file;
@@ -27,6 +29,7 @@ pub use libmica::names;
 
 pub use annotations::Annotations;
 pub use client_conf::ClientConf;
+pub use copy::copy;
 pub use digest::Sha256Digest;
 pub use elf::ElfInfo;
 pub use error::{Error, Result};

@@ -6,9 +6,10 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::sched::CloneFlags;
 use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::stat::Mode;
 use rustix::process::{Gid, Uid};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -16,6 +17,8 @@ use tokio::io::unix::AsyncFd;
 /// Largest file the process may write, in bytes: its log must not fill `/run`. Not less, because boards with a
 /// display keep its picture in a memory file.
 const FILE_LIMIT: u64 = 16 << 20;
+/// The calling process's score with the kernel's out-of-memory killer (proc(5)).
+const OOM_SCORE: &str = "/proc/self/oom_score_adj";
 
 /// What a confined process gets of the daemon.
 #[derive(Debug)]
@@ -27,6 +30,9 @@ pub(crate) struct Confinement<'a> {
     pub(crate) keep: Vec<BorrowedFd<'a>>,
     /// The `cgroup.procs` files of the cgroups that it joins.
     pub(crate) cgroups: &'a [OwnedFd],
+    /// How soon the kernel is to kill it when memory runs out: at least that much, and never later than a process
+    /// without a score. `None` leaves it the daemon's own.
+    pub(crate) oom_score: Option<u16>,
 }
 
 /// Starts `command` in a session of its own, without core dumps, without new privileges, and with no descriptor but its
@@ -42,11 +48,27 @@ pub(crate) fn spawn_confined(mut command: Command, confinement: &Confinement<'_>
     let cgroups: Vec<_> = confinement.cgroups.iter().map(|fd| lend(fd.as_fd())).collect();
     // SAFETY: only async-signal-safe functions may run between fork and exec. `confine` makes system calls, and neither
     // allocates nor takes a lock.
-    unsafe { command.pre_exec(move || confine(uid, &keep, &cgroups)) };
+    let oom_score = confinement.oom_score.map(oom_score);
+    unsafe { command.pre_exec(move || confine(uid, &keep, &cgroups, oom_score.as_deref())) };
     command.spawn()
 }
 
-fn confine(uid: Option<u32>, keep: &[BorrowedFd<'_>], cgroups: &[BorrowedFd<'_>]) -> io::Result<()> {
+/// The score to write. The daemon's own may be higher, and only a privileged process may lower its score.
+fn oom_score(asked: u16) -> String {
+    let own = std::fs::read_to_string(OOM_SCORE).ok().and_then(|text| text.trim().parse().ok());
+    own.unwrap_or(0).max(i32::from(asked)).to_string()
+}
+
+fn confine(
+    uid: Option<u32>,
+    keep: &[BorrowedFd<'_>],
+    cgroups: &[BorrowedFd<'_>],
+    oom_score: Option<&str>,
+) -> io::Result<()> {
+    if let Some(score) = oom_score {
+        let file = open(OOM_SCORE, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+        nix::unistd::write(&file, score.as_bytes())?;
+    }
     for procs in cgroups {
         // `0` means the writer. What counts is the right of whoever opened the file; on older kernels, root's.
         nix::unistd::write(procs, b"0")?;

@@ -162,7 +162,7 @@ fn launch(name: &str) -> Launch {
         fs::create_dir_all(&folder).expect("the cgroup can be made");
         File::options().write(true).open(folder.join("cgroup.procs")).unwrap().into()
     };
-    Launch { cgroups: controllers.iter().map(join).collect(), snapshot: None }
+    Launch { cgroups: controllers.iter().map(join).collect(), ..Launch::default() }
 }
 
 /// Somebody who asks about one client again and again.

@@ -61,7 +61,7 @@ async fn nobody_waits_for_twenty_clients_that_start() {
     for number in 0..STARTS {
         let name = format!("start{number}");
         let client = daemon.create(&name, &spins).await;
-        let launch = Launch { cgroups: vec![writer.try_clone().unwrap().into()], snapshot: None };
+        let launch = Launch { cgroups: vec![writer.try_clone().unwrap().into()], ..Launch::default() };
         starts.spawn(async move { client.launch(&name, &launch).await });
     }
     drop(writer);

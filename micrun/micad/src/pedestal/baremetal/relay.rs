@@ -48,7 +48,7 @@ impl Relay {
         command.stdin(its).stdout(console.share_master()?).stderr(Stdio::null());
         // It holds for a later daemon what this one has.
         let keep = std::iter::once(socket.get_ref().as_fd()).chain(console.ends()).collect();
-        let child = sys::spawn_confined(command, &Confinement { uid, keep, cgroups: &[] })
+        let child = sys::spawn_confined(command, &Confinement { uid, keep, cgroups: &[], oom_score: None })
             .map_err(file("run", SELF))?;
         Ok(Self { process: Process::of_child(child)?, socket, number })
     }

@@ -3,7 +3,6 @@
 //! Two looks at the processor tell whether it stands still: QEMU's monitor gives the registers, the kernel says whether
 //! the thread that emulates the processor runs. Neither stops the machine.
 
-use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::emulator::Emulator;
 use super::registers::Registers;
+use crate::pedestal::firmware_file;
 use crate::pedestal::process::Thread;
 use crate::{Error, Result, blocking};
 
@@ -75,7 +75,7 @@ async fn registers(emulator: &mut Emulator) -> Result<Registers> {
 
 /// Where the address lies; a file that cannot be read any more names nothing.
 fn place(firmware: &Path, pc: u64) -> Place {
-    let found = File::open(firmware).ok().and_then(|file| Place::find(file, pc).ok());
+    let found = firmware_file::open(firmware, super::NAME).ok().and_then(|file| Place::find(file, pc).ok());
     found.unwrap_or(Place::Unnamed)
 }
 

@@ -28,6 +28,8 @@ pub(super) struct Recipe {
     pub(super) uid: Option<u32>,
     /// The `cgroup.procs` files of the cgroups that it joins.
     pub(super) cgroups: Vec<OwnedFd>,
+    /// How soon the kernel is to kill it when memory runs out.
+    pub(super) oom_score: u16,
     /// Whether the machine is to take up a saved state.
     pub(super) restored: bool,
 }
@@ -38,7 +40,7 @@ pub(super) fn launch(spec: &ClientSpec, image: &Image, recipe: &Recipe) -> Resul
     let consoles = Consoles::open(spec)?;
     match spawn(spec, image, &machine, &consoles, recipe) {
         Ok((emulator, saved)) => {
-            let Consoles { first, second } = consoles;
+            let Consoles { first, second } = consoles.shared();
             Ok(QemuGuest { emulator, console: Some(first), shell: second, saved })
         }
         Err(e) => {
@@ -68,6 +70,11 @@ impl Consoles {
 
     fn all(&self) -> impl Iterator<Item = &Console> {
         std::iter::once(&self.first).chain(&self.second)
+    }
+
+    /// The same, whose slaves a process has by now.
+    fn shared(self) -> Self {
+        Self { first: self.first.shared(), second: self.second.map(Console::shared) }
     }
 
     fn close(self) {
@@ -107,7 +114,12 @@ fn spawn(
     let log = log_file(spec);
     let mut command = command(&program, &log)?;
     command.args(arguments(spec, machine, &descriptors));
-    let confinement = Confinement { uid: recipe.uid, keep, cgroups: &recipe.cgroups };
+    let confinement = Confinement {
+        uid: recipe.uid,
+        keep,
+        cgroups: &recipe.cgroups,
+        oom_score: Some(recipe.oom_score),
+    };
     let child = sys::spawn_confined(command, &confinement).map_err(file("run", &program))?;
     let process = Process::of_child(child)?;
     let (master, slave) = consoles.first.numbers();

@@ -31,14 +31,19 @@ pub(super) async fn start(
 ) -> Result<QemuGuest> {
     // One that could not be taken over must not go on beside its successor.
     adopt::sweep(spec).await;
+    let Launch { cgroups, snapshot, firmware, oom_score } = request;
     let path = spec.message.path.clone();
-    let image = COPIES.run(move || Image::load(&path)).await?;
+    let load = move || match firmware {
+        Some(given) => Image::take(given, &path),
+        None => Image::load(&path),
+    };
+    let image = COPIES.run(load).await?;
     let turn = pedestal.turns.take().await;
-    let Launch { cgroups, snapshot } = request;
     let recipe = Recipe {
         bin_dir: pedestal.bin_dir.clone(),
         uid: pedestal.uid(spec),
         cgroups,
+        oom_score: oom_score.unwrap_or_default(),
         restored: snapshot.is_some(),
     };
     let owned = spec.clone();
