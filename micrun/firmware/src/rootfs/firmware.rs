@@ -81,8 +81,8 @@ impl Firmware {
     /// [`Self::check_copy`] says whether the copy is what was checked.
     pub fn copy_to(&self, to: &File) -> Result<Sha256Digest> {
         let path = printable(&self.file.path.to_string_lossy());
-        let (digest, size) =
-            digest::copy(&self.file.file, to, MAX_FIRMWARE_SIZE).map_err(|error| Error::io("copy", &path, error))?;
+        let (digest, size) = digest::copy(&self.file.file, to, MAX_FIRMWARE_SIZE)
+            .map_err(|error| Error::io("copy", &path, error))?;
         self.check_copy(&digest, size)?;
         Ok(digest)
     }

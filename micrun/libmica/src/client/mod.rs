@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::command::{Extras, Command};
+use crate::command::{Command, Extras};
 use crate::create::CreateMessage;
 use crate::ext::{ClientList, Diagnosis, ExitReport, Stats, Version};
 use crate::status::ClientStatus;
@@ -112,9 +112,10 @@ impl Client {
         let extras = Extras { firmware: launch.firmware.is_some(), oom_score: launch.oom_score };
         match self.control_with(name, &command(extras), &launch.descriptors(true)).await {
             // Upstream's daemon, or an earlier one of ours, reads the firmware from the client's file.
-            Err(Error::Unsupported { .. }) if extras != Extras::default() => {
-                self.control_with(name, &command(Extras::default()), &launch.descriptors(false)).await.map(drop)
-            }
+            Err(Error::Unsupported { .. }) if extras != Extras::default() => self
+                .control_with(name, &command(Extras::default()), &launch.descriptors(false))
+                .await
+                .map(drop),
             other => other.map(drop),
         }
     }

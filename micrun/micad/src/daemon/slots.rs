@@ -51,14 +51,20 @@ impl Slots {
     pub(super) fn new(own: u32) -> Self {
         let descriptors = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
         let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
-        Self { own, one: descriptors / SHARE_OF_ONE, all: descriptors / SHARE_OF_ALL, users: Mutex::default() }
+        Self {
+            own,
+            one: descriptors / SHARE_OF_ONE,
+            all: descriptors / SHARE_OF_ALL,
+            users: Mutex::default(),
+        }
     }
 
     /// A place for a connection of user `uid`; `None` if there is none left.
     pub(super) fn take(self: &Arc<Self>, uid: u32) -> Option<Slot> {
         let mut users = self.users();
         if !self.is_own(uid) {
-            let others: usize = users.iter().filter(|(uid, _)| !self.is_own(**uid)).map(|(_, u)| u.open).sum();
+            let others: usize =
+                users.iter().filter(|(uid, _)| !self.is_own(**uid)).map(|(_, u)| u.open).sum();
             if others >= self.all || users.get(&uid).is_some_and(|user| user.open >= self.one) {
                 return None;
             }

@@ -52,12 +52,7 @@ impl Console {
         Ok(console)
     }
 
-    fn new(
-        master: OwnedFd,
-        slave: Option<OwnedFd>,
-        numbers: (RawFd, RawFd),
-        link: &Path,
-    ) -> Result<Self> {
+    fn new(master: OwnedFd, slave: Option<OwnedFd>, numbers: (RawFd, RawFd), link: &Path) -> Result<Self> {
         let name = rustix::pty::ptsname(&master, Vec::new()).map_err(system("name the console"))?;
         let pts = PathBuf::from(OsStr::from_bytes(name.as_bytes()));
         Ok(Self { master, slave, numbers, pts, link: link.to_owned() })

@@ -124,12 +124,13 @@ impl Process {
     /// A child, from its start on. It is waited for here, and nowhere else.
     pub(crate) fn of_child(mut child: Child) -> Result<Self> {
         let id = ProcessId::of(Pid::from_child(&child).as_raw_pid());
-        id.map(|id| Self { id }).ok_or(Errno::SRCH).map_err(system("find out when a process started")).inspect_err(
-            |_| {
+        id.map(|id| Self { id })
+            .ok_or(Errno::SRCH)
+            .map_err(system("find out when a process started"))
+            .inspect_err(|_| {
                 // Not without knowing which it is. The failures possible are those of a process that is gone.
                 let _ = child.kill().and_then(|()| child.wait().map(drop));
-            },
-        )
+            })
     }
 
     /// The process `id` of an earlier daemon; `None` if it is gone.

@@ -37,7 +37,10 @@ impl Image {
     pub(super) fn take(given: OwnedFd, path: &Path) -> Result<Self> {
         let given = File::from(given);
         if !memory_file::is_sealed(&given) {
-            return Err(refusal(path, "it came as a file that somebody could change; send a sealed memory file"));
+            return Err(refusal(
+                path,
+                "it came as a file that somebody could change; send a sealed memory file",
+            ));
         }
         if given.metadata().map_err(system("look at the firmware"))?.len() > MAX_FIRMWARE_SIZE {
             return Err(refusal(path, too_large()));

@@ -114,12 +114,8 @@ fn spawn(
     let log = log_file(spec);
     let mut command = command(&program, &log)?;
     command.args(arguments(spec, machine, &descriptors));
-    let confinement = Confinement {
-        uid: recipe.uid,
-        keep,
-        cgroups: &recipe.cgroups,
-        oom_score: Some(recipe.oom_score),
-    };
+    let confinement =
+        Confinement { uid: recipe.uid, keep, cgroups: &recipe.cgroups, oom_score: Some(recipe.oom_score) };
     let child = sys::spawn_confined(command, &confinement).map_err(file("run", &program))?;
     let process = Process::of_child(child)?;
     let (master, slave) = consoles.first.numbers();
