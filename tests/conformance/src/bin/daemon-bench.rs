@@ -9,6 +9,7 @@
 )]
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -68,7 +69,9 @@ fn main() {
 
     let large = isolation::state_dir().join("large.elf");
     fs::copy(firmware::demo(), &large).unwrap();
-    File::options().write(true).open(&large).unwrap().set_len(LARGE).unwrap();
+    // Zeros would not be copied.
+    let mut file = File::options().append(true).open(&large).unwrap();
+    (0..LARGE >> 20).for_each(|_| file.write_all(&[0xa5; 1 << 20]).unwrap());
     bench.create("large", &large);
     let asking = Asking::start();
     for _ in 0..args.rounds {

@@ -16,8 +16,8 @@ use crate::tiny_elf;
 
 /// Clients that start at the same time.
 const STARTS: usize = 20;
-/// Size of a large firmware in bytes.
-const LARGE: u64 = 250 << 20;
+/// Size of a large firmware in MiB.
+const LARGE: usize = 96;
 
 /// A pipe that takes no byte more until it is read.
 fn full_pipe() -> (PipeReader, PipeWriter) {
@@ -91,7 +91,9 @@ async fn nobody_waits_for_twenty_clients_that_start() {
 async fn nobody_waits_for_a_large_firmware() {
     let daemon = Daemon::start();
     let large = tiny_elf::spins(daemon.dir());
-    File::options().write(true).open(&large).unwrap().set_len(LARGE).unwrap();
+    // Zeros would not be copied.
+    let mut file = File::options().append(true).open(&large).unwrap();
+    (0..LARGE).for_each(|_| file.write_all(&[0xa5; 1 << 20]).unwrap());
     let client = daemon.create("large", &large).await;
     let mut answered_meanwhile = 0;
     // The machine may stand still for just the moment of a copy.

@@ -37,6 +37,9 @@ const RETRY_MS: u8 = 1;
 pub(crate) fn run(parent: i32) -> io::Result<()> {
     let socket = io::stdin().as_fd().try_clone_to_owned()?;
     let pty = io::stdout().as_fd().try_clone_to_owned()?;
+    // Whoever starts this by hand has neither.
+    rustix::net::sockopt::socket_type(&socket)?;
+    nix::sys::termios::tcgetattr(&pty)?;
     nix::sys::prctl::set_name(c"mica-console")?;
     let mode = OFlag::from_bits_retain(fcntl(&pty, FcntlArg::F_GETFL)?);
     fcntl(&pty, FcntlArg::F_SETFL(mode | OFlag::O_NONBLOCK))?;
