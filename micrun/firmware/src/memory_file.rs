@@ -1,4 +1,4 @@
-//! Memory files for firmware, which nobody can change once they are sealed (memfd_create(2)).
+//! Memory files for firmware, which nobody can change once they are sealed (`memfd_create(2)`).
 
 use std::fs::File;
 use std::io;

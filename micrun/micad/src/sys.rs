@@ -46,9 +46,9 @@ pub(crate) fn spawn_confined(mut command: Command, confinement: &Confinement<'_>
     let uid = confinement.uid;
     let keep: Vec<_> = confinement.keep.iter().map(|fd| lend(*fd)).collect();
     let cgroups: Vec<_> = confinement.cgroups.iter().map(|fd| lend(fd.as_fd())).collect();
+    let oom_score = confinement.oom_score.map(oom_score);
     // SAFETY: only async-signal-safe functions may run between fork and exec. `confine` makes system calls, and neither
     // allocates nor takes a lock.
-    let oom_score = confinement.oom_score.map(oom_score);
     unsafe { command.pre_exec(move || confine(uid, &keep, &cgroups, oom_score.as_deref())) };
     command.spawn()
 }

@@ -101,10 +101,8 @@ fn launch(
     extras: Extras,
     mut fds: impl Iterator<Item = OwnedFd>,
 ) -> Result<Launch> {
-    let firmware = match extras.firmware {
-        true => Some(fds.next().ok_or(Error::NoDescriptor("firmware"))?),
-        false => None,
-    };
+    let firmware =
+        if extras.firmware { Some(fds.next().ok_or(Error::NoDescriptor("firmware"))?) } else { None };
     Ok(Launch { snapshot, firmware, cgroups: fds.collect(), oom_score: extras.oom_score })
 }
 

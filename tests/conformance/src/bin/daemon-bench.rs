@@ -71,7 +71,8 @@ fn main() {
     fs::copy(firmware::demo(), &large).unwrap();
     // Zeros would not be copied.
     let mut file = File::options().append(true).open(&large).unwrap();
-    (0..LARGE >> 20).for_each(|_| file.write_all(&[0xa5; 1 << 20]).unwrap());
+    let mib = vec![0xa5; 1 << 20];
+    (0..LARGE >> 20).for_each(|_| file.write_all(&mib).unwrap());
     bench.create("large", &large);
     let asking = Asking::start();
     for _ in 0..args.rounds {

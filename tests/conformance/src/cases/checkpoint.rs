@@ -100,7 +100,7 @@ fn hostile_checkpoints_are_refused(stage: &mut Stage) {
         let good = fs::read(path).unwrap();
         fs::remove_file(path).unwrap();
         put(path);
-        stage.refused(&second.task.create(&request), Code::INVALID_ARGUMENT, &format!("{path:?}"));
+        stage.refused(&second.task.create(&request), Code::INVALID_ARGUMENT, &path.display().to_string());
         second.assert_unknown();
         fs::remove_file(path).unwrap();
         fs::write(path, good).unwrap();

@@ -98,12 +98,12 @@ fn settle(daemon: &Daemon) {
 /// Its socket, its console, QEMU's control socket, and whoever waits for its end. The 167th client once failed.
 #[tokio::test]
 async fn a_client_costs_four_descriptors() {
+    const CLIENTS: usize = 5;
     let daemon = Daemon::start();
     let echo = tiny_elf::echo(daemon.dir());
     let open = || fs::read_dir(format!("/proc/{}/fd", daemon.pid())).unwrap().count();
     settle(&daemon);
     let before = open();
-    const CLIENTS: usize = 5;
     let mut waiting = Vec::new();
     for number in 0..CLIENTS {
         let name = format!("x{number}");
@@ -135,7 +135,7 @@ async fn the_last_words_of_a_killed_emulator_can_be_read() {
     let client = daemon.boot("x", &tiny_elf::flood(daemon.dir(), 3000)).await;
     client.wait("x").await.unwrap();
     let bytes = daemon.console("x").read_until(|bytes| bytes.len() == 3000);
-    assert_eq!(bytes.last(), Some(&((2999 % 256) as u8)));
+    assert_eq!(bytes.last(), Some(&u8::try_from(2999 % 256).unwrap()));
 }
 
 #[tokio::test]

@@ -93,7 +93,8 @@ async fn nobody_waits_for_a_large_firmware() {
     let large = tiny_elf::spins(daemon.dir());
     // Zeros would not be copied.
     let mut file = File::options().append(true).open(&large).unwrap();
-    (0..LARGE).for_each(|_| file.write_all(&[0xa5; 1 << 20]).unwrap());
+    let mib = vec![0xa5; 1 << 20];
+    (0..LARGE).for_each(|_| file.write_all(&mib).unwrap());
     let client = daemon.create("large", &large).await;
     let mut answered_meanwhile = 0;
     // The machine may stand still for just the moment of a copy.
