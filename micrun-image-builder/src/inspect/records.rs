@@ -67,9 +67,7 @@ impl Records {
         let RootFile { file, host_path: path, .. } =
             rootfs::open(root, own, record::MAX_SIZE, "the record of the layer").map_err(wrong)?;
         let mut bytes = Vec::new();
-        file.take(record::MAX_SIZE)
-            .read_to_end(&mut bytes)
-            .map_err(|source| Error::Read { path, source })?;
+        file.take(record::MAX_SIZE).read_to_end(&mut bytes).map_err(|source| Error::Read { path, source })?;
         let record = LayerRecord::parse_verified(&bytes, expected).map_err(wrong)?;
         for (path, change) in record.files() {
             let key = path.trim_start_matches('/');

@@ -82,7 +82,8 @@ impl Daemon {
         };
         drop(silence);
         if let Some(request) = asked {
-            self.serve(stream, endpoint, request).await;
+            // Most of what a connection needs is for the answer: one that asks nothing costs none of it.
+            Box::pin(self.serve(stream, endpoint, request)).await;
         }
         Ok(())
     }
