@@ -7,8 +7,7 @@ mod tree;
 mod unheard;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io;
+use std::io::Seek;
 use std::path::Path;
 
 use micrun_firmware::annotations::PREFIX;
@@ -144,8 +143,10 @@ fn describe(report: &mut ImageReport, root: &Path, annotations: &BTreeMap<String
 }
 
 fn file_line(file: &RootFile) -> Result<FileLine> {
-    let digest = File::open(&file.host_path)
-        .and_then(|mut file| Sha256Digest::read(&mut file))
-        .map_err(|source: io::Error| Error::Read { path: file.host_path.clone(), source })?;
+    let mut content = &file.file;
+    let digest = content
+        .rewind()
+        .and_then(|()| Sha256Digest::read(&mut content))
+        .map_err(|source| Error::Read { path: file.host_path.clone(), source })?;
     Ok(FileLine { path: file.path.display().to_string(), size: file.size, sha256: digest.to_string() })
 }

@@ -1,12 +1,13 @@
 //! A layer compared with its modification record.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::io::Read;
 use std::path::Path;
 
 use micrun_firmware::annotations::LAYER_RECORD;
 use micrun_firmware::elf::{self, ElfInfo, Requirements};
 use micrun_firmware::record::{self, Change, Content, ElfContent, LayerRecord};
+use micrun_firmware::rootfs::{self, RootFile};
 use micrun_firmware::{Error as FirmwareError, Sha256Digest};
 use oci_spec::image::Descriptor;
 
@@ -63,8 +64,10 @@ impl Records {
         if facts.content.size > record::MAX_SIZE {
             return Err(differ(format!("its record has {} bytes", facts.content.size)));
         }
-        let path = root.join(own);
-        let bytes = fs::read(&path).map_err(|source| Error::Read { path, source })?;
+        let RootFile { file, host_path: path, .. } =
+            rootfs::open(root, own, record::MAX_SIZE, "the record of the layer").map_err(wrong)?;
+        let mut bytes = Vec::new();
+        file.take(record::MAX_SIZE).read_to_end(&mut bytes).map_err(|source| Error::Read { path, source })?;
         let record = LayerRecord::parse_verified(&bytes, expected).map_err(wrong)?;
         for (path, change) in record.files() {
             let key = path.trim_start_matches('/');

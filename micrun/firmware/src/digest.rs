@@ -1,6 +1,7 @@
 //! SHA-256 digests, as annotations and records write them.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::str::FromStr;
 
@@ -57,6 +58,13 @@ pub fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// Copies a file as [`crate::copy`] does; gives the digest of the copy and its size in bytes.
+pub fn copy(from: &File, to: &File, limit: u64) -> io::Result<(Sha256Digest, u64)> {
+    let mut hasher = Sha256::new();
+    let size = crate::copy(from, to, limit, |bytes| hasher.update(bytes))?;
+    Ok((Sha256Digest(hasher.finalize().into()), size))
 }
 
 impl fmt::Display for Sha256Digest {

@@ -8,6 +8,7 @@
 pub mod annotations;
 pub mod board;
 pub mod client_conf;
+mod copy;
 pub mod cpus;
 pub mod digest;
 pub mod elf;
@@ -15,6 +16,7 @@ mod error;
 pub mod evidence;
 pub mod host_conf;
 pub mod ini;
+pub mod memory_file;
 mod os;
 mod pedestal;
 mod pedestal_file;
@@ -29,6 +31,7 @@ pub use libmica::names;
 
 pub use annotations::Annotations;
 pub use client_conf::ClientConf;
+pub use copy::copy;
 pub use cpus::{CpuList, SharedCpus};
 pub use digest::Sha256Digest;
 pub use elf::ElfInfo;

@@ -6,12 +6,55 @@ use crate::{Error, Result};
 
 /// Longest control message in bytes (upstream's `CTRL_MSG_SIZE`).
 pub const MAX_LEN: usize = 32;
+/// Highest score of the kernel's out-of-memory killer (proc(5), `oom_score_adj`).
+pub const MAX_OOM_SCORE: u16 = 1000;
+/// Words of [`Extras`].
+const FIRMWARE: &str = "firmware";
+const OOM: &str = "oom=";
+
+/// Extension: what a start asks for beside its descriptors. Upstream's daemon takes a start without any of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// The firmware comes as a descriptor: a sealed memory file with the bytes of the client's file.
+    pub firmware: bool,
+    /// How soon the kernel is to kill the firmware's process when memory runs out: at most [`MAX_OOM_SCORE`].
+    pub oom_score: Option<u16>,
+}
+
+impl Extras {
+    /// Reads the words behind the command; `None` if one of them is none of these.
+    fn decode<'a>(words: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let mut extras = Self::default();
+        for word in words {
+            match word.strip_prefix(OOM) {
+                Some(score) => {
+                    extras.oom_score = Some(score.parse().ok().filter(|score| *score <= MAX_OOM_SCORE)?);
+                }
+                None if word == FIRMWARE => extras.firmware = true,
+                None => return None,
+            }
+        }
+        Some(extras)
+    }
+}
+
+impl fmt::Display for Extras {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.firmware {
+            write!(f, " {FIRMWARE}")?;
+        }
+        match self.oom_score {
+            Some(score) => write!(f, " {OOM}{score}"),
+            None => Ok(()),
+        }
+    }
+}
 
 /// A command for one client, or ([`Command::List`], [`Command::Version`]) for the daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// Boot the firmware.
-    Start,
+    /// Boot the firmware. With anything asked for it is an extension.
+    Start(Extras),
     /// Stop it.
     Stop,
     /// Stop it and forget the client.
@@ -47,7 +90,7 @@ pub enum Command {
     /// Extension: write the state of the machine to the descriptor that comes with it.
     Checkpoint,
     /// Extension: boot, and go on where the state says that comes by the descriptor with it.
-    Restore,
+    Restore(Extras),
 }
 
 impl Command {
@@ -75,8 +118,10 @@ impl Command {
             return Err(unknown());
         }
         let text = std::str::from_utf8(bytes).map_err(|_| unknown())?;
+        if let Some(starts) = Self::decode_start(text) {
+            return starts.ok_or_else(unknown);
+        }
         Ok(match text {
-            "start" => Self::Start,
             "stop" => Self::Stop,
             "rm" => Self::Remove,
             "status" => Self::Status,
@@ -90,10 +135,21 @@ impl Command {
             "diagnose" => Self::Diagnose { silent: false },
             "diagnose silent" => Self::Diagnose { silent: true },
             "checkpoint" => Self::Checkpoint,
-            "restore" => Self::Restore,
             set if set.starts_with("set") => Self::decode_set(set)?,
             _ => return Err(unknown()),
         })
+    }
+
+    /// `None` if it is no start; `Some(None)` if it asks for what nobody knows.
+    #[expect(clippy::option_option, reason = "both kinds of `no` are needed, and only here")]
+    fn decode_start(text: &str) -> Option<Option<Self>> {
+        let mut words = text.split(' ');
+        let command: fn(Extras) -> Self = match words.next()? {
+            "start" => Self::Start,
+            "restore" => Self::Restore,
+            _ => return None,
+        };
+        Some(Extras::decode(words).map(command))
     }
 
     fn decode_set(text: &str) -> Result<Self> {
@@ -114,7 +170,7 @@ fn is_word(text: &str) -> bool {
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Start => "start",
+            Self::Start(extras) => return write!(f, "start{extras}"),
             Self::Stop => "stop",
             Self::Remove => "rm",
             Self::Status => "status",
@@ -129,7 +185,7 @@ impl fmt::Display for Command {
             Self::Diagnose { silent: false } => "diagnose",
             Self::Diagnose { silent: true } => "diagnose silent",
             Self::Checkpoint => "checkpoint",
-            Self::Restore => "restore",
+            Self::Restore(extras) => return write!(f, "restore{extras}"),
         })
     }
 }

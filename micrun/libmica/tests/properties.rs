@@ -1,5 +1,6 @@
 //! Round trips, limits, and parsers that meet arbitrary bytes.
 
+use libmica::command::{Extras, MAX_OOM_SCORE};
 use libmica::names::{self, NAME_MAX};
 use libmica::{
     ClientState, ClientStatus, Command, CreateMessage, Error, Outcome, Reply, ReplyParser, Service, create,
@@ -193,13 +194,17 @@ fn tty_names_are_sanitised() {
 
 #[test]
 fn commands_as_upstream_reads_them() {
-    assert_eq!(Command::decode(b"start\0\0\0").unwrap(), Command::Start);
+    assert_eq!(Command::decode(b"start\0\0\0").unwrap(), Command::Start(Extras::default()));
     assert_eq!(
         Command::decode(b"set Memory 64").unwrap(),
         Command::Set { key: "Memory".into(), value: "64".into() }
     );
     for (bytes, text) in [
         (&b"start\n"[..], "Invalid command: start\n"),
+        (b"start ", "Invalid command: start "),
+        (b"start oom=1001", "Invalid command: start oom=1001"),
+        (b"start oom=-1", "Invalid command: start oom=-1"),
+        (b"restore music", "Invalid command: restore music"),
         (b"", "Invalid command: "),
         (b"dance", "Invalid command: dance"),
         (b"set Memory", "Invalid set command. Usage: set <key> <value>"),
@@ -207,6 +212,14 @@ fn commands_as_upstream_reads_them() {
         (b"set CPU\x1b[2J 1", "Invalid set command. Usage: set <key> <value>"),
     ] {
         assert_eq!(Command::decode(bytes).unwrap_err().to_string(), text);
+    }
+}
+
+#[test]
+fn all_that_a_start_can_ask_for_fits_into_a_command() {
+    let extras = Extras { firmware: true, oom_score: Some(MAX_OOM_SCORE) };
+    for command in [Command::Start(extras), Command::Restore(extras), Command::Start(Extras::default())] {
+        assert_eq!(Command::decode(&command.encode().unwrap()).unwrap(), command);
     }
 }
 

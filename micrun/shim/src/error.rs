@@ -59,6 +59,19 @@ pub enum Error {
         reason: String,
     },
 
+    /// The firmware takes more memory than its container may have.
+    #[error(
+        "the firmware `{}` of {size} bytes does not fit into the memory limit of its container; raise the limit, or \
+         remove what is not loaded from the ELF (`strip`)",
+        path.display()
+    )]
+    TooLarge {
+        /// The firmware, in the image.
+        path: PathBuf,
+        /// Its size.
+        size: u64,
+    },
+
     /// A command would need the console, on which somebody else may type.
     #[error(
         "exec in container `{0}` is refused: its console is in use, and its shell has no second terminal; detach from \
@@ -278,6 +291,7 @@ impl Error {
             Self::AlreadyExists(_) | Self::CgroupInUse { .. } => Code::ALREADY_EXISTS,
             Self::State { .. }
             | Self::NotReady { .. }
+            | Self::TooLarge { .. }
             | Self::ConsoleInUse(_)
             | Self::NoRuntime(_)
             | Self::NoCgroups

@@ -24,6 +24,7 @@ use entry::args::{self, Action, Args};
 use entry::{delete, info, print_config, server, start};
 
 fn main() -> ExitCode {
+    os::descriptors::keep_from_children();
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -48,6 +49,7 @@ fn run() -> error::Result<()> {
         Action::Delete => delete::run(&args)?,
         Action::Hold => sandbox::hold()?,
         Action::Userns => oci::mount::userns::run()?,
+        Action::Copy => rtos::create::run_copy()?,
         Action::Info => info::run()?,
         Action::Version => println!("containerd-shim-mica-v2 {} ({})", env!("CARGO_PKG_VERSION"), info::NAME),
         Action::Help => print!("{}", args::USAGE),

@@ -42,12 +42,19 @@ impl Bundle {
     /// The same with a terminal.
     #[must_use]
     pub fn on_a_terminal(self) -> Self {
+        self.with(|spec| {
+            if let Some(process) = spec.get_mut("process") {
+                process["terminal"] = true.into();
+            }
+        })
+    }
+
+    /// The same with another `config.json`.
+    #[must_use]
+    pub fn with(self, change: impl FnOnce(&mut Value)) -> Self {
         let path = self.path.join("config.json");
-        let mut spec: Value =
-            serde_json::from_slice(&fs::read(&path).expect("it is there")).expect("it is JSON");
-        if let Some(process) = spec.get_mut("process") {
-            process["terminal"] = true.into();
-        }
+        let mut spec = serde_json::from_slice(&fs::read(&path).expect("it is there")).expect("it is JSON");
+        change(&mut spec);
         fs::write(path, spec.to_string()).expect("the bundle can be written");
         self
     }

@@ -9,8 +9,8 @@ use crate::{Stage, Subject, expectations};
 pub struct Case {
     /// Its name, which begins with its source.
     pub name: &'static str,
-    /// The subject that it is no rule for, and why.
-    pub skip: Option<(&'static str, &'static str)>,
+    /// The subjects that it is no rule for, and why.
+    pub skip: &'static [(&'static str, &'static str)],
     /// What it does; it panics when the rule is broken.
     pub run: fn(&mut Stage),
 }
@@ -31,7 +31,7 @@ pub enum Verdict {
 impl Case {
     /// Why it does not apply to a subject.
     pub fn inapplicable(&self, subject: &str) -> Option<&'static str> {
-        self.skip.filter(|(name, _)| *name == subject).map(|(_, reason)| reason)
+        self.skip.iter().find(|(name, _)| *name == subject).map(|(_, reason)| *reason)
     }
 
     /// Tries it; what it panics with is on stderr.
@@ -49,22 +49,36 @@ impl Case {
 /// A case for every subject.
 macro_rules! both {
     ($name:ident) => {
-        $crate::Case { name: stringify!($name), skip: None, run: $name }
+        $crate::Case { name: stringify!($name), skip: &[], run: $name }
     };
 }
 
 /// A case that is none for the oracle, and why.
 macro_rules! mica {
     ($name:ident, $reason:literal) => {
-        $crate::Case { name: stringify!($name), skip: Some(($crate::subjects::RUNC, $reason)), run: $name }
+        $crate::Case { name: stringify!($name), skip: &[($crate::subjects::RUNC, $reason)], run: $name }
     };
 }
 
 /// A case that is none for firmware, and why: what it is about is Linux.
 macro_rules! linux {
     ($name:ident, $reason:literal) => {
-        $crate::Case { name: stringify!($name), skip: Some(($crate::subjects::MICA, $reason)), run: $name }
+        $crate::Case { name: stringify!($name), skip: &[($crate::subjects::MICA, $reason)], run: $name }
     };
 }
 
-pub(crate) use {both, linux, mica};
+/// A case for firmware alone.
+macro_rules! firmware {
+    ($name:ident) => {
+        $crate::Case {
+            name: stringify!($name),
+            skip: &[
+                ($crate::subjects::RUNC, "it is about firmware"),
+                ($crate::subjects::LINUX, "it is about firmware"),
+            ],
+            run: $name,
+        }
+    };
+}
+
+pub(crate) use {both, firmware, linux, mica};

@@ -78,7 +78,7 @@ fn create(dir: &Path, name: &str, amount: usize) {
 impl Printer {
     fn obey(self: Arc<Self>, command: &Command, name: &str, stream: &mut UnixStream) {
         match command {
-            Command::Start => {
+            Command::Start(_) => {
                 thread::spawn(move || self.print());
                 answer(stream, "");
             }

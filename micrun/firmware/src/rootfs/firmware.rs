@@ -1,7 +1,8 @@
 //! The firmware of a rootfs, found, checked and open.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Seek, Write};
+use std::fs::File;
+use std::io::{self, Read, Seek};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -116,17 +117,22 @@ impl Firmware {
 
     /// Copies the firmware out of the rootfs, to where nobody else can change it, and gives its digest.
     ///
-    /// When a digest was asked for, the copy has it, whatever happened to the file meanwhile; otherwise a
-    /// change of the size is noticed.
-    pub fn copy_to(&mut self, to: &mut impl Write) -> Result<Sha256Digest> {
+    /// [`Self::check_copy`] says whether the copy is what was checked.
+    pub fn copy_to(&self, to: &File) -> Result<Sha256Digest> {
         let path = printable(&self.file.path.to_string_lossy());
-        let (digest, size) = rewound(&mut self.file)
-            .and_then(|mut reader| Sha256Digest::copy(&mut reader, to))
+        let (digest, size) = digest::copy(&self.file.file, to, MAX_FIRMWARE_SIZE)
             .map_err(|error| Error::io("copy", &path, error))?;
-        if size != self.file.size || self.sha256.is_some_and(|expected| expected != digest) {
-            return Err(Error::Changed { path });
-        }
+        self.check_copy(&digest, size)?;
         Ok(digest)
+    }
+
+    /// Refuses a copy of the firmware, made by anybody, that is not what was checked. When a digest was asked for, the
+    /// copy has it, whatever happened to the file meanwhile; otherwise a change of the size is noticed.
+    pub fn check_copy(&self, digest: &Sha256Digest, size: u64) -> Result<()> {
+        if size != self.file.size || self.sha256.is_some_and(|expected| expected != *digest) {
+            return Err(Error::Changed { path: printable(&self.file.path.to_string_lossy()) });
+        }
+        Ok(())
     }
 }
 

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::command::Command;
+use crate::command::{Command, Extras};
 use crate::create::CreateMessage;
 use crate::ext::{ClientList, Diagnosis, ExitReport, Stats, Version};
 use crate::status::ClientStatus;
@@ -41,6 +41,20 @@ pub struct Launch {
     pub cgroups: Vec<OwnedFd>,
     /// Where to read the state to go on from, if the machine is not to boot.
     pub snapshot: Option<OwnedFd>,
+    /// The firmware, in a sealed memory file: the daemon then makes no copy of the client's file. The bytes are
+    /// accounted to whoever has written them.
+    pub firmware: Option<OwnedFd>,
+    /// How soon the kernel is to kill the firmware's process when memory runs out: 0 to 1000 (proc(5),
+    /// `oom_score_adj`).
+    pub oom_score: Option<u16>,
+}
+
+impl Launch {
+    /// What is sent with the command, in the daemon's order.
+    fn descriptors(&self, with_firmware: bool) -> Vec<BorrowedFd<'_>> {
+        let firmware = self.firmware.iter().filter(|_| with_firmware);
+        self.snapshot.iter().chain(firmware).chain(&self.cgroups).map(AsFd::as_fd).collect()
+    }
 }
 
 /// A client of the mica daemon whose sockets are in one directory.
@@ -95,9 +109,15 @@ impl Client {
     /// Boots the client's firmware, or with a snapshot lets it go on from there (an extension).
     pub async fn launch(&self, name: &str, launch: &Launch) -> Result<()> {
         let command = if launch.snapshot.is_some() { Command::Restore } else { Command::Start };
-        let fds: Vec<BorrowedFd<'_>> =
-            launch.snapshot.iter().chain(&launch.cgroups).map(AsFd::as_fd).collect();
-        self.control_with(name, &command, &fds).await.map(drop)
+        let extras = Extras { firmware: launch.firmware.is_some(), oom_score: launch.oom_score };
+        match self.control_with(name, &command(extras), &launch.descriptors(true)).await {
+            // Upstream's daemon, or an earlier one of ours, reads the firmware from the client's file.
+            Err(Error::Unsupported { .. }) if extras != Extras::default() => self
+                .control_with(name, &command(Extras::default()), &launch.descriptors(false))
+                .await
+                .map(drop),
+            other => other.map(drop),
+        }
     }
 
     /// Extension: writes the client's state to `to`, from which [`Self::launch`] can go on. A client that runs
@@ -184,9 +204,9 @@ impl Client {
     async fn control_with(&self, name: &str, command: &Command, fds: &[BorrowedFd<'_>]) -> Result<String> {
         let socket = names::control_socket(&self.dir, name)?;
         let bound = match command {
-            Command::Start => Some(self.timeouts.start),
+            Command::Start(_) => Some(self.timeouts.start),
             Command::Wait => None,
-            Command::Checkpoint | Command::Restore => Some(self.timeouts.transfer),
+            Command::Checkpoint | Command::Restore(_) => Some(self.timeouts.transfer),
             _ => Some(self.timeouts.other),
         };
         let reply = exchange::exchange(&socket, &command.to_string(), &command.encode()?, fds, bound).await;

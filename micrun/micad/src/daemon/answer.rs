@@ -1,7 +1,9 @@
 //! What each request gets for an answer.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use libmica::command::Extras;
 use libmica::ext::{ClientEntry, ClientList, EXTENSIONS, PROTOCOL, Pools, SHARED_POOL, Stats, Version};
 use libmica::{ClientStatus, Command, CreateMessage, Launch, Reply, names};
 use micrun_firmware::{CpuList, SharedCpus};
@@ -66,10 +68,10 @@ impl Daemon {
                 )
                 .into());
             }
-            Command::Start => Action::Start(Launch { cgroups: fds.collect(), snapshot: None }),
-            Command::Restore => {
-                let snapshot = Some(fds.next().ok_or(Error::NoDescriptor("restore"))?);
-                Action::Start(Launch { snapshot, cgroups: fds.collect() })
+            Command::Start(extras) => Action::Start(launch(None, extras, fds)?),
+            Command::Restore(extras) => {
+                let snapshot = fds.next().ok_or(Error::NoDescriptor("restore"))?;
+                Action::Start(launch(Some(snapshot), extras, fds)?)
             }
             Command::Checkpoint => Action::Checkpoint(fds.next().ok_or(Error::NoDescriptor("checkpoint"))?),
             Command::Stop => Action::Stop,
@@ -106,6 +108,17 @@ impl Daemon {
 /// Whether a process that may use `cpus` shares them with the pool.
 fn is_shared(cpus: &CpuList, pool: Option<&SharedCpus>) -> bool {
     pool.is_some_and(|pool| cpus.is_within(&pool.cpus))
+}
+
+/// What a start is given: the firmware first, if it comes as a descriptor, then the cgroups to join.
+fn launch(
+    snapshot: Option<OwnedFd>,
+    extras: Extras,
+    mut fds: impl Iterator<Item = OwnedFd>,
+) -> Result<Launch> {
+    let firmware =
+        if extras.firmware { Some(fds.next().ok_or(Error::NoDescriptor("firmware"))?) } else { None };
+    Ok(Launch { snapshot, firmware, cgroups: fds.collect(), oom_score: extras.oom_score })
 }
 
 fn version(config: &Config) -> Version {

@@ -12,7 +12,6 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use super::Daemon;
@@ -24,8 +23,6 @@ const REQUEST_BOUND: Duration = Duration::from_secs(5);
 const REST_BOUND: Duration = Duration::from_millis(250);
 /// How long a client may take to read the reply.
 const REPLY_BOUND: Duration = Duration::from_secs(5);
-/// Connections to one socket that may be without a request at a time.
-const MAX_SILENT: usize = 128;
 /// Reads of 4096 bytes to spend on a peer that sends more than a request.
 const MAX_DISCARDS: usize = 64;
 /// Pause after a failed accept, most likely for want of descriptors.
@@ -49,20 +46,13 @@ pub(super) struct Asked {
 
 /// Serves the connections of `listener` until the task is aborted.
 pub(super) async fn accept(listener: UnixListener, daemon: Arc<Daemon>, endpoint: Endpoint) {
-    let silent = Arc::new(Semaphore::new(MAX_SILENT));
     loop {
-        // The semaphore is never closed.
-        let Ok(permit) = Arc::clone(&silent).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((mut stream, _)) => {
                 let (daemon, endpoint) = (Arc::clone(&daemon), endpoint.clone());
                 tokio::spawn(async move {
-                    let request = daemon.admit(&mut stream, &endpoint).await;
-                    drop(permit);
-                    match request {
-                        Ok(Some(request)) => daemon.serve(stream, &endpoint, request).await,
-                        Ok(None) => {}
-                        Err(refusal) => send(&mut stream, &Reply::failed(refusal)).await,
+                    if let Err(refusal) = daemon.attend(&mut stream, &endpoint).await {
+                        send(&mut stream, &Reply::failed(refusal)).await;
                     }
                 });
             }
@@ -75,9 +65,31 @@ pub(super) async fn accept(listener: UnixListener, daemon: Arc<Daemon>, endpoint
 }
 
 impl Daemon {
-    /// Checks who is there and reads the request. `None` if the peer asked nothing; the error is the sentence
-    /// to refuse it with.
-    async fn admit(&self, stream: &mut UnixStream, endpoint: &Endpoint) -> Result<Option<Asked>, String> {
+    /// Checks who is there, reads the request and answers it. The error is the sentence to refuse it with.
+    async fn attend(self: &Arc<Self>, stream: &mut UnixStream, endpoint: &Endpoint) -> Result<(), String> {
+        let uid = self.admit(stream)?;
+        let Some(slot) = self.slots.take(uid) else {
+            log::warn!("refused user {uid}, who has too many connections");
+            return Err(format!("user {uid} has too many connections: close some first"));
+        };
+        let mut silence = slot.silence();
+        let asked = tokio::select! {
+            biased;
+            asked = listen(stream, endpoint) => asked?,
+            () = silence.pushed_out() => {
+                return Err(format!("no request, and user {uid} has newer connections that wait for theirs"));
+            }
+        };
+        drop(silence);
+        if let Some(request) = asked {
+            // Most of what a connection needs is for the answer: one that asks nothing costs none of it.
+            Box::pin(self.serve(stream, endpoint, request)).await;
+        }
+        Ok(())
+    }
+
+    /// Checks who is there; gives the user.
+    fn admit(&self, stream: &UnixStream) -> Result<u32, String> {
         let uid = stream.peer_cred().map_err(|e| format!("cannot tell who asks: {e}"))?.uid();
         let own = nix::unistd::geteuid().as_raw();
         if uid != 0 && uid != own && !self.config.allowed_uids.contains(&uid) {
@@ -86,28 +98,33 @@ impl Daemon {
                 "user {uid} may not use the mica daemon: ask as root, or add the user to AllowedUids in micad.conf"
             ));
         }
-        let read = match endpoint {
-            Endpoint::Create => timeout(REQUEST_BOUND, read_create(stream)).await,
-            Endpoint::Control(_) => timeout(REQUEST_BOUND, read_control(stream)).await,
-        };
-        match read {
-            Ok(Ok(request)) => Ok(Some(request)),
-            Ok(Err(e)) => {
-                log::debug!("a peer went away: {e}");
-                Ok(None)
-            }
-            Err(_) => Err(format!("no request within {REQUEST_BOUND:?}")),
-        }
+        Ok(uid)
     }
 
-    async fn serve(self: &Arc<Self>, mut stream: UnixStream, endpoint: &Endpoint, request: Asked) {
+    async fn serve(self: &Arc<Self>, stream: &mut UnixStream, endpoint: &Endpoint, request: Asked) {
         let waits = request.bytes == b"wait";
         let reply = tokio::select! {
             reply = self.answer(endpoint, request) => reply,
             // Only `wait` takes long enough for that. Everything else is done, whether anyone still listens or not.
-            () = gone(&stream), if waits => return,
+            () = gone(stream), if waits => return,
         };
-        send(&mut stream, &reply).await;
+        send(stream, &reply).await;
+    }
+}
+
+/// Reads the request. `None` if the peer asked nothing; the error is the sentence to refuse it with.
+async fn listen(stream: &mut UnixStream, endpoint: &Endpoint) -> Result<Option<Asked>, String> {
+    let read = match endpoint {
+        Endpoint::Create => timeout(REQUEST_BOUND, read_create(stream)).await,
+        Endpoint::Control(_) => timeout(REQUEST_BOUND, read_control(stream)).await,
+    };
+    match read {
+        Ok(Ok(request)) => Ok(Some(request)),
+        Ok(Err(e)) => {
+            log::debug!("a peer went away: {e}");
+            Ok(None)
+        }
+        Err(_) => Err(format!("no request within {REQUEST_BOUND:?}")),
     }
 }
 

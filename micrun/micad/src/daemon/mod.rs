@@ -10,6 +10,7 @@ mod numbers;
 mod permission;
 mod request;
 mod restore;
+mod slots;
 mod socket;
 mod state;
 mod task;
@@ -20,6 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use libmica::Launch;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,6 +31,7 @@ use client::Client;
 use connection::Endpoint;
 use numbers::Numbers;
 use request::Action;
+use slots::Slots;
 
 use crate::config::Config;
 use crate::error::system;
@@ -43,6 +46,8 @@ struct Daemon {
     config: Config,
     pedestals: Pedestals,
     clients: Mutex<BTreeMap<String, Entry>>,
+    /// Places for connections.
+    slots: Arc<Slots>,
     /// Held by whoever makes or removes clients: they have names and numbers that no other has.
     creation: Arc<tokio::sync::Mutex<()>>,
     numbers: Mutex<Numbers>,
@@ -58,6 +63,7 @@ struct Entry {
 pub async fn run(config: Config) -> Result<()> {
     let mut term = signal(SignalKind::terminate()).map_err(system("watch for SIGTERM"))?;
     let mut int = signal(SignalKind::interrupt()).map_err(system("watch for SIGINT"))?;
+    raise_descriptor_limit();
     // Before anything is there to be protected.
     umask(Mode::from_bits_truncate(0o077));
     state::private_dir(&config.runtime_dir)?;
@@ -65,6 +71,7 @@ pub async fn run(config: Config) -> Result<()> {
     let daemon = Arc::new(Daemon {
         pedestals: Pedestals::new(&config),
         clients: Mutex::default(),
+        slots: Arc::new(Slots::new(nix::unistd::geteuid().as_raw())),
         creation: Arc::default(),
         numbers: Mutex::new(Numbers::new(config.qemu_uid_base)),
         config,
@@ -90,6 +97,16 @@ pub async fn run(config: Config) -> Result<()> {
     socket::remove(&create_path)?;
     daemon.detach().await;
     Ok(())
+}
+
+/// Each client costs up to four descriptors, so the daemon takes what its unit allows it. The usual limit, 1024, is for
+/// programs that use select(2).
+fn raise_descriptor_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(e) = raised {
+        log::warn!("cannot raise the limit of open files: {e}");
+    }
 }
 
 impl Daemon {

@@ -44,6 +44,8 @@ pub(crate) struct Confinement<'a> {
     pub(crate) keep: Vec<BorrowedFd<'a>>,
     /// The `cgroup.procs` files of the cgroups that it joins.
     pub(crate) cgroups: &'a [OwnedFd],
+    /// How soon the kernel is to kill it when memory runs out; `None` leaves it as the daemon is. See [`oom_score`].
+    pub(crate) oom_score: Option<String>,
     /// How much it can use.
     pub(crate) limits: Limits,
     /// The system calls that it can make; `None` where there is no list for this processor.
@@ -90,6 +92,13 @@ pub(crate) fn spawn(program: &Path, command: Command, confinement: &Confinement<
         Some(step) => Error::Jail { program: program.to_owned(), doing: step.doing(), source },
         None => file("run", program)(source),
     })
+}
+
+/// The score to write for one that is asked for: at least that much, and never later than a process without a score. The
+/// daemon's own may be higher, and only a privileged process may lower its score.
+pub(crate) fn oom_score(asked: u16) -> String {
+    let own = std::fs::read_to_string(entry::OOM_SCORE).ok().and_then(|text| text.trim().parse().ok());
+    own.unwrap_or(0).max(i32::from(asked)).to_string()
 }
 
 /// Does `work` on a thread that ends with it.

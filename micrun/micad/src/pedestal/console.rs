@@ -1,9 +1,9 @@
 //! The firmware's console: a pty whose master belongs to the process that runs the firmware, or relays its
 //! bytes.
 //!
-//! That process writes to the master by itself, so the console does not depend on the daemon's life. The daemon
-//! holds both ends as well: closing the last master discards what nobody has read yet, and without an open
-//! slave the master hangs up.
+//! That process writes to the master by itself, so the console does not depend on the daemon's life. It holds both ends:
+//! without an open slave the master hangs up. The daemon holds the master as well: closing the last one discards what
+//! nobody has read yet. What waits at the slave stays, and so do its modes, while nobody has it open.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -21,7 +21,10 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub(super) struct Console {
     master: OwnedFd,
-    slave: OwnedFd,
+    /// Until the process has it.
+    slave: Option<OwnedFd>,
+    /// The process's numbers for master and slave.
+    numbers: (RawFd, RawFd),
     pts: PathBuf,
     link: PathBuf,
 }
@@ -36,22 +39,23 @@ impl Console {
         rustix::pty::unlockpt(&master).map_err(system(doing))?;
         let slave = rustix::pty::ioctl_tiocgptpeer(&master, flags).map_err(system(doing))?;
         make_raw(&slave).map_err(system(doing))?;
-        let console = Self::new(master, slave, link)?;
+        let numbers = (master.as_raw_fd(), slave.as_raw_fd());
+        let console = Self::new(master, Some(slave), numbers, link)?;
         console.make_link()?;
         Ok(console)
     }
 
     /// The console of a running process, whose numbers for the two ends are known.
     pub(super) fn adopt(process: &Process, master: RawFd, slave: RawFd, link: &Path) -> Result<Self> {
-        let console = Self::new(process.fd(master)?, process.fd(slave)?, link)?;
+        let console = Self::new(process.fd(master)?, None, (master, slave), link)?;
         console.make_link()?;
         Ok(console)
     }
 
-    fn new(master: OwnedFd, slave: OwnedFd, link: &Path) -> Result<Self> {
+    fn new(master: OwnedFd, slave: Option<OwnedFd>, numbers: (RawFd, RawFd), link: &Path) -> Result<Self> {
         let name = rustix::pty::ptsname(&master, Vec::new()).map_err(system("name the console"))?;
         let pts = PathBuf::from(OsStr::from_bytes(name.as_bytes()));
-        Ok(Self { master, slave, pts, link: link.to_owned() })
+        Ok(Self { master, slave, numbers, pts, link: link.to_owned() })
     }
 
     fn make_link(&self) -> Result<()> {
@@ -66,14 +70,19 @@ impl Console {
         &self.link
     }
 
-    /// Master and slave.
-    pub(super) fn ends(&self) -> [BorrowedFd<'_>; 2] {
-        [self.master.as_fd(), self.slave.as_fd()]
+    /// What the process inherits: the master, and the slave while it is here.
+    pub(super) fn ends(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        std::iter::once(&self.master).chain(&self.slave).map(AsFd::as_fd)
     }
 
-    /// Their numbers, which the process inherits.
+    /// Its numbers for master and slave.
     pub(super) fn numbers(&self) -> (RawFd, RawFd) {
-        (self.master.as_raw_fd(), self.slave.as_raw_fd())
+        self.numbers
+    }
+
+    /// The same, whose slave the process has by now.
+    pub(super) fn shared(self) -> Self {
+        Self { slave: None, ..self }
     }
 
     /// Another descriptor of the master.

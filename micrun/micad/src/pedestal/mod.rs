@@ -2,6 +2,7 @@
 
 mod baremetal;
 mod console;
+mod firmware_file;
 mod gdb;
 mod process;
 pub(crate) mod processor;

@@ -1,6 +1,10 @@
-//! Host processes, held by pidfd: noticed when they end, never mistaken for another.
+//! Host processes: noticed when they end, never mistaken for another.
+//!
+//! A process is known by its number and the time of its start. A pidfd of it is open only while it is used: a thousand
+//! clients are a thousand descriptors less.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::process::Child;
 use std::time::Duration;
@@ -14,6 +18,9 @@ use tokio::io::unix::AsyncFd;
 
 use crate::error::system;
 use crate::{Result, sys};
+
+/// Between two attempts to watch a process, for want of descriptors most likely.
+const WATCH_RETRY: Duration = Duration::from_millis(100);
 
 /// A process, safe against reuse of its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -130,34 +137,38 @@ pub(crate) enum ExitKind {
     Unknown,
 }
 
-/// A process that can be watched and killed.
+/// A process that can be watched and killed. A child stays a zombie, and its number stays its own, until
+/// [`Self::reap`].
 #[derive(Debug)]
 pub(crate) struct Process {
     id: ProcessId,
-    pidfd: AsyncFd<OwnedFd>,
 }
 
 impl Process {
-    /// Watches a child from its start on. It is waited for here, and nowhere else.
+    /// A child, from its start on. It is waited for here, and nowhere else.
     pub(crate) fn of_child(mut child: Child) -> Result<Self> {
-        Self::watch(Pid::from_child(&child)).inspect_err(|_| {
-            // Not without watching it. The failures possible are those of a process that is gone.
-            let _ = child.kill().and_then(|()| child.wait().map(drop));
-        })
+        let id = ProcessId::of(Pid::from_child(&child).as_raw_pid());
+        id.map(|id| Self { id })
+            .ok_or(Errno::SRCH)
+            .map_err(system("find out when a process started"))
+            .inspect_err(|_| {
+                // Not without knowing which it is. The failures possible are those of a process that is gone.
+                let _ = child.kill().and_then(|()| child.wait().map(drop));
+            })
     }
 
-    fn watch(pid: Pid) -> Result<Self> {
-        let doing = "watch a process";
-        let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(system(doing))?;
-        // Read after the pidfd is held: if the number has a new owner by now, the pidfd's process is dead.
-        let id = ProcessId::of(pid.as_raw_pid()).ok_or(Errno::SRCH).map_err(system(doing))?;
-        let pidfd = sys::watch(pidfd).map_err(system(doing))?;
-        Ok(Self { id, pidfd })
-    }
-
-    /// Watches the process `id` of an earlier daemon; `None` if it is gone.
+    /// The process `id` of an earlier daemon; `None` if it is gone.
     pub(crate) fn adopt(id: ProcessId) -> Option<Self> {
-        Self::watch(Pid::from_raw(id.pid)?).ok().filter(|found| found.id == id)
+        let process = Self { id };
+        process.open().is_ok().then_some(process)
+    }
+
+    /// A descriptor of it; `ESRCH` once it is gone.
+    fn open(&self) -> Result<OwnedFd, Errno> {
+        let pid = Pid::from_raw(self.id.pid).ok_or(Errno::SRCH)?;
+        let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
+        // Read after the pidfd is held: if the number has a new owner by now, the pidfd's process is another.
+        if ProcessId::of(self.id.pid) == Some(self.id) { Ok(pidfd) } else { Err(Errno::SRCH) }
     }
 
     /// Which process this is.
@@ -167,20 +178,31 @@ impl Process {
 
     /// A copy of its descriptor `number`.
     pub(crate) fn fd(&self, number: RawFd) -> Result<OwnedFd> {
-        rustix::process::pidfd_getfd(self.pidfd(), number, PidfdGetfdFlags::empty())
+        self.open()
+            .and_then(|pidfd| rustix::process::pidfd_getfd(pidfd, number, PidfdGetfdFlags::empty()))
             .map_err(system("take a descriptor over from a process"))
-    }
-
-    fn pidfd(&self) -> BorrowedFd<'_> {
-        self.pidfd.get_ref().as_fd()
     }
 
     /// Waits until it has ended. May be cancelled.
     pub(crate) async fn ended(&self) {
-        // Readiness is never cleared: a process does not come back.
-        if self.pidfd.readable().await.is_err() {
+        let Some(pidfd) = self.watch().await else { return };
+        if pidfd.readable().await.is_err() {
             // Only at the end of the runtime, with everything else.
             std::future::pending::<()>().await;
+        }
+    }
+
+    /// A descriptor that tells its end; `None` if it has ended.
+    async fn watch(&self) -> Option<AsyncFd<OwnedFd>> {
+        loop {
+            match self.open().map_err(io::Error::from).and_then(sys::watch) {
+                Ok(pidfd) => return Some(pidfd),
+                Err(e) if e.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => return None,
+                Err(e) => {
+                    log::warn!("cannot watch process {}: {e}", self.id.pid);
+                    tokio::time::sleep(WATCH_RETRY).await;
+                }
+            }
         }
     }
 
@@ -192,13 +214,20 @@ impl Process {
     /// Kills it.
     pub(crate) fn kill(&self) {
         // The one failure possible is that it is gone, which is what was wanted.
-        let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
+        let _ = match self.open() {
+            Ok(pidfd) => rustix::process::pidfd_send_signal(pidfd, Signal::KILL),
+            // For want of descriptors, say: a process that cannot be controlled must not stay for that.
+            Err(_) if ProcessId::of(self.id.pid) == Some(self.id) => Pid::from_raw(self.id.pid)
+                .map_or(Ok(()), |pid| rustix::process::kill_process(pid, Signal::KILL)),
+            Err(_) => Ok(()),
+        };
     }
 
     /// Reaps the ended process and says how it ended.
     pub(crate) fn reap(&self) -> ExitKind {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-        let Ok(Some(status)) = rustix::process::waitid(WaitId::PidFd(self.pidfd()), options) else {
+        let Ok(pidfd) = self.open() else { return ExitKind::Unknown };
+        let Ok(Some(status)) = rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), options) else {
             return ExitKind::Unknown;
         };
         let byte = |n: i32| u8::try_from(n & 0xff).unwrap_or(u8::MAX);

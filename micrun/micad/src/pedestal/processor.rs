@@ -1,9 +1,10 @@
 //! What both pedestals find out about a processor: registers in the text that shows them, and where it is in its firmware.
 
-use std::fs::File;
 use std::path::Path;
 
 use micrun_firmware::elf::Place;
+
+use super::firmware_file;
 
 /// The number behind a register's name: `PC=0000` or `pc 0000`.
 pub(crate) fn number(text: &str, name: &str) -> Option<u64> {
@@ -23,6 +24,6 @@ pub(crate) fn number(text: &str, name: &str) -> Option<u64> {
 
 /// Where the address lies in the firmware; a file that cannot be read any more names nothing.
 pub(super) fn place(firmware: &Path, pc: u64) -> Place {
-    let found = File::open(firmware).ok().and_then(|file| Place::find(file, pc).ok());
+    let found = firmware_file::open(firmware, "").ok().and_then(|file| Place::find(file, pc).ok());
     found.unwrap_or(Place::Unnamed)
 }

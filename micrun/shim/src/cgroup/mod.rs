@@ -23,6 +23,7 @@ pub(crate) use layout::Layout;
 use limits::Value;
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
+pub(crate) use path::check as check_path;
 use scope::Scope;
 pub(crate) use stats::daemon_metrics;
 
@@ -157,6 +158,14 @@ impl Cgroup {
             Ok(file.into())
         };
         self.dirs().iter().map(open).collect()
+    }
+
+    /// Moves a process into it.
+    pub(crate) fn add(&self, pid: u32) -> Result<()> {
+        self.dirs().iter().try_for_each(|dir| {
+            let procs = dir.join("cgroup.procs");
+            std::fs::write(&procs, pid.to_string()).map_err(Error::io("write", procs))
+        })
     }
 
     /// Sets limits: all that `resources` names, or none. A lower one for memory waits until the kernel has that much.

@@ -33,6 +33,17 @@ pub(super) fn parse(text: &str) -> Result<(PathBuf, Option<Scope>)> {
     Ok((path, scope))
 }
 
+/// Refuses a `linux.cgroupsPath` of a Linux container that leads out of the hierarchy's root. The OCI runtime reads the
+/// rest, which may be empty.
+pub(crate) fn check(text: &str) -> Result<()> {
+    if text.split(['/', ':']).any(|part| part == "..") {
+        return Err(Error::Invalid(format!(
+            "linux.cgroupsPath `{text}` is refused: it must not contain `..`"
+        )));
+    }
+    Ok(())
+}
+
 fn unit(prefix: &str, name: &str) -> String {
     match (name.strip_suffix(".slice").is_some(), prefix) {
         (true, _) => name.to_owned(),
@@ -98,6 +109,10 @@ mod tests {
             "a.slice:../..:y",
         ] {
             assert!(parse(text).is_err(), "{text}");
+            assert_eq!(check(text).is_err(), text.contains(".."), "{text}");
+        }
+        for text in ["a..b", "/default/c1...", "a.slice:x..:y"] {
+            check(text).unwrap();
         }
     }
 }

@@ -19,6 +19,8 @@ pub(crate) enum Action {
     Hold,
     /// Be in a new user namespace for a moment; for the server itself.
     Userns,
+    /// Copy a firmware; for the server itself.
+    Copy,
     /// Print the version.
     Version,
     /// Print a `RuntimeInfo`.
@@ -76,6 +78,7 @@ impl Args {
                     "delete" => Action::Delete,
                     "hold" => Action::Hold,
                     "userns" => Action::Userns,
+                    "copy" => Action::Copy,
                     other => return Err(Error::Usage(format!("unknown action `{other}`"))),
                 };
                 continue;

@@ -26,6 +26,8 @@ pub(crate) const TTRPC_ADDRESS: &str = "TTRPC_ADDRESS";
 /// Files that containerd and operators look for in the bundle.
 pub(crate) const ADDRESS_FILE: &str = "address";
 const PID_FILE: &str = "shim.pid";
+/// The highest score (proc(5), `oom_score_adj`).
+const MAX_OOM_SCORE: i32 = 1000;
 
 /// The annotation that says which version to announce; [`SHIM_VERSION`] is its default.
 const VERSION_ANNOTATION: &str = "org.openeuler.micrun.runtime.shim_version";
@@ -93,8 +95,20 @@ fn spawn(args: &Args, caller: &Caller, bundle: &Path, socket: &Path) -> Result<(
         command.env(TTRPC_ADDRESS, &params.containerd_ttrpc_address);
     }
     let child = command.spawn().map_err(Error::io("start", &program))?;
+    protect(child.id());
     let mut file = File::create(PID_FILE).map_err(Error::io("write", PID_FILE))?;
     write!(file, "{}", child.id()).map_err(Error::io("write", PID_FILE))
+}
+
+/// Has the kernel kill the shim's containers before the shim, and the shim before containerd, when memory runs out:
+/// containerd's own shim gets the score of containerd and one more (`AdjustOOMScore`).
+fn protect(shim: u32) {
+    let place = |pid: u32| format!("/proc/{pid}/oom_score_adj");
+    let containerd = std::fs::read_to_string(place(std::os::unix::process::parent_id()));
+    if let Some(score) = containerd.ok().and_then(|text| text.trim().parse::<i32>().ok()) {
+        // Without the right to it, the shim has the score of whoever has started it.
+        let _ = std::fs::write(place(shim), (score + 1).min(MAX_OOM_SCORE).to_string());
+    }
 }
 
 fn listen(socket: &Path) -> Result<UnixListener> {

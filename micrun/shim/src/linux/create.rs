@@ -10,7 +10,7 @@ use super::process::LinuxProcess;
 use super::runtime::{Choice, PID_FILE, Runtime, Wiring, adopt};
 use super::terminal::ConsoleSocket;
 use super::{Linux, oom};
-use crate::cgroup::Cgroup;
+use crate::cgroup::{self, Cgroup};
 use crate::error::{Result, describe};
 use crate::oci::bundle::Spec;
 use crate::oci::options::Options;
@@ -32,6 +32,7 @@ pub(crate) async fn create(
 ) -> Result<Arc<Linux>> {
     let id = request.id.clone();
     let bundle = PathBuf::from(&request.bundle);
+    cgroup::check_path(&spec.linux.cgroups_path)?;
     let options = Options::read(request.options.get_or_default())?;
     let state = context.state_root.with_file_name(STATE);
     let choice = Choice::new(&options, &state, &context.namespace, &spec.linux.cgroups_path)?;

@@ -2,11 +2,12 @@
 //! state of.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use containerd_shim_protos::api::CheckpointTaskRequest;
+use micrun_firmware::Sha256Digest;
 use micrun_firmware::rootfs::{self, RootFile};
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +16,6 @@ use crate::oci::options;
 use crate::os::blocking;
 use crate::rtos::container::Container;
 use crate::rtos::plan::Machine;
-use crate::rtos::state_dir::StateDir;
 use crate::task::context::Context;
 use crate::task::events::Event;
 use crate::task::state::Attempt;
@@ -24,8 +24,8 @@ use crate::task::state::Attempt;
 const STATE: &str = "machine.state";
 /// The file that says what it is the state of.
 const LABEL: &str = "micrun.json";
-/// Version of the label.
-const VERSION: u32 = 1;
+/// Version of the label. 2 has the digest of the state.
+const VERSION: u32 = 2;
 /// The longest label, in bytes.
 const MAX_LABEL: u64 = 64 << 10;
 /// What a state may have beside the machine's memory, in bytes: devices, and the stream's own headers.
@@ -37,6 +37,25 @@ const MAX_BOARD_MB: u32 = 1024;
 struct Label {
     version: u32,
     machine: Machine,
+    state: State,
+}
+
+/// What the label says of the state.
+#[derive(Debug, Deserialize, PartialEq, Eq, Serialize)]
+struct State {
+    /// In bytes.
+    size: u64,
+    sha256: Sha256Digest,
+}
+
+impl State {
+    /// Reads what `file` holds, at most `limit` bytes, from its beginning; it is at its beginning again afterwards.
+    fn of(file: &mut File, limit: u64) -> io::Result<Self> {
+        file.rewind()?;
+        let (sha256, size) = Sha256Digest::copy(&mut (&*file).take(limit), &mut io::sink())?;
+        file.rewind()?;
+        Ok(Self { size, sha256 })
+    }
 }
 
 /// The files of a checkpoint.
@@ -56,14 +75,15 @@ impl Files {
     /// Makes the directory and the file for the state.
     fn create(&self) -> Result<File> {
         std::fs::create_dir_all(&self.dir).map_err(Error::io("create", &self.dir))?;
-        File::create(&self.state).map_err(Error::io("create", &self.state))
+        self.remove();
+        create_new(&self.state)
     }
 
-    fn write_label(&self, machine: Machine) -> Result<()> {
+    fn write_label(&self, machine: Machine, state: State) -> Result<()> {
         let path = &self.label;
-        let text = serde_json::to_vec(&Label { version: VERSION, machine })
-            .map_err(|source| Error::Json { path: path.clone(), source })?;
-        std::fs::write(path, text).map_err(Error::io("write", path))
+        let label = Label { version: VERSION, machine, state };
+        let text = serde_json::to_vec(&label).map_err(|source| Error::Json { path: path.clone(), source })?;
+        create_new(path)?.write_all(&text).map_err(Error::io("write", path))
     }
 
     /// Half a checkpoint is none. The directory is containerd's.
@@ -71,6 +91,11 @@ impl Files {
         let _ = std::fs::remove_file(&self.state);
         let _ = std::fs::remove_file(&self.label);
     }
+}
+
+/// A file that is there now and was not before: a link in its place is not followed.
+fn create_new(path: &Path) -> Result<File> {
+    File::options().read(true).write(true).create_new(true).open(path).map_err(Error::io("create", path))
 }
 
 /// Writes the state of a running or frozen container; it is as before afterwards, unless it is to end.
@@ -104,32 +129,54 @@ async fn write(context: &Context, container: &Container, files: &Files) -> Resul
     let state = blocking::run(move || of_state.create()).await?;
     context.mica.checkpoint(&container.id, state.as_fd()).await?;
     let (of_label, machine) = (files.clone(), container.plan.machine.clone());
-    blocking::run(move || of_label.write_label(machine)).await
+    blocking::run(move || label(state, &of_label, machine)).await
 }
 
-/// Takes a state over from the directory of a checkpoint, which containerd removes after Create. To be called where
-/// waiting is allowed: a state is as large as the machine's memory.
-pub(crate) fn take_over(checkpoint: &Path, machine: &Machine, dir: &StateDir) -> Result<PathBuf> {
-    check_label(checkpoint, machine)?;
+fn label(mut file: File, files: &Files, machine: Machine) -> Result<()> {
+    let state = State::of(&mut file, u64::MAX).map_err(Error::io("read", &files.state))?;
+    files.write_label(machine, state)
+}
+
+/// Opens the state in the directory of a checkpoint, which containerd removes after Create. It is not copied: it may be as
+/// large as the machine's memory. To be called where waiting is allowed.
+pub(crate) fn open(checkpoint: &Path, machine: &Machine) -> Result<File> {
+    let label = read_label(checkpoint, machine)?;
     let memory_mb = if machine.memory_mb == 0 { MAX_BOARD_MB } else { machine.memory_mb };
     let most = (u64::from(memory_mb) << 20) + MAX_BESIDE;
-    let source = open(checkpoint, STATE, most)?;
-    // It may grow meanwhile.
-    let mut state = source.file.take(most);
-    let copy = |file: &mut File| io::copy(&mut state, file).map_err(Error::io("copy", &source.host_path));
-    Ok(dir.write(STATE, copy)?.0)
+    let RootFile { mut file, host_path, .. } = open_file(checkpoint, STATE, most)?;
+    // It may have grown meanwhile.
+    let state = State::of(&mut file, most + 1).map_err(Error::io("read", host_path))?;
+    if state != label.state {
+        return Err(refusal(checkpoint, &format!("`{STATE}` is not the state that `{LABEL}` describes")));
+    }
+    Ok(file)
 }
 
-/// Refuses a checkpoint of another machine.
-fn check_label(checkpoint: &Path, machine: &Machine) -> Result<()> {
-    let source = open(checkpoint, LABEL, MAX_LABEL)?;
+/// The label, unless it is that of another machine.
+fn read_label(checkpoint: &Path, machine: &Machine) -> Result<Label> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: u32,
+    }
+    let source = open_file(checkpoint, LABEL, MAX_LABEL)?;
     let path = source.host_path;
     let mut text = Vec::new();
     source.file.take(MAX_LABEL).read_to_end(&mut text).map_err(Error::io("read", &path))?;
-    let label: Label = serde_json::from_slice(&text).map_err(|source| Error::Json { path, source })?;
-    if label.version > VERSION {
-        return Err(Error::Newer { what: "checkpoint", found: label.version, known: VERSION });
+    let wrong =
+        |error: serde_json::Error| refusal(checkpoint, &format!("`{LABEL}` cannot be parsed: {error}"));
+    match serde_json::from_slice(&text).map_err(wrong)? {
+        Versioned { version } if version > VERSION => {
+            return Err(Error::Newer { what: "checkpoint", found: version, known: VERSION });
+        }
+        Versioned { version } if version < VERSION => {
+            return Err(refusal(
+                checkpoint,
+                "it is of an earlier shim and does not say what its state is; make it again",
+            ));
+        }
+        Versioned { .. } => {}
     }
+    let label: Label = serde_json::from_slice(&text).map_err(wrong)?;
     if label.machine != *machine {
         let differs = differences(&label.machine, machine);
         return Err(Error::Invalid(format!(
@@ -137,23 +184,28 @@ fn check_label(checkpoint: &Path, machine: &Machine) -> Result<()> {
              same limits"
         )));
     }
-    Ok(())
+    Ok(label)
 }
 
 /// Opens a file of a checkpoint. What lies there is not ours: a pipe, a device, a link that leads out of the directory
 /// or a file of more than `limit` bytes is refused.
-fn open(checkpoint: &Path, name: &str, limit: u64) -> Result<RootFile> {
+fn open_file(checkpoint: &Path, name: &str, limit: u64) -> Result<RootFile> {
     let opened = rootfs::open(checkpoint, name, limit, "a file of the checkpoint");
     opened.map_err(|error| match error {
         error @ micrun_firmware::Error::Io { .. } => error.into(),
-        error => Error::Invalid(format!("the checkpoint in `{}` is refused: {error}", checkpoint.display())),
+        error => refusal(checkpoint, &error.to_string()),
     })
+}
+
+fn refusal(checkpoint: &Path, reason: &str) -> Error {
+    Error::Invalid(format!("the checkpoint in `{}` is refused: {reason}", checkpoint.display()))
 }
 
 fn differences(saved: &Machine, now: &Machine) -> String {
     let pairs = [
         ("pedestal", saved.pedestal.clone(), now.pedestal.clone()),
         ("firmware", saved.firmware.clone(), now.firmware.clone()),
+        ("hardware ([Qemu] of client.conf)", saved.hardware.clone(), now.hardware.clone()),
         ("memory in MiB", saved.memory_mb.to_string(), now.memory_mb.to_string()),
         ("virtual CPUs", saved.vcpus.to_string(), now.vcpus.to_string()),
     ];

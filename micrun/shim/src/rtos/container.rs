@@ -135,9 +135,15 @@ impl Container {
 
     async fn boot(&self, context: &Context) -> Result<u32> {
         let cgroups = self.plan.cgroup.as_ref().map(Cgroup::join_files).transpose()?.unwrap_or_default();
-        let open = |path: &PathBuf| File::open(path).map_err(Error::io("open", path));
-        let snapshot = self.plan.snapshot.as_ref().map(open).transpose()?.map(OwnedFd::from);
-        context.mica.start(&self.id, &Launch { cgroups, snapshot }).await?;
+        let share =
+            |file: &File| file.try_clone().map(OwnedFd::from).map_err(Error::io("share", "the firmware"));
+        let launch = Launch {
+            cgroups,
+            snapshot: self.plan.snapshot.as_ref().map(share).transpose()?,
+            firmware: self.plan.firmware.as_ref().map(share).transpose()?,
+            oom_score: self.plan.oom_score,
+        };
+        context.mica.start(&self.id, &launch).await?;
         Ok(self.pid)
     }
 

@@ -1,14 +1,16 @@
 //! What Create has found out about a container, and what later requests need of it.
 
-use std::path::PathBuf;
+use std::fs::File;
 use std::time::Duration;
 
 use libmica::CreateMessage;
 use micrun_firmware::annotations::Ready;
-use micrun_firmware::{Pedestal, Settings, Sha256Digest};
+use micrun_firmware::client_conf::QemuSection;
+use micrun_firmware::{Firmware, Pedestal, Sha256Digest};
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Cgroup;
+use crate::error::{Error, Result};
 use crate::oci::resources::Resources;
 
 /// How a container is run.
@@ -38,8 +40,12 @@ pub(crate) struct Plan {
     pub ready_timeout: Option<Duration>,
     /// How long after its client has left it is stopped; `None` is never.
     pub close_after: Option<Duration>,
+    /// The firmware in a sealed memory file, where a process of ours runs it.
+    pub firmware: Option<File>,
     /// The state to go on from.
-    pub snapshot: Option<PathBuf>,
+    pub snapshot: Option<File>,
+    /// How soon the kernel is to kill the emulator when memory runs out.
+    pub oom_score: Option<u16>,
 }
 
 /// What a saved state fits: a machine of the same kind with the same firmware.
@@ -47,8 +53,10 @@ pub(crate) struct Plan {
 pub(crate) struct Machine {
     /// The pedestal.
     pub pedestal: String,
-    /// The firmware's digest.
+    /// The firmware's digest; empty until it is copied.
     pub firmware: String,
+    /// The digest of what client.conf says of the hardware.
+    pub hardware: String,
     /// Memory in MiB; 0 is what the machine has by itself.
     pub memory_mb: u32,
     /// Virtual CPUs.
@@ -56,14 +64,20 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// That of a firmware with these settings and this digest.
-    pub(crate) fn new(settings: &Settings, firmware: &Sha256Digest) -> Self {
-        Self {
+    /// That of a firmware which is not copied yet.
+    pub(crate) fn new(firmware: &Firmware) -> Result<Self> {
+        let settings = &firmware.settings;
+        // The command line is no part of the machine.
+        let conf = firmware.conf.as_ref().map(|conf| QemuSection { append: None, ..conf.qemu.clone() });
+        let hardware = serde_json::to_vec(&conf.unwrap_or_default())
+            .map_err(|source| Error::Json { path: "client.conf".into(), source })?;
+        Ok(Self {
             pedestal: settings.pedestal.value.as_str().to_owned(),
-            firmware: firmware.to_string(),
+            firmware: String::new(),
+            hardware: Sha256Digest::of(&hardware).to_string(),
             memory_mb: settings.memory_mb.value,
             vcpus: settings.vcpu.value,
-        }
+        })
     }
 
     /// Whether the firmware runs in a process of ours.

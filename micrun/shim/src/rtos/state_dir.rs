@@ -4,6 +4,7 @@
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::ops::Deref;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -137,6 +138,13 @@ impl StateDir {
         let given = contents(&mut file)?;
         std::fs::rename(&temporary, &path).map_err(Error::io("write", &path))?;
         Ok((path, given))
+    }
+
+    /// Has the path of a file in it lead to an open file of this process, as long as that is open.
+    pub(crate) fn link(&self, name: &str, to: &File) -> Result<()> {
+        let path = self.path.join(name);
+        let open = format!("/proc/{}/fd/{}", std::process::id(), to.as_raw_fd());
+        std::os::unix::fs::symlink(open, &path).map_err(Error::io("create", &path))
     }
 
     /// The same directory, for as long as its container is in the making.

@@ -91,6 +91,11 @@ fn table() -> Vec<(Error, Code, &'static str)> {
             "container `c` did not become ready (`console:up`): some words",
         ),
         (Error::ConsoleInUse("c".into()), Code::FAILED_PRECONDITION, "exec in container `c` is refused"),
+        (
+            Error::TooLarge { path: "/f.elf".into(), size: 7 },
+            Code::FAILED_PRECONDITION,
+            "the firmware `/f.elf` of 7 bytes does not fit",
+        ),
     ]
 }
 
@@ -177,9 +182,10 @@ fn no_variant_is_missing() {
         Error::MountOptions { .. } => 25,
         Error::NotReady { .. } => 26,
         Error::ConsoleInUse(_) => 27,
+        Error::TooLarge { .. } => 28,
         // Covered by `foreign`, by the mounts' own tests, and by tokio alone.
-        Error::Firmware(_) | Error::Mica(_) | Error::Mount { .. } | Error::Task(_) => 28,
+        Error::Firmware(_) | Error::Mica(_) | Error::Mount { .. } | Error::Task(_) => 29,
     };
     let numbers: Vec<u8> = table().iter().map(|(error, ..)| covered(error)).collect();
-    assert_eq!(numbers, (0..28).collect::<Vec<_>>());
+    assert_eq!(numbers, (0..29).collect::<Vec<_>>());
 }

@@ -245,7 +245,7 @@ async fn a_checkpoint_holds_the_state_and_what_it_fits() {
     f.create().await.unwrap();
     std::fs::remove_file(format!("{path}/machine.state")).unwrap();
     f.start().await.unwrap();
-    assert_eq!(f.daemon.count("restore the state"), 1, "it was taken over at Create");
+    assert_eq!(f.daemon.count("restore the state"), 1, "it was opened at Create");
     f.kill(9).await.unwrap();
     f.wait().await;
     f.delete().await.unwrap();
@@ -254,10 +254,21 @@ async fn a_checkpoint_holds_the_state_and_what_it_fits() {
     std::fs::write(format!("{path}/machine.state"), "the state").unwrap();
     for (now, text, expected) in [
         ("\"memory_mb\":64", "\"memory_mb\":65", Code::INVALID_ARGUMENT),
-        ("\"version\":1", "\"version\":2", Code::FAILED_PRECONDITION),
+        ("\"hardware\":\"sha256:", "\"hardware\":\"sha256:0", Code::INVALID_ARGUMENT),
+        ("\"firmware\":\"sha256:", "\"firmware\":\"sha256:0", Code::INVALID_ARGUMENT),
+        ("\"size\":9", "\"size\":8", Code::INVALID_ARGUMENT),
+        ("{", "", Code::INVALID_ARGUMENT),
+        ("\"version\":2", "\"version\":1", Code::INVALID_ARGUMENT),
+        ("\"version\":2", "\"version\":3", Code::FAILED_PRECONDITION),
     ] {
+        assert!(label.contains(now), "{label}");
         std::fs::write(format!("{path}/micrun.json"), label.replace(now, text)).unwrap();
         assert_eq!(code(f.create().await), expected);
         assert_eq!(f.leftovers(), 0);
     }
+    // As large as it was, and another.
+    std::fs::write(format!("{path}/micrun.json"), label).unwrap();
+    std::fs::write(format!("{path}/machine.state"), "the State").unwrap();
+    let refusal = f.create().await.unwrap_err().to_string();
+    assert!(refusal.contains("is not the state that"), "{refusal}");
 }

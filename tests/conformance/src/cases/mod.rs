@@ -1,5 +1,6 @@
 //! The cases, a file for each part of the contract.
 
+mod accounting;
 mod bootstrap;
 mod bootstrap_v3;
 mod checkpoint;
@@ -49,6 +50,7 @@ pub fn all() -> impl Iterator<Item = Case> {
         delete_command::CASES,
         load::CASES,
         hostile::CASES,
+        accounting::CASES,
         sandbox::CASES,
     ]
     .into_iter()

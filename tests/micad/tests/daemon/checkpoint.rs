@@ -129,7 +129,7 @@ async fn the_process_joins_the_cgroups_that_come_with_start() {
     let client = daemon.create("one", &demo()).await;
     let files = [tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap()];
     let cgroups = files.iter().map(|file| file.try_clone().unwrap().into()).collect();
-    client.launch("one", &Launch { cgroups, snapshot: None }).await.unwrap();
+    client.launch("one", &Launch { cgroups, ..Launch::default() }).await.unwrap();
     for mut file in files {
         let mut text = String::new();
         file.rewind().unwrap();

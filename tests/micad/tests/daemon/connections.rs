@@ -3,13 +3,16 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use libmica::CreateMessage;
-use micrun_host_tests::isolation;
+use libmica::{CreateMessage, Timeouts};
 
-use crate::harness::{Daemon, message};
+use micrun_host_tests::isolation;
+use rustix::process::{Resource, Rlimit, Uid, getrlimit, setrlimit};
+
+use crate::harness::{Daemon, PATIENCE, message};
 use crate::tiny_elf;
 
 #[tokio::test]
@@ -26,6 +29,62 @@ async fn silent_connections_disturb_nobody_and_are_dropped() {
         connection.read_to_string(&mut reply).unwrap();
         assert_eq!(reply, "no request within 5sMICA-FAILED");
     }
+}
+
+/// They once closed the create socket for a minute: each had to be given up before a later one was looked at.
+#[tokio::test]
+async fn a_flood_of_silent_connections_closes_no_socket_and_keeps_no_memory() {
+    const FLOOD: usize = 3000;
+    let most = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most }).unwrap();
+    let daemon = Daemon::start();
+    let client = daemon.client().with_timeouts(Timeouts { other: PATIENCE, ..Timeouts::default() });
+    client.list().await.unwrap();
+    let before = memory(&daemon);
+    let silent: Vec<_> = (0..FLOOD).map(|_| daemon.connect("mica-create.socket")).collect();
+    client.list().await.unwrap();
+    let given_up = silent.into_iter().filter(|connection| {
+        connection.set_nonblocking(true).unwrap();
+        let mut reply = String::new();
+        // What has no answer yet is no error here.
+        let _ = (&*connection).read_to_string(&mut reply);
+        reply.contains("no request within")
+    });
+    assert!(given_up.count() <= 64, "they were waited for");
+    client.list().await.unwrap();
+    let after = memory(&daemon);
+    assert!(after < before + 2048, "{before} kB before, {after} kB after");
+}
+
+/// The daemon's own memory in kB.
+fn memory(daemon: &Daemon) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    line.trim_end_matches("kB").trim().parse().unwrap()
+}
+
+/// Silence costs the user who is silent.
+#[tokio::test]
+async fn silent_connections_of_one_user_cost_no_other() {
+    let daemon = Daemon::start_with(&["--allow-uid", "65534"]);
+    let mut of_root = daemon.connect("mica-create.socket");
+    open_to_nobody(&daemon);
+    let socket = daemon.run_dir().join("mica-create.socket");
+    let flood = std::thread::spawn(move || {
+        let nobody = Uid::from_raw(65534);
+        // Of this thread alone.
+        rustix::thread::set_thread_res_uid(nobody, nobody, nobody).unwrap();
+        (0..500).map(|_| UnixStream::connect(&socket).unwrap()).collect::<Vec<_>>()
+    });
+    let mut of_nobody = flood.join().unwrap();
+    let mut reply = String::new();
+    of_nobody[0].read_to_string(&mut reply).unwrap();
+    assert!(reply.contains("user 65534 has newer connections"), "{reply}");
+    of_root.write_all(b"list").unwrap();
+    let mut reply = String::new();
+    of_root.read_to_string(&mut reply).unwrap();
+    // The machine may have stood still for longer than a silent connection may stay.
+    assert!(reply.contains("clients") || reply.contains("no request within"), "{reply}");
 }
 
 #[tokio::test]
@@ -115,8 +174,8 @@ async fn a_file_name_cannot_fake_success() {
     assert_eq!(reply, "No such file: /MICA_SUCCESSMICA-FAILED");
 }
 
-/// Runs `mica` as another user, for whom the way to the sockets was opened.
-fn as_nobody(daemon: &Daemon, arguments: &[&str]) -> std::process::Output {
+/// Opens the way to the sockets to other users.
+fn open_to_nobody(daemon: &Daemon) {
     for (path, mode) in [
         (daemon.dir().to_owned(), 0o755),
         (daemon.run_dir(), 0o755),
@@ -124,6 +183,11 @@ fn as_nobody(daemon: &Daemon, arguments: &[&str]) -> std::process::Output {
     ] {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     }
+}
+
+/// Runs `mica` as another user.
+fn as_nobody(daemon: &Daemon, arguments: &[&str]) -> std::process::Output {
+    open_to_nobody(daemon);
     let mut command = Command::new(isolation::binary("mica"));
     command.uid(65534).gid(65534).arg("--runtime-dir").arg(daemon.run_dir()).args(arguments);
     command.output().unwrap()

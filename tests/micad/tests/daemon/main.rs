@@ -1,6 +1,7 @@
 //! The real daemon with real QEMU, driven over its sockets.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod accounting;
 mod boards;
 mod checkpoint;
 mod cli;

@@ -16,8 +16,8 @@ use crate::tiny_elf;
 
 /// Clients that start at the same time.
 const STARTS: usize = 20;
-/// Size of a large firmware in bytes.
-const LARGE: u64 = 250 << 20;
+/// Size of a large firmware in MiB.
+const LARGE: usize = 96;
 
 /// A pipe that takes no byte more until it is read.
 fn full_pipe() -> (PipeReader, PipeWriter) {
@@ -61,7 +61,7 @@ async fn nobody_waits_for_twenty_clients_that_start() {
     for number in 0..STARTS {
         let name = format!("start{number}");
         let client = daemon.create(&name, &spins).await;
-        let launch = Launch { cgroups: vec![writer.try_clone().unwrap().into()], snapshot: None };
+        let launch = Launch { cgroups: vec![writer.try_clone().unwrap().into()], ..Launch::default() };
         starts.spawn(async move { client.launch(&name, &launch).await });
     }
     drop(writer);
@@ -91,7 +91,10 @@ async fn nobody_waits_for_twenty_clients_that_start() {
 async fn nobody_waits_for_a_large_firmware() {
     let daemon = Daemon::start();
     let large = tiny_elf::spins(daemon.dir());
-    File::options().write(true).open(&large).unwrap().set_len(LARGE).unwrap();
+    // Zeros would not be copied.
+    let mut file = File::options().append(true).open(&large).unwrap();
+    let mib = vec![0xa5; 1 << 20];
+    (0..LARGE).for_each(|_| file.write_all(&mib).unwrap());
     let client = daemon.create("large", &large).await;
     let mut answered_meanwhile = 0;
     // The machine may stand still for just the moment of a copy.

@@ -11,11 +11,11 @@ use std::time::SystemTime;
 
 use libmica::names;
 use micrun_firmware::MAX_FIRMWARE_SIZE;
-use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::fcntl::{Flock, FlockArg};
 
 use super::sysfs::{self, System};
 use crate::error::file;
-use crate::pedestal::ClientSpec;
+use crate::pedestal::{ClientSpec, firmware_file};
 use crate::{Error, Result};
 
 const PREFIX: &str = "micad-";
@@ -73,7 +73,7 @@ impl FirmwareDir {
         let name = format!("{}{nanos}{SUFFIX}", prefix(spec));
         let path = self.dir.join(&name);
         let partial = self.dir.join(format!("{PREFIX}.{nanos}{SUFFIX}"));
-        let firmware = open_regular(source)?;
+        let firmware = firmware_file::open(source, super::NAME)?;
         std::fs::create_dir_all(&self.dir).map_err(file("create", &self.dir))?;
         let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&partial);
         let mut copy = created.map_err(|e| match e.kind() {
@@ -130,20 +130,6 @@ pub(super) fn is_of(name: &str, spec: &ClientSpec) -> bool {
 fn prefix(spec: &ClientSpec) -> String {
     // Names that differ can be the same when sanitised; slots cannot.
     format!("{PREFIX}{}-{}-", spec.slot, names::sanitize(spec.name()))
-}
-
-/// Opens the client's firmware. A fifo in its place must not block the daemon.
-fn open_regular(path: &Path) -> Result<File> {
-    let opened = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
-    let opened = opened.map_err(|e| match e.kind() {
-        ErrorKind::NotFound => Error::NoSuchFile(path.to_owned()),
-        _ => file("read", path)(e),
-    })?;
-    if !opened.metadata().map_err(file("read", path))?.is_file() {
-        let problem = "it is not a regular file".to_owned();
-        return Err(Error::Firmware { path: path.to_owned(), pedestal: super::NAME, problem });
-    }
-    Ok(opened)
 }
 
 fn lock(path: &Path) -> Result<Flock<File>> {

@@ -56,7 +56,7 @@ impl Line {
         match Relay::spawn(&console, tenant) {
             Ok(relay) => {
                 let name = name.to_owned();
-                Ok(Self { name, device: None, console, relay, pending: None, kept: false })
+                Ok(Self { name, device: None, console: console.shared(), relay, pending: None, kept: false })
             }
             Err(e) => {
                 console.close();

@@ -39,6 +39,9 @@ pub(crate) fn run() -> io::Result<()> {
     let socket = io::stdin().as_fd().try_clone_to_owned()?;
     let pty = io::stdout().as_fd().try_clone_to_owned()?;
     let daemon = io::stderr().as_fd().try_clone_to_owned()?;
+    // Whoever starts this by hand has neither.
+    rustix::net::sockopt::socket_type(&socket)?;
+    nix::sys::termios::tcgetattr(&pty)?;
     nix::sys::prctl::set_name(c"mica-console")?;
     if let Some(filter) = Filter::relay() {
         filter.install()?;

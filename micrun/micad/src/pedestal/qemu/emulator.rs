@@ -113,12 +113,8 @@ impl Emulator {
                 }
                 continue;
             };
-            let event = tokio::select! {
-                biased;
-                event = qmp.event() => event,
-                () = self.process.ended() => return pedestal::Event::Ended(Ending::Died),
-            };
-            match event {
+            // QEMU's end closes the connection; until then nothing else need be watched.
+            match qmp.event().await {
                 Ok(event) => {
                     if let Some(ending) = ending_of(&event) {
                         return pedestal::Event::Ended(ending);

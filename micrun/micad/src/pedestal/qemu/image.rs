@@ -1,17 +1,15 @@
-//! The firmware's bytes, copied once: what was checked is what QEMU loads.
+//! The firmware's bytes in a sealed memory file: what was checked is what QEMU loads.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use micrun_firmware::client_conf::QemuSection;
 use micrun_firmware::qemu::{self, Bios, Completed};
-use micrun_firmware::{ElfInfo, MAX_FIRMWARE_SIZE};
-use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl};
-use nix::sys::memfd::{MFdFlags, memfd_create};
+use micrun_firmware::{ElfInfo, MAX_FIRMWARE_SIZE, copy, memory_file};
 
 use crate::error::{file, system};
+use crate::pedestal::firmware_file;
 use crate::{Error, Result};
 
 /// A firmware in a sealed memory file.
@@ -28,14 +26,33 @@ impl Image {
     /// Copies the firmware at `path` and the boot code that `section` names, seals the copies and checks what they are.
     /// Blocks.
     pub(super) fn load(path: &Path, section: &QemuSection) -> Result<Self> {
-        let file = seal(path)?;
-        let info = ElfInfo::from_reader(&file).map_err(|e| refuse(path, e.to_string()))?;
+        Self::of(seal(path)?, path, section)
+    }
+
+    /// Takes the firmware that came with the command and is that of the file at `path`. Whoever has written it pays for
+    /// it, so it is not copied; the boot code is. Blocks.
+    pub(super) fn take(given: OwnedFd, path: &Path, section: &QemuSection) -> Result<Self> {
+        let given = File::from(given);
+        if !memory_file::is_sealed(&given) {
+            return Err(refusal(
+                path,
+                "it came as a file that somebody could change; send a sealed memory file",
+            ));
+        }
+        if given.metadata().map_err(system("look at the firmware"))?.len() > MAX_FIRMWARE_SIZE {
+            return Err(refusal(path, too_large()));
+        }
+        Self::of(given, path, section)
+    }
+
+    fn of(file: File, path: &Path, section: &QemuSection) -> Result<Self> {
+        let info = ElfInfo::from_reader(&file).map_err(|e| refusal(path, e.to_string()))?;
         let Completed { bios, board, .. } = Completed::of(section, &info);
         let boot_code = match bios.as_ref().and_then(Bios::file).map(Path::new) {
             Some(path) => {
                 let file = seal(path)?;
                 let checked = qemu::check_bios(&path.display().to_string(), &file, &info, board);
-                checked.map_err(|e| refuse(path, e.to_string()))?;
+                checked.map_err(|e| refusal(path, e.to_string()))?;
                 Some(file)
             }
             None => None,
@@ -60,36 +77,27 @@ impl Image {
 
     /// The error for a firmware that cannot run.
     pub(super) fn refuse(&self, problem: impl Into<String>) -> Error {
-        refuse(&self.path, problem)
+        refusal(&self.path, problem)
     }
 }
 
-fn refuse(path: &Path, problem: impl Into<String>) -> Error {
+fn refusal(path: &Path, problem: impl Into<String>) -> Error {
     Error::Firmware { path: path.to_owned(), pedestal: super::NAME, problem: problem.into() }
 }
 
-/// A copy of the file at `path`, from its beginning on, that nobody can change.
+/// A copy of the file at `path` that nobody can change.
 fn seal(path: &Path) -> Result<File> {
-    // A fifo in place of the file must not block the daemon.
-    let opened = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path);
-    let source = opened.map_err(|e| match e.kind() {
-        std::io::ErrorKind::NotFound => Error::NoSuchFile(path.to_owned()),
-        _ => file("read", path)(e),
-    })?;
-    if !source.metadata().map_err(file("read", path))?.is_file() {
-        return Err(refuse(path, "it is not a regular file"));
-    }
+    let source = firmware_file::open(path, super::NAME)?;
     let doing = "make a memory file for the firmware";
-    let memfd = memfd_create(c"firmware", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING);
-    let mut copy = File::from(memfd.map_err(system(doing))?);
-    let size =
-        std::io::copy(&mut source.take(MAX_FIRMWARE_SIZE + 1), &mut copy).map_err(file("read", path))?;
+    let copied = memory_file::create().map_err(system(doing))?;
+    let size = copy(&source, &copied, MAX_FIRMWARE_SIZE + 1, |_| ()).map_err(file("read", path))?;
     if size > MAX_FIRMWARE_SIZE {
-        return Err(refuse(path, format!("it is larger than {MAX_FIRMWARE_SIZE} bytes")));
+        return Err(refusal(path, too_large()));
     }
-    let seals =
-        SealFlag::F_SEAL_WRITE | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_SEAL;
-    fcntl(&copy, FcntlArg::F_ADD_SEALS(seals)).map_err(system(doing))?;
-    copy.rewind().map_err(system(doing))?;
-    Ok(copy)
+    memory_file::seal(&copied).map_err(system(doing))?;
+    Ok(copied)
+}
+
+fn too_large() -> String {
+    format!("it is larger than {MAX_FIRMWARE_SIZE} bytes")
 }

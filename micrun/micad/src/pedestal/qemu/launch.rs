@@ -28,6 +28,8 @@ pub(super) struct Recipe {
     pub(super) tenant: Option<Tenant>,
     /// The `cgroup.procs` files of the cgroups that it joins.
     pub(super) cgroups: Vec<OwnedFd>,
+    /// How soon the kernel is to kill it when memory runs out.
+    pub(super) oom_score: u16,
     /// Whether the machine is to take up a saved state.
     pub(super) restored: bool,
 }
@@ -38,7 +40,7 @@ pub(super) fn launch(spec: &ClientSpec, image: &Image, recipe: &Recipe) -> Resul
     let consoles = Consoles::open(spec)?;
     match spawn(spec, image, &machine, &consoles, recipe) {
         Ok((emulator, saved)) => {
-            let Consoles { first, second } = consoles;
+            let Consoles { first, second } = consoles.shared();
             Ok(QemuGuest { emulator, console: Some(first), shell: second, saved })
         }
         Err(e) => {
@@ -68,6 +70,11 @@ impl Consoles {
 
     fn all(&self) -> impl Iterator<Item = &Console> {
         std::iter::once(&self.first).chain(&self.second)
+    }
+
+    /// The same, whose slaves a process has by now.
+    fn shared(self) -> Self {
+        Self { first: self.first.shared(), second: self.second.map(Console::shared) }
     }
 
     fn close(self) {
@@ -120,7 +127,8 @@ fn spawn(
     let mut command = command(&program, &log)?;
     command.args(arguments(spec, machine, &descriptors));
     let limits = Limits::of_qemu(machine.memory_mb, machine.cpus, cell.is_some());
-    let confinement = Confinement { cell, keep, cgroups: &recipe.cgroups, limits, filter: Filter::qemu() };
+    let (cgroups, oom_score) = (&recipe.cgroups, Some(jail::oom_score(recipe.oom_score)));
+    let confinement = Confinement { cell, keep, cgroups, oom_score, limits, filter: Filter::qemu() };
     let process = Process::of_child(jail::spawn(&program, command, &confinement)?)?;
     let (master, slave) = consoles.first.numbers();
     let saved = Saved {

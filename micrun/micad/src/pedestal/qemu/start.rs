@@ -31,16 +31,21 @@ pub(super) async fn start(
 ) -> Result<QemuGuest> {
     // One that could not be taken over must not go on beside its successor.
     adopt::sweep(spec).await;
+    let Launch { cgroups, snapshot, firmware, oom_score } = request;
     let (path, section) = (spec.message.path.clone(), spec.qemu.clone());
-    let image = COPIES.run(move || Image::load(&path, &section)).await?;
+    let load = move || match firmware {
+        Some(given) => Image::take(given, &path, &section),
+        None => Image::load(&path, &section),
+    };
+    let image = COPIES.run(load).await?;
     let turn = pedestal.turns.take().await;
-    let Launch { cgroups, snapshot } = request;
     let cpus =
         if cgroups.is_empty() { cpus::of_client(pedestal.pool.as_ref(), &spec.message.cpu)? } else { None };
     let recipe = Recipe {
         bin_dir: pedestal.bin_dir.clone(),
         tenant: pedestal.tenants.of(spec),
         cgroups,
+        oom_score: oom_score.unwrap_or_default(),
         restored: snapshot.is_some(),
     };
     let (owned, policy) = (spec.clone(), pedestal.policy.clone());

@@ -64,6 +64,19 @@ pub(super) fn in_pool(asked: &Resources, pool: Option<&SharedCpus>) -> Result<Re
     Ok(resources)
 }
 
+/// `process.oomScoreAdj`: how soon the kernel is to kill the emulator. A container cannot ask to be spared: below 0 is for
+/// what the host protects.
+pub(super) fn oom_score(id: &str, spec: &Spec, machine: &Machine) -> Option<u16> {
+    let asked = spec.rest.get("process")?.get("oomScoreAdj")?.as_i64().filter(|_| machine.is_emulated())?;
+    if asked < 0 {
+        log::warn!(
+            "{id}: oomScoreAdj {asked} has no effect on firmware, which cannot be spared: it runs with 0"
+        );
+    }
+    let score = u16::try_from(asked.max(0)).unwrap_or(u16::MAX);
+    Some(score.min(libmica::command::MAX_OOM_SCORE))
+}
+
 /// The container's memory limit lowers the machine's memory. On Xen, where nothing else says how much, it is the
 /// memory, as upstream has it.
 pub(crate) fn apply_memory_limit(

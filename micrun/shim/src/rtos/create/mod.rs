@@ -5,26 +5,31 @@
 //! [`Creation::unpack`], on a thread that may wait:
 //! 1. Check the id, claim the state directory, read the host's configuration.
 //! 2. Find the firmware, check what has no effect on it, lower its memory to the limit, ask for permission.
-//! 3. Copy the firmware, the file of its pedestal and the checkpoint.
+//! 3. Copy the file of its pedestal.
 //!
 //! [`Creation::connect`], on the one thread, which waits for nobody:
 //! 1. Open the streams.
 //! 2. Make the cgroup with its limits.
-//! 3. Tell the daemon.
+//! 3. Have the firmware copied, for which the cgroup pays, and the checkpoint checked: [`Source::take`].
+//! 4. Tell the daemon.
 
 mod conf;
+mod copy;
 mod limits;
 mod message;
 mod permission;
 
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 
 use containerd_shim_protos::api::CreateTaskRequest;
+pub(crate) use copy::run as run_copy;
 use libmica::names;
 pub(crate) use limits::apply_memory_limit;
-use micrun_firmware::{Firmware, HostConf, Sha256Digest};
+use micrun_firmware::{Firmware, HostConf};
 
+use crate::cgroup::Cgroup;
 use crate::error::{Error, Result};
 use crate::oci::bundle::Spec;
 use crate::oci::mount::Rootfs;
@@ -76,13 +81,14 @@ struct Creation {
     request: CreateTaskRequest,
     dir: Draft,
     plan: Plan,
+    /// The image, until the firmware is copied.
+    source: Option<Source>,
     /// Whether the plan's cgroup is there, and ours to remove.
     has_cgroup: bool,
 }
 
 impl Creation {
-    /// Takes the firmware out of the image, and plans how it is run. What runs is a copy that nobody can change
-    /// after the check, so the root file system is unmounted at the end. To be called where waiting is allowed.
+    /// Finds the firmware in the image, and plans how it is run. To be called where waiting is allowed.
     fn unpack(
         context: Arc<Context>,
         request: CreateTaskRequest,
@@ -108,17 +114,16 @@ impl Creation {
         let uses_pool = limits::uses_pool(&context, &firmware, &host, terms);
         let resources = limits::in_pool(asked, terms.shared.as_ref().filter(|_| uses_pool))?;
 
-        let digest = copy_firmware(&mut firmware, &dir)?;
         let pedestal_conf = conf::of_pedestal(&firmware, spec, &host, &dir)?;
-        let path = dir.path(FIRMWARE);
-        let message = message::of(id, path, pedestal_conf, &firmware, asked, host.policy());
+        let message = message::of(id, dir.path(FIRMWARE), pedestal_conf, &firmware, asked, host.policy());
         log::info!("{id}: {} on {}", firmware.file.path.display(), message.pedestal);
-        drop(rootfs);
 
-        let settings = firmware.settings;
-        let machine = Machine::new(&settings, &digest);
+        let settings = firmware.settings.clone();
+        let machine = Machine::new(&firmware)?;
         let plan = Plan {
-            snapshot: snapshot(&request, &machine, &dir)?,
+            firmware: None,
+            snapshot: None,
+            oom_score: limits::oom_score(id, spec, &machine),
             cgroup: limits::cgroup(&context, spec, id, &machine, &cgroups_path)?,
             uses_pool,
             machine,
@@ -132,13 +137,15 @@ impl Creation {
             ready_timeout: settings.ready_timeout.value,
             close_after: settings.auto_close.value,
         };
-        Ok(Self { context, request, dir, plan, has_cgroup: false })
+        let source = Some(Source { firmware, rootfs });
+        Ok(Self { context, request, dir, plan, source, has_cgroup: false })
     }
 
     /// Does what involves others: those at the other ends of the streams, the kernel's cgroups, the daemon.
     async fn connect(&mut self) -> Result<Streams> {
         let streams = self.open_streams().await?;
         self.make_cgroup().await?;
+        self.take_firmware().await?;
         self.tell_daemon().await?;
         Ok(streams)
     }
@@ -155,6 +162,16 @@ impl Creation {
         cgroup.limit(&self.plan.resources, self.plan.overhead_mb).await
     }
 
+    async fn take_firmware(&mut self) -> Result<()> {
+        let Some(source) = self.source.take() else { return Ok(()) };
+        let (dir, machine, cgroup) = (self.dir.clone(), self.plan.machine.clone(), self.plan.cgroup.clone());
+        let checkpoint = self.request.checkpoint.clone();
+        let taken = blocking::run(move || source.take(&dir, machine, cgroup.as_ref(), &checkpoint)).await?;
+        (self.plan.machine, self.plan.firmware, self.plan.snapshot) =
+            (taken.machine, taken.firmware, taken.snapshot);
+        Ok(())
+    }
+
     async fn tell_daemon(&self) -> Result<()> {
         Ok(self.context.mica.create(&self.plan.message).await?)
     }
@@ -167,11 +184,13 @@ impl Creation {
 
     /// Takes away what there is so far.
     async fn undo(self) {
-        let Self { plan, dir, has_cgroup, .. } = self;
+        let Self { plan, dir, source, has_cgroup, .. } = self;
+        // The copy in memory is the cgroup's.
+        drop(plan.firmware);
         if let Some(cgroup) = plan.cgroup.filter(|_| has_cgroup) {
             cgroup.remove().await;
         }
-        blocking::discard(dir).await;
+        blocking::discard((source, dir)).await;
     }
 }
 
@@ -201,17 +220,44 @@ fn warn(id: &str, spec: &Spec, firmware: &Firmware, host: &HostConf) -> Result<(
     Ok(())
 }
 
-/// Copies the firmware into the state directory; gives the digest of the copy.
-fn copy_firmware(firmware: &mut Firmware, dir: &StateDir) -> Result<Sha256Digest> {
-    let (_, digest) = dir.write(FIRMWARE, |file| firmware.copy_to(file))?;
-    Ok(digest)
+/// The image, mounted and its firmware open.
+struct Source {
+    firmware: Firmware,
+    /// Unmounted when it is dropped.
+    rootfs: Rootfs,
 }
 
-/// The state to go on from, if the request names a checkpoint: a copy in the state directory.
-fn snapshot(request: &CreateTaskRequest, machine: &Machine, dir: &StateDir) -> Result<Option<PathBuf>> {
-    match request.checkpoint.as_str() {
-        "" => Ok(None),
-        _ if !machine.is_emulated() => Err(Error::Unimplemented(NO_CHECKPOINT)),
-        path => checkpoint::take_over(Path::new(path), machine, dir).map(Some),
+/// What was taken out of an image.
+struct Taken {
+    machine: Machine,
+    firmware: Option<File>,
+    snapshot: Option<File>,
+}
+
+impl Source {
+    /// Copies the firmware, and opens the checkpoint if the request names one. What runs is a copy that nobody can change
+    /// after the check, so the root file system is unmounted at the end. To be called where waiting is allowed.
+    fn take(
+        self,
+        dir: &StateDir,
+        mut machine: Machine,
+        cgroup: Option<&Cgroup>,
+        checkpoint: &str,
+    ) -> Result<Taken> {
+        let Self { firmware, rootfs } = self;
+        let (memory, digest) = if machine.is_emulated() {
+            let (memory, digest) = copy::in_memory(&firmware, cgroup, dir)?;
+            (Some(memory), digest)
+        } else {
+            (None, copy::in_file(&firmware, dir)?)
+        };
+        drop(rootfs);
+        machine.firmware = digest.to_string();
+        let snapshot = match checkpoint {
+            "" => None,
+            _ if !machine.is_emulated() => return Err(Error::Unimplemented(NO_CHECKPOINT)),
+            path => Some(checkpoint::open(Path::new(path), &machine)?),
+        };
+        Ok(Taken { machine, firmware: memory, snapshot })
     }
 }

@@ -98,7 +98,10 @@ impl Micad {
         let client = &self.client;
         let launch = create.time(|| {
             self.runtime.block_on(client.create(&message)).expect("create");
-            Launch { cgroups: self.groups.iter().map(|group| make_group(group)).collect(), snapshot: None }
+            Launch {
+                cgroups: self.groups.iter().map(|group| make_group(group)).collect(),
+                ..Launch::default()
+            }
         });
         start.time(|| self.runtime.block_on(client.launch(ID, &launch))).expect("start");
         kill.time(|| self.runtime.block_on(client.stop(ID))).expect("stop");

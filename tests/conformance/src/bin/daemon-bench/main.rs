@@ -8,7 +8,10 @@
     reason = "a benchmark that cannot measure must say so and end"
 )]
 
+mod crowd;
+
 use std::fs::{self, File};
+use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -20,6 +23,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use libmica::{Client, CreateMessage, Launch};
 use micrun_host_tests::{firmware, isolation, wait};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
@@ -40,6 +44,9 @@ struct Args {
     /// Starts of the large firmware.
     #[arg(long, default_value_t = 10)]
     rounds: usize,
+    /// Firmware that runs at once in the end, if there is memory for it: 20 MB for each.
+    #[arg(long, default_value_t = 1000)]
+    crowd: usize,
     /// The daemon to measure; that of this build if not given.
     #[arg(long)]
     micad: Option<PathBuf>,
@@ -47,6 +54,9 @@ struct Args {
 
 fn main() {
     let args = Args::parse();
+    // Whoever waits for a client has a connection open.
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
     let program = args.micad.unwrap_or_else(|| isolation::binary("micad"));
     let bench = Bench::start(&program);
     println!("| `status` of one client while | questions | p50 ms | p99 | max |\n|---|---|---|---|---|");
@@ -68,7 +78,10 @@ fn main() {
 
     let large = isolation::state_dir().join("large.elf");
     fs::copy(firmware::demo(), &large).unwrap();
-    File::options().write(true).open(&large).unwrap().set_len(LARGE).unwrap();
+    // Zeros would not be copied.
+    let mut file = File::options().append(true).open(&large).unwrap();
+    let mib = vec![0xa5; 1 << 20];
+    (0..LARGE >> 20).for_each(|_| file.write_all(&mib).unwrap());
     bench.create("large", &large);
     let asking = Asking::start();
     for _ in 0..args.rounds {
@@ -80,6 +93,10 @@ fn main() {
     println!("\n| {} clients that start at once | ms |\n|---|---|", args.starts);
     for (which, percent) in [("first", 0), ("median", 50), ("last", 100)] {
         println!("| the {which} has started after | {:.0} |", rank(&answers, percent));
+    }
+    if args.crowd > 0 {
+        bench.remove("large");
+        crowd::print(&bench, args.crowd);
     }
 }
 
@@ -107,14 +124,21 @@ impl Bench {
     }
 
     fn create(&self, name: &str, firmware: &Path) {
-        let message = CreateMessage {
+        self.create_as(&Self::message(name, firmware));
+    }
+
+    fn create_as(&self, message: &CreateMessage) {
+        self.runtime.block_on(self.client.create(message)).unwrap();
+    }
+
+    fn message(name: &str, firmware: &Path) -> CreateMessage {
+        CreateMessage {
             name: name.into(),
             path: firmware.into(),
             pedestal: "qemu".into(),
             memory: 64,
             ..CreateMessage::default()
-        };
-        self.runtime.block_on(self.client.create(&message)).unwrap();
+        }
     }
 
     /// Starts these clients at once; gives the times after which they have answered, in order.
@@ -162,7 +186,7 @@ fn launch(name: &str) -> Launch {
         fs::create_dir_all(&folder).expect("the cgroup can be made");
         File::options().write(true).open(folder.join("cgroup.procs")).unwrap().into()
     };
-    Launch { cgroups: controllers.iter().map(join).collect(), snapshot: None }
+    Launch { cgroups: controllers.iter().map(join).collect(), ..Launch::default() }
 }
 
 /// Somebody who asks about one client again and again.
