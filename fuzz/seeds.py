@@ -113,6 +113,8 @@ SEEDS: dict[str, list[str | bytes]] = {
     ],
     "micrun_conf": [
         "static_resource = true\nstate_dir = /run/micrun\n[Resource]\ncontainer_maxmem = \"64\"\n",
+        "[Policy]\nallowed_pedestals = qemu, baremetal\nallowed_annotations = container.* runtime.debug\n"
+        "max_firmware_size = 16\nallow_restore = false\nshared_cpu_pool = true\n",
         'debug = false\nstate_dir = "/run/other"\n[resource]\nmax_container_vcpu = 2\nemulator_overhead_mb = 128\n',
     ],
     "qmp": [

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use micrun_firmware::HostConf;
 use micrun_firmware::host_conf::Locations;
+use micrun_firmware::policy::ContainerPolicy;
 
 /// A file of this run alone.
 static FILE: LazyLock<PathBuf> =
@@ -18,6 +19,7 @@ fuzz_target!(|text: &str| {
         file,
         dir: "/nonexistent".into(),
         extra: None,
+        of_container: None,
         body,
         environment: BTreeMap::new(),
     };
@@ -29,5 +31,14 @@ fuzz_target!(|text: &str| {
     std::fs::remove_file(&*FILE).expect("it is there");
     for conf in read.iter().flatten() {
         assert!(conf.state_dir().is_absolute());
+    }
+    // Runtime options come with a container: they lift nothing of the policy.
+    if let Ok(conf) = &read[1] {
+        let (policy, default) = (conf.policy(), ContainerPolicy::default());
+        let limits =
+            |policy: &ContainerPolicy| [policy.firmware.vcpus.value, policy.firmware.firmware_mb.value];
+        assert!(limits(policy).iter().zip(limits(&default)).all(|(now, most)| *now <= most));
+        assert_eq!(policy.firmware.pedestals, default.firmware.pedestals);
+        assert_eq!((&policy.annotations, &policy.restore), (&default.annotations, &default.restore));
     }
 });

@@ -84,7 +84,7 @@ pub(crate) struct PackArgs {
     pub(crate) compression: Compression,
 }
 
-/// What the firmware's format does not say, and the file beside it.
+/// What the firmware's format does not say, and files beside it.
 #[derive(Args, Debug)]
 pub(crate) struct InputArgs {
     /// Where a raw binary is loaded
@@ -99,6 +99,9 @@ pub(crate) struct InputArgs {
     /// The pedestal's own file: the guest kernel of xen, the cell of jailhouse, the binary of hetero
     #[arg(long, value_name = "FILE")]
     pub(crate) pedestal_conf: Option<PathBuf>,
+    /// Boot code that a RISC-V machine of QEMU runs before the firmware, in place of OpenSBI
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bios: Option<PathBuf>,
 }
 
 /// What the firmware was built for.

@@ -11,6 +11,7 @@ use std::io::Seek;
 use std::path::Path;
 
 use micrun_firmware::annotations::PREFIX;
+use micrun_firmware::policy::ContainerPolicy;
 use micrun_firmware::rootfs::RootFile;
 use micrun_firmware::{Firmware, Sha256Digest, is_firmware};
 use oci_spec::image::Descriptor;
@@ -127,6 +128,7 @@ fn describe(report: &mut ImageReport, root: &Path, annotations: &BTreeMap<String
     report.runtime = "firmware";
     report.settings = firmware.settings.rows();
     report.warnings.extend(firmware.warnings.iter().cloned());
+    report.warnings.extend(ContainerPolicy::default_objection(&firmware.settings, &firmware.elf));
     report.warnings.extend(unheard::warnings(report, root, annotations));
     let FileLine { path, size, sha256 } = file_line(&firmware.file)?;
     report.firmware = Some(FirmwareLine {

@@ -50,6 +50,15 @@ pub(crate) enum Entry<'a> {
     File { path: &'a str, size: u64, content: &'a mut dyn Read },
 }
 
+impl Entry<'_> {
+    /// Where it is in the layer.
+    pub(crate) const fn path(&self) -> &str {
+        match self {
+            Self::Directory { path } | Self::Bytes { path, .. } | Self::File { path, .. } => path,
+        }
+    }
+}
+
 /// What was written.
 #[derive(Debug)]
 pub(crate) struct Layer {

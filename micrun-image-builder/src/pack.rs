@@ -47,7 +47,7 @@ pub(crate) fn run(args: &PackArgs) -> Result<String> {
     let conf = conf::make(args, &stem, &firmware)?;
     firmware.check(&conf.settings)?;
     let hosts = hosts(args, conf.settings.pedestal.value, &firmware)?;
-    let beside = PedestalFile::open(args, conf.settings.pedestal.value)?;
+    let beside = PedestalFile::open(args, &conf.settings, &firmware)?;
     let record = firmware.record(conf.text.as_bytes(), beside.as_ref())?;
     conf.check_promises(&firmware)?;
 

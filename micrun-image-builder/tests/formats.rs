@@ -234,8 +234,18 @@ fn position_independent_firmware_runs_where_it_was_linked_or_not_at_all() {
     assert!(told.contains("ET_DYN"), "{told}");
     let elf = firmware(&bench, "fw.tar");
     assert!(run("readelf", &["-h", elf.to_str().unwrap()], &bench).contains("EXEC"));
-    for (tag, table) in [(8, "DT_RELA"), (18, "DT_REL"), (35, "DT_RELR"), (2, "DT_JMPREL")] {
-        bench.write("fw.elf", static_pie(&[(tag, 24)]));
+    // A relative relocation adds nothing where the file was linked: DT_RELR has no others, DT_REL may have some. An entry
+    // of DT_REL looks like one of the dynamic section, so the third one here is both.
+    let rel = |kind: u64| vec![(17, BASE + 32), (18, 16), (21, kind)];
+    for unneeded in [vec![(35, 24)], rel(1027)] {
+        bench.write("fw.elf", static_pie(&unneeded));
+        packed(&bench, &["fw.elf"]);
+    }
+    let sized = |tag| vec![(tag, 24)];
+    for (entries, table) in
+        [(sized(8), "DT_RELA"), (sized(18), "DT_REL"), (rel(1025), "DT_REL"), (sized(2), "DT_JMPREL")]
+    {
+        bench.write("fw.elf", static_pie(&entries));
         let ran = pack(&bench, &["fw.elf"]);
         assert_eq!(ran.status, 3);
         assert!(ran.stderr.contains(table) && ran.stderr.contains("-no-pie"), "{}", ran.stderr);

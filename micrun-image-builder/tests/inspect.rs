@@ -79,6 +79,13 @@ fn a_core_has_neither_a_machine_nor_memory_to_choose() {
     let settings = report["images"][0]["settings"].as_array().unwrap();
     let keys: Vec<_> = settings.iter().map(|row| row["key"].as_str().unwrap()).collect();
     assert!(keys.iter().all(|key| !key.starts_with("Mica.") && !key.starts_with("Qemu.")), "{keys:?}");
+    // It needs permission, which an annotation of the container gives.
+    let objection =
+        |report: &serde_json::Value| report.to_string().contains("a host with the default policy refuses");
+    assert!(objection(&report), "{report}");
+    let asked = "--annotation=org.openeuler.micrun.ped.pedestal=baremetal";
+    let report = bench.run(["inspect", "--json", asked, "fw.tar"]).stdout;
+    assert!(!objection(&serde_json::from_str(&report).unwrap()), "{report}");
 }
 
 #[test]

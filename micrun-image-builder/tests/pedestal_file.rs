@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::elf::Elf;
+use common::elf::{Elf, RISCV, elf32};
 use common::{Bench, blob, json};
 
 /// The beginning of an arm64 kernel image, and something behind it.
@@ -112,4 +112,54 @@ fn two_packs_are_alike_and_the_compression_does_not_matter() {
     };
     assert_eq!(diff("gzip"), diff("none"));
     assert_eq!(diff("gzip"), diff("zstd"));
+}
+
+/// RISC-V firmware behind boot code of 4 MiB at most.
+fn riscv() -> Bench {
+    let bench = Bench::with_firmware(&elf32(RISCV, 0x8040_0000, 0x8040_0000, &[0x13; 64]));
+    bench.write("sbi.bin", b"not an ELF");
+    bench
+}
+
+#[test]
+fn boot_code_is_in_the_image_and_named() {
+    let bench = riscv();
+    bench.pack(&["--bios", "sbi.bin"]);
+    let report = bench.inspect("fw.tar");
+    let image = &report["images"][0];
+    let beside = &image["firmware"]["pedestal_file"];
+    assert_eq!((&beside["path"], &beside["size"]), (&"/bios.bin".into(), &10.into()));
+    assert_eq!(image["layers"][0]["record"]["files"], 3);
+    let text = bench.run(["inspect", "fw.tar"]).stdout;
+    assert!(text.contains("/bios.bin") && text.contains("Qemu.Bios"), "{text}");
+}
+
+#[test]
+fn boot_code_that_will_not_do_is_refused() {
+    let bench = riscv();
+    bench.write("empty", "");
+    bench.write("large", vec![0; (4 << 20) + 1]);
+    bench.write("aarch64", Elf::aarch64(64).to_bytes());
+    bench.write("high", elf32(RISCV, 0x8040_0000, 0x8040_0000, &[0; 4]));
+    bench.write("my.conf", "[Mica]\nName = x\n[Qemu]\nBios = /opt/sbi.bin\n");
+    let cases: [(&[&str], &str); 8] = [
+        (&["--bios", "empty"], "it is empty"),
+        (&["--bios", "large"], "more than the 4194304"),
+        (&["--bios", "aarch64"], "it is for arm64"),
+        (&["--bios", "high"], "not in the memory of boot code (0x80000000..0x80400000)"),
+        (&["--bios", "/dev/zero"], "not a regular file"),
+        (&["--bios", "sbi.bin", "--pedestal", "xen"], "omit --bios"),
+        (&["--qemu", "Bios=/etc/passwd"], "names /etc/passwd, which the image would not have"),
+        (&["--client-conf", "my.conf"], "give the file with --bios"),
+    ];
+    for (args, says) in cases {
+        let ran = bench.run([&["pack", "fw.elf", "-o", "out.tar"], args].concat());
+        assert_eq!(ran.status, 3, "{args:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(says), "{args:?}: {}", ran.stderr);
+    }
+    // Its processor begins in flash.
+    let bench = Bench::with_firmware(&elf32(RISCV, 0x2040_0000, 0x2040_0000, &[0x13; 64]));
+    bench.write("sbi.bin", b"not an ELF");
+    let ran = bench.run(["pack", "fw.elf", "--machine", "sifive_e", "--bios", "sbi.bin"]);
+    assert!(ran.stderr.contains("no boot code before its firmware"), "{}", ran.stderr);
 }

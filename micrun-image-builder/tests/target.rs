@@ -125,6 +125,22 @@ fn the_machine_can_be_said() {
     assert!(notes.contains("Memory = 64 has no effect"), "{notes}");
 }
 
+/// Of two serial ports, the console is the one that the firmware knows.
+#[test]
+fn the_console_is_the_port_of_the_firmware() {
+    let pi = |ports: &[u32]| {
+        let constants: Vec<u8> = ports.iter().flat_map(|port| port.to_le_bytes()).collect();
+        elf32(ARM, 0x8000, 0x8000, &[&[0; 64], constants.as_slice()].concat())
+    };
+    let (notes, conf) = packed(&pi(&[0x3f21_5040]), &[]);
+    has(&conf, &["Machine=raspi2b", "ConsolePort=2"]);
+    assert!(notes.contains("second serial port (0x3f215040)"), "{notes}");
+    let (_, conf) = packed(&pi(&[0x3f21_5040]), &["--qemu", "ConsolePort=1"]);
+    has(&conf, &["Machine=raspi2b", "ConsolePort=1"]);
+    let (_, conf) = packed(&pi(&[0x3f20_1000, 0x3f21_5040]), &[]);
+    assert!(!conf.contains("ConsolePort"), "{conf}");
+}
+
 #[test]
 fn what_cannot_be_the_machine_is_refused() {
     let m = cortex_m(b"");
@@ -136,7 +152,7 @@ fn what_cannot_be_the_machine_is_refused() {
         (&["--machine", "stm32vldiscovery,x=y"], 2, "allowed"),
         (&["--board", "nosuchboard"], 2, "docs/BOARDS.md"),
         (&["--qemu", "Machin=virt"], 3, "Machine"),
-        (&["--qemu", "Bios=/etc/passwd"], 3, "neither default nor none"),
+        (&["--qemu", "Bios=passwd"], 3, "neither default nor none"),
         (&["--qemu", "Devices=virtio-blk-device"], 3, "virtio-rng-device"),
         (&["--memory", "0"], 2, "0"),
         (&["--board", "stm32mp15", "--machine", "virt"], 2, "--machine"),
@@ -171,6 +187,8 @@ fn a_board_beside_linux_is_checked() {
     assert!(notes.contains("fits these boards: ") && notes.contains("stm32mp15"), "{notes}");
     assert!(notes.contains("no resource table, so there will be no console"), "{notes}");
     assert!(!conf.contains("[Qemu]") && !conf.contains("Memory"), "{conf}");
+    let needs = "set the annotation org.openeuler.micrun.ped.pedestal=baremetal";
+    assert!(notes.contains("a host with the default policy refuses it") && notes.contains(needs), "{notes}");
     packed(&m4, &["--pedestal", "baremetal", "--board", "stm32mp15"]);
     for (board, says) in [
         ("am62-m4", ".resource_table"),

@@ -28,7 +28,7 @@ do_install:append() {
     # The unit may write there, if it exists.
     install -d ${D}${nonarch_base_libdir}/firmware
     if [ -n "${MICAD_FIRMWARE_DIR}" ]; then
-        echo "FirmwareDir = ${MICAD_FIRMWARE_DIR}" >> ${D}${sysconfdir}/mica/micad.conf
+        sed -i "s|^\[Micad\]$|&\nFirmwareDir = ${MICAD_FIRMWARE_DIR}|" ${D}${sysconfdir}/mica/micad.conf
     fi
     if ${@bb.utils.contains('DISTRO_FEATURES', 'systemd', 'true', 'false', d)}; then
         install -D -m 0644 -t ${D}${systemd_system_unitdir} ${S}/micrun/micad/systemd/*.service

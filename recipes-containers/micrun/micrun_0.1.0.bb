@@ -12,6 +12,8 @@ SRC_URI += "file://tests/qemu/ptest;subdir=${BP}"
 
 do_install:append() {
     install -D -m 0644 -t ${D}${sysconfdir}/containerd ${S}/etc/containerd/config.toml
+    install -D -m 0644 -t ${D}${sysconfdir}/mica/micrun ${S}/etc/mica/micrun/micrun.conf
+    install -D -m 0644 -t ${D}${sysconfdir}/mica/micrun/conf.d ${S}/etc/mica/micrun/conf.d/10-spare-core.conf
 }
 
 do_install_ptest() {
@@ -21,10 +23,16 @@ do_install_ptest() {
 }
 
 # By itself, for distributions that configure containerd themselves: /etc/containerd/config.toml is one file for all.
-PACKAGE_BEFORE_PN = "${PN}-containerd-config"
+PACKAGE_BEFORE_PN = "${PN}-containerd-config ${PN}-spare-core-config"
 SUMMARY:${PN}-containerd-config = "containerd's configuration for micrun"
 FILES:${PN}-containerd-config = "${sysconfdir}/containerd"
 CONFFILES:${PN}-containerd-config = "${sysconfdir}/containerd/config.toml"
+CONFFILES:${PN} = "${sysconfdir}/mica/micrun/micrun.conf"
+
+# For systems whose device tree keeps a core for firmware: images may then ask for it. Elsewhere a container must.
+SUMMARY:${PN}-spare-core-config = "Permission for firmware images to run on the spare core"
+FILES:${PN}-spare-core-config = "${sysconfdir}/mica/micrun/conf.d"
+CONFFILES:${PN}-spare-core-config = "${sysconfdir}/mica/micrun/conf.d/10-spare-core.conf"
 
 RDEPENDS:${PN} = "micad"
 RRECOMMENDS:${PN} = "kernel-module-overlay kernel-module-erofs"
@@ -36,4 +44,5 @@ RDEPENDS:${PN}-ptest += " \
     micrun-freertos-spare-core \
     micrun-hello \
     micrun-image-builder \
+    micrun-spare-core-config \
 "

@@ -28,4 +28,5 @@ RDEPENDS:${PN}-demo:append:aarch64 = " \
     micrun-freertos-demo \
     micrun-freertos-spare-core \
     micrun-hello \
+    micrun-spare-core-config \
 "

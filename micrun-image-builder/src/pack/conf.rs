@@ -5,6 +5,8 @@
 
 use micrun_firmware::annotations::{Effect, PREFIX, TABLE};
 use micrun_firmware::elf::ElfInfo;
+use micrun_firmware::policy::ContainerPolicy;
+use micrun_firmware::qemu::Bios;
 use micrun_firmware::settings::Layers;
 use micrun_firmware::{Annotations, ClientConf, Pedestal, Settings, ini, names};
 
@@ -50,6 +52,9 @@ pub(super) fn make(args: &PackArgs, stem: &str, firmware: &Firmware) -> Result<C
     if args.input.pedestal_conf.is_some() {
         pedestal_conf(&mut conf, &mut notes);
     }
+    if args.input.bios.is_some() {
+        bios(&mut conf, &mut notes);
+    }
     if args.client_conf.is_none() {
         conf.mica.name = Some(args.name.clone().unwrap_or_else(|| names::from_text(stem)));
     }
@@ -61,6 +66,7 @@ pub(super) fn make(args: &PackArgs, stem: &str, firmware: &Firmware) -> Result<C
     let annotations = conf.annotations().map_err(refuse)?;
     let text = conf.to_ini().map_err(refuse)?;
     let settings = settings(&conf, &firmware.info).map_err(refuse)?;
+    notes.extend(ContainerPolicy::default_objection(&settings, &firmware.info));
     Ok(Conf { text, annotations, settings, notes })
 }
 
@@ -101,6 +107,17 @@ fn pedestal_conf(conf: &mut ClientConf, notes: &mut Vec<String>) {
     match conf.mica.pedestal_conf.replace(path.clone()) {
         Some(old) if old.trim_start_matches('/') != pedestal_file::PATH => {
             notes.push(format!("PedestalConf {old} becomes {path}, where the image has the file"));
+        }
+        _ => {}
+    }
+}
+
+/// Names the boot code where the image has it.
+fn bios(conf: &mut ClientConf, notes: &mut Vec<String>) {
+    let path = format!("/{}", pedestal_file::BIOS);
+    match conf.qemu.bios.replace(Bios::File(path.clone())) {
+        Some(old) if old.as_str() != path => {
+            notes.push(format!("Bios {old} becomes {path}, where the image has the file"));
         }
         _ => {}
     }

@@ -11,7 +11,7 @@ use micrun_firmware::{Evidence, Settings, Sha256Digest};
 
 use super::FIRMWARE;
 use super::input::{self, BuildFacts, Input};
-use super::pedestal_file::{self, PedestalFile};
+use super::pedestal_file::PedestalFile;
 use crate::cli::PackArgs;
 use crate::digest::MeteredReader;
 use crate::error::{Error, Result};
@@ -71,7 +71,7 @@ impl Firmware {
         record.insert(&format!("/{FIRMWARE}"), Change::Add(firmware))?;
         record.insert(&format!("/{CONF}"), Change::Add(Content::of(conf, FILE_MODE)))?;
         if let Some(file) = beside {
-            record.insert(&format!("/{}", pedestal_file::PATH), Change::Add(file.content()))?;
+            record.insert(&format!("/{}", file.place), Change::Add(file.content()))?;
         }
         Ok(record.to_json()?)
     }
@@ -101,6 +101,7 @@ impl Firmware {
         if let (Some(file), Some(reader)) = (beside, &mut other) {
             entries.push(file.entry(reader));
         }
+        entries.sort_by(|one, other| one.path().cmp(other.path()));
         let layer = layer::write(out, entries, compression, created.seconds())?;
         if let (Some(file), Some(reader)) = (beside, other) {
             file.verify(reader)?;

@@ -44,8 +44,16 @@ pub(super) fn settle(
         qemu::check_cpu(cpu).map_err(|reason| firmware.refuse(reason))?;
     }
     memory(args, conf, &proposal, &firmware.info, notes);
-    conf.qemu.bios = conf.qemu.bios.or_else(|| Bios::of(&firmware.info));
+    conf.qemu.bios = conf.qemu.bios.take().or_else(|| Bios::of(&firmware.info));
     conf.qemu.cpu = conf.qemu.cpu.take().or(proposal.cpu);
+    let board = qemu::board(&proposal.machine, &firmware.info);
+    if let (Some(port), None) = (board.and_then(|it| it.only_second_port(evidence)), conf.qemu.console_port) {
+        notes.push(format!(
+            "the console is the second serial port ({port:#x}), as the firmware knows no other; \
+             --qemu ConsolePort=1 takes the first"
+        ));
+        conf.qemu.console_port = Some(2);
+    }
     conf.qemu.machine = Some(proposal.machine);
     if firmware.facts.shell_on_console {
         // There is no second terminal to look for.

@@ -1,11 +1,17 @@
-//! The file that some pedestals want beside the firmware: checked, recorded and streamed into the layer.
+//! The file that some pedestals want beside the firmware, and the boot code of a RISC-V machine: checked, recorded and
+//! streamed into the layer. No image has both.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
+use micrun_firmware::qemu::{self, Bios};
 use micrun_firmware::record::Content;
-use micrun_firmware::{MAX_FIRMWARE_SIZE, PEDESTAL_FILE_START, Pedestal, Sha256Digest, pedestal_file_fault};
+use micrun_firmware::{
+    MAX_FIRMWARE_SIZE, PEDESTAL_FILE_START, Pedestal, Settings, Sha256Digest, pedestal_file_fault,
+};
+
+use super::Firmware;
 
 use crate::cli::PackArgs;
 use crate::digest::MeteredReader;
@@ -14,20 +20,37 @@ use crate::layer::{self, FILE_MODE};
 
 /// Its place in the image, as upstream has it.
 pub(super) const PATH: &str = "image.bin";
+/// The boot code's place.
+pub(super) const BIOS: &str = "bios.bin";
 
 /// The file of a pedestal, open.
 pub(super) struct PedestalFile {
     path: PathBuf,
+    /// Its place in the image.
+    pub(super) place: &'static str,
     file: File,
     content: Content,
 }
 
 impl PedestalFile {
-    /// Opens the file of the options, if the pedestal wants one; with none or one too many, it is an error.
-    pub(super) fn open(args: &PackArgs, pedestal: Pedestal) -> Result<Option<Self>> {
+    /// Opens the file of the options, if the settings want one; with none or one too many, it is an error.
+    pub(super) fn open(args: &PackArgs, settings: &Settings, firmware: &Firmware) -> Result<Option<Self>> {
+        let pedestal = settings.pedestal.value;
+        if let Some(bios) = Self::open_bios(args, settings, firmware)? {
+            return Ok(Some(bios));
+        }
         match (&args.input.pedestal_conf, pedestal.needs_conf_file()) {
             (None, false) => Ok(None),
-            (Some(path), true) => Self::read(path, pedestal).map(Some),
+            (Some(path), true) => {
+                let mut file = open(path)?;
+                let read = |source| Error::Read { path: path.to_owned(), source };
+                let mut start = Vec::new();
+                file.by_ref().take(PEDESTAL_FILE_START as u64).read_to_end(&mut start).map_err(read)?;
+                if let Some(fault) = pedestal_file_fault(pedestal, &start) {
+                    return Err(refuse(path, format!("it will not do for the pedestal {pedestal}: {fault}")));
+                }
+                Self::of(path, file, PATH).map(Some)
+            }
             (Some(path), false) => Err(refuse(
                 path,
                 format!("the pedestal {pedestal} takes no file beside the firmware; omit --pedestal-conf"),
@@ -42,31 +65,35 @@ impl PedestalFile {
         }
     }
 
-    fn read(path: &Path, pedestal: Pedestal) -> Result<Self> {
-        let read = |source| Error::Read { path: path.to_owned(), source };
-        // Looked at before it is opened: opening a fifo would wait for a writer.
-        let found = fs::metadata(path).map_err(read)?;
-        if !found.is_file() {
-            return Err(refuse(path, "it is not a regular file".to_owned()));
-        }
-        if found.len() > MAX_FIRMWARE_SIZE {
-            let size = found.len();
-            return Err(refuse(
+    /// The boot code, if the settings want a file of the image to be it.
+    fn open_bios(args: &PackArgs, settings: &Settings, firmware: &Firmware) -> Result<Option<Self>> {
+        let bios = settings.qemu_bios.value.as_ref().filter(|_| settings.pedestal.value == Pedestal::Qemu);
+        match (&args.input.bios, bios.and_then(Bios::file)) {
+            (Some(path), Some(_)) => {
+                let file = open(path)?;
+                let board = qemu::board(&settings.qemu_machine.value, &firmware.info);
+                qemu::check_bios(&path.display().to_string(), &file, &firmware.info, board)?;
+                Self::of(path, file, BIOS).map(Some)
+            }
+            (Some(path), None) => Err(refuse(
                 path,
-                format!("it has {size} bytes, more than the {MAX_FIRMWARE_SIZE} allowed"),
-            ));
+                "only RISC-V firmware on the pedestal qemu has boot code; omit --bios".to_owned(),
+            )),
+            (None, Some(named)) => Err(firmware.refuse(format!(
+                "Bios in client.conf names {named}, which the image would not have; give the file with --bios"
+            ))),
+            (None, None) => Ok(None),
         }
-        let mut file = File::open(path).map_err(read)?;
-        let mut start = Vec::new();
-        file.by_ref().take(PEDESTAL_FILE_START as u64).read_to_end(&mut start).map_err(read)?;
-        if let Some(fault) = pedestal_file_fault(pedestal, &start) {
-            return Err(refuse(path, format!("it will not do for the pedestal {pedestal}: {fault}")));
-        }
+    }
+
+    /// The file at `path`, digested.
+    fn of(path: &Path, mut file: File, place: &'static str) -> Result<Self> {
+        let read = |source| Error::Read { path: path.to_owned(), source };
         file.rewind().map_err(read)?;
         let copied = Sha256Digest::copy(&mut file.by_ref().take(MAX_FIRMWARE_SIZE), &mut io::sink());
         let (sha256, size) = copied.map_err(read)?;
         let content = Content { mode: FILE_MODE, sha256, size, elf: None };
-        Ok(Self { path: path.to_owned(), file, content })
+        Ok(Self { path: path.to_owned(), place, file, content })
     }
 
     /// What the layer's record says of it.
@@ -83,7 +110,7 @@ impl PedestalFile {
 
     /// The layer's entry.
     pub(super) fn entry<'a>(&self, reader: &'a mut MeteredReader<&File>) -> layer::Entry<'a> {
-        layer::Entry::File { path: PATH, size: self.content.size, content: reader }
+        layer::Entry::File { path: self.place, size: self.content.size, content: reader }
     }
 
     /// Whether what was read is what was recorded.
@@ -93,6 +120,21 @@ impl PedestalFile {
         }
         Err(io::Error::other(format!("{} changed while it was being packed", self.path.display())))
     }
+}
+
+/// Opens a regular file that is no larger than a firmware.
+fn open(path: &Path) -> Result<File> {
+    let read = |source| Error::Read { path: path.to_owned(), source };
+    // Looked at before it is opened: opening a fifo would wait for a writer.
+    let found = fs::metadata(path).map_err(read)?;
+    if !found.is_file() {
+        return Err(refuse(path, "it is not a regular file".to_owned()));
+    }
+    if found.len() > MAX_FIRMWARE_SIZE {
+        let size = found.len();
+        return Err(refuse(path, format!("it has {size} bytes, more than the {MAX_FIRMWARE_SIZE} allowed")));
+    }
+    File::open(path).map_err(read)
 }
 
 fn refuse(path: &Path, reason: String) -> Error {

@@ -5,15 +5,13 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::Error;
-use crate::text::quoted;
+use crate::text::{quoted, serde_as_text};
 
 /// A SHA-256 digest. Displayed as OCI does, `sha256:` and 64 hexadecimal digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Sha256Digest([u8; 32]);
 
 impl Sha256Digest {
@@ -48,12 +46,7 @@ impl Sha256Digest {
 
     /// The 64 hexadecimal digits alone.
     pub fn hex(&self) -> String {
-        use fmt::Write as _;
-        self.0.iter().fold(String::with_capacity(64), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        hex(&self.0)
     }
 }
 
@@ -62,6 +55,16 @@ pub fn copy(from: &File, to: &File, limit: u64) -> io::Result<(Sha256Digest, u64
     let mut hasher = Sha256::new();
     let size = crate::copy(from, to, limit, |bytes| hasher.update(bytes))?;
     Ok((Sha256Digest(hasher.finalize().into()), size))
+}
+
+/// Bytes as pairs of hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 impl fmt::Display for Sha256Digest {
@@ -90,16 +93,4 @@ impl FromStr for Sha256Digest {
     }
 }
 
-impl From<Sha256Digest> for String {
-    fn from(digest: Sha256Digest) -> Self {
-        digest.to_string()
-    }
-}
-
-impl TryFrom<String> for Sha256Digest {
-    type Error = Error;
-
-    fn try_from(text: String) -> Result<Self, Error> {
-        text.parse()
-    }
-}
+serde_as_text!(Sha256Digest);

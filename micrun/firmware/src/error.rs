@@ -55,6 +55,16 @@ pub enum Error {
         /// What is wrong and what is accepted.
         reason: String,
     },
+    /// The policy of the host forbids what an image or a container asks for.
+    #[error("{subject} is not allowed on this host: {rule}; {remedy}")]
+    Policy {
+        /// What was asked for.
+        subject: String,
+        /// The key that forbids it, its file and its value.
+        rule: String,
+        /// What the user, or the host's administrator, can do.
+        remedy: String,
+    },
     /// A path of the image leaves its rootfs, or could.
     #[error("path {path} is refused: {reason}; name a file inside the image")]
     Escape {

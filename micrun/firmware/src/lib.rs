@@ -9,6 +9,7 @@ pub mod annotations;
 pub mod board;
 pub mod client_conf;
 mod copy;
+pub mod cpus;
 pub mod digest;
 pub mod elf;
 mod error;
@@ -19,6 +20,7 @@ pub mod memory_file;
 mod os;
 mod pedestal;
 mod pedestal_file;
+pub mod policy;
 pub mod qemu;
 pub mod record;
 pub mod rootfs;
@@ -30,6 +32,7 @@ pub use libmica::names;
 pub use annotations::Annotations;
 pub use client_conf::ClientConf;
 pub use copy::copy;
+pub use cpus::{CpuList, SharedCpus};
 pub use digest::Sha256Digest;
 pub use elf::ElfInfo;
 pub use error::{Error, Result};
@@ -38,9 +41,13 @@ pub use host_conf::HostConf;
 pub use os::Os;
 pub use pedestal::Pedestal;
 pub use pedestal_file::{PEDESTAL_FILE_START, pedestal_file_fault};
+pub use policy::Policy;
 pub use rootfs::{Firmware, is_firmware};
 pub use settings::{Origin, Setting, Settings};
 
 /// The largest firmware file accepted, in bytes. Far above any RTOS image, and low enough that a
 /// hostile image cannot make a reader fill the host's memory or hash for minutes.
-pub const MAX_FIRMWARE_SIZE: u64 = 256 << 20;
+pub const MAX_FIRMWARE_SIZE: u64 = (MAX_FIRMWARE_MB as u64) << 20;
+
+/// The same in MiB.
+pub const MAX_FIRMWARE_MB: u32 = 256;

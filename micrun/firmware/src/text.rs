@@ -1,4 +1,4 @@
-//! Words for messages: the texts of others made printable, and "did you mean ...".
+//! Words for messages: the texts of others made printable, and "did you mean ...". And values whose form is a text.
 
 /// A closing clause for a message about `word`: names the nearest of `known` when one is near.
 pub(crate) fn hint<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
@@ -28,6 +28,25 @@ pub(crate) fn printable(text: &str) -> String {
 pub(crate) fn quoted(text: &str) -> String {
     format!("\"{}\"", printable(text))
 }
+
+/// Gives a type the form of a string in serde: what it displays, read by its `FromStr`.
+macro_rules! serde_as_text {
+    ($type:ty) => {
+        impl ::serde::Serialize for $type {
+            fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> ::serde::Deserialize<'de> for $type {
+            fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <String as ::serde::Deserialize>::deserialize(deserializer)?;
+                text.parse().map_err(::serde::de::Error::custom)
+            }
+        }
+    };
+}
+pub(crate) use serde_as_text;
 
 #[cfg(test)]
 mod tests {

@@ -235,8 +235,22 @@ fn riscv_is_booted_by_opensbi_where_that_leaves_room() {
     assert_eq!(Bios::of(&info(&Elf::default())), None);
     // In M-mode the machine begins at the start of its RAM, whatever the entry is.
     let late = info(&Elf { bits: 64, ..code(RISCV, 0x8010_0000, &[]) });
-    let result = qemu::check(&late, &Machine::default(), 64, Some(Bios::None));
+    let result = qemu::check(&late, &Machine::default(), 64, Some(&Bios::None));
     assert_eq!(fault(result), Fault::NothingAtReset { at: 0x8000_0000 });
+}
+
+/// Arm's `virt` has flash at 0, where other boards have RAM. Firmware is meant for it if it begins there, and if nothing
+/// says otherwise.
+#[test]
+fn firmware_in_flash_begins_where_the_processor_does() {
+    let proposal = propose(&code(ARM, 0, b"U-Boot 2023.01 \0board_name=qemu-arm\0"));
+    assert_eq!((proposal.machine.name(), proposal.found), ("virt", Found::ByName));
+    let unnamed = code(ARM, 0, &[]);
+    assert_ne!(propose(&unnamed).machine.name(), "virt", "others have RAM there");
+    let virt = |elf| qemu::check(&info(elf), &Machine::default(), 64, None);
+    virt(&unnamed).unwrap();
+    let late = fault(virt(&code(ARM, 0x8000, &[])));
+    assert!(matches!(late, Fault::SegmentOutsideMemory { .. }), "{late}");
 }
 
 #[test]

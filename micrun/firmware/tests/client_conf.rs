@@ -281,7 +281,8 @@ prop_compose! {
         secure in prop::option::of(prop::sample::select(vec!["on", "off"])),
         memory in prop::option::of(1u32..100_000),
         consoles in prop::option::of(1u32..=2),
-        bios in prop::option::of(prop::sample::select(vec!["default", "none"])),
+        console_port in prop::option::of(1u32..=2),
+        bios in prop::option::of(prop::sample::select(vec!["default", "none", "/opt/sbi.bin"])),
         devices in prop::option::of(prop::sample::select(vec!["virtio-rng-device", "virtio-net-device,virtio-rng-device"])),
         append in prop::option::of("[!-~]([ -~]{0,40}[!-~])?"),
     ) -> QemuSection {
@@ -291,7 +292,7 @@ prop_compose! {
         let machine = Some(machine.parse().unwrap());
         let bios = bios.map(|bios| bios.parse().unwrap());
         let devices = devices.map(|devices| devices.parse().unwrap());
-        QemuSection { machine, cpu, memory, bios, devices, consoles, append }
+        QemuSection { machine, cpu, memory, bios, devices, consoles, console_port, append }
     }
 }
 

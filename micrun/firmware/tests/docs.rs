@@ -9,7 +9,7 @@ use micrun_firmware::annotations::{self, Effect, PREFIX, TABLE};
 use micrun_firmware::host_conf::{self, Target};
 use micrun_firmware::qemu;
 use micrun_firmware::record::LayerRecord;
-use micrun_firmware::{ClientConf, Firmware, Pedestal};
+use micrun_firmware::{ClientConf, Firmware, HostConf, Pedestal};
 use support::Elf;
 use support::image::Image;
 
@@ -34,6 +34,38 @@ fn the_page_of_micrun_conf_is_what_its_table_says() {
         if let Target::Annotation(name) = key.target {
             assert!(TABLE.iter().any(|a| a.name == name && a.effect == Effect::Effective), "{}", key.name);
         }
+    }
+}
+
+/// The shipped file names every key of the policy, and what it proposes is understood.
+#[test]
+fn the_shipped_micrun_conf_can_be_uncommented() {
+    let etc = concat!(env!("CARGO_MANIFEST_DIR"), "/../../etc/mica/micrun");
+    let text = std::fs::read_to_string(format!("{etc}/micrun.conf")).unwrap();
+    let is_key = |line: &&str| line.starts_with(';') && !line.starts_with("; ");
+    let keys: Vec<_> = text.lines().filter(is_key).map(|line| &line[1..]).collect();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("micrun.conf");
+    std::fs::write(&file, keys.join("\n")).unwrap();
+    let locations = host_conf::Locations { file, dir: format!("{etc}/conf.d").into(), ..empty() };
+    let conf = HostConf::load(&locations).unwrap();
+    assert_eq!(conf.warnings(), [""; 0]);
+    for key in host_conf::TABLE.iter().filter(|key| matches!(key.target, Target::Policy(_))) {
+        assert!(conf.entries().contains_key(key.name), "{}", key.name);
+    }
+    // As it is shipped, it changes nothing.
+    let shipped = host_conf::Locations { file: format!("{etc}/micrun.conf").into(), ..empty() };
+    assert!(HostConf::load(&shipped).unwrap().entries().is_empty());
+}
+
+fn empty() -> host_conf::Locations {
+    host_conf::Locations {
+        file: "/nonexistent".into(),
+        dir: "/nonexistent".into(),
+        extra: None,
+        of_container: None,
+        body: None,
+        environment: std::collections::BTreeMap::new(),
     }
 }
 

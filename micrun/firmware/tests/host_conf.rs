@@ -34,6 +34,7 @@ impl Host {
             file: self.path("micrun.conf"),
             dir: self.path("conf.d"),
             extra: None,
+            of_container: None,
             body: None,
             environment,
         }
@@ -70,7 +71,10 @@ fn drop_ins_are_merged_in_the_order_of_their_names_and_the_environment_is_last()
     assert!(source("container_minmem").ends_with("/micrun.conf"));
     assert!(source("container_maxmem").ends_with("/20-b.toml"));
     assert_eq!(source("max_container_vcpu"), "$MICRUN_MAX_CONTAINER_VCPU");
+    assert!(conf.source_of("container.min_memory_mb").unwrap().to_string().ends_with("/micrun.conf"));
     assert_eq!(conf.source_of("container.max_vcpu_num").unwrap().to_string(), "$MICRUN_MAX_CONTAINER_VCPU");
+    assert_eq!(conf.source_of("Mica.VCPU"), conf.source_of("container.max_vcpu_num"));
+    assert_eq!(conf.source_of("Mica.Memory"), None, "two may have decided");
     assert_eq!(conf.warnings(), &[] as &[String]);
 }
 

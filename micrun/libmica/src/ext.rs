@@ -11,6 +11,8 @@ pub const PROTOCOL: u32 = 1;
 /// The commands that upstream's daemon does not have.
 pub const EXTENSIONS: [&str; 9] =
     ["version", "list", "pause", "resume", "stats", "wait", "diagnose", "checkpoint", "restore"];
+/// The name of the pool of CPUs that firmware without CPUs of its own shares.
+pub const SHARED_POOL: &str = "shared";
 /// Most descriptors that come with a command.
 pub const MAX_DESCRIPTORS: usize = 16;
 
@@ -27,6 +29,44 @@ pub struct Version {
     pub pedestals: Vec<String>,
     /// The extension commands it knows.
     pub extensions: Vec<String>,
+    /// What it allows its clients. A daemon of an earlier version does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
+    /// The CPU pools of its host. A daemon of an earlier version does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pools: Option<Pools>,
+}
+
+/// What a daemon allows every client. In lists, `*` stands for any text and `?` for any one character.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// The configuration that says so.
+    pub file: String,
+    /// Pedestals.
+    pub pedestals: Vec<String>,
+    /// Remote processors, by name or id.
+    pub remoteprocs: Vec<String>,
+    /// QEMU machines, without options.
+    pub machines: Vec<String>,
+    /// QEMU CPU models.
+    pub cpus: Vec<String>,
+    /// The most memory in MiB; absent without a limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_memory_mb: Option<u32>,
+    /// The most virtual CPUs; absent without a limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_vcpus: Option<u32>,
+    /// The largest firmware in MiB; absent without a limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_firmware_mb: Option<u32>,
+}
+
+/// The CPU pools of a host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pools {
+    /// The CPUs that all firmware without CPUs of its own shares, as `2-3`; absent if there is no such pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<String>,
 }
 
 /// Answer to `list`.
@@ -47,6 +87,12 @@ pub struct ClientEntry {
     pub pedestal: String,
     /// CPUs as given at creation; may be empty.
     pub cpu: String,
+    /// The host's CPUs that the process of the running firmware may use, as the kernel has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<String>,
+    /// [`SHARED_POOL`] if it is to share its CPUs with all others there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
     /// Host process that runs the firmware, if one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,

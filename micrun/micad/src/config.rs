@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use micrun_firmware::ini::{self, Fault, Ini, Section, Top};
+use micrun_firmware::policy::DAEMON_SECTION;
+use micrun_firmware::{CpuList, Policy, SharedCpus};
 
 use crate::error::file;
 use crate::{Error, Result};
@@ -47,9 +49,9 @@ pub struct Options {
     /// A user who may use the sockets, besides root and the daemon's own user (may be repeated).
     #[arg(long = "allow-uid", value_name = "UID")]
     pub allow_uid: Vec<u32>,
-    /// Relay a console: what the daemon, process PARENT, starts for each.
-    #[arg(long, value_name = "PARENT", hide = true)]
-    pub relay: Option<i32>,
+    /// Relay a console: what the daemon starts for each.
+    #[arg(long, hide = true)]
+    pub relay: bool,
     /// Log more: -v for every step.
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,
@@ -76,6 +78,10 @@ pub struct Config {
     pub qemu_uid_base: u32,
     /// Users, beside root and the daemon's own, who may use the sockets.
     pub allowed_uids: Vec<u32>,
+    /// The CPUs for firmware without CPUs of its own.
+    pub shared_cpus: Option<SharedCpus>,
+    /// What every client is held to.
+    pub policy: Policy,
 }
 
 impl Default for Config {
@@ -92,6 +98,8 @@ impl Default for Config {
             // documented ranges (UIDS-GIDS) end below, at 1879048191.
             qemu_uid_base: 1_900_000_000,
             allowed_uids: Vec::new(),
+            shared_cpus: None,
+            policy: Policy::of_daemon(Self::FILE),
         }
     }
 }
@@ -104,6 +112,7 @@ impl Config {
     pub fn load(options: &Options) -> Result<Self> {
         let mut config = Self::default();
         let path = options.config.as_deref().unwrap_or(Path::new(Self::FILE));
+        config.policy = Policy::of_daemon(&path.display().to_string());
         match ini::load(path) {
             Ok(text) => config.read_ini(path, &text)?,
             Err(e) if options.config.is_none() && e.kind() == std::io::ErrorKind::NotFound => {}
@@ -131,15 +140,18 @@ impl Config {
     fn read_ini(&mut self, path: &Path, text: &str) -> Result<()> {
         let wrong = |fault: Fault| Error::Config { path: path.to_owned(), problem: fault.to_string() };
         let mut ini = Ini::parse(text, Top::Refused(SECTION)).map_err(wrong)?;
-        let mut section = ini.take(SECTION);
-        self.read_section(&mut section).map_err(wrong)?;
-        for warning in section.unknown().into_iter().chain(ini.unknown(&[SECTION])) {
-            log::warn!("{}: {warning}", path.display());
+        let (mut section, mut policy) = (ini.take(SECTION), ini.take(DAEMON_SECTION));
+        let place = path.display().to_string();
+        self.read_section(&mut section, &place).map_err(wrong)?;
+        self.policy.read(&mut policy, &place).map_err(wrong)?;
+        let unknown = [section.unknown(), policy.unknown(), ini.unknown(&[SECTION, DAEMON_SECTION])];
+        for warning in unknown.concat() {
+            log::warn!("{place}: {warning}");
         }
         Ok(())
     }
 
-    fn read_section(&mut self, section: &mut Section) -> Result<(), Fault> {
+    fn read_section(&mut self, section: &mut Section, place: &str) -> Result<(), Fault> {
         for (key, field) in [
             ("RuntimeDir", &mut self.runtime_dir),
             ("ConfDir", &mut self.conf_dir),
@@ -156,6 +168,8 @@ impl Config {
         self.qemu_uid_base = section.get("QemuUidBase", uid)?.unwrap_or(self.qemu_uid_base);
         let uids = |text: &str| text.split_ascii_whitespace().map(uid).collect();
         self.allowed_uids = section.get("AllowedUids", uids)?.unwrap_or_default();
+        let cpus = section.get(SharedCpus::KEY, shared_cpus)?;
+        self.shared_cpus = cpus.map(|cpus| SharedCpus { cpus, place: place.to_owned() });
         Ok(())
     }
 }
@@ -170,6 +184,19 @@ fn text(text: &str) -> Result<String, String> {
 
 fn uid(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| format!("{text:?} is not a user id; write a number"))
+}
+
+/// CPUs that this machine has, whether they are online or not.
+fn shared_cpus(text: &str) -> Result<CpuList, String> {
+    let cpus: CpuList = text.parse()?;
+    let present = std::fs::read_to_string("/sys/devices/system/cpu/present").unwrap_or_default();
+    // A kernel without sysfs is believed.
+    match present.trim().parse::<CpuList>() {
+        Ok(present) if !cpus.is_within(&present) => {
+            Err(format!("{cpus} is not among the CPUs of this machine, {present}"))
+        }
+        _ => Ok(cpus),
+    }
 }
 
 #[cfg(test)]
@@ -192,9 +219,16 @@ mod tests {
     #[test]
     fn every_key_is_read() {
         let text = "[Micad]\nRuntimeDir = /a\nConfDir = /b\nPidFile = /c\nDefaultPedestal = qemu\n\
-            FirmwareDir = /d\nSysfsRoot = /e\nQemuPath = /f\nQemuUidBase = 7\nAllowedUids = 1 2\n";
-        let mut config = Config::default();
+            FirmwareDir = /d\nSysfsRoot = /e\nQemuPath = /f\nQemuUidBase = 7\nAllowedUids = 1 2\nSharedCpus = 0\n\
+            [Policy]\nAllowedPedestals = qemu\nMaxMemory = 64\n";
+        let mut config = Config { policy: Policy::of_daemon("micad.conf"), ..Config::default() };
         config.read_ini(Path::new("micad.conf"), text).unwrap();
+        let mut policy = Policy::of_daemon("micad.conf");
+        policy
+            .read(&mut Ini::parse(text, Top::Refused(SECTION)).unwrap().take(DAEMON_SECTION), "micad.conf")
+            .unwrap();
+        assert_eq!(config.policy.memory_mb.value, Some(64));
+        assert!(config.policy.pedestals.check("pedestal", "baremetal").is_err());
         let expected = Config {
             runtime_dir: "/a".into(),
             conf_dir: "/b".into(),
@@ -205,7 +239,35 @@ mod tests {
             qemu_path: "/f".into(),
             qemu_uid_base: 7,
             allowed_uids: vec![1, 2],
+            shared_cpus: Some(SharedCpus { cpus: "0".parse().unwrap(), place: "micad.conf".into() }),
+            policy,
         };
         assert_eq!(config, expected);
+    }
+
+    /// As it is shipped it changes nothing, and what it proposes is understood.
+    #[test]
+    fn the_shipped_configuration_is_the_default_one() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../etc/mica/micad.conf");
+        let text = std::fs::read_to_string(file).unwrap();
+        let mut shipped = Config::default();
+        shipped.read_ini(Path::new(Config::FILE), &text).unwrap();
+        assert_eq!(shipped, Config::default());
+        let proposed: Vec<_> = text
+            .lines()
+            .filter(|line| !line.starts_with("; ") && !line.starts_with(";SharedCpus"))
+            .map(|line| line.trim_start_matches(';'))
+            .collect();
+        shipped.read_ini(Path::new(Config::FILE), &proposed.join("\n")).unwrap();
+        assert_eq!(shipped.policy.vcpus.value, Some(8));
+    }
+
+    #[test]
+    fn a_pool_is_of_cpus_that_are_there() {
+        for (text, words) in [("8000", "not among the CPUs of this machine"), ("x", "not a list of CPUs")] {
+            let text = format!("[Micad]\nSharedCpus = {text}\n");
+            let said = Config::default().read_ini(Path::new("micad.conf"), &text).unwrap_err().to_string();
+            assert!(said.contains("line 2") && said.contains(words), "{said}");
+        }
     }
 }

@@ -46,6 +46,9 @@ pub enum Error {
         /// What is wrong, and what is expected.
         problem: String,
     },
+    /// The policy of the host forbids what a client asks for.
+    #[error(transparent)]
+    Policy(#[from] micrun_firmware::Error),
     /// A client's configuration is wrong.
     #[error("{}", path.display())]
     ClientConf {
@@ -71,6 +74,9 @@ pub enum Error {
     /// A client of that name exists. The words are upstream's.
     #[error("{0} is already created")]
     AlreadyCreated(String),
+    /// Every number for a client is taken.
+    #[error("there are too many clients: remove some with `mica rm`")]
+    TooManyClients,
     /// A client was removed while a command for it was waiting.
     #[error("{0} has been removed")]
     Removed(String),
@@ -208,6 +214,36 @@ pub enum Error {
         doing: &'static str,
         /// Why not.
         problem: String,
+    },
+    /// A program cannot be started in a jail.
+    #[error("cannot start {} in its jail: the kernel did not let micad {doing}", program.display())]
+    Jail {
+        /// The program.
+        program: PathBuf,
+        /// What was refused, and what it needs.
+        doing: &'static str,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is not known which files a program needs.
+    #[error("cannot make a jail for {}: {problem}", program.display())]
+    JailFiles {
+        /// The program.
+        program: PathBuf,
+        /// Why not.
+        problem: String,
+    },
+    /// A file cannot be shown to a program in a jail.
+    #[error("cannot make a jail for {}: {} cannot be mounted in it", program.display(), path.display())]
+    JailRoot {
+        /// The program.
+        program: PathBuf,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
     },
     /// QEMU did not come up.
     #[error("QEMU did not start: {problem}")]

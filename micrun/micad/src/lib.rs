@@ -9,14 +9,15 @@ mod conf;
 pub mod config;
 pub mod daemon;
 mod error;
+mod jail;
 pub mod logger;
 mod pedestal;
 mod sys;
 
 pub use error::{Error, Result};
 
-/// What `micad --relay` does, which the daemon, process `parent`, starts for a console: relays bytes between the
-/// terminals that come by the socket at its standard input and the pty at its standard output.
-pub fn relay(parent: i32) -> std::io::Result<()> {
-    pedestal::relay_process::run(parent)
+/// What `micad --relay` does, which the daemon starts for a console: relays bytes between the terminals that come by the
+/// socket at its standard input and the pty at its standard output.
+pub fn relay() -> std::io::Result<()> {
+    pedestal::relay_process::run()
 }

@@ -362,6 +362,7 @@ fn firmware_code(error: &micrun_firmware::Error) -> Code {
     use micrun_firmware::Error as E;
     match error {
         E::Io { .. } => Code::INTERNAL,
+        E::Policy { .. } => Code::PERMISSION_DENIED,
         E::HostConf { .. } | E::Changed { .. } => Code::FAILED_PRECONDITION,
         _ => Code::INVALID_ARGUMENT,
     }

@@ -21,6 +21,8 @@ const ROOT: &str = r#"root = "/run/micrun-test/containerd""#;
 pub struct Containerd {
     daemon: Daemon,
     config: PathBuf,
+    /// The shims' micrun.conf, if it is one of the test's own.
+    micrun_conf: Option<PathBuf>,
 }
 
 impl Containerd {
@@ -41,7 +43,14 @@ impl Containerd {
 
     /// The same with another configuration.
     pub fn with_config(config: &Path) -> Self {
-        Self { daemon: spawn(config), config: config.to_owned() }
+        Self { daemon: spawn(config, None), config: config.to_owned(), micrun_conf: None }
+    }
+
+    /// As [`Self::start`]; its shims read this text as micrun.conf.
+    pub fn with_micrun_conf(text: &str) -> Self {
+        let path = isolation::state_dir().join("micrun.conf");
+        std::fs::write(&path, text).expect("/run is writable");
+        Self { daemon: spawn(&config(), Some(&path)), config: config(), micrun_conf: Some(path) }
     }
 
     /// Ends it as `systemctl restart` would (containers keep running) and starts it again.
@@ -58,7 +67,7 @@ impl Containerd {
     pub fn restart_by(&mut self, signal: Signal, meanwhile: impl FnOnce()) {
         self.daemon.end(signal);
         meanwhile();
-        self.daemon = spawn(&self.config);
+        self.daemon = spawn(&self.config, self.micrun_conf.as_deref());
     }
 
     /// Its log, and with it that of every shim.
@@ -71,9 +80,11 @@ fn config() -> PathBuf {
     isolation::workspace().join("tests/host/containerd.toml")
 }
 
-fn spawn(config: &Path) -> Daemon {
+fn spawn(config: &Path, micrun_conf: Option<&Path>) -> Daemon {
     let mut command = Command::new(isolation::containerd_program("containerd"));
     command.arg("--config").arg(config).env("PATH", isolation::path_variable());
+    // A shim inherits it.
+    command.envs(micrun_conf.map(|path| ("MICRUN_CONF_FILE", path)));
     let mut daemon = Daemon::spawn("containerd", &mut command);
     wait::until("containerd accepts connections", || {
         assert!(daemon.is_running(), "containerd ended: {}", daemon.log());

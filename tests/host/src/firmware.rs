@@ -45,6 +45,12 @@ pub fn u_boot(board: &str) -> PathBuf {
     path
 }
 
+/// OpenSBI for RISC-V of 64 bits, as Debian's package opensbi has it: it jumps to where S-mode firmware is linked.
+pub fn open_sbi() -> Vec<u8> {
+    let path = "/usr/lib/riscv64-linux-gnu/opensbi/generic/fw_jump.bin";
+    fs::read(path).unwrap_or_else(|error| panic!("{path}: {error}: run `tools/setup boards`"))
+}
+
 fn built(name: &str) -> PathBuf {
     let folder = env::var_os("MICRUN_TEST_FIRMWARE_DIR").map(PathBuf::from);
     let path = folder.unwrap_or_else(|| isolation::workspace().join("build/firmware")).join(name);

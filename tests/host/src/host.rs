@@ -32,6 +32,17 @@ impl Host {
         host
     }
 
+    /// The same on a host with these texts as micrun.conf and micad.conf.
+    pub fn configured(micrun_conf: &str, micad_conf: &str) -> Self {
+        isolation::require();
+        fs::create_dir_all(isolation::state_dir()).expect("/run is private and writable");
+        let micad = Some(Micad::configured(micad_conf));
+        let host =
+            Self { containerd: Containerd::with_micrun_conf(micrun_conf), micad, start: Inventory::take() };
+        host.import(&firmware::pack(&firmware::demo(), DEMO, &[]));
+        host
+    }
+
     /// containerd alone.
     pub fn ordinary() -> Self {
         Self::with(false)

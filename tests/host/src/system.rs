@@ -59,9 +59,12 @@ impl Process {
         signal::kill(Pid::from_raw(self.id), signal).expect("the process runs");
     }
 
-    /// How many descriptors it has open; `None` when it is gone.
+    /// How many descriptors it has open; `None` when it is gone. Mount namespaces do not count: micad keeps one for each
+    /// emulator from its first start on.
     pub fn descriptors(&self) -> Option<usize> {
-        Some(fs::read_dir(format!("/proc/{}/fd", self.id)).ok()?.count())
+        let all = fs::read_dir(format!("/proc/{}/fd", self.id)).ok()?;
+        let links = all.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
+        Some(links.filter(|link| !link.as_os_str().as_encoded_bytes().starts_with(b"mnt:[")).count())
     }
 
     /// The same, if it still runs; whether it did.

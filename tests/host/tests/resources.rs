@@ -190,7 +190,7 @@ fn an_exec_that_never_ends_is_killed_alone() {
 
 #[test]
 fn a_checkpoint_is_an_image_from_which_a_container_goes_on() {
-    let host = Host::start();
+    let host = Host::configured("allow_restore = true\n", "");
     let mut console = run("rtos", &[]);
     console.expect(PROMPT);
     console.send("echo kept in mem");

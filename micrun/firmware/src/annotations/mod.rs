@@ -13,6 +13,7 @@ use std::time::Duration;
 
 pub use doc::page;
 pub use table::{Annotations, Effect, Key, TABLE};
+pub(crate) use value::parse_bool;
 pub use value::{AutoClose, Greeting, Ready};
 
 use crate::text::{hint, printable, quoted};
@@ -29,6 +30,13 @@ const FREE_FAMILY: &str = "compatibility.";
 
 /// The annotation of a layer's descriptor that holds the digest of the layer's record.
 pub const LAYER_RECORD: &str = "org.openeuler.micrun.layer.record";
+
+/// The annotation that names a further micrun.conf for a container.
+pub const CONFIG_PATH: &str = "org.openeuler.micrun.config_path";
+
+/// The label in which containerd's clients keep an image's stop signal. Among annotations it shows that the client has
+/// made annotations of all labels, those of the image with them: nerdctl before version 2.
+pub(crate) const STOP_SIGNAL_LABEL: &str = "io.containerd.image.config.stop-signal";
 
 /// How long a container lives after its client has left, when it is asked to close by itself and no
 /// time is given. Upstream's value.

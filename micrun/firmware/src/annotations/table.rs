@@ -99,9 +99,9 @@ annotations! {
             "`\\0` for Zephyr on the pedestal baremetal, else nothing";
         #[doc = "The least memory of the firmware. It raises the value of client.conf."]
         min_memory_mb: Megabytes = "container.min_memory_mb", USED, "no floor";
-        #[doc = "The most virtual CPUs that the firmware may get (`MaxVCPU`)."]
+        #[doc = "The most virtual CPUs that the firmware may get (`MaxVCPU`). It lowers `VCPU`, and cannot lift the host's `max_container_vcpu`."]
         max_vcpu_num: u32 = "container.max_vcpu_num", USED, "client.conf's `MaxVCPU`, else 8";
-        #[doc = "What the firmware runs on. The host's mica daemon must have this pedestal."]
+        #[doc = "What the firmware runs on. The host's mica daemon must have this pedestal, and its policy must allow it (`MICRUN_CONF.md`)."]
         pedestal: Pedestal = "ped.pedestal", USED,
             "client.conf's `Pedestal`, else `baremetal` for an ELF with `.resource_table`, else `qemu`";
         #[doc = "The pedestal's own file inside the rootfs: guest kernel (Xen), cell (jailhouse), binary (hetero)."]
@@ -111,7 +111,7 @@ annotations! {
         debug: bool = "runtime.debug", USED, "`false`";
         #[doc = "The most CPUs that a container may get. It lowers `VCPU`."]
         max_container_cpus: u32 = "runtime.max_container_cpus", USED, "no ceiling";
-        #[doc = "The most memory that a container may get. It lowers the value of client.conf."]
+        #[doc = "The most memory that a container may get. It lowers the value of client.conf, and cannot lift the host's `container_maxmem`."]
         max_container_memory: Megabytes = "runtime.max_container_memory", USED, "no ceiling";
         #[doc = "Accept changes of resources at run time, and ignore them."]
         static_resource: bool = "runtime.static_resource", USED, "`false`";

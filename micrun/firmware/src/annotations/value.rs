@@ -295,7 +295,7 @@ impl Value for TimeLimit {
 }
 
 /// The spellings of Go's `strconv.ParseBool`, which upstream uses.
-fn parse_bool(text: &str) -> Option<bool> {
+pub(crate) fn parse_bool(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
         "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),

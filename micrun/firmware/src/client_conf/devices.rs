@@ -3,9 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
-use crate::text::{hint, quoted};
+use crate::text::{hint, quoted, serde_as_text};
 
 /// A device that an image may ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,8 +16,7 @@ pub enum Device {
 }
 
 /// Devices, each once, in the order they were written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Devices(Vec<Device>);
 
 impl Device {
@@ -69,16 +66,4 @@ impl fmt::Display for Devices {
     }
 }
 
-impl From<Devices> for String {
-    fn from(devices: Devices) -> Self {
-        devices.to_string()
-    }
-}
-
-impl TryFrom<String> for Devices {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
+serde_as_text!(Devices);

@@ -5,25 +5,21 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
-use crate::text::{hint, quoted};
+use crate::text::{hint, quoted, serde_as_text};
 
 /// QEMU's machine without a board to imitate: the one of which it is known where memory and devices are,
 /// and the default.
 const VIRT: &str = "virt";
 
 /// A QEMU machine with its options, as `-machine` takes it: `virt`, `virt,gic-version=3`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machine {
     name: String,
     options: Vec<(MachineOption, String)>,
 }
 
 /// A QEMU CPU model, as `-cpu` takes it, without features: `cortex-a53`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cpu(String);
 
 /// The machine options that an image may set.
@@ -180,30 +176,5 @@ impl fmt::Display for Cpu {
     }
 }
 
-impl From<Machine> for String {
-    fn from(machine: Machine) -> Self {
-        machine.to_string()
-    }
-}
-
-impl TryFrom<String> for Machine {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<Cpu> for String {
-    fn from(cpu: Cpu) -> Self {
-        cpu.0
-    }
-}
-
-impl TryFrom<String> for Cpu {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
+serde_as_text!(Machine);
+serde_as_text!(Cpu);

@@ -90,6 +90,8 @@ pub struct QemuSection {
     pub devices: Option<Devices>,
     /// `Consoles`: serial ports, 1 or 2; the second one is for the firmware's shell.
     pub consoles: Option<u32>,
+    /// `ConsolePort`: the serial port that is the console, 1 or 2.
+    pub console_port: Option<u32>,
     /// `Append`: the kernel command line, `bootargs` in the device tree's `chosen` node.
     pub append: Option<String>,
 }
@@ -102,14 +104,15 @@ impl QemuSection {
         if let Some(warning) = read.warnings.first() {
             return Err(Error::ConfKey { reason: warning.clone() });
         }
-        let Self { machine, cpu, memory, bios, devices, consoles, append } = read.qemu;
+        let Self { machine, cpu, memory, bios, devices, consoles, console_port, append } = read.qemu;
         let one = Self {
             machine: machine.or(self.machine.take()),
             cpu: cpu.or(self.cpu.take()),
             memory: memory.or(self.memory),
-            bios: bios.or(self.bios),
+            bios: bios.or(self.bios.take()),
             devices: devices.or(self.devices.take()),
             consoles: consoles.or(self.consoles),
+            console_port: console_port.or(self.console_port),
             append: append.or(self.append.take()),
         };
         *self = one;

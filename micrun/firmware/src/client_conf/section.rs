@@ -54,7 +54,7 @@ impl MicaSection {
 
 impl QemuSection {
     pub(super) const KEYS: &'static [&'static str] =
-        &["Machine", "CPU", "Memory", "Bios", "Devices", "Consoles", "Append"];
+        &["Machine", "CPU", "Memory", "Bios", "Devices", "Consoles", "ConsolePort", "Append"];
 
     pub(super) fn read(section: &mut Section) -> Result<Self, Fault> {
         Ok(Self {
@@ -64,6 +64,7 @@ impl QemuSection {
             bios: section.get("Bios", FromStr::from_str)?,
             devices: section.get("Devices", FromStr::from_str)?,
             consoles: number(section, "Consoles", 1, 2)?,
+            console_port: number(section, "ConsolePort", 1, 2)?,
             append: text(section, "Append", MAX_APPEND)?,
         })
     }

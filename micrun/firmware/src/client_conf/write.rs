@@ -65,9 +65,10 @@ impl QemuSection {
             self.machine.as_ref().map(ToString::to_string),
             self.cpu.as_ref().map(ToString::to_string),
             self.memory.map(|n| n.to_string()),
-            self.bios.map(|bios| bios.to_string()),
+            self.bios.as_ref().map(ToString::to_string),
             self.devices.as_ref().map(ToString::to_string),
             self.consoles.map(|n| n.to_string()),
+            self.console_port.map(|n| n.to_string()),
             self.append.clone(),
         ];
         Self::KEYS.iter().copied().zip(values)

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::variables::{Effect, VARIABLES};
-use super::{TABLE, Target, full_key};
+use super::{Key, TABLE, Target, full_key};
 
 const INTRODUCTION: &str = "\
 # micrun.conf
@@ -33,7 +33,7 @@ before any section, and a value may stand in double quotes.
 | `ConfigBody` there, without `ConfigPath` | is the text of that file, as TOML |
 
 - An annotation overrides client.conf. client.conf overrides micrun.conf. micrun.conf overrides the
-  default.
+  default. The policy (below) stands above all of them.
 - A file that cannot be read or understood makes Create fail with InvalidArgument. The error names
   the file and the line.
 - An unknown key has no effect. A warning names the nearest known key.
@@ -41,6 +41,40 @@ before any section, and a value may stand in double quotes.
   it comes from. A firmware's settings have the names that IMAGE_BUILDER.md lists.
 - The shim reads the configuration at each Create. It reads `state_dir` and `debug` when it starts.
 - \"Ours\" means that upstream does not have the key.
+";
+
+const POLICY: &str = "
+## Policy
+
+These keys are the host's own word. Neither an image nor an annotation can lift them. Annotations
+with limits of their own, such as `runtime.max_container_memory`, can only lower further.
+
+- \"Capped\" means that a container which asks for more gets what is allowed. A warning in the log
+  says so.
+- \"Refused\" means that Create fails with PermissionDenied. The error names the key and its file.
+- `names` are separated by blanks or commas. `*` stands for any text, and `?` for any one character.
+  `none` is the list that allows nothing.
+- Only the first two places and the environment set these keys. Containerd's runtime options and the
+  file of an annotation come with a container: they can lower a limit, and set nothing else here.
+- An empty value, and a variable of the environment that cannot be read, are errors here.
+- The mica daemon has a policy of its own for all its clients (MICAD.md, Policy). The shim asks for
+  it at each Create, and refuses what the daemon would refuse.
+
+| key | value | default | rule | meaning |
+|---|---|---|---|---|
+";
+
+const EXAMPLE: &str = "
+A host whose pods may use one spare core, called `mica-cpu3`, and small machines:
+
+```ini
+[Policy]
+allowed_pedestals = qemu, baremetal
+allowed_remoteprocs = mica-cpu3
+allowed_machines = virt
+container_maxmem = 64
+max_container_vcpu = 2
+```
 ";
 
 /// The text of `docs/MICRUN_CONF.md`.
@@ -54,10 +88,18 @@ pub fn page() -> String {
                 format!("{} It is the default of the annotation `{}`.", key.doc, full_key(name))
             }
             Target::Shim => key.doc.to_owned(),
-            Target::Nothing(_) => continue,
+            Target::Policy(_) | Target::Nothing(_) => continue,
         };
         let _ = writeln!(text, "| `{}` | {} | {} | {doc} |", key.name, key.kind, key.default);
     }
+    text.push_str(POLICY);
+    for key in TABLE {
+        if let Target::Policy(excess) = key.target {
+            let (rule, Key { name, kind, default, doc, .. }) = (excess.as_str(), key);
+            let _ = writeln!(text, "| `{name}` | {kind} | {default} | {rule} | {doc} |");
+        }
+    }
+    text.push_str(EXAMPLE);
     let _ = write!(text, "\n## Accepted for compatibility with upstream, without effect\n\n");
     text.push_str("| key | value | meaning |\n|---|---|---|\n");
     for key in TABLE {

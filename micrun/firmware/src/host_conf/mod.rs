@@ -12,11 +12,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use doc::page;
-pub use table::{Key, TABLE, Target};
+pub use table::{Excess, Key, TABLE, Target};
 
 use variables::{CONF_DIR, CONF_FILE, Effect, VARIABLES};
 
-use crate::annotations::{self, Annotations};
+use crate::annotations::{self, Annotations, CONFIG_PATH, parse_bool};
+use crate::policy::ContainerPolicy;
 use crate::text::{hint, quoted};
 use crate::{Error, Result, ini};
 
@@ -66,6 +67,8 @@ pub struct Locations {
     pub dir: PathBuf,
     /// A further file, which must exist.
     pub extra: Option<PathBuf>,
+    /// The file of a container's annotation, which must exist. It sets nothing of the policy.
+    pub of_container: Option<PathBuf>,
     /// A further text, TOML, as containerd's configuration may hold.
     pub body: Option<String>,
     /// The environment.
@@ -81,7 +84,7 @@ impl Locations {
             environment.get(name).filter(|path| !path.is_empty()).map_or(usual.into(), PathBuf::from)
         };
         let (file, dir) = (place(CONF_FILE, FILE), place(CONF_DIR, DIR));
-        Self { file, dir, extra: None, body: None, environment }
+        Self { file, dir, extra: None, of_container: None, body: None, environment }
     }
 
     /// The same and the file of a container's `config_path`, which must be below [`CONFIG_PATH_ROOT`].
@@ -91,7 +94,7 @@ impl Locations {
         if !real.starts_with(CONFIG_PATH_ROOT) {
             return Err(refuse("an annotation may only name a file below /etc/mica"));
         }
-        self.extra = Some(real);
+        self.of_container = Some(real);
         Ok(self)
     }
 }
@@ -110,48 +113,88 @@ pub struct Entry {
 pub struct HostConf {
     entries: BTreeMap<&'static str, Entry>,
     annotations: Annotations,
+    policy: ContainerPolicy,
     overhead_mb: Option<u32>,
+    leaves_pool: bool,
     warnings: Vec<String>,
 }
 
 impl HostConf {
+    /// The configuration for a container with these annotations, which may name a further file, but need the host's
+    /// permission for all that they say.
+    pub fn for_container(locations: Locations, annotations: &BTreeMap<String, String>) -> Result<Self> {
+        let host = Self::load(&locations)?;
+        host.policy.check_annotations(annotations.keys())?;
+        match annotations.get(CONFIG_PATH) {
+            Some(path) => Self::load(&locations.with_config_path(path)?),
+            None => Ok(host),
+        }
+    }
+
     /// Reads all. A file that is there and cannot be read or understood is an error; a variable of the
-    /// environment that cannot be understood is ignored with a warning, as upstream does.
+    /// environment that cannot be understood is ignored with a warning, as upstream does, unless it is of the policy.
     pub fn load(locations: &Locations) -> Result<Self> {
         let mut conf = Self::default();
         let mut files: Vec<&Path> = Vec::new();
         files.extend(locations.file.exists().then_some(locations.file.as_path()));
         let drop_ins = drop_ins(&locations.dir)?;
-        files.extend(drop_ins.iter().map(PathBuf::as_path).chain(locations.extra.as_deref()));
+        files.extend(drop_ins.iter().map(PathBuf::as_path));
         for file in files {
-            let wrong = |reason: String| Error::HostConf { place: file.display().to_string(), reason };
-            let text = ini::load(file).map_err(|error| wrong(error.to_string()))?;
-            conf.read(file, &text, &Source::File(file.to_owned())).map_err(wrong)?;
+            conf.read_file(file, Rank::Host)?;
+        }
+        let (policy, others): (Vec<_>, Vec<_>) =
+            locations.environment.iter().partition(|(name, _)| is_policy(&key_of_variable(name)));
+        for (name, value) in policy {
+            conf.read_variable(name, value)?;
+        }
+        if let Some(file) = &locations.extra {
+            conf.read_file(file, Rank::Container)?;
         }
         if let Some(text) = &locations.body {
             let wrong = |reason: String| Error::HostConf { place: RUNTIME_OPTIONS.to_owned(), reason };
-            conf.read(Path::new("options.toml"), text, &Source::RuntimeOptions).map_err(wrong)?;
+            conf.read(Path::new("options.toml"), text, &Source::RuntimeOptions, Rank::Container)
+                .map_err(wrong)?;
         }
-        for (name, value) in &locations.environment {
-            conf.read_variable(name, value);
+        if let Some(file) = &locations.of_container {
+            conf.read_file(file, Rank::Container)?;
+        }
+        for (name, value) in others {
+            conf.read_variable(name, value)?;
         }
         Ok(conf)
     }
 
-    fn read(&mut self, name: &Path, text: &str, source: &Source) -> Result<(), String> {
+    fn read_file(&mut self, file: &Path, rank: Rank) -> Result<()> {
+        let wrong = |reason: String| Error::HostConf { place: file.display().to_string(), reason };
+        let text = ini::load(file).map_err(|error| wrong(error.to_string()))?;
+        self.read(file, &text, &Source::File(file.to_owned()), rank).map_err(wrong)
+    }
+
+    fn read(&mut self, name: &Path, text: &str, source: &Source, rank: Rank) -> Result<(), String> {
         for pair in read::pairs(name, text)? {
-            self.set(&pair.key, &pair.value, source.clone()).map_err(|reason| pair.refuse(reason))?;
+            let done = match rank {
+                Rank::Container if is_policy(&pair.key) => {
+                    self.narrow(&pair.key, &pair.value, source.clone())
+                }
+                _ => self.set(&pair.key, &pair.value, source.clone()),
+            };
+            done.map_err(|reason| pair.refuse(reason))?;
         }
         Ok(())
     }
 
-    fn read_variable(&mut self, name: &str, value: &str) {
-        let key = name[ENV_PREFIX.len()..].to_lowercase();
+    fn read_variable(&mut self, name: &str, value: &str) -> Result<()> {
+        let key = key_of_variable(name);
         if TABLE.iter().any(|known| known.name == key) {
-            if let Err(reason) = self.set(&key, value, Source::Environment(name.to_owned())) {
-                self.warnings.push(format!("${name} is ignored: {reason}"));
+            match self.set(&key, value, Source::Environment(name.to_owned())) {
+                // A rule that is not understood must not be one that does not hold.
+                Err(reason) if is_policy(&key) => {
+                    return Err(Error::HostConf { place: format!("${name}"), reason });
+                }
+                Err(reason) => self.warnings.push(format!("${name} is ignored: {reason}")),
+                Ok(()) => {}
             }
-            return;
+            return Ok(());
         }
         match VARIABLES.iter().find(|(known, _)| *known == name) {
             Some((_, Effect::Does(_))) => {}
@@ -164,6 +207,7 @@ impl HostConf {
                 self.warnings.push(format!("${name} is not known and has no effect{hint}"));
             }
         }
+        Ok(())
     }
 
     /// Sets a key, or gives the reason for a value that cannot be read.
@@ -176,6 +220,10 @@ impl HostConf {
         };
         let wrong = |reason| format!("{name}: {reason}");
         match key.target {
+            // It may be meant as "nothing" or as "anything".
+            Target::Policy(_) if value.is_empty() => {
+                return Err(wrong("it has no value; write one, or omit the key".to_owned()));
+            }
             // Upstream's way to write "not set".
             _ if value.is_empty()
                 || (value == "0" && key.kind == "MiB" && name != "emulator_overhead_mb") =>
@@ -188,6 +236,12 @@ impl HostConf {
             }
             Target::Nothing(reason) => {
                 self.warnings.push(format!("{source}: {name} has no effect here: {reason}"));
+            }
+            Target::Policy(_) => self.policy.set(name, value, &source).map_err(wrong)?,
+            Target::Shim if name == "shared_cpu_pool" => {
+                let shares =
+                    parse_bool(value).ok_or_else(|| wrong(format!("{} is not a bool", quoted(value))))?;
+                self.leaves_pool = !shares;
             }
             Target::Shim if name == "emulator_overhead_mb" => {
                 let number =
@@ -203,6 +257,17 @@ impl HostConf {
         Ok(())
     }
 
+    /// Lowers a limit of the policy, for whoever may not raise it.
+    fn narrow(&mut self, name: &str, value: &str, source: Source) -> Result<(), String> {
+        let key = TABLE.iter().find(|key| key.name == name);
+        let narrowed =
+            self.policy.narrow(name, value, &source).map_err(|reason| format!("{name}: {reason}"))?;
+        if let Some(key) = key.filter(|_| narrowed) {
+            self.entries.insert(key.name, Entry { value: value.to_owned(), source });
+        }
+        Ok(())
+    }
+
     /// Every key that was set.
     pub fn entries(&self) -> &BTreeMap<&'static str, Entry> {
         &self.entries
@@ -211,6 +276,16 @@ impl HostConf {
     /// The defaults that it sets for annotations.
     pub fn annotations(&self) -> &Annotations {
         &self.annotations
+    }
+
+    /// What it allows.
+    pub fn policy(&self) -> &ContainerPolicy {
+        &self.policy
+    }
+
+    /// Whether firmware without CPUs of its own runs in the daemon's pool, if that has one.
+    pub fn uses_shared_cpus(&self) -> bool {
+        !self.leaves_pool
     }
 
     /// Where the shim keeps its containers' files.
@@ -223,16 +298,49 @@ impl HostConf {
         self.overhead_mb.unwrap_or(EMULATOR_OVERHEAD_MB)
     }
 
-    /// The file that sets the annotation `name`, or the variable.
+    /// The file or the variable that decides about the setting `name`, which is that of a [`Row`](crate::settings::Row);
+    /// `None` if there is none, or if several may have decided.
     pub fn source_of(&self, name: &str) -> Option<&Source> {
-        let key = TABLE.iter().find(|key| matches!(key.target, Target::Annotation(a) if a == name))?;
-        self.entries.get(key.name).map(|entry| &entry.source)
+        let decides = |key: &&Key| match key.target {
+            Target::Annotation(annotation) => annotation == name || RAISES.contains(&(key.name, name)),
+            Target::Policy(_) => LOWERS.contains(&(key.name, name)),
+            Target::Shim | Target::Nothing(_) => false,
+        };
+        let mut set = TABLE.iter().filter(decides).filter_map(|key| self.entries.get(key.name));
+        let first = set.next()?;
+        set.next().is_none().then_some(&first.source)
     }
 
     /// What an operator should be told; a sentence each.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
+}
+
+/// Keys that raise a setting.
+const RAISES: [(&str, &str); 1] = [("container_minmem", "Mica.Memory")];
+/// Keys of the policy that lower a setting.
+const LOWERS: [(&str, &str); 3] = [
+    ("container_maxmem", "Mica.Memory"),
+    ("max_container_vcpu", "Mica.VCPU"),
+    ("max_container_vcpu", "container.max_vcpu_num"),
+];
+
+/// Who names a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rank {
+    /// The host's administrator.
+    Host,
+    /// Something that comes with a container. Runtime options do: a checkpoint's image has them in it.
+    Container,
+}
+
+fn key_of_variable(name: &str) -> String {
+    name.strip_prefix(ENV_PREFIX).unwrap_or(name).to_lowercase()
+}
+
+fn is_policy(key: &str) -> bool {
+    TABLE.iter().any(|known| known.name == key && matches!(known.target, Target::Policy(_)))
 }
 
 /// The files of a directory that are configuration, in the order of their names.

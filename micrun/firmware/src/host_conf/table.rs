@@ -1,4 +1,5 @@
-//! The keys of micrun.conf. Those of an annotation set its default for every container of the host.
+//! The keys of micrun.conf. Those of an annotation set its default for every container of the host. Those of the
+//! policy stand above every image and every annotation.
 
 /// What a key sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -7,8 +8,29 @@ pub enum Target {
     Annotation(&'static str),
     /// A setting of the shim itself.
     Shim,
+    /// A rule of the host's policy.
+    Policy(Excess),
     /// Nothing, for this reason: it is accepted for upstream's sake.
     Nothing(&'static str),
+}
+
+/// What becomes of a container that asks for more than the policy allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Excess {
+    /// It gets what is allowed, and a warning tells it.
+    Capped,
+    /// It is refused, and the error names the key.
+    Refused,
+}
+
+impl Excess {
+    /// The word of the documentation.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Capped => "capped",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 /// One key.
@@ -39,6 +61,13 @@ pub const TABLE: &[Key] = &[
         Target::Shim,
         "How much the kernel's memory limit is above the container's, for the emulator (RESOURCES.md). Ours.",
     ),
+    key(
+        "shared_cpu_pool",
+        "bool",
+        "`true`",
+        Target::Shim,
+        "Whether firmware without CPUs of its own runs in the pool of the mica daemon (`SharedCpus`, RESOURCES.md).",
+    ),
     annotation("debug", "bool", "runtime.debug", "Log each step in detail."),
     annotation(
         "static_resource",
@@ -47,13 +76,6 @@ pub const TABLE: &[Key] = &[
         "Ignore changes of resources at run time.",
     ),
     annotation("container_minmem", "MiB", "container.min_memory_mb", "The least memory of any firmware."),
-    annotation("container_maxmem", "MiB", "runtime.max_container_memory", "The most memory of any firmware."),
-    annotation(
-        "max_container_vcpu",
-        "number",
-        "container.max_vcpu_num",
-        "The most virtual CPUs (`MaxVCPU`).",
-    ),
     annotation(
         "firmware_path",
         "path in the rootfs",
@@ -67,6 +89,68 @@ pub const TABLE: &[Key] = &[
         "After how long silent firmware is reported. Ours.",
     ),
     annotation("shell_prompt", "text", "container.shell_prompt", "The prompt of the firmware's shell. Ours."),
+    policy(
+        "allowed_pedestals",
+        "names",
+        "`qemu`; another one only if the annotation `ped.pedestal` of the container asks for it",
+        Excess::Refused,
+        "Pedestals. Once it is set, it holds for annotations, too. nerdctl before version 2 makes annotations of an \
+         image's labels, so its annotations are no permission.",
+    ),
+    policy(
+        "allowed_remoteprocs",
+        "names",
+        "`*`",
+        Excess::Refused,
+        "Remote processors of the baremetal pedestal, as `CPU` or the cpuset names them. Unless every name is allowed, \
+         one has to be given.",
+    ),
+    policy(
+        "allowed_machines",
+        "names",
+        "the machines of BOARDS.md",
+        Excess::Refused,
+        "QEMU machines, without options.",
+    ),
+    policy(
+        "allowed_cpus",
+        "names",
+        "the processors of BOARDS.md",
+        Excess::Refused,
+        "CPU models of `[Qemu] CPU`. A machine's own model is allowed with the machine.",
+    ),
+    policy(
+        "allowed_annotations",
+        "names",
+        "`*`",
+        Excess::Refused,
+        "Annotations that have an effect, without their prefix. It holds for the section `[Micrun]` of images, too.",
+    ),
+    policy(
+        "container_maxmem",
+        "MiB",
+        "no limit",
+        Excess::Capped,
+        "Memory of firmware. Create refuses firmware that does not fit then, a `container.min_memory_mb` above it, and \
+         a board with more memory than that.",
+    ),
+    policy("max_container_vcpu", "number", "8", Excess::Capped, "Virtual CPUs: `VCPU` and `MaxVCPU`."),
+    policy("max_consoles", "number", "no limit", Excess::Capped, "Serial ports: `[Qemu] Consoles`."),
+    policy(
+        "max_firmware_size",
+        "MiB",
+        "256",
+        Excess::Refused,
+        "The firmware's file, and that of its pedestal. More than 256 cannot be allowed.",
+    ),
+    policy(
+        "allow_restore",
+        "bool",
+        "`false`",
+        Excess::Refused,
+        "Whether firmware may go on from a checkpoint. QEMU trusts the state of a machine, and whoever made the \
+         checkpoint made that state.",
+    ),
     key(
         "pause_image",
         "image reference",
@@ -83,7 +167,6 @@ pub const TABLE: &[Key] = &[
         "Huge pages.",
     ),
     key("exclusive_dom0_cpu", "bool", "`false`", XEN_ONLY, "Keep Dom0's CPUs free of containers."),
-    key("shared_cpu_pool", "bool", "`false`", XEN_ONLY, "A CPU pool for all containers."),
     key("max_client_number", "number", "-", NEVER_READ, "The most clients."),
     key("image_path", "path", "-", NEVER_READ, "Where images are."),
     key("aux_file_path", "path", "-", NEVER_READ, "Where the pedestal's files are."),
@@ -106,6 +189,16 @@ const fn key(
     doc: &'static str,
 ) -> Key {
     Key { name, kind, default, target, doc }
+}
+
+const fn policy(
+    name: &'static str,
+    kind: &'static str,
+    default: &'static str,
+    excess: Excess,
+    doc: &'static str,
+) -> Key {
+    key(name, kind, default, Target::Policy(excess), doc)
 }
 
 const fn annotation(

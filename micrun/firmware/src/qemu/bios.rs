@@ -1,32 +1,45 @@
 //! `[Qemu]` `Bios`: what a RISC-V machine runs before the firmware.
 
 use std::fmt;
+use std::io::{Read, Seek, SeekFrom};
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use libmica::names;
 
-use crate::elf::{ElfInfo, Family};
-use crate::text::{hint, quoted};
+use super::Board;
+use crate::elf::{self, ElfInfo, Family, Requirements, Window};
+use crate::text::{hint, quoted, serde_as_text};
+use crate::{Error, Result};
 
-/// What runs at reset. QEMU reads a file by this option, too; an image names none, for it would be a path of
-/// the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+/// What runs at reset.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Bios {
     /// QEMU's own boot code: OpenSBI, which starts firmware in S-mode.
     Default,
     /// The firmware itself, in M-mode.
     None,
+    /// Boot code of the image's own, in place of QEMU's: an absolute path. The image's root is its `/`; what a shim
+    /// hands to micad is a path of the host.
+    File(String),
 }
 
 impl Bios {
-    const ALL: [Self; 2] = [Self::Default, Self::None];
+    const WORDS: [&str; 2] = ["default", "none"];
 
-    /// As `-bios` and client.conf spell it.
-    pub const fn as_str(self) -> &'static str {
+    /// As client.conf spells it.
+    pub fn as_str(&self) -> &str {
         match self {
             Self::Default => "default",
             Self::None => "none",
+            Self::File(path) => path,
+        }
+    }
+
+    /// The path of boot code that is no part of QEMU.
+    pub fn file(&self) -> Option<&str> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Default | Self::None => None,
         }
     }
 
@@ -34,24 +47,64 @@ impl Bios {
     /// 32 bits to 4 MiB (OpenSBI's `FW_JUMP_OFFSET`), and needs what is below for itself. `None` for other
     /// processors, which have no such choice.
     pub fn of(elf: &ElfInfo) -> Option<Self> {
-        let family = elf.family().filter(|family| matches!(family, Family::Riscv64 | Family::Riscv32))?;
-        let behind = DRAM + Self::Default.size(family);
-        let in_dram = elf.lowest().is_some_and(|lowest| lowest >= behind);
+        let room = room(elf.family()?)?;
+        let in_dram = elf.lowest().is_some_and(|lowest| lowest >= room.end());
         Some(if in_dram { Self::Default } else { Self::None })
     }
 
     /// The memory at the start of RAM that belongs to the boot code, in bytes.
-    pub(super) const fn size(self, family: Family) -> u64 {
-        match (self, family) {
-            (Self::Default, Family::Riscv64) => 2 << 20,
-            (Self::Default, Family::Riscv32) => 4 << 20,
-            _ => 0,
+    pub(super) fn size(&self, family: Family) -> u64 {
+        match self {
+            Self::None => 0,
+            Self::Default | Self::File(_) => room(family).map_or(0, |room| room.size),
         }
     }
 }
 
-/// Where the RAM of all RISC-V machines with such a choice begins.
-const DRAM: u64 = 0x8000_0000;
+/// Where boot code lives: at the start of the RAM of all RISC-V machines with such a choice, as much as OpenSBI has.
+const fn room(family: Family) -> Option<Window> {
+    let size = match family {
+        Family::Riscv64 => 2 << 20,
+        Family::Riscv32 => 4 << 20,
+        _ => return None,
+    };
+    Some(Window { base: 0x8000_0000, size })
+}
+
+/// Whether the file at `path` can be the boot code before this firmware on this machine: an ELF for the same processor,
+/// or a raw binary, in the first 2 MiB of RAM (4 MiB on 32 bits). QEMU loads either.
+pub fn check_bios(
+    path: &str,
+    mut file: impl Read + Seek,
+    firmware: &ElfInfo,
+    board: Option<&Board>,
+) -> Result<()> {
+    let refuse = |reason| Error::Unusable { path: path.to_owned(), reason };
+    let io = |error| Error::io("read", path, error);
+    let takes_any = board.is_none_or(|board| board.ram.is_some());
+    let Some(room) = firmware.family().and_then(room).filter(|_| takes_any) else {
+        return Err(refuse("the machine runs no boot code before its firmware; omit Bios".to_owned()));
+    };
+    let mut start = Vec::new();
+    file.rewind().map_err(io)?;
+    file.by_ref().take(4).read_to_end(&mut start).map_err(io)?;
+    if start == b"\x7fELF" {
+        let boot_code = ElfInfo::from_reader(file).map_err(|error| error.in_file(path))?;
+        if boot_code.family() != firmware.family() {
+            return Err(refuse(format!("it is for {}, unlike the firmware", boot_code.architecture())));
+        }
+        let requirements = Requirements::default().with_windows("boot code", vec![room]);
+        return elf::check(&boot_code, &requirements).map_err(|error| error.in_file(path));
+    }
+    match file.seek(SeekFrom::End(0)).map_err(io)? {
+        0 => Err(refuse("it is empty".to_owned())),
+        size if size > room.size => Err(refuse(format!(
+            "it has {size} bytes, more than the {} that are before the firmware in RAM",
+            room.size
+        ))),
+        _ => Ok(()),
+    }
+}
 
 impl fmt::Display for Bios {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -63,23 +116,22 @@ impl FromStr for Bios {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|bios| bios.as_str() == text).ok_or_else(|| {
-            let known = Self::ALL.map(Self::as_str);
-            format!("{} is neither default nor none{}", quoted(text), hint(text, known))
-        })
+        match text {
+            "default" => Ok(Self::Default),
+            "none" => Ok(Self::None),
+            path if path.starts_with('/')
+                && path.len() <= names::PATH_MAX
+                && !path.contains(char::is_control) =>
+            {
+                Ok(Self::File(path.to_owned()))
+            }
+            _ => Err(format!(
+                "{} is neither default nor none nor the absolute path of a file{}",
+                quoted(text),
+                hint(text, Self::WORDS)
+            )),
+        }
     }
 }
 
-impl From<Bios> for String {
-    fn from(bios: Bios) -> Self {
-        bios.as_str().to_owned()
-    }
-}
-
-impl TryFrom<String> for Bios {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
+serde_as_text!(Bios);

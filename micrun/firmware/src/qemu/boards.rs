@@ -22,8 +22,13 @@ pub struct Board {
     pub windows: &'static [Window],
     /// The memory whose size is a matter of choice (`-m`); `None` where it is soldered.
     pub ram: Option<Ram>,
+    /// Flash at the address where the processor begins. It is memory only for firmware that begins there itself, as
+    /// boot loaders do: anything else linked to these addresses was built for a board with RAM at them.
+    pub flash: Option<Window>,
     /// Registers of the serial ports that may be its console. Firmware that knows one of them was built for it.
     pub consoles: &'static [u32],
+    /// Whether the first two of them are QEMU's first two serial ports, so that either can be the console.
+    pub two_ports: bool,
     /// What QEMU must be told besides.
     pub arguments: &'static [&'static str],
     /// The core that runs the firmware, if the machine boots another.
@@ -90,7 +95,9 @@ const fn m(
         program: ARM,
         windows,
         ram: None,
+        flash: None,
         consoles,
+        two_ports: false,
         arguments: &[],
         second_core: None,
     }
@@ -112,7 +119,9 @@ const fn a(
         program,
         windows,
         ram,
+        flash: None,
         consoles,
+        two_ports: false,
         arguments: &[],
         second_core: None,
     }
@@ -123,8 +132,16 @@ impl Board {
         Self { version: Some(version), ..self }
     }
 
+    const fn with_flash(self, flash: Window) -> Self {
+        Self { flash: Some(flash), ..self }
+    }
+
     const fn behind(self, second_core: SecondCore) -> Self {
         Self { second_core: Some(second_core), ..self }
+    }
+
+    const fn with_two_ports(self) -> Self {
+        Self { two_ports: true, ..self }
     }
 
     const fn told(self, arguments: &'static [&'static str]) -> Self {
@@ -201,6 +218,8 @@ const STM32F405: &[Window] =
 const STM32L475: &[Window] =
     &[at(0, MB), at(0x0800_0000, MB), at(0x1000_0000, 32 * KB), at(0x2000_0000, 96 * KB)];
 const OCM_BEHIND_STUB: &[Window] = &[at(0xfffc_1000, 252 * KB)];
+/// The two flash banks of Arm's `virt`.
+const VIRT_FLASH: Window = at(0, 128 * MB);
 const OCM: &[Window] = &[at(0xfffc_0000, 256 * KB)];
 
 /// All of them. The first one that fits is proposed where the firmware does not say more, so the larger board
@@ -208,17 +227,17 @@ const OCM: &[Window] = &[at(0xfffc_0000, 256 * KB)];
 #[rustfmt::skip]
 pub const BOARDS: &[Board] = &[
     // machine            family      model         memory by choice              other memory, consoles
-    a("virt",             A64_IN_A64, "cortex-a53", Some(ram(0x4000_0000, MEMORY_MB, 1 << 20)), &[], &[0x0900_0000]),
-    a("raspi3b",          A64_IN_A64, "cortex-a53", None, &[at(0, 1008 * MB)],    &[0x3f20_1000, 0x3f21_5040]),
-    a("raspi4b",          A64_IN_A64, "cortex-a72", None, &[at(0, 2048 * MB)],    &[0xfe20_1000, 0xfe21_5040]),
-    a("xlnx-zcu102",      A64_IN_A64, "cortex-a53", Some(ram(0, 128, 2048)), OCM,       &[0xff00_0000, 0xff01_0000]).told(SILENT),
+    a("virt",             A64_IN_A64, "cortex-a53", Some(ram(0x4000_0000, MEMORY_MB, 1 << 20)), &[], &[0x0900_0000]).with_flash(VIRT_FLASH),
+    a("raspi3b",          A64_IN_A64, "cortex-a53", None, &[at(0, 1008 * MB)],    &[0x3f20_1000, 0x3f21_5040]).with_two_ports(),
+    a("raspi4b",          A64_IN_A64, "cortex-a72", None, &[at(0, 2048 * MB)],    &[0xfe20_1000, 0xfe21_5040]).with_two_ports(),
+    a("xlnx-zcu102",      A64_IN_A64, "cortex-a53", Some(ram(0, 128, 2048)), OCM,       &[0xff00_0000, 0xff01_0000]).with_two_ports().told(SILENT),
 
-    a("virt",             A32_IN_ARM, "cortex-a15", Some(ram(0x4000_0000, MEMORY_MB, 3072)), &[], &[0x0900_0000]),
+    a("virt",             A32_IN_ARM, "cortex-a15", Some(ram(0x4000_0000, MEMORY_MB, 3072)), &[], &[0x0900_0000]).with_flash(VIRT_FLASH),
     a("vexpress-a9",      A32_IN_ARM, "cortex-a9",  Some(ram(0x6000_0000, 128, 1024)), &[], &[0x1000_9000]).up_to(V7M).told(SILENT),
-    a("xilinx-zynq-a9",   A32_IN_ARM, "cortex-a9",  Some(ram(0, 128, 2048)), OCM,       &[0xe000_0000, 0xe000_1000]).up_to(V7M),
+    a("xilinx-zynq-a9",   A32_IN_ARM, "cortex-a9",  Some(ram(0, 128, 2048)), OCM,       &[0xe000_0000, 0xe000_1000]).with_two_ports().up_to(V7M),
     a("versatilepb",      A32_IN_ARM, "arm926",     Some(ram(0, 128, 256)), &[],        &[0x101f_1000]).up_to(ArmVersion::V5TE).told(SILENT),
-    a("raspi2b",          A32_IN_ARM, "cortex-a7",  None, &[at(0, 1008 * MB)],    &[0x3f20_1000, 0x3f21_5040]).up_to(V7M),
-    a("raspi0",           A32_IN_ARM, "arm1176",    None, &[at(0, 512 * MB)],     &[0x2020_1000, 0x2021_5040]).up_to(ArmVersion::V6KZ),
+    a("raspi2b",          A32_IN_ARM, "cortex-a7",  None, &[at(0, 1008 * MB)],    &[0x3f20_1000, 0x3f21_5040]).with_two_ports().up_to(V7M),
+    a("raspi0",           A32_IN_ARM, "arm1176",    None, &[at(0, 512 * MB)],     &[0x2020_1000, 0x2021_5040]).with_two_ports().up_to(ArmVersion::V6KZ),
 
     a("virt",             RV64,       "rv64",       Some(ram(0x8000_0000, MEMORY_MB, 1 << 20)), &[], &[0x1000_0000]),
     a("sifive_u",         RV64,       "sifive-u54", Some(ram(0x8000_0000, 128, 4096)), &[at(0x0800_0000, 32 * MB)], &[0x1001_0000]),
@@ -243,7 +262,7 @@ pub const BOARDS: &[Board] = &[
     m("mps3-an547",       V81M, "cortex-m55", AN547,     &[0x4930_3000, 0x5930_3000]),
 
     a("mps3-an536",       (Family::R, ARM), "cortex-r52", None, AN536, &[0xe7c0_0000, 0xe020_5000]).up_to(ArmVersion::V8R),
-    a("xlnx-zcu102",      (Family::R, A64), "cortex-r5f", Some(ram(0, 128, 2048)), OCM_BEHIND_STUB, &[0xff00_0000]).up_to(V7M).told(WITH_R5).behind(FIRST_R5),
+    a("xlnx-zcu102",      (Family::R, A64), "cortex-r5f", Some(ram(0, 128, 2048)), OCM_BEHIND_STUB, &[0xff00_0000, 0xff01_0000]).with_two_ports().up_to(V7M).told(WITH_R5).behind(FIRST_R5),
 ];
 
 /// QEMU's other Arm and RISC-V machines. Firmware runs on them as well, but where their memory is, nobody here knows.

@@ -92,5 +92,6 @@ pub fn page() -> String {
 fn memory(board: &Board) -> String {
     let chosen = board.ram.map(|ram| format!("from {:#x}, {} MiB if not said", ram.base, ram.unsaid));
     let soldered = Some(list(board.windows)).filter(|text| !text.is_empty());
-    [chosen, soldered].into_iter().flatten().collect::<Vec<_>>().join("; ")
+    let flash = board.flash.map(|flash| format!("{flash} (flash) for firmware that begins there"));
+    [chosen, soldered, flash].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }

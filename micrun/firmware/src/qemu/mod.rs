@@ -3,13 +3,15 @@
 
 mod bios;
 mod boards;
+mod completed;
 mod doc;
 mod names;
 pub(crate) mod ports;
 mod propose;
 
-pub use bios::Bios;
+pub use bios::{Bios, check_bios};
 pub use boards::{BOARDS, Board, MEMORY_MB, Ram, SecondCore};
+pub use completed::Completed;
 pub use doc::page;
 pub use names::{check_cpu, check_machine};
 pub use ports::{PORTS, Port};
@@ -17,7 +19,7 @@ pub use propose::{Found, Proposal, named, propose};
 
 use crate::client_conf::{Cpu, Machine, MachineOption};
 use crate::elf::{self, ElfInfo, Family, Fault, Processor, Requirements, Window};
-use crate::{Error, Result};
+use crate::{Error, Evidence, Result};
 
 /// The line of the table for this machine, with a processor for this firmware.
 pub fn board(machine: &Machine, elf: &ElfInfo) -> Option<&'static Board> {
@@ -85,8 +87,24 @@ impl Board {
         self.ram.map(|ram| ram.unsaid)
     }
 
+    /// The second of its serial ports if the firmware knows that one alone: its registers.
+    pub fn only_second_port(&self, evidence: &Evidence) -> Option<u32> {
+        match self.consoles {
+            [first, second, ..] if self.two_ports && !evidence.has_one_of(&[*first]) => {
+                Some(*second).filter(|second| evidence.has_one_of(&[*second]))
+            }
+            _ => None,
+        }
+    }
+
+    /// Its soldered memory in MiB, rounded up. A window that shows memory of another one counts as well.
+    pub fn soldered_mb(&self) -> u32 {
+        let bytes: u64 = self.windows.iter().map(|window| window.size).sum();
+        u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX)
+    }
+
     /// Where its memory is, with `memory_mb` MiB of what can be chosen, beside the boot code of `bios`.
-    pub fn windows(&self, memory_mb: u32, bios: Option<Bios>) -> Vec<Window> {
+    pub fn windows(&self, memory_mb: u32, bios: Option<&Bios>) -> Vec<Window> {
         let chosen = self.ram.map(|ram| {
             let size = u64::from(memory_mb.min(ram.most)) << 20;
             let boot_code = bios.map_or(0, |bios| bios.size(self.family)).min(size);
@@ -108,11 +126,16 @@ impl Board {
 
     /// Whether it runs the firmware and has memory where that is linked.
     pub fn fits(&self, elf: &ElfInfo) -> bool {
-        self.runs(elf) && self.check(elf, self.ram.map_or(0, |ram| ram.most), Bios::of(elf)).is_ok()
+        self.runs(elf) && self.check(elf, self.ram.map_or(0, |ram| ram.most), Bios::of(elf).as_ref()).is_ok()
+    }
+
+    /// Whether the firmware begins where the processor does, in flash.
+    fn boots_from_flash(&self, elf: &ElfInfo) -> bool {
+        self.flash.is_some_and(|flash| flash.base == elf.entry)
     }
 
     /// Whether the firmware can run on it, with so much memory.
-    pub fn check(&self, elf: &ElfInfo, memory_mb: u32, bios: Option<Bios>) -> Result<()> {
+    pub fn check(&self, elf: &ElfInfo, memory_mb: u32, bios: Option<&Bios>) -> Result<()> {
         if !self.runs(elf) {
             return Err(other_processor(self.machine, self.model, elf));
         }
@@ -121,7 +144,8 @@ impl Board {
             _ => None,
         };
         let place = format!("the machine {}", self.machine);
-        let windows = self.windows(memory_mb, bios);
+        let mut windows = self.windows(memory_mb, bios);
+        windows.extend(self.flash.filter(|_| self.boots_from_flash(elf)));
         let size = windows.iter().map(|window| window.size).sum();
         let requirements = Requirements { begins, size: Some(size), ..Requirements::default() };
         elf::check(elf, &requirements.with_windows(place, windows))
@@ -130,7 +154,7 @@ impl Board {
 
 /// Whether the firmware can run on this machine, with so much memory (0 for what it has by itself). Of a
 /// machine that is not in the table it is only known how much memory it was given.
-pub fn check(elf: &ElfInfo, machine: &Machine, memory_mb: u32, bios: Option<Bios>) -> Result<()> {
+pub fn check(elf: &ElfInfo, machine: &Machine, memory_mb: u32, bios: Option<&Bios>) -> Result<()> {
     if let Some(board) = board(machine, elf) {
         return board.check(elf, memory_mb, bios);
     }

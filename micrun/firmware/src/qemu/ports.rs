@@ -2,7 +2,7 @@
 //! built for that line.
 //!
 //! The facts are those of each project's own board files: Zephyr's `boards/*/board.cmake`, NuttX's
-//! `Documentation/platforms`, RT-Thread's `bsp/qemu-*`, UniProton's `demos`.
+//! `Documentation/platforms`, RT-Thread's `bsp/qemu-*`, U-Boot's `include/configs`, UniProton's `demos`.
 
 use crate::elf::Family;
 
@@ -51,6 +51,8 @@ impl Port {
 
 const R5_FORK: &str = "Zephyr runs qemu_cortex_r5 on Xilinx's fork of QEMU (arm-generic-fdt); QEMU's own xlnx-zcu102 has \
                        no interrupt controller for the R5 before version 10.1, so there are no ticks there";
+const NO_TICKS: &str = "the KV260 has the processors of the machine xlnx-zcu102, but QEMU has no interrupt controller for the \
+                        R5 before version 10.1, so there are no ticks there";
 const XEN: &str =
     "Zephyr's board xenvm is a guest of Xen: its console is Xen's, which a QEMU machine has not";
 const A9_FORK: &str = "Zephyr runs qemu_cortex_a9 on Xilinx's fork of QEMU (arm-generic-fdt-7series); xilinx-zynq-a9 is \
@@ -73,6 +75,7 @@ pub const PORTS: &[Port] = &[
     port("disco_l475_iot1",    "zephyr",    M,       "b-l475e-iot01a"),
     port("olimex_stm32_h405",  "zephyr",    M,       "olimex-stm32-h405"),
     port("qemu_cortex_r5",     "zephyr",    R,       "xlnx-zcu102").but(R5_FORK),
+    port("kv260_r5",           "zephyr",    R,       "xlnx-zcu102").but(NO_TICKS),
     port("qemu_riscv64",       "zephyr",    Riscv64, "virt").memory(256),
     port("qemu_riscv32",       "zephyr",    Riscv32, "virt").memory(256),
     port("qemu_riscv32_xip",   "zephyr",    Riscv32, "sifive_e"),
@@ -86,6 +89,8 @@ pub const PORTS: &[Port] = &[
     port("qemu_virt64_aarch64", "rt-thread", A64,    "virt,gic-version=2").with("cortex-a53", 128),
     port("qemu_virt64_riscv",  "rt-thread", Riscv64, "virt").memory(256),
     port("qemu_vexpress_a9",   "rt-thread", A32,     "vexpress-a9"),
+    port("qemu_arm",           "u-boot",    A64,     "virt").with("cortex-a53", 128),
+    port("qemu_arm",           "u-boot",    A32,     "virt").memory(128),
     port("riscv64virt",        "uniproton", Riscv64, "virt").memory(512),
 ];
 

@@ -40,9 +40,11 @@ pub enum Found {
     ByName,
 }
 
-/// The boards that fit a firmware.
+/// The boards that fit a firmware, those with RAM for it before those that have flash there.
 pub(super) fn fitting(elf: &ElfInfo) -> impl Iterator<Item = &'static Board> {
-    BOARDS.iter().filter(move |board| board.fits(elf))
+    let fitting = BOARDS.iter().filter(|board| board.fits(elf));
+    let (flash, ram): (Vec<_>, Vec<_>) = fitting.partition(|board| board.boots_from_flash(elf));
+    ram.into_iter().chain(flash)
 }
 
 /// The machine that the firmware was most likely built for. An error if none has memory where it is linked.
@@ -172,7 +174,7 @@ fn none_fits(elf: &ElfInfo) -> Error {
     };
     let memory = nearest.ram.map_or(0, |ram| ram.most);
     let first = elf.segments.iter().position(|segment| outside(nearest, segment));
-    match (nearest.check(elf, memory, super::Bios::of(elf)), first) {
+    match (nearest.check(elf, memory, super::Bios::of(elf).as_ref()), first) {
         (Err(Error::Elf { fault, .. }), Some(index))
             if matches!(*fault, Fault::SegmentOutsideMemory { .. }) =>
         {

@@ -1,12 +1,12 @@
 //! An address in a record.
 
 use std::fmt;
+use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use crate::text::serde_as_text;
 
 /// An address. A string in JSON (`"0x40000000"`), because numbers above 2^53 do not survive all readers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Address(pub u64);
 
 impl fmt::Display for Address {
@@ -15,17 +15,13 @@ impl fmt::Display for Address {
     }
 }
 
-impl From<Address> for String {
-    fn from(address: Address) -> Self {
-        address.to_string()
-    }
-}
+impl FromStr for Address {
+    type Err = String;
 
-impl TryFrom<String> for Address {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, String> {
         let digits = text.strip_prefix("0x").and_then(|digits| u64::from_str_radix(digits, 16).ok());
         digits.map(Self).ok_or_else(|| format!("{text:?} is not an address such as \"0x40000000\""))
     }
 }
+
+serde_as_text!(Address);

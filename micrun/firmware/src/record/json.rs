@@ -1,30 +1,33 @@
 //! The form that a change has in a record's JSON.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::content::{Change, Content, ElfContent};
 use crate::Sha256Digest;
+use crate::text::serde_as_text;
 
 /// Permission bits. A string of four octal digits in JSON (`"0644"`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Mode(u32);
 
-impl From<Mode> for String {
-    fn from(mode: Mode) -> Self {
-        format!("{:04o}", mode.0)
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04o}", self.0)
     }
 }
 
-impl TryFrom<String> for Mode {
-    type Error = String;
+impl FromStr for Mode {
+    type Err = String;
 
-    fn try_from(text: String) -> Result<Self, String> {
-        u32::from_str_radix(&text, 8)
-            .map(Self)
-            .map_err(|_| format!("{text:?} is not a mode such as \"0644\""))
+    fn from_str(text: &str) -> Result<Self, String> {
+        u32::from_str_radix(text, 8).map(Self).map_err(|_| format!("{text:?} is not a mode such as \"0644\""))
     }
 }
+
+serde_as_text!(Mode);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -8,11 +8,13 @@ use std::path::Path;
 
 use super::lookup::{self, Wanted};
 use super::walk::{self, RootFile};
+use crate::annotations::STOP_SIGNAL_LABEL;
+use crate::policy::ContainerPolicy;
 use crate::settings::{Layers, Settings};
 use crate::text::printable;
 use crate::{
-    Annotations, ClientConf, ElfInfo, Error, HostConf, MAX_FIRMWARE_SIZE, PEDESTAL_FILE_START, Pedestal,
-    Result, Sha256Digest, client_conf, digest, ini, pedestal_file_fault,
+    Annotations, ClientConf, ElfInfo, Error, HostConf, MAX_FIRMWARE_SIZE, Origin, PEDESTAL_FILE_START,
+    Pedestal, Result, Sha256Digest, client_conf, digest, ini, pedestal_file_fault, qemu,
 };
 
 /// A firmware that passed every check, with what applies to it.
@@ -28,7 +30,7 @@ pub struct Firmware {
     pub settings: Settings,
     /// The file's digest, if one was asked for: then this is it.
     pub sha256: Option<Sha256Digest>,
-    /// The file that the pedestal wants beside the ELF (`ped_cfg`), open.
+    /// The file that the pedestal wants beside the ELF, open: `ped_cfg`, or for qemu the boot code.
     pub pedestal_file: Option<RootFile>,
     /// What a user should be told; a sentence each.
     pub warnings: Vec<String>,
@@ -40,38 +42,75 @@ impl Firmware {
     ///
     /// All errors are the image's or the specification's, except [`Error::Io`].
     pub fn resolve(rootfs: &Path, annotations: &BTreeMap<String, String>) -> Result<Self> {
-        Self::resolve_on(&HostConf::default(), rootfs, annotations)
+        Self::find(None, rootfs, annotations)
     }
 
-    /// The same on a host with this configuration.
+    /// The same on a host with this configuration, whose policy the firmware must satisfy.
     pub fn resolve_on(
         host: &HostConf,
         rootfs: &Path,
         annotations: &BTreeMap<String, String>,
     ) -> Result<Self> {
+        Self::find(Some(host), rootfs, annotations)
+    }
+
+    fn find(host: Option<&HostConf>, rootfs: &Path, annotations: &BTreeMap<String, String>) -> Result<Self> {
+        let policy = host.map(HostConf::policy);
+        if let Some(policy) = policy {
+            policy.check_annotations(annotations.keys())?;
+        }
         let spec = Annotations::from_map(annotations)?;
         let conf = read_conf(rootfs)?;
         let no_conf = ClientConf::default();
-        let layers = Layers::new(&spec, conf.as_ref().unwrap_or(&no_conf))?.over(host);
+        let in_image = conf.as_ref().unwrap_or(&no_conf);
+        if let Some(policy) = policy {
+            let mut keys = in_image.micrun.keys();
+            keys.try_for_each(|key| policy.check_annotation(key, "client.conf, [Micrun]: the key"))?;
+        }
+        let mut layers = Layers::new(&spec, in_image)?;
+        if let Some(host) = host {
+            layers = layers.over(host);
+        }
 
         let wanted = lookup::firmware(rootfs, &layers)?;
         let mut file = open(rootfs, &wanted, MAX_FIRMWARE_SIZE)?;
         let name = printable(&file.path.to_string_lossy());
         let elf = ElfInfo::from_reader(&mut file.file).map_err(|error| error.in_file(&name))?;
-        let settings = Settings::resolve(&layers, &elf)?;
-        settings.check(&elf).map_err(|error| error.in_file(&name))?;
+        let mut settings = Settings::resolve(&layers, &elf)?;
+        if settings.pedestal.origin == Origin::Annotation && annotations.contains_key(STOP_SIGNAL_LABEL) {
+            settings.pedestal.origin = Origin::Label;
+        }
+        let checked = settings.check(&elf).map_err(|error| error.in_file(&name));
+        if let Some(ContainerPolicy { firmware: policy, .. }) = policy {
+            settings.check_policy(policy, &elf)?;
+            policy.check_size("the firmware", file.size)?;
+            checked.map_err(|error| policy.explain_lack(settings.memory_mb, error))?;
+        } else {
+            checked?;
+        }
         let sha256 = match layers.annotation(|annotations| annotations.firmware_hash) {
             Some(expected) => Some(verify(&mut file, &name, expected)?),
             None => None,
         };
         let pedestal = settings.pedestal.value;
-        let pedestal_file = lookup::pedestal_conf(pedestal, &layers)?
+        let pedestal_file = lookup::pedestal_file(&settings, &layers)?
             .map(|wanted| open(rootfs, &wanted, MAX_FIRMWARE_SIZE))
             .transpose()?;
+        if let (Some(policy), Some(file)) = (policy, &pedestal_file) {
+            policy.firmware.check_size("the pedestal's file", file.size)?;
+        }
 
         let mut warnings = [spec.warnings(), conf.as_ref().map_or(&[], ClientConf::warnings)].concat();
-        if let Some(file) = &pedestal_file {
-            warnings.extend(doubt(pedestal, file)?);
+        if let Some(policy) = policy {
+            warnings.extend(policy.firmware.lowered(&settings, in_image));
+        }
+        match &pedestal_file {
+            Some(file) if pedestal == Pedestal::Qemu => {
+                let board = qemu::board(&settings.qemu_machine.value, &elf);
+                qemu::check_bios(&printable(&file.path.to_string_lossy()), &file.file, &elf, board)?;
+            }
+            Some(file) => warnings.extend(doubt(pedestal, file)?),
+            None => {}
         }
         Ok(Self { file, elf, conf, settings, sha256, pedestal_file, warnings })
     }

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::settings::Layers;
+use crate::qemu::Bios;
+use crate::settings::{Layers, Settings};
 use crate::{Error, Pedestal, Result};
 
 /// What upstream's images and ours call the firmware.
@@ -59,7 +60,11 @@ fn first_elf(rootfs: &Path) -> Result<Option<String>> {
 }
 
 /// The file that the pedestal wants beside the firmware, if it wants one.
-pub(super) fn pedestal_conf(pedestal: Pedestal, layers: &Layers<'_>) -> Result<Option<Wanted>> {
+pub(super) fn pedestal_file(settings: &Settings, layers: &Layers<'_>) -> Result<Option<Wanted>> {
+    let pedestal = settings.pedestal.value;
+    if let (Pedestal::Qemu, Some(path)) = (pedestal, settings.qemu_bios.value.as_ref().and_then(Bios::file)) {
+        return Ok(Some(Wanted { path: path.to_owned(), asked_by: "named by Bios in client.conf" }));
+    }
     if !pedestal.needs_conf_file() {
         return Ok(None);
     }

@@ -2,7 +2,7 @@
 //!
 //! Each setting comes from the first layer that has it: the annotations of the container's
 //! specification, then client.conf (its `[Micrun]` section before its other keys), then the host's
-//! micrun.conf, then a default.
+//! micrun.conf, then a default. The host's policy lowers some of them, whoever says them.
 
 mod rows;
 
@@ -14,8 +14,9 @@ pub use rows::{Row, plain};
 use crate::annotations::{Greeting, Ready};
 use crate::client_conf::{Cpu, Machine};
 use crate::elf::{self, ElfInfo, Requirements};
-use crate::qemu::{self, Bios};
-use crate::{Annotations, ClientConf, Error, HostConf, Os, Pedestal, Result, annotations};
+use crate::policy::ContainerPolicy;
+use crate::qemu::{self, Bios, Completed};
+use crate::{Annotations, ClientConf, Error, HostConf, Os, Pedestal, Policy, Result, annotations};
 
 /// The most virtual CPUs when nothing else is said: what upstream's shim sends.
 pub const DEFAULT_MAX_VCPU: u32 = 8;
@@ -29,6 +30,8 @@ pub const DEFAULT_READY_TIMEOUT: Duration = Duration::from_secs(10);
 pub enum Origin {
     /// An annotation of the container's specification.
     Annotation,
+    /// An annotation that may be a label of the image: the client of containerd makes no difference.
+    Label,
     /// The image's client.conf.
     ClientConf,
     /// The host's micrun.conf, or the shim's environment.
@@ -45,6 +48,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Annotation => "annotation",
+            Self::Label => "annotation or label",
             Self::ClientConf => "client.conf",
             Self::HostConf => "micrun.conf",
             Self::Limit => "limit",
@@ -77,18 +81,21 @@ pub struct Layers<'a> {
     image: Annotations,
     pub(crate) conf: &'a ClientConf,
     host: Annotations,
+    /// What the host allows; `None` where no host is known.
+    policy: Option<ContainerPolicy>,
 }
 
 impl<'a> Layers<'a> {
     /// The layers of a specification's annotations over an image's client.conf.
     pub fn new(spec: &'a Annotations, conf: &'a ClientConf) -> Result<Self> {
-        Ok(Self { spec, image: conf.annotations()?, conf, host: Annotations::default() })
+        Ok(Self { spec, image: conf.annotations()?, conf, host: Annotations::default(), policy: None })
     }
 
     /// These over what a host sets for all its containers.
     #[must_use]
     pub fn over(mut self, host: &HostConf) -> Self {
         self.host = host.annotations().clone();
+        self.policy = Some(host.policy().clone());
         self
     }
 
@@ -152,24 +159,10 @@ impl Settings {
     /// What applies to this firmware.
     pub fn resolve(layers: &Layers<'_>, elf: &ElfInfo) -> Result<Self> {
         let (mica, qemu) = (&layers.conf.mica, &layers.conf.qemu);
-        let machine = layers
-            .pick(|_| None, qemu.machine.clone())
-            .unwrap_or_else(|| default(qemu::default_machine(elf)));
-        let board = qemu::board(&machine.value, elf);
-        let memory_mb = memory(layers, &machine.value, board)?;
-        let qemu_machine = machine.map(|machine| match board {
-            Some(board) => board.complete(machine),
-            None => machine,
-        });
-        let qemu_cpu = match layers.pick(|_| None, qemu.cpu.clone()) {
-            Some(cpu) => cpu.map(Some),
-            None => default(board.and_then(qemu::Board::default_cpu)),
-        };
-        let bios = Bios::of(elf);
-        let qemu_bios = match layers.pick(|_| None, qemu.bios) {
-            Some(said) if bios.is_some() => said.map(Some),
-            _ => default(bios),
-        };
+        let machine = Completed::of(qemu, elf);
+        let origin = |said: bool| if said { Origin::ClientConf } else { Origin::Default };
+        let bios_said = qemu.bios.is_some() && machine.bios.is_some();
+        let max_vcpu = max_vcpu(layers);
         let os = layers.pick(|a| a.os.clone(), None).unwrap_or(default(Os::default()));
         let pedestal = layers
             .pick(|a| a.pedestal, mica.pedestal)
@@ -180,12 +173,11 @@ impl Settings {
         Ok(Self {
             os,
             pedestal,
-            memory_mb,
-            vcpu: at_most(
-                layers.pick(|_| None, mica.vcpu).unwrap_or(default(1)),
-                layers.pick(|a| a.max_container_cpus, None),
-            ),
-            max_vcpu: layers.pick(|a| a.max_vcpu_num, mica.max_vcpu).unwrap_or(default(DEFAULT_MAX_VCPU)),
+            memory_mb: memory(layers, &machine)?,
+            vcpu: [layers.pick(|a| a.max_container_cpus, None), Some(max_vcpu)]
+                .into_iter()
+                .fold(layers.pick(|_| None, mica.vcpu).unwrap_or(default(1)), at_most),
+            max_vcpu,
             auto_close: layers
                 .pick(Annotations::auto_close_after, None)
                 .map_or(default(None), |after| after.map(|after| (!after.is_zero()).then_some(after))),
@@ -200,10 +192,30 @@ impl Settings {
             shell_prompt: layers
                 .pick(|a| a.shell_prompt.clone(), None)
                 .map_or(default(None), |prompt| prompt.map(Some)),
-            qemu_machine,
-            qemu_cpu,
-            qemu_bios,
+            qemu_machine: Setting { value: machine.machine, origin: origin(qemu.machine.is_some()) },
+            qemu_cpu: Setting { value: machine.cpu, origin: origin(qemu.cpu.is_some()) },
+            qemu_bios: Setting { value: machine.bios, origin: origin(bios_said) },
         })
+    }
+
+    /// Whether the host allows to run the firmware with these settings. What it would lower is lowered already.
+    pub fn check_policy(&self, policy: &Policy, elf: &ElfInfo) -> Result<()> {
+        policy.check_pedestal(self.pedestal)?;
+        if matches!(self.pedestal.value, Pedestal::Qemu | Pedestal::Xen) {
+            policy.memory_mb.check("memory in MiB", self.memory_mb.value)?;
+            policy.vcpus.check("a number of virtual CPUs", self.vcpu.value)?;
+        }
+        if self.pedestal.value != Pedestal::Qemu {
+            return Ok(());
+        }
+        policy.check_machine(&self.qemu_machine.value)?;
+        if let Some(cpu) = &self.qemu_cpu.value {
+            policy.check_cpu(cpu)?;
+        }
+        let board = qemu::board(&self.qemu_machine.value, elf);
+        let soldered = board.filter(|board| board.ram.is_none()).map(qemu::Board::soldered_mb);
+        let what = format!("the memory in MiB of the board {}", self.qemu_machine.value.name());
+        policy.memory_mb.check(&what, soldered.unwrap_or_default())
     }
 
     /// Whether the firmware can run with these settings. To be repeated when a container's memory limit
@@ -222,7 +234,9 @@ impl Settings {
         }
         elf::check(elf, &requirements)?;
         match self.pedestal.value {
-            Pedestal::Qemu => qemu::check(elf, &self.qemu_machine.value, memory, self.qemu_bios.value),
+            Pedestal::Qemu => {
+                qemu::check(elf, &self.qemu_machine.value, memory, self.qemu_bios.value.as_ref())
+            }
             // The board says where the memory is, and how much.
             _ => Ok(()),
         }
@@ -244,7 +258,7 @@ fn greeting(os: &Os, pedestal: Pedestal) -> Greeting {
 
 /// client.conf's memory or the default, within the floor and the ceiling that annotations set. Memory that is
 /// soldered is 0, whatever anybody says.
-fn memory(layers: &Layers<'_>, machine: &Machine, board: Option<&qemu::Board>) -> Result<Setting<u32>> {
+fn memory(layers: &Layers<'_>, machine: &Completed) -> Result<Setting<u32>> {
     let floor = layers.pick(|a| a.min_memory_mb, None);
     let ceiling = layers.pick(|a| a.max_container_memory, None);
     if let (Some(floor), Some(ceiling)) = (floor, ceiling)
@@ -258,17 +272,27 @@ fn memory(layers: &Layers<'_>, machine: &Machine, board: Option<&qemu::Board>) -
             ),
         });
     }
-    let unsaid = match board {
-        Some(board) => match board.default_memory_mb() {
-            Some(unsaid) => unsaid,
-            None => return Ok(default(0)),
-        },
-        None if machine.is_virt() => qemu::MEMORY_MB,
-        None => 0,
-    };
+    let Some(unsaid) = machine.default_memory_mb() else { return Ok(default(0)) };
     let said = layers.pick(|_| None, layers.conf.memory()).unwrap_or(default(unsaid));
     let raised = floor.filter(|floor| floor.value > said.value).unwrap_or(said);
-    Ok(at_most(raised, ceiling))
+    let wished = at_most(raised, ceiling);
+    let Some(policy) = &layers.policy else { return Ok(wished) };
+    let most = &policy.firmware.memory_mb;
+    if let Some(floor) = floor {
+        most.check("container.min_memory_mb", floor.value)?;
+    }
+    Ok(most.cap(wished))
+}
+
+/// The most virtual CPUs. What a host allows is also what there may be where nothing is said.
+fn max_vcpu(layers: &Layers<'_>) -> Setting<u32> {
+    let said = layers.pick(|a| a.max_vcpu_num, layers.conf.mica.max_vcpu);
+    let Some(policy) = &layers.policy else { return said.unwrap_or(default(DEFAULT_MAX_VCPU)) };
+    let most = &policy.firmware.vcpus;
+    let unsaid = most.is_set().then_some(most.value).flatten();
+    let unsaid =
+        unsaid.map_or(default(DEFAULT_MAX_VCPU), |value| Setting { value, origin: Origin::HostConf });
+    most.cap(said.unwrap_or(unsaid))
 }
 
 fn at_most(setting: Setting<u32>, ceiling: Option<Setting<u32>>) -> Setting<u32> {

@@ -60,7 +60,7 @@ impl Settings {
             let (machine, cpu) = (&self.qemu_machine, &self.qemu_cpu);
             rows.push(Row::new("Qemu.Machine", machine, machine.value.to_string()));
             rows.push(Row::new("Qemu.CPU", cpu, or(cpu.value.as_ref(), "the machine's")));
-            if let Some(bios) = self.qemu_bios.value {
+            if let Some(bios) = &self.qemu_bios.value {
                 rows.push(Row::new("Qemu.Bios", &self.qemu_bios, bios.to_string()));
             }
         }

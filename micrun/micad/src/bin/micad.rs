@@ -12,9 +12,8 @@ const END_BOUND: Duration = Duration::from_secs(1);
 
 fn main() -> anyhow::Result<()> {
     let options = Options::parse();
-    if let Some(parent) = options.relay {
-        return micad::relay(parent)
-            .context("cannot relay a console: only the daemon starts this, with a socket");
+    if options.relay {
+        return micad::relay().context("cannot relay a console: only the daemon starts this, with a socket");
     }
     micad::logger::init(if options.verbose == 0 { LevelFilter::Info } else { LevelFilter::Debug });
     let config = Config::load(&options)?;

@@ -77,7 +77,12 @@ pub(super) fn list(list: &ClientList, json: bool, out: &mut impl Write) -> anyho
     }
     for client in &list.clients {
         let tty = client.tty.as_ref().map(|tty| tty.display().to_string()).unwrap_or_default();
-        writeln!(out, "{:<66}{:<11}{:<10}{tty}", client.name, client.state, client.pedestal)?;
+        let cpus = match (&client.cpus, &client.pool) {
+            (Some(cpus), Some(pool)) => format!("{cpus} ({pool})"),
+            (Some(cpus), None) => cpus.clone(),
+            (None, _) => client.cpu.clone(),
+        };
+        writeln!(out, "{:<66}{:<11}{:<10}{cpus:<16} {tty}", client.name, client.state, client.pedestal)?;
     }
     Ok(())
 }

@@ -4,13 +4,15 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use libmica::command::Extras;
-use libmica::ext::{ClientEntry, ClientList, EXTENSIONS, PROTOCOL, Stats, Version};
+use libmica::ext::{ClientEntry, ClientList, EXTENSIONS, PROTOCOL, Pools, SHARED_POOL, Stats, Version};
 use libmica::{ClientStatus, Command, CreateMessage, Launch, Reply, names};
+use micrun_firmware::{CpuList, SharedCpus};
 
 use super::Daemon;
 use super::client::Client;
 use super::connection::{Asked, Endpoint};
 use super::request::{Action, Snapshot};
+use crate::config::Config;
 use crate::pedestal::{self, Runner, Usage};
 use crate::{Error, Result, blocking};
 
@@ -36,8 +38,11 @@ impl Daemon {
 
     async fn answer_create(self: &Arc<Self>, request: &[u8]) -> Result<String> {
         match Command::decode(request) {
-            Ok(Command::List) => Ok(json(&self.list())),
-            Ok(Command::Version) => Ok(json(&version())),
+            Ok(Command::List) => {
+                let daemon = Arc::clone(self);
+                Ok(json(&blocking::run(move || daemon.list()).await))
+            }
+            Ok(Command::Version) => Ok(json(&version(&self.config))),
             _ => {
                 let message = CreateMessage::from_slice(request)?;
                 self.creating(|daemon| daemon.create(message)).await.map(|()| String::new())
@@ -52,7 +57,7 @@ impl Daemon {
         let action = match command {
             Command::Status => return Ok(status(client, &snapshot).to_string()),
             Command::Gdb => return gdb(client, snapshot),
-            Command::Version => return Ok(json(&version())),
+            Command::Version => return Ok(json(&version(&self.config))),
             Command::Stats => return Ok(json(&blocking::run(move || stats(&snapshot)).await)),
             Command::Wait => return Ok(json(&client.ended().await?)),
             Command::Diagnose { silent } => return Ok(json(&client.diagnose(silent).await?)),
@@ -78,20 +83,25 @@ impl Daemon {
     }
 
     fn list(&self) -> ClientList {
+        let pool = self.config.shared_cpus.as_ref();
         let entry = |client: &Client| {
             let snapshot = client.snapshot();
+            let cpus = snapshot.runner.and_then(Runner::cpus);
             ClientEntry {
                 name: client.spec.name().to_owned(),
                 state: snapshot.state,
                 pedestal: client.pedestal.to_owned(),
                 cpu: client.spec.message.cpu.clone(),
+                pool: cpus.as_ref().filter(|cpus| is_shared(cpus, pool)).map(|_| SHARED_POOL.to_owned()),
+                cpus: cpus.map(|cpus| cpus.to_string()),
                 pid: snapshot.runner.and_then(Runner::pid),
                 tty: snapshot.services.first().and_then(|console| console.device.clone()),
                 exit: snapshot.exit().cloned(),
                 silent: snapshot.silent,
             }
         };
-        ClientList { clients: self.clients().values().map(|e| entry(&e.client)).collect() }
+        let clients: Vec<_> = self.clients().values().map(|entry| Arc::clone(&entry.client)).collect();
+        ClientList { clients: clients.iter().map(|client| entry(client)).collect() }
     }
 }
 
@@ -106,7 +116,12 @@ fn launch(
     Ok(Launch { snapshot, firmware, cgroups: fds.collect(), oom_score: extras.oom_score })
 }
 
-fn version() -> Version {
+/// Whether a process that may use `cpus` shares them with the pool.
+fn is_shared(cpus: &CpuList, pool: Option<&SharedCpus>) -> bool {
+    pool.is_some_and(|pool| cpus.is_within(&pool.cpus))
+}
+
+fn version(config: &Config) -> Version {
     let owned = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
     Version {
         daemon: "micad".to_owned(),
@@ -114,6 +129,8 @@ fn version() -> Version {
         protocol: PROTOCOL,
         pedestals: owned(&pedestal::NAMES),
         extensions: owned(&EXTENSIONS),
+        policy: Some(config.policy.to_wire()),
+        pools: Some(Pools { shared: config.shared_cpus.as_ref().map(|pool| pool.cpus.to_string()) }),
     }
 }
 

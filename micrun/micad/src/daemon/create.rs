@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use libmica::{CreateMessage, names};
 use tokio::net::UnixListener;
@@ -11,7 +11,7 @@ use super::client::Client;
 use super::connection::{self, Endpoint};
 use super::request::Action;
 use super::state::{self, SavedClient};
-use super::{Daemon, Entry, socket};
+use super::{Daemon, Entry, permission, socket};
 use crate::error::file;
 use crate::pedestal::ClientSpec;
 use crate::{Error, Result};
@@ -25,12 +25,13 @@ impl Daemon {
         }
         pedestal.check(&message)?;
         let qemu = pedestal.read_conf(&message)?;
+        permission::check(&self.config.policy, &*pedestal, &message, &qemu)?;
         // What was chosen stays, also for a later daemon.
         pedestal.name().clone_into(&mut message.pedestal);
         let name = message.name.clone();
         let mut ttys = self.free_ttys(&name);
         let spec = ClientSpec {
-            slot: self.free_slot(),
+            slot: self.free_slot()?,
             dir: self.clients_dir().join(&name),
             tty_link: ttys.next().unwrap_or_default(),
             shell_link: if qemu.consoles.is_some_and(|n| n > 1) { ttys.next() } else { None },
@@ -78,10 +79,12 @@ impl Daemon {
         .await
     }
 
-    /// The lowest number that no client has.
-    fn free_slot(&self) -> u32 {
+    /// A number that no client has.
+    fn free_slot(&self) -> Result<u32> {
         let taken: BTreeSet<u32> = self.clients().values().map(|entry| entry.client.spec.slot).collect();
-        (0..u32::MAX).find(|slot| !taken.contains(slot)).unwrap_or(u32::MAX)
+        // A panic while it was held leaves the numbers whole.
+        let mut numbers = self.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        numbers.take(&taken).ok_or(Error::TooManyClients)
     }
 
     /// Links to the client's consoles. Names that differ can be the same when sanitised: then the number

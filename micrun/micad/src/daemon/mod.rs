@@ -6,6 +6,8 @@ mod connection;
 mod create;
 mod inbox;
 mod lock;
+mod numbers;
+mod permission;
 mod request;
 mod restore;
 mod slots;
@@ -27,6 +29,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use client::Client;
 use connection::Endpoint;
+use numbers::Numbers;
 use request::Action;
 use slots::Slots;
 
@@ -47,6 +50,7 @@ struct Daemon {
     slots: Arc<Slots>,
     /// Held by whoever makes or removes clients: they have names and numbers that no other has.
     creation: Arc<tokio::sync::Mutex<()>>,
+    numbers: Mutex<Numbers>,
 }
 
 /// A client and the task that listens on its socket.
@@ -69,6 +73,7 @@ pub async fn run(config: Config) -> Result<()> {
         clients: Mutex::default(),
         slots: Arc::new(Slots::new(nix::unistd::geteuid().as_raw())),
         creation: Arc::default(),
+        numbers: Mutex::new(Numbers::new(config.qemu_uid_base)),
         config,
     });
     state::private_dir(&daemon.clients_dir())?;

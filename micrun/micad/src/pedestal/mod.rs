@@ -5,6 +5,7 @@ mod console;
 mod firmware_file;
 mod gdb;
 mod process;
+pub(crate) mod processor;
 mod qemu;
 mod runner;
 
@@ -24,6 +25,7 @@ pub(crate) use process::{ProcessId, Usage, boot_usec};
 pub(crate) use runner::Runner;
 
 use crate::config::Config;
+use crate::jail::{Roots, Tenant};
 use crate::{Error, Result};
 
 /// The pedestals of this daemon.
@@ -39,7 +41,7 @@ pub(crate) struct ClientSpec {
     pub(crate) message: CreateMessage,
     /// What its conf file said of its machine then; empty for a pedestal that reads none.
     pub(crate) qemu: QemuSection,
-    /// A number that no other client has: the lowest that was free.
+    /// A number that no other client has, nor had lately.
     pub(crate) slot: u32,
     /// The client's private directory.
     pub(crate) dir: PathBuf,
@@ -164,31 +166,63 @@ pub(crate) enum Ending {
     Died,
 }
 
+/// The users of the clients' processes.
+#[derive(Debug, Clone)]
+struct Tenants {
+    /// The first client's.
+    first: Tenant,
+    /// Whether the daemon is root, and can change users at all.
+    root: bool,
+}
+
+impl Tenants {
+    fn new(config: &Config) -> Self {
+        let root = nix::unistd::geteuid().is_root();
+        if !root {
+            log::warn!(
+                "micad does not run as root: QEMU gets no user, no namespaces and no root of its own, only limits and a filter for system calls; for development only"
+            );
+        }
+        let roots = Arc::new(Roots::new(config.runtime_dir.clone()));
+        Self { first: Tenant { uid: config.qemu_uid_base, roots }, root }
+    }
+
+    /// Who the client's processes are; `None` if they cannot be anybody but the daemon.
+    fn of(&self, spec: &ClientSpec) -> Option<Tenant> {
+        let Tenant { uid, roots } = self.first.clone();
+        self.root.then(|| Tenant { uid: uid.saturating_add(spec.slot), roots })
+    }
+}
+
 /// The pedestals that `config` describes, chosen by the name in a create message.
 pub(crate) struct Pedestals {
     baremetal: Arc<baremetal::BareMetal>,
     qemu: Arc<qemu::Qemu>,
     default: Option<String>,
+    /// Whether a client that names no pedestal may get a core.
+    allows_cores: bool,
 }
 
 impl Pedestals {
     /// All pedestals of this daemon.
     pub(crate) fn new(config: &Config) -> Self {
+        let tenants = Tenants::new(config);
         Self {
-            baremetal: Arc::new(baremetal::BareMetal::new(config)),
-            qemu: Arc::new(qemu::Qemu::new(config)),
+            baremetal: Arc::new(baremetal::BareMetal::new(config, tenants.clone())),
+            qemu: Arc::new(qemu::Qemu::new(config, tenants)),
             default: config.default_pedestal.clone(),
+            allows_cores: config.policy.pedestals.value.allows(baremetal::NAME),
         }
     }
 
     /// The pedestal of that name; for a client that names none, the configured one, else `baremetal` if there
-    /// is a remoteproc to be had, else `qemu`.
+    /// is a remoteproc to be had, else `qemu`. A name is found whether it is allowed or not: firmware may run there.
     pub(crate) fn find(&self, asked: &str) -> Result<Arc<dyn Pedestal>> {
         match Some(asked).filter(|name| !name.is_empty()).or(self.default.as_deref()) {
             Some(baremetal::NAME) => Ok(Arc::clone(&self.baremetal) as _),
             Some(qemu::NAME) => Ok(Arc::clone(&self.qemu) as _),
             Some(other) => Err(Error::UnknownPedestal { asked: other.to_owned(), known: NAMES.join(", ") }),
-            None if self.baremetal.is_usable() => Ok(Arc::clone(&self.baremetal) as _),
+            None if self.allows_cores && self.baremetal.is_usable() => Ok(Arc::clone(&self.baremetal) as _),
             None => Ok(Arc::clone(&self.qemu) as _),
         }
     }

@@ -5,9 +5,11 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::path::PathBuf;
 use std::process::Child;
 use std::time::Duration;
 
+use micrun_firmware::CpuList;
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{SysconfVar, sysconf};
 use rustix::io::Errno;
@@ -59,12 +61,23 @@ impl ProcessId {
     }
 }
 
+impl ProcessId {
+    /// The CPUs that the kernel lets it use (proc(5), `Cpus_allowed_list`); `None` once it is gone.
+    pub(crate) fn cpus(self) -> Option<CpuList> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
+        let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
+        // The number may have a new owner.
+        let same = stat(self.pid).is_some_and(|stat| stat.start_time == self.start_time);
+        list.trim().parse().ok().filter(|_| same)
+    }
+}
+
 /// A thread of a process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Thread {
     /// The process.
     pub(crate) pid: i32,
-    /// The thread's own number.
+    /// The thread's own number, as the process knows it.
     pub(crate) id: i64,
 }
 
@@ -80,13 +93,24 @@ pub(crate) struct Activity {
 impl Thread {
     /// A look at it; of one that is gone, there is nothing to see.
     pub(crate) fn look(self) -> Activity {
-        let read = |file: &str| {
-            std::fs::read_to_string(format!("/proc/{}/task/{}/{file}", self.pid, self.id)).unwrap_or_default()
-        };
+        let Some(task) = self.find() else { return Activity::default() };
+        let read = |file: &str| std::fs::read_to_string(task.join(file)).unwrap_or_default();
         // proc(5): the state is the field behind the name, which may hold anything.
         let runs = read("stat").rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('R'));
         let cpu = read("schedstat").split_ascii_whitespace().next().and_then(|word| word.parse().ok());
         Activity { runs, cpu_nsec: cpu.unwrap_or_default() }
+    }
+
+    /// Its directory. In a PID namespace the process gives other numbers than ours to its threads.
+    fn find(self) -> Option<PathBuf> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid)).ok()?;
+        tasks.flatten().map(|task| task.path()).find(|task| {
+            let status = std::fs::read_to_string(task.join("status")).unwrap_or_default();
+            // proc(5): its number in each namespace, the innermost last.
+            let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+            let number = numbers.and_then(|numbers| numbers.split_ascii_whitespace().next_back());
+            number.and_then(|number| number.parse().ok()) == Some(self.id)
+        })
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use micrun_firmware::CpuList;
+
 use super::{ProcessId, Usage, boot_usec};
 
 /// What runs a firmware.
@@ -21,6 +23,14 @@ impl Runner {
     pub(crate) fn pid(self) -> Option<u32> {
         match self {
             Self::Process(process) => u32::try_from(process.pid).ok(),
+            Self::Core { .. } => None,
+        }
+    }
+
+    /// The CPUs that the process may use; `None` without one.
+    pub(crate) fn cpus(self) -> Option<CpuList> {
+        match self {
+            Self::Process(process) => process.cpus(),
             Self::Core { .. } => None,
         }
     }

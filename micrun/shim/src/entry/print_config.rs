@@ -87,13 +87,9 @@ fn report(bundle: Option<&Path>, places: &Locations) -> Result<Report> {
             rootfs.display()
         )));
     }
-    let mut places = places.clone();
-    if let Some(path) = spec.annotations.get("org.openeuler.micrun.config_path") {
-        places = places.with_config_path(path)?;
-    }
-    let host = HostConf::load(&places)?;
+    let host = HostConf::for_container(places.clone(), &spec.annotations)?;
     let mut firmware = Firmware::resolve_on(&host, &rootfs, &spec.annotations)?;
-    apply_memory_limit(&mut firmware, &spec.linux.resources)?;
+    apply_memory_limit(&mut firmware, &spec.linux.resources, host.policy())?;
     let mut settings = firmware_lines(&host, &firmware);
     settings.extend(host_lines(&host));
     let warnings = [firmware.warnings.as_slice(), host.warnings()].concat();
@@ -158,6 +154,7 @@ mod tests {
             file: "/nonexistent/micrun.conf".into(),
             dir: "/nonexistent/conf.d".into(),
             extra: None,
+            of_container: None,
             body: None,
             environment: [("MICRUN_CONTAINER_MINMEM".to_owned(), "48".to_owned())].into(),
         };
@@ -167,6 +164,8 @@ mod tests {
         let state = report.settings.iter().find(|line| line.key == "state_dir").unwrap();
         assert_eq!((plain(&state.value).as_str(), state.from.as_str()), ("/run/micrun", "default"));
         let memory = report.settings.iter().find(|line| line.key == "container_maxmem").unwrap();
-        assert_eq!((plain(&memory.value).as_str(), memory.from.as_str()), ("no ceiling", "default"));
+        assert_eq!((plain(&memory.value).as_str(), memory.from.as_str()), ("no limit", "default"));
+        let pedestals = report.settings.iter().find(|line| line.key == "allowed_pedestals").unwrap();
+        assert!(plain(&pedestals.value).starts_with("qemu; another one only if"));
     }
 }

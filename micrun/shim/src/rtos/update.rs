@@ -9,6 +9,7 @@ use crate::cgroup::Cgroup;
 use crate::error::{Error, Result, describe};
 use crate::oci::resources::Resources;
 use crate::rtos::container::Container;
+use crate::rtos::terms::Terms;
 use crate::task::context::Context;
 use crate::task::state::Attempt;
 
@@ -20,7 +21,7 @@ pub(crate) async fn update(
     container: &Container,
     request: &UpdateTaskRequest,
 ) -> Result<()> {
-    let wished = read(request)?;
+    let mut wished = read(request)?;
     // Held to the end: two changes at a time would undo each other.
     let mut current = container.resources.lock().await;
     if is_static(container, &request.annotations)? {
@@ -35,6 +36,12 @@ pub(crate) async fn update(
              pids.limit can, see RESOURCES.md",
             unsupported.join(", ")
         )));
+    }
+    if container.plan.uses_pool && !wished.cpu.cpus.is_empty() {
+        // The pool may be another one by now.
+        if let Some(shared) = Terms::ask(&*context.mica).await?.shared {
+            wished.cpu.cpus = shared.place(&wished.cpu.cpus)?.to_string();
+        }
     }
     let all = current.changed_by(&wished);
     match &container.plan.cgroup {

@@ -4,12 +4,14 @@
 use std::os::fd::BorrowedFd;
 
 use async_trait::async_trait;
-use libmica::ext::{Diagnosis, ExitReport, Stats};
+use libmica::ext::{Diagnosis, ExitReport, Stats, Version};
 use libmica::{Client, ClientStatus, CreateMessage, Error, Launch};
 
 /// A mica daemon.
 #[async_trait]
 pub(crate) trait Mica: Send + Sync {
+    /// Asks what daemon it is, and on which terms it takes clients.
+    async fn version(&self) -> Result<Version, Error>;
     /// Makes a client known to the daemon.
     async fn create(&self, message: &CreateMessage) -> Result<(), Error>;
     /// Boots it.
@@ -38,6 +40,10 @@ pub(crate) trait Mica: Send + Sync {
 
 #[async_trait]
 impl Mica for Client {
+    async fn version(&self) -> Result<Version, Error> {
+        self.version().await
+    }
+
     async fn create(&self, message: &CreateMessage) -> Result<(), Error> {
         self.create(message).await
     }

@@ -161,6 +161,7 @@ async fn a_checkpoint_that_is_no_file_is_refused() {
     f.wait().await;
     f.delete().await.unwrap();
     f.checkpoint = path;
+    f.configure("allow_restore = true\n");
 
     let (label, state) = (dir.join("micrun.json"), dir.join("machine.state"));
     let good = std::fs::read(&label).unwrap();

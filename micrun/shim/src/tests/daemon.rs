@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use libmica::ext::{Diagnosis, ExitReason, ExitReport, Stats};
+use libmica::ext::{Diagnosis, ExitReason, ExitReport, Policy, Pools, Stats, Version};
 use libmica::{ClientState, ClientStatus, CreateMessage, Error, Launch, Service};
 use nix::pty::{OpenptyResult, openpty};
 use tokio::sync::{Notify, watch};
@@ -38,6 +38,8 @@ pub(super) struct Script {
 pub(super) struct Daemon {
     script: Script,
     pub calls: Mutex<Vec<String>>,
+    /// What it tells of itself; upstream's tells nothing.
+    pub version: Mutex<Option<Version>>,
     /// What it was asked to create.
     pub created: Mutex<Option<CreateMessage>>,
     broken: Mutex<usize>,
@@ -68,6 +70,7 @@ impl Daemon {
         Arc::new(Self {
             script,
             calls: Mutex::default(),
+            version: Mutex::default(),
             created: Mutex::default(),
             broken: Mutex::new(script.broken_waits),
             master,
@@ -79,6 +82,31 @@ impl Daemon {
             end: watch::Sender::new(None),
             starting: Notify::new(),
         })
+    }
+
+    /// From now on it tells of a policy that allows everything, as `change` changes it, and of a CPU pool.
+    pub(super) fn tell(&self, pool: Option<&str>, change: impl FnOnce(&mut Policy)) {
+        let any = || vec!["*".to_owned()];
+        let mut policy = Policy {
+            file: "/etc/mica/micad.conf".into(),
+            pedestals: any(),
+            remoteprocs: any(),
+            machines: any(),
+            cpus: any(),
+            max_memory_mb: None,
+            max_vcpus: None,
+            max_firmware_mb: None,
+        };
+        change(&mut policy);
+        *self.version.lock().unwrap() = Some(Version {
+            daemon: "micad".into(),
+            version: "1".into(),
+            protocol: 1,
+            pedestals: Vec::new(),
+            extensions: Vec::new(),
+            policy: Some(policy),
+            pools: Some(Pools { shared: pool.map(str::to_owned) }),
+        });
     }
 
     /// The RTOS prints something.
@@ -119,6 +147,11 @@ fn raw_pty() -> (File, File, PathBuf) {
 
 #[async_trait]
 impl Mica for Daemon {
+    async fn version(&self) -> Result<Version, Error> {
+        let told = self.version.lock().unwrap().clone();
+        told.ok_or_else(|| Error::Unsupported { command: "version".into() })
+    }
+
     async fn create(&self, message: &CreateMessage) -> Result<(), Error> {
         assert!(message.path.is_file());
         *self.created.lock().unwrap() = Some(message.clone());

@@ -109,6 +109,7 @@ fn foreign() -> Vec<(Error, Code)> {
         (F::Io { action: "read", path: "/f".into(), source: source() }.into(), Code::INTERNAL),
         (F::Changed { path: "/f".into() }.into(), Code::FAILED_PRECONDITION),
         (F::HostConf { place: "micrun.conf".into(), reason: name() }.into(), Code::FAILED_PRECONDITION),
+        (F::Policy { subject: name(), rule: name(), remedy: name() }.into(), Code::PERMISSION_DENIED),
         (F::NotFound { path: "/f".into(), looked_for: name() }.into(), Code::INVALID_ARGUMENT),
         (F::Record { reason: name() }.into(), Code::INVALID_ARGUMENT),
         (M::DaemonNotRunning { socket: "/s".into() }.into(), Code::UNAVAILABLE),

@@ -241,6 +241,7 @@ async fn a_checkpoint_holds_the_state_and_what_it_fits() {
     f.delete().await.unwrap();
 
     f.checkpoint.clone_from(&path);
+    f.configure("allow_restore = true\n");
     f.create().await.unwrap();
     std::fs::remove_file(format!("{path}/machine.state")).unwrap();
     f.start().await.unwrap();

@@ -74,6 +74,7 @@ impl Fixture {
                 file: dir.path().join("micrun.conf"),
                 dir: dir.path().join("conf.d"),
                 extra: None,
+                of_container: None,
                 body: None,
                 environment: BTreeMap::new(),
             },
@@ -89,6 +90,11 @@ impl Fixture {
     /// Adds an annotation to the bundle that Create will find.
     pub(super) fn annotate(&mut self, key: &str, value: &str) {
         self.spec["annotations"][format!("org.openeuler.micrun.{key}")] = value.into();
+    }
+
+    /// Writes micrun.conf, which the next Create reads.
+    pub(super) fn configure(&self, text: &str) {
+        std::fs::write(self.dir.path().join("micrun.conf"), text).unwrap();
     }
 
     /// Makes a FIFO.
@@ -260,7 +266,7 @@ pub(super) fn write_bundle(bundle: &Path, spec: &serde_json::Value) {
 }
 
 /// An aarch64 executable with one segment of four bytes.
-fn small_elf() -> Vec<u8> {
+pub(super) fn small_elf() -> Vec<u8> {
     let mut elf = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     elf.extend([2_u16, 183].map(u16::to_le_bytes).concat());
     elf.extend(1_u32.to_le_bytes());

@@ -11,6 +11,7 @@ mod fixture;
 mod life;
 mod linux;
 mod pedestal_file;
+mod policy;
 mod queue;
 mod readiness;
 mod relay;

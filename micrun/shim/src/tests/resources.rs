@@ -64,6 +64,16 @@ impl Group {
         std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())).trim().to_owned()
     }
 
+    /// The CPUs of the machine.
+    fn read_root_cpus(&self) -> String {
+        let root = match &self.layout {
+            Layout::V1(map) => &map["cpuset"],
+            Layout::V2(root) => root,
+        };
+        let file = if self.is_v1() { "cpuset.cpus" } else { "cpuset.cpus.effective" };
+        std::fs::read_to_string(root.join(file)).unwrap().trim().to_owned()
+    }
+
     fn memory(&self) -> String {
         self.read("memory", "memory.limit_in_bytes", "memory.max")
     }
@@ -357,4 +367,39 @@ async fn containers_of_two_namespaces_may_have_the_same_id() {
     two.wait().await;
     two.delete().await.unwrap();
     assert!(!second.exists());
+}
+
+/// Without CPUs of its own it runs in the pool; an Update moves it out and back, and never half-way.
+#[tokio::test]
+async fn firmware_without_cpus_shares_those_of_the_daemons_pool() {
+    let Some(group) = Group::new("pool") else { return };
+    if group.read_root_cpus() == "0" {
+        eprintln!("skipped: there is one CPU");
+        return;
+    }
+    let cpus = || group.read("cpuset", "cpuset.cpus", "cpuset.cpus");
+    let mut f = group.fixture(&json!({}));
+    f.daemon.tell(Some("1"), |_| ());
+    f.create().await.unwrap();
+    assert_eq!(cpus(), "1");
+    // The message is upstream's, and says what was asked for.
+    assert_eq!(f.daemon.created.lock().unwrap().as_ref().unwrap().cpu, "");
+    update(&f, json!({"cpu": {"cpus": "0"}}), &[]).await.unwrap();
+    assert_eq!(cpus(), "0");
+    assert_eq!(code(update(&f, json!({"cpu": {"cpus": "0-1"}}), &[]).await), Code::PERMISSION_DENIED);
+    assert_eq!(cpus(), "0");
+    update(&f, json!({"cpu": {"shares": 512}}), &[]).await.unwrap();
+    assert_eq!(cpus(), "0");
+    update(&f, json!({"cpu": {"cpus": "1"}}), &[]).await.unwrap();
+    assert_eq!(cpus(), "1");
+    f.delete().await.unwrap();
+
+    f.spec["linux"]["resources"] = json!({"cpu": {"cpus": "0-1"}});
+    assert_eq!(code(f.create().await), Code::PERMISSION_DENIED);
+    assert!(!group.exists());
+    f.spec["linux"]["resources"] = json!({});
+    f.configure("shared_cpu_pool = false\n");
+    f.create().await.unwrap();
+    assert_ne!(cpus(), "1");
+    f.delete().await.unwrap();
 }

@@ -193,7 +193,7 @@ impl Drop for Board {
             let pids = lines.into_iter().flatten().filter_map(|line| line.pointer("/carrier/pid")?.as_i64());
             for pid in pids.filter_map(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
                 if fs::read_to_string(format!("/proc/{pid}/cmdline"))
-                    .is_ok_and(|line| line.contains("--relay="))
+                    .is_ok_and(|line| line.contains("--relay"))
                 {
                     // It may just have ended.
                     let _ = rustix::process::kill_process(pid, Signal::KILL);

@@ -122,3 +122,46 @@ async fn the_default_is_for_those_who_name_none() {
     let pedestals: Vec<_> = list.clients.iter().map(|c| c.pedestal.as_str()).collect();
     assert_eq!(pedestals, ["qemu", "baremetal"]);
 }
+
+/// A board whose micad.conf is this text.
+fn with_policy(conf: &str) -> (tempfile::TempDir, Board) {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("micad.conf");
+    fs::write(&file, conf).unwrap();
+    let option = format!("--config={}", file.display());
+    (dir, Board::prepared(&TWO, &[&option], |_| {}))
+}
+
+#[tokio::test]
+async fn only_a_remoteproc_that_the_host_allows() {
+    let (_dir, board) = with_policy("[Policy]\nAllowedRemoteprocs = mica-*\n");
+    for cpu in ["3", "rtos", "remoteproc1"] {
+        let error = refused(&board, "x", cpu).await;
+        assert!(error.contains("remoteproc \"rtos\" is not allowed on this host"), "{error}");
+        assert!(error.contains("AllowedRemoteprocs in ") && error.contains(" is mica-*"), "{error}");
+    }
+    // Of two, one is left to choose.
+    board.boot("x", "").await;
+    assert_eq!(board.remoteproc(0).get("state"), "running");
+    let (_dir, board) = with_policy("[Policy]\nAllowedRemoteprocs = remoteproc1\n");
+    board.boot("by-id", "3").await;
+    let error = refused(&board, "x", "").await;
+    assert!(error.contains("client by-id has it"), "{error}");
+}
+
+#[tokio::test]
+async fn without_permission_for_cores_there_is_qemu() {
+    let (_dir, board) = with_policy("[Policy]\nAllowedPedestals = qemu\n");
+    let error = refused(&board, "x", "3").await;
+    assert!(
+        error.contains("\"baremetal\" is not allowed") && error.contains("AllowedPedestals in "),
+        "{error}"
+    );
+    let any = CreateMessage { pedestal: String::new(), ..board.message("any", "") };
+    board.daemon.client().create(&any).await.unwrap();
+    assert_eq!(board.daemon.client().list().await.unwrap().clients[0].pedestal, "qemu");
+    let (_dir, board) = with_policy("[Policy]\nMaxFirmwareSize = 1\n");
+    let file = fs::OpenOptions::new().write(true).open(board.daemon.path("fw.elf")).unwrap();
+    file.set_len((1 << 20) + 1).unwrap();
+    assert!(refused(&board, "x", "3").await.contains("MaxFirmwareSize"));
+}

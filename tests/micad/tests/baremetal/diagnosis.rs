@@ -1,8 +1,13 @@
 //! What is known of firmware on a core that shows no sign of life.
 
 use std::fs;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use libmica::CreateMessage;
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 
 use crate::board::Board;
 use crate::kernel::Behaviour;
@@ -18,6 +23,56 @@ async fn firmware_that_has_announced_nothing() {
     assert_eq!(detail, expected);
     assert_eq!(client.stats("x").await.unwrap().silent.unwrap().detail, expected);
     assert_eq!(board.daemon.log().matches("shows no sign of life").count(), 1, "{}", board.daemon.log());
+}
+
+/// The monitor holds the core while its registers are read, and only if it does not hold it already.
+#[tokio::test]
+async fn where_the_firmware_is() {
+    let board = Board::spare_core("yes", Behaviour::default());
+    let device = board.remoteproc(0).dir.join("device");
+    fs::write(device.join("registers"), "x30 0000\npc 000000007a001094\ncpsr 00000000600003c5\n").unwrap();
+    let memory = fs::File::create(device.join("memory")).unwrap();
+    let client = board.boot("x", "").await;
+    let pauses = Writes::to(&device.join("paused"));
+    let seen = async |expected: &str| {
+        let detail = client.diagnose("x", false).await.unwrap().detail;
+        let clause = format!(
+            "{expected} 0x7a001094, in the firmware, whose ELF names no function there (EL1h, interrupts masked);"
+        );
+        assert!(detail.contains(&clause), "{detail}");
+    };
+    seen("; its processor is at").await;
+    memory.write_all_at(&0xd503_207f_u32.to_le_bytes(), 0x7a00_1090).unwrap();
+    seen("; its processor waits for an interrupt at").await;
+    assert_eq!(pauses.count(), 4);
+    assert_eq!(fs::read_to_string(device.join("paused")).unwrap(), "0");
+    fs::write(device.join("paused"), "1").unwrap();
+    pauses.count();
+    seen("; its processor waits for an interrupt at").await;
+    assert_eq!(pauses.count(), 0, "it was paused before");
+    board.set_device(0, "monitor", "no");
+    let detail = client.diagnose("x", false).await.unwrap().detail;
+    assert!(!detail.contains("processor"), "{detail}");
+}
+
+/// How often a file was written and closed.
+struct Writes(OwnedFd);
+
+impl Writes {
+    fn to(path: &Path) -> Self {
+        let watch = inotify::init(CreateFlags::NONBLOCK).unwrap();
+        // What is written in between keeps two that close it apart.
+        inotify::add_watch(&watch, path, WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE).unwrap();
+        Self(watch)
+    }
+
+    /// Since the last call.
+    fn count(&self) -> usize {
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        let mut events = inotify::Reader::new(&self.0, &mut buffer);
+        let mut next = || events.next().ok().map(|event| event.events());
+        std::iter::from_fn(&mut next).filter(|events| events.contains(ReadFlags::CLOSE_WRITE)).count()
+    }
 }
 
 #[tokio::test]

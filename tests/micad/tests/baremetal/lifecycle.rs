@@ -17,7 +17,8 @@ async fn a_run_leaves_the_board_as_it_was() {
         let remoteproc = board.remoteproc(0);
         assert_eq!(remoteproc.loaded, FIRMWARE);
         assert_eq!(remoteproc.get("recovery"), "disabled");
-        assert!(remoteproc.get("firmware").starts_with("micad-0-x-"), "{}", remoteproc.get("firmware"));
+        let name = remoteproc.get("firmware");
+        assert!(name.starts_with("micad-") && name.contains("-x-"), "{name}");
     }
     assert_eq!(board.firmware_files(), Vec::<String>::new());
     let entry = client.list().await.unwrap().clients.remove(0);

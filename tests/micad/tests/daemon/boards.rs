@@ -4,9 +4,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use libmica::CreateMessage;
+use libmica::{ClientState, CreateMessage};
 use micrun_firmware::client_conf::Cpu;
-use micrun_firmware::elf::Window;
+use micrun_firmware::elf::{Family, Window};
 use micrun_firmware::qemu::{self, BOARDS, Board};
 
 use crate::harness::{Daemon, message};
@@ -69,7 +69,8 @@ fn every_line_says_what_qemu_says() {
     for board in BOARDS.iter().filter(|board| is_installed(board.program)) {
         let memory = memory(board);
         let told = format!("{} {:?}: QEMU has {memory:x?}", board.machine, board.family);
-        for window in board.windows(board.ram.map_or(0, |ram| ram.unsaid), None) {
+        let windows = board.windows(board.ram.map_or(0, |ram| ram.unsaid), None);
+        for window in windows.into_iter().chain(board.flash) {
             assert!(memory.iter().any(|it| it.holds(window.base, window.size)), "{window} of {told}");
             // Nothing of it is left out. A Raspberry Pi's peripherals lie over the rest of its memory.
             let more = memory.iter().any(|it| it.holds(window.end(), 1));
@@ -147,21 +148,34 @@ async fn a_cortex_m_gets_a_board_that_fits() {
     assert_eq!(speaks(&elf, "Machine = mps2-an386\nMemory = 64").await, "~", "soldered memory stays");
 }
 
-/// The R5 of a ZynqMP lives in the emulator for aarch64, behind four other cores.
-#[tokio::test]
-async fn a_cortex_r_gets_its_core() {
-    let dir = tempfile::tempdir().unwrap();
-    let code = words(&[
-        0xe59f_0010, // ldr r0, =0xff000000     Cadence UART
+/// Speaks by a Cadence UART at these registers.
+fn cadence(uart: u32) -> Vec<u8> {
+    words(&[
+        0xe59f_0010, // ldr r0, =uart
         0xe3a0_1014, // mov r1, #0x14
         0xe580_1000, // str r1, [r0]            receiver and transmitter on
         0xe3a0_1000 | u32::from(MARK),
         0xe580_1030, // str r1, [r0, #0x30]
         0xeaff_fffe, // b   .
-        0xff00_0000,
-    ]);
-    let elf = firmware(&dir, 40, 0x10_0000, 0x10_0000, &code);
+        uart,
+    ])
+}
+
+/// The R5 of a ZynqMP lives in the emulator for aarch64, behind four other cores.
+#[tokio::test]
+async fn a_cortex_r_gets_its_core() {
+    let dir = tempfile::tempdir().unwrap();
+    let elf = firmware(&dir, 40, 0x10_0000, 0x10_0000, &cadence(0xff00_0000));
     assert_eq!(speaks(&elf, "Machine = xlnx-zcu102").await, "~");
+}
+
+#[tokio::test]
+async fn the_console_may_be_the_second_port() {
+    let dir = tempfile::tempdir().unwrap();
+    let elf = firmware(&dir, 40, 0x10_0000, 0x10_0000, &cadence(0xff01_0000));
+    assert_eq!(speaks(&elf, "Machine = xlnx-zcu102\nConsolePort = 2").await, "~");
+    // The other one is the second console, then.
+    assert_eq!(speaks(&elf, "Machine = xlnx-zcu102\nConsolePort = 2\nConsoles = 2").await, "~");
 }
 
 /// Where firmware is linked says whether OpenSBI starts it.
@@ -182,4 +196,98 @@ async fn riscv_in_either_mode() {
     let started = firmware(&dir, 243, 0x8040_0000, 0x8040_0000, &code);
     let said = speaks(&started, "Devices = virtio-rng-device,virtio-net-device").await;
     assert!(said.contains("OpenSBI"), "{said}");
+    // Boot code of one's own: it says `^` and jumps to the firmware.
+    let boot_code = words(&[
+        0x1000_02b7,                  // lui t0, 0x10000
+        0x0000_0313 | 0x5e_u32 << 20, // li  t1, '^'
+        0x0062_8023,                  // sb  t1, 0(t0)
+        0x8040_0337,                  // lui t1, 0x80400
+        0x0003_0067,                  // jr  t1
+    ]);
+    let bios = dir.path().join("see.bin");
+    std::fs::write(&bios, &boot_code).unwrap();
+    assert_eq!(speaks(&started, &format!("Bios = {}", bios.display())).await, "^~");
+    let elf = tempfile::tempdir().unwrap();
+    let elf = firmware(&elf, 243, 0x8000_0000, 0x8000_0000, &boot_code);
+    assert_eq!(speaks(&started, &format!("Bios = {}", elf.display())).await, "^~");
+}
+
+/// What stands in for boot code is refused before QEMU sees it.
+#[tokio::test]
+async fn boot_code_is_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    let started = firmware(&dir, 243, 0x8040_0000, 0x8040_0000, &[0; 8]);
+    let (fifo, large) = (dir.path().join("fifo"), dir.path().join("large"));
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    std::fs::write(&large, vec![0; (4 << 20) + 1]).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let elsewhere = firmware(&elsewhere, 243, 0x8030_0000, 0x8030_0000, &vec![0; 2 << 20]);
+    let daemon = Daemon::start();
+    let client = daemon.client();
+    for (bios, says) in [
+        (fifo.as_path(), "not a regular file"),
+        (&large, "more than the 4194304"),
+        (&elsewhere, "not in the memory of boot code"),
+        (Path::new("/nothing"), "No such file: /nothing"),
+    ] {
+        let conf = daemon.path("board.conf");
+        std::fs::write(&conf, format!("[Qemu]\nBios = {}\n", bios.display())).unwrap();
+        client.create(&CreateMessage { pedestal_conf: conf, ..message("b", &started) }).await.unwrap();
+        let error = client.start("b").await.unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+        client.remove("b").await.unwrap();
+    }
+}
+
+/// Firmware that does nothing, where the board has memory to boot from.
+fn idle(dir: &Path, board: &Board) -> PathBuf {
+    let windows = board.windows(board.ram.map_or(0, |ram| ram.unsaid), None);
+    let base = windows.iter().map(|window| window.base);
+    let ram = board.ram.map(|ram| ram.base);
+    // Processors with TrustZone boot in the secure world. A device tree may lie at the start of RAM. On 64 bits, OpenSBI
+    // goes first.
+    let base = match board.family {
+        Family::M => base.clone().find(|base| *base == 0x1000_0000).unwrap_or(0),
+        Family::R => base.max().unwrap(),
+        Family::Riscv64 => ram.unwrap() + 0x20_0000,
+        Family::Riscv32 => ram.unwrap_or(0x2040_0000),
+        Family::A64 | Family::A32 => ram.or(base.min()).unwrap() + 0x10_0000,
+    };
+    let narrow = |machine, entry, code: &[u8]| {
+        let [base, entry] = [base, base + entry].map(|address| u32::try_from(address).unwrap());
+        tiny_elf::write_tiny(dir, &Tiny { machine, base, entry, code })
+    };
+    match board.family {
+        Family::A64 => tiny_elf::idles(dir, 183, base, 0x1400_0000), // b .
+        Family::Riscv64 => tiny_elf::idles(dir, 243, base, 0x0000_006f), // j .
+        Family::Riscv32 => narrow(243, 0, &words(&[0x0000_006f])),
+        Family::A32 | Family::R => narrow(40, 0, &words(&[0xeaff_fffe])), // b .
+        Family::M => {
+            let [stack, handler] = [0x2000_0400, u32::try_from(base).unwrap() + 9];
+            narrow(40, 9, &words(&[stack, handler, 0xe7fe_e7fe])) // b .
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_machine_of_the_table_starts() {
+    let daemon = Daemon::start();
+    let client = daemon.client();
+    for board in BOARDS.iter().filter(|board| is_installed(board.program)) {
+        let elf = idle(daemon.dir(), board);
+        let conf = daemon.path("board.conf");
+        std::fs::write(&conf, format!("[Qemu]\nMachine = {}\n", board.machine)).unwrap();
+        client.create(&CreateMessage { pedestal_conf: conf, ..message("b", &elf) }).await.unwrap();
+        client.start("b").await.unwrap_or_else(|e| panic!("{} {:?}: {e}", board.machine, board.family));
+        let stats = client.stats("b").await.unwrap();
+        assert_eq!(
+            stats.state,
+            ClientState::Running,
+            "{} {:?}: {:?}",
+            board.machine,
+            board.family,
+            stats.exit
+        );
+        client.remove("b").await.unwrap();
+    }
 }

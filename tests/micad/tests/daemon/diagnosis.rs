@@ -4,7 +4,7 @@ use libmica::Client;
 use micrun_host_tests::firmware::mute;
 
 use crate::harness::{Daemon, PATIENCE, mica};
-use crate::tiny_elf;
+use crate::tiny_elf::{self, Tiny};
 
 /// Asks until the answer has this in it: the firmware has to get there first.
 async fn diagnosed(client: &Client, name: &str, expected: &str) -> String {
@@ -39,6 +39,31 @@ async fn a_mute_firmware_is_seen_waiting_spinning_or_lost() {
         assert!(detail.contains(function), "{detail}");
         client.stop(kind).await.unwrap();
     }
+}
+
+/// A timer that nobody has enabled, and a fault handler that is none.
+#[tokio::test]
+async fn interrupts_that_nobody_takes_are_named() {
+    let daemon = Daemon::start();
+    let client = daemon.boot("deaf", &tiny_elf::deaf(daemon.dir())).await;
+    diagnosed(&client, "deaf", "masked); pending: interrupt 27 (not enabled)").await;
+    client.stop("deaf").await.unwrap();
+    let client = daemon.boot("mute", &mute("wait")).await;
+    diagnosed(&client, "mute", "; no interrupt is pending").await;
+    let dir = tempfile::tempdir().unwrap();
+    // Cortex-M: stack, reset handler, NMI, HardFault; it jumps to ARM code, and the handler stays where it is.
+    let code = [0x2000_4000_u32, 17, 21, 21, 0x4700_2000, 0xe7fe_e7fe];
+    let code: Vec<u8> = code.into_iter().flat_map(u32::to_le_bytes).collect();
+    let tiny = Tiny { machine: 40, base: 0, entry: 17, code: &code };
+    let client = daemon.boot("m", &tiny_elf::write_tiny(dir.path(), &tiny)).await;
+    diagnosed(&client, "m", "handler mode); it handles HardFault; no enabled interrupt is pending").await;
+    // RISC-V: a software interrupt to itself.
+    let code = [0x0200_02b7_u32, 0x0010_0313, 0x0062_a023, 0x0000_006f];
+    let code: Vec<u8> = code.into_iter().flat_map(u32::to_le_bytes).collect();
+    let dir = tempfile::tempdir().unwrap();
+    let tiny = Tiny { machine: 243, base: 0x8000_0000, entry: 0x8000_0000, code: &code };
+    let client = daemon.boot("v", &tiny_elf::write_tiny(dir.path(), &tiny)).await;
+    diagnosed(&client, "v", "pending: machine software interrupt (not enabled)").await;
 }
 
 #[tokio::test]

@@ -12,7 +12,10 @@ mod console;
 mod diagnosis;
 mod endings;
 mod harness;
+#[cfg(target_arch = "x86_64")]
+mod jail;
 mod lifecycle;
+mod policy;
 mod reactor;
 mod restart;
 mod shell;

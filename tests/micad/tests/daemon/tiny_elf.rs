@@ -96,6 +96,18 @@ pub(crate) fn resets(dir: &Path) -> PathBuf {
     write(dir, "reset.elf", &psci(SYSTEM_RESET), None)
 }
 
+/// Has its timer expire and hears nothing of it: interrupt 27 is not enabled.
+pub(crate) fn deaf(dir: &Path) -> PathBuf {
+    let code = [
+        0xd51b_e31f, //    msr cntv_tval_el0, xzr
+        0xd280_0020, //    mov x0, #1
+        0xd51b_e320, //    msr cntv_ctl_el0, x0
+        0xd503_207f, // 1: wfi
+        0x17ff_ffff, //    b   1b
+    ];
+    write(dir, "deaf.elf", &code, None)
+}
+
 /// Spins.
 pub(crate) fn spins(dir: &Path) -> PathBuf {
     write(dir, "spin.elf", &[0x1400_0000], None)
@@ -104,6 +116,15 @@ pub(crate) fn spins(dir: &Path) -> PathBuf {
 /// An ELF64 for aarch64 with one segment of code and, if asked for, the note of an exit record
 /// (docs/FIRMWARE.md, "Exit status").
 fn write(dir: &Path, name: &str, code: &[u32], record: Option<u64>) -> PathBuf {
+    write_wide(&dir.join(name), 183, BASE, code, record)
+}
+
+/// Firmware for 64 bits that does nothing, for processors with this `e_machine`, at this address.
+pub(crate) fn idles(dir: &Path, machine: u16, base: u64, code: u32) -> PathBuf {
+    write_wide(&dir.join("idle.elf"), machine, base, &[code], None)
+}
+
+fn write_wide(path: &Path, machine: u16, base: u64, code: &[u32], record: Option<u64>) -> PathBuf {
     const HEADER: u64 = 64;
     const PROGRAM_HEADER: u64 = 56;
     let code: Vec<u8> = code.iter().flat_map(|word| word.to_le_bytes()).collect();
@@ -114,24 +135,23 @@ fn write(dir: &Path, name: &str, code: &[u32], record: Option<u64>) -> PathBuf {
     let mut elf = Vec::new();
     elf.extend(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0");
     elf.extend(2u16.to_le_bytes()); // ET_EXEC
-    elf.extend(183u16.to_le_bytes()); // EM_AARCH64
+    elf.extend(machine.to_le_bytes());
     elf.extend(1u32.to_le_bytes());
-    for field in [BASE, HEADER, 0] {
+    for field in [base, HEADER, 0] {
         elf.extend(field.to_le_bytes());
     }
     elf.extend(0u32.to_le_bytes());
     for field in [64u16, 56, headers, 64, 0, 0] {
         elf.extend(field.to_le_bytes());
     }
-    program_header(&mut elf, 1, 5, code_at, BASE, code.len() as u64); // PT_LOAD, R+X
+    program_header(&mut elf, 1, 5, code_at, base, code.len() as u64); // PT_LOAD, R+X
     if record.is_some() {
         program_header(&mut elf, 4, 4, note_at, 0, note.len() as u64); // PT_NOTE, R
     }
     elf.extend(code);
     elf.extend(note);
-    let path = dir.join(name);
-    std::fs::write(&path, elf).unwrap();
-    path
+    std::fs::write(path, elf).unwrap();
+    path.to_owned()
 }
 
 fn program_header(elf: &mut Vec<u8>, kind: u32, flags: u32, offset: u64, address: u64, size: u64) {

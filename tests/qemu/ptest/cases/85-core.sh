@@ -118,6 +118,24 @@ case_core_shows_gdb_registers_and_memory() {
     expect '^it went on'
 }
 
+# The monitor holds the core for a moment, and the firmware goes on.
+case_core_tells_where_its_firmware_is() {
+    needs_core
+    run_on_core "$PREFIX-core"
+    has_monitor || skip "the core starts at EL1: nothing can hold its firmware"
+    mica diagnose "$PREFIX-core" | tee "$WORK/seen"
+    grep -q 'its processor waits for an interrupt at 0x[0-9a-f]*, in [a-zA-Z_]*+0x[0-9a-f]* (EL1' "$WORK/seen" ||
+        fail "an idle firmware is not seen to wait"
+    all_agree "$PREFIX-core" RUNNING
+    send 'echo it went on'
+    expect '^it went on'
+    send spin
+    expect 'spinning with interrupts masked'
+    mica diagnose "$PREFIX-core" | tee "$WORK/seen"
+    grep -q 'its processor is at 0x[0-9a-f]*, in .*(EL1., interrupts masked)' "$WORK/seen" ||
+        fail "a firmware that spins is not seen"
+}
+
 case_core_has_one_container() {
     needs_core
     run_detached_on_core "$PREFIX-core"

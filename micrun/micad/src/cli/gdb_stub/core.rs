@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 
+use crate::pedestal::processor::number;
+
 /// The registers in gdb's order, with their sizes in bytes: feature `org.gnu.gdb.aarch64.core`.
 fn layout() -> impl Iterator<Item = (String, usize)> {
     let general = (0..31).map(|n| (format!("x{n}"), 8));
@@ -50,11 +52,7 @@ impl Core {
             .with_context(|| format!("cannot read {}", self.registers.display()))?;
         let mut bytes = Vec::new();
         for (name, size) in layout() {
-            let value = text
-                .lines()
-                .filter_map(|line| line.split_once(' '))
-                .find(|(other, _)| *other == name)
-                .and_then(|(_, value)| u64::from_str_radix(value, 16).ok())
+            let value = number(&text, &name)
                 .ok_or_else(|| anyhow!("{} does not tell {name}", self.registers.display()))?;
             bytes.extend(&value.to_le_bytes()[..size]);
         }

@@ -12,10 +12,11 @@ use std::path::Path;
 
 use anyhow::Context;
 use libmica::{Client, ClientState};
+use micrun_firmware::digest::hex;
 use tokio::sync::mpsc;
 
 use self::core::Core;
-use self::packet::{Message, Parser, hex, packet, unhex};
+use self::packet::{Message, Parser, packet, unhex};
 
 /// SIGINT and SIGTRAP as gdb numbers them: why the firmware is stopped.
 const STOPPED: &str = "S05";

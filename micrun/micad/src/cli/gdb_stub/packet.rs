@@ -60,16 +60,6 @@ pub(super) fn packet(text: &str) -> String {
     format!("${text}#{:02x}", checksum(text.as_bytes()))
 }
 
-/// Bytes as the protocol writes them.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 /// The bytes that the text stands for.
 pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
     let pairs = text.as_bytes().chunks(2);
@@ -108,7 +98,6 @@ mod tests {
 
     #[test]
     fn hexadecimal() {
-        assert_eq!(hex(&[0, 0xab]), "00ab");
         assert_eq!(unhex("00ab"), Some(vec![0, 0xab]));
         assert_eq!((unhex("0"), unhex("0g"), unhex("")), (None, None, Some(vec![])));
     }

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use micrun_firmware::policy::{Patterns, Rule};
+
+use super::BareMetal;
 use super::sysfs::{Remoteproc, State, System};
 use crate::{Error, Result};
 
@@ -57,26 +60,28 @@ impl Drop for Claim {
 }
 
 /// Whether a client that does not say what it wants could be given a remoteproc now.
-pub(super) fn any_free(system: &System, claims: &Claims) -> bool {
+pub(super) fn any_free(system: &System, claims: &Claims, allowed: &Rule<Patterns>) -> bool {
     let all = system.remoteprocs().unwrap_or_default();
-    all.iter().any(|remoteproc| claims.obstacle(remoteproc).is_none())
+    all.iter().any(|remoteproc| is_allowed(remoteproc, allowed) && claims.obstacle(remoteproc).is_none())
+}
+
+/// Whether the host allows the remoteproc, by its name or its id.
+fn is_allowed(remoteproc: &Remoteproc, allowed: &Rule<Patterns>) -> bool {
+    allowed.value.allows(&remoteproc.name) || allowed.value.allows(&remoteproc.id)
 }
 
 /// Checks that what `cpu` asks for exists, whether it is free or not.
-pub(super) fn check(system: &System, claims: &Claims, cpu: &str) -> Result<()> {
+pub(super) fn check(system: &System, claims: &Claims, allowed: &Rule<Patterns>, cpu: &str) -> Result<()> {
     let all = system.remoteprocs()?;
-    matching(&all, claims, cpu).map(drop)
+    matching(&all, claims, allowed, cpu).map(drop)
 }
 
 /// Chooses by the client's CPU, and takes the remoteproc for it.
-pub(super) fn choose(
-    system: &System,
-    claims: &Claims,
-    cpu: &str,
-    client: &str,
-) -> Result<(Remoteproc, Claim)> {
+pub(super) fn choose(pedestal: &BareMetal, cpu: &str, client: &str) -> Result<(Remoteproc, Claim)> {
+    let BareMetal { system, claims, policy, .. } = pedestal;
+    let allowed = &policy.remoteprocs;
     let all = system.remoteprocs()?;
-    let candidates = matching(&all, claims, cpu)?;
+    let candidates = matching(&all, claims, allowed, cpu)?;
     let mut free = candidates.iter().copied().filter(|r| claims.obstacle(r).is_none());
     let remoteproc = match (free.next(), free.next()) {
         (Some(only), None) => only,
@@ -96,8 +101,13 @@ pub(super) fn choose(
 }
 
 /// The remoteprocs that `cpu` can mean: all of them if it is empty (never CPU 0), those of that core if it is a
-/// number, else the one with that name or id. At least one.
-fn matching<'a>(all: &'a [Remoteproc], claims: &Claims, cpu: &str) -> Result<Vec<&'a Remoteproc>> {
+/// number, else the one with that name or id. At least one, and only those that the host allows.
+fn matching<'a>(
+    all: &'a [Remoteproc],
+    claims: &Claims,
+    allowed: &Rule<Patterns>,
+    cpu: &str,
+) -> Result<Vec<&'a Remoteproc>> {
     let cpu = cpu.trim();
     if all.is_empty() {
         return Err(Error::NoRemoteproc);
@@ -115,7 +125,12 @@ fn matching<'a>(all: &'a [Remoteproc], claims: &Claims, cpu: &str) -> Result<Vec
         };
         return Err(refuse(&problem, all, claims));
     }
-    Ok(found)
+    let permitted: Vec<_> = found.iter().copied().filter(|it| is_allowed(it, allowed)).collect();
+    if permitted.is_empty() {
+        // It fails for the first as for each of them.
+        found.iter().try_for_each(|remoteproc| allowed.check("remoteproc", &remoteproc.name))?;
+    }
+    Ok(permitted)
 }
 
 /// The number behind `cpu` in a remoteproc's name.

@@ -9,7 +9,7 @@ use libmica::ext::{ExitReason, ExitReport};
 use libmica::{ClientState, Service};
 use nix::errno::Errno;
 
-use super::endpoint;
+use super::endpoint::Announced;
 use super::kernel_log::KernelLog;
 use super::line::SavedLine;
 use super::lines::Lines;
@@ -50,9 +50,10 @@ impl Core {
     /// the last look, and says what there is.
     pub(super) fn look(&mut self, written: &[SavedLine]) -> Sight {
         self.lines.begin(written);
-        self.lines.look(&self.system, &self.remoteproc);
+        let announced = Announced::read(&self.system, &self.remoteproc);
+        self.lines.look(&self.system, &self.remoteproc, &announced);
         let mut services = self.lines.services();
-        services.extend(endpoint::others(&self.system, &self.remoteproc));
+        services.extend(announced.others());
         Sight { lines: self.lines.save(), services, state: self.state() }
     }
 

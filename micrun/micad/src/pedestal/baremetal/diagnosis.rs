@@ -2,8 +2,10 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::path::Path;
 
-use super::endpoint;
+use super::endpoint::Announced;
+use super::processor;
 use super::sysfs::{Remoteproc, System};
 
 /// Most of a trace buffer that is read, in bytes.
@@ -11,11 +13,12 @@ const MOST_TRACE: u64 = 1 << 20;
 /// Most of its last line, and of the announced names, that is repeated, in characters.
 const MOST_TEXT: usize = 200;
 
-/// A sentence about the firmware of `remoteproc`.
-pub(super) fn diagnose(system: &System, remoteproc: &Remoteproc) -> String {
+/// A sentence about the firmware of `remoteproc`, whose functions the file at `firmware` names.
+pub(super) fn diagnose(system: &System, remoteproc: &Remoteproc, firmware: &Path) -> String {
     let facts = [
         Some(state(remoteproc)),
-        Some(announced(&endpoint::names(system, remoteproc))),
+        processor::look(remoteproc, firmware),
+        Some(announced(&Announced::read(system, remoteproc))),
         heard(remoteproc),
         interrupts(system, remoteproc).map(|count| format!("it has interrupted Linux {count} times")),
         last_trace(system, remoteproc).map(|line| format!("its trace buffer ends with \"{line}\"")),
@@ -32,17 +35,15 @@ fn state(remoteproc: &Remoteproc) -> String {
     }
 }
 
-fn announced(names: &[(String, bool)]) -> String {
-    if names.is_empty() {
+fn announced(announced: &Announced) -> String {
+    let with_kind = |(name, has_terminal): (&str, bool)| {
+        let kind = if has_terminal { "a terminal" } else { "no terminal" };
+        format!("{} ({kind})", name.escape_debug())
+    };
+    let list: Vec<String> = announced.names().map(with_kind).collect();
+    if list.is_empty() {
         return "it has announced no rpmsg endpoint".to_owned();
     }
-    let list: Vec<String> = names
-        .iter()
-        .map(|(name, has_terminal)| {
-            let kind = if *has_terminal { "a terminal" } else { "no terminal" };
-            format!("{} ({kind})", name.escape_debug())
-        })
-        .collect();
     format!("it has announced {}", short(&list.join(", ")))
 }
 

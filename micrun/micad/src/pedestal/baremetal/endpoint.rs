@@ -33,57 +33,55 @@ pub(super) struct Endpoint {
     dir: PathBuf,
 }
 
-/// All terminals of the remoteproc's firmware, the console first. What firmware announces is its own choice:
-/// names that would not fit a status line are left out.
-pub(super) fn list(system: &System, remoteproc: &Remoteproc) -> Vec<Endpoint> {
-    let mut found: Vec<Endpoint> =
-        devices(system, remoteproc).filter_map(|dir| Endpoint::read(&dir)).collect();
-    found.sort_by(|a, b| (&a.name, a.address).cmp(&(&b.name, b.address)));
-    found
-}
+/// All that a remoteproc's firmware has announced, in the order of the names: each name, and its device's directory.
+pub(super) struct Announced(Vec<(String, PathBuf)>);
 
-/// The names of all that the remoteproc's firmware has announced, and whether each has a terminal.
-pub(super) fn names(system: &System, remoteproc: &Remoteproc) -> Vec<(String, bool)> {
-    let read = |dir: PathBuf| Some((sysfs::read(&dir.join("name")).ok()?, dir.join("tty").exists()));
-    let mut names: Vec<(String, bool)> = devices(system, remoteproc)
-        .filter_map(read)
+impl Announced {
+    /// What there is now.
+    pub(super) fn read(system: &System, remoteproc: &Remoteproc) -> Self {
+        let entries = std::fs::read_dir(system.path("/sys/bus/rpmsg/devices"));
+        let dirs = entries.into_iter().flatten().flatten().filter_map(|it| it.path().canonicalize().ok());
+        // Whose it is, its place tells; numbers and names could be another's.
+        let own = dirs.filter(|dir| dir.starts_with(remoteproc.dir()));
+        let named = own.filter_map(|dir| Some((sysfs::read(&dir.join("name")).ok()?, dir)));
         // Devices of Linux' own.
-        .filter(|(name, _)| !matches!(name.as_str(), "rpmsg_ns" | "rpmsg_ctrl"))
-        .collect();
-    names.sort();
-    names
-}
+        let foreign = named.filter(|(name, _)| !matches!(name.as_str(), "rpmsg_ns" | "rpmsg_ctrl"));
+        let mut all: Vec<_> = foreign.collect();
+        all.sort();
+        Self(all)
+    }
 
-/// What the remoteproc's firmware has announced besides terminals (`rpmsg-rpc`, `rpmsg-umt`): for a status, which has room
-/// for a few short names.
-pub(super) fn others(system: &System, remoteproc: &Remoteproc) -> Vec<Service> {
-    let names = names(system, remoteproc).into_iter().map(|(name, _)| name);
-    names
-        .filter(|name| !is_terminal(name) && is_short_word(name))
-        .take(MOST_OTHERS)
-        .map(|name| Service { name, device: None })
-        .collect()
-}
+    /// The terminals, the console first. What firmware announces is its own choice: names that would not fit a status
+    /// line are left out.
+    pub(super) fn terminals(&self) -> Vec<Endpoint> {
+        let terminals = self.0.iter().filter(|(name, _)| is_terminal(name));
+        let mut found: Vec<_> = terminals.filter_map(|(name, dir)| Endpoint::read(name, dir)).collect();
+        found.sort_by(|a, b| (&a.name, a.address).cmp(&(&b.name, b.address)));
+        found
+    }
 
-/// The directories of the remoteproc's rpmsg devices.
-fn devices(system: &System, remoteproc: &Remoteproc) -> impl Iterator<Item = PathBuf> {
-    let entries = std::fs::read_dir(system.path("/sys/bus/rpmsg/devices"));
-    // Whose it is, its place tells; numbers and names could be another's.
-    let of = remoteproc.dir().to_owned();
-    let dirs = entries.into_iter().flatten().flatten().filter_map(|entry| entry.path().canonicalize().ok());
-    dirs.filter(move |dir| dir.starts_with(&of))
+    /// The names, and whether each has a terminal.
+    pub(super) fn names(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.0.iter().map(|(name, dir)| (name.as_str(), dir.join("tty").exists()))
+    }
+
+    /// What is no terminal (`rpmsg-rpc`, `rpmsg-umt`): for a status, which has room for a few short names.
+    pub(super) fn others(&self) -> impl Iterator<Item = Service> {
+        let names = self.0.iter().map(|(name, _)| name);
+        let others = names.filter(|name| !is_terminal(name) && is_short_word(name)).take(MOST_OTHERS);
+        others.map(|name| Service { name: name.clone(), device: None })
+    }
 }
 
 impl Endpoint {
-    fn read(dir: &Path) -> Option<Self> {
-        let name = sysfs::read(&dir.join("name")).ok().filter(|name| is_terminal(name))?;
+    fn read(name: &str, dir: &Path) -> Option<Self> {
         let address = |attribute| {
             let text = sysfs::read(&dir.join(attribute)).ok()?;
             u32::from_str_radix(text.trim_start_matches("0x"), 16).ok()
         };
         let (firmware, linux) = (address("dst")?, address("src")?);
         let device = dir.file_name()?.to_str()?.to_owned();
-        Some(Self { name, device, address: firmware, linux, dir: dir.to_owned() })
+        Some(Self { name: name.to_owned(), device, address: firmware, linux, dir: dir.to_owned() })
     }
 
     /// Opens the terminal, so that every byte passes as it is; `None` if it is not there yet.

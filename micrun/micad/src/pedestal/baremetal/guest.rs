@@ -107,9 +107,9 @@ impl Guest for CoreGuest {
         self.saved.gdb.clone()
     }
 
-    /// A core's registers cannot be read, so its ELF is of no use.
-    async fn diagnose(&mut self, _: &Path) -> String {
-        self.with(|core| diagnosis::diagnose(&core.system, &core.remoteproc)).await
+    async fn diagnose(&mut self, firmware: &Path) -> String {
+        let firmware = firmware.to_owned();
+        self.with(move |core| diagnosis::diagnose(&core.system, &core.remoteproc, &firmware)).await
     }
 
     async fn event(&mut self) -> Event {

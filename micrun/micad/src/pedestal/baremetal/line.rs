@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::endpoint::Endpoint;
 use super::relay::Relay;
 use crate::Result;
+use crate::jail::Tenant;
 use crate::pedestal::ProcessId;
 use crate::pedestal::console::Console;
 
@@ -50,9 +51,9 @@ pub(super) struct Line {
 
 impl Line {
     /// A pty at `link` for endpoints of this name.
-    pub(super) fn new(name: &str, link: &Path, uid: Option<u32>) -> Result<Self> {
+    pub(super) fn new(name: &str, link: &Path, tenant: Option<&Tenant>) -> Result<Self> {
         let console = Console::open(link)?;
-        match Relay::spawn(&console, uid) {
+        match Relay::spawn(&console, tenant) {
             Ok(relay) => {
                 let name = name.to_owned();
                 Ok(Self { name, device: None, console: console.shared(), relay, pending: None, kept: false })
@@ -114,9 +115,9 @@ impl Line {
     }
 
     /// Takes the endpoint's open terminal: now, if the relay is written down, else by [`Self::begin`].
-    pub(super) fn accept(&mut self, endpoint: &Endpoint, tty: File, uid: Option<u32>) -> Result<()> {
+    pub(super) fn accept(&mut self, endpoint: &Endpoint, tty: File, tenant: Option<&Tenant>) -> Result<()> {
         if self.relay.is_dead() {
-            let relay = Relay::spawn(&self.console, uid)?;
+            let relay = Relay::spawn(&self.console, tenant)?;
             std::mem::replace(&mut self.relay, relay).end();
             self.kept = false;
         }

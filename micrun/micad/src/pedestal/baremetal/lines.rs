@@ -7,10 +7,11 @@ use std::time::Duration;
 use libmica::Service;
 use tokio::time::Instant;
 
-use super::endpoint::{self, CONSOLE, Endpoint};
+use super::endpoint::{Announced, CONSOLE, Endpoint};
 use super::introduction;
 use super::line::{Line, SavedLine};
 use super::sysfs::{Remoteproc, System};
+use crate::jail::Tenant;
 use crate::{Error, Result};
 
 /// Most terminals of one client: firmware must not fill the host with processes.
@@ -24,27 +25,27 @@ pub(super) struct Lines {
     /// Where the link to the console belongs.
     link: PathBuf,
     /// User of the relays.
-    uid: Option<u32>,
+    tenant: Option<Tenant>,
 }
 
 impl Lines {
     /// A console for firmware that is to be started. Firmware may end as soon as it has announced its console,
     /// and takes with it what was not read: everything else must be there before.
-    pub(super) fn new(link: &Path, uid: Option<u32>) -> Result<Self> {
-        let mut lines = Self::without_console(link, uid);
-        lines.all.push(Line::new(CONSOLE, link, uid)?);
+    pub(super) fn new(link: &Path, tenant: Option<Tenant>) -> Result<Self> {
+        let mut lines = Self::without_console(link, tenant);
+        lines.all.push(Line::new(CONSOLE, link, lines.tenant.as_ref())?);
         Ok(lines)
     }
 
     /// What is left of those that an earlier daemon has written down.
-    pub(super) fn adopt(saved: &[SavedLine], link: &Path, uid: Option<u32>) -> Self {
+    pub(super) fn adopt(saved: &[SavedLine], link: &Path, tenant: Option<Tenant>) -> Self {
         let all = saved.iter().filter_map(Line::adopt).collect();
-        Self { all, ..Self::without_console(link, uid) }
+        Self { all, ..Self::without_console(link, tenant) }
     }
 
-    fn without_console(link: &Path, uid: Option<u32>) -> Self {
+    fn without_console(link: &Path, tenant: Option<Tenant>) -> Self {
         let (link, complained) = (link.to_owned(), BTreeSet::new());
-        Self { all: Vec::new(), complained, link, uid }
+        Self { all: Vec::new(), complained, link, tenant }
     }
 
     /// Whether there are none.
@@ -68,8 +69,8 @@ impl Lines {
     }
 
     /// Takes up the terminals that the firmware has announced since the last look.
-    pub(super) fn look(&mut self, system: &System, remoteproc: &Remoteproc) {
-        for endpoint in endpoint::list(system, remoteproc) {
+    pub(super) fn look(&mut self, system: &System, remoteproc: &Remoteproc, announced: &Announced) {
+        for endpoint in announced.terminals() {
             if !self.all.iter().any(|line| line.serves(&endpoint))
                 && let Err(e) = self.take_up(system, remoteproc, &endpoint)
             {
@@ -91,9 +92,9 @@ impl Lines {
         let Some(tty) = endpoint.open(system)? else { return Ok(()) };
         let index = fits.unwrap_or(self.all.len());
         if fits.is_none() {
-            self.all.push(Line::new(&endpoint.name, &self.free_link(), self.uid)?);
+            self.all.push(Line::new(&endpoint.name, &self.free_link(), self.tenant.as_ref())?);
         }
-        self.all[index].accept(endpoint, tty, self.uid)?;
+        self.all[index].accept(endpoint, tty, self.tenant.as_ref())?;
         // The terminal is open: what the firmware says from now on is kept.
         match introduction::introduce(system, remoteproc, endpoint) {
             Ok(true) => {}
@@ -121,9 +122,9 @@ impl Lines {
     /// each relay.
     pub(super) fn complete(&mut self, system: &System, remoteproc: &Remoteproc) -> Result<()> {
         if !self.all.iter().any(|line| line.is_at(&self.link)) {
-            self.all.insert(0, Line::new(CONSOLE, &self.link, self.uid)?);
+            self.all.insert(0, Line::new(CONSOLE, &self.link, self.tenant.as_ref())?);
         }
-        for endpoint in endpoint::list(system, remoteproc) {
+        for endpoint in Announced::read(system, remoteproc).terminals() {
             let line = self.all.iter_mut().find(|line| line.serves(&endpoint));
             if let (Some(line), Some(tty)) = (line, endpoint.open(system)?) {
                 line.repeat(tty);

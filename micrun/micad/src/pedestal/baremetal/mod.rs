@@ -15,6 +15,7 @@ mod introduction;
 mod kernel_log;
 mod line;
 mod lines;
+mod processor;
 mod relay;
 pub(crate) mod relay_process;
 mod settings;
@@ -26,11 +27,12 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use libmica::{CreateMessage, Launch};
+use micrun_firmware::Policy;
 
 use self::choice::Claims;
 use self::firmware::FirmwareDir;
 use self::sysfs::System;
-use super::{Cancel, ClientSpec, Guest, Pedestal, firmware_exists};
+use super::{Cancel, ClientSpec, Guest, Pedestal, Tenants, firmware_exists};
 use crate::config::Config;
 use crate::{Error, Result, blocking};
 
@@ -45,21 +47,22 @@ pub(super) struct BareMetal {
     firmware_dir: Option<PathBuf>,
     /// Where the daemon's sockets are.
     runtime_dir: PathBuf,
-    /// User of the first client's processes; `None` if the daemon is not root and cannot change users.
-    uid_base: Option<u32>,
+    tenants: Tenants,
     claims: Claims,
+    /// What the host allows.
+    policy: Policy,
 }
 
 impl BareMetal {
     /// The pedestal as `config` has it.
-    pub(super) fn new(config: &Config) -> Self {
-        let root = nix::unistd::geteuid().is_root();
+    pub(super) fn new(config: &Config, tenants: Tenants) -> Self {
         let pedestal = Self {
             system: System::new(&config.sysfs_root),
             firmware_dir: config.firmware_dir.clone(),
             runtime_dir: config.runtime_dir.clone(),
-            uid_base: root.then_some(config.qemu_uid_base),
+            tenants,
             claims: Claims::default(),
+            policy: config.policy.clone(),
         };
         // A machine without remoteproc is none of our business.
         if pedestal.system.remoteprocs().is_ok_and(|all| !all.is_empty()) {
@@ -71,14 +74,9 @@ impl BareMetal {
         pedestal
     }
 
-    /// User of the client's processes.
-    fn uid(&self, spec: &ClientSpec) -> Option<u32> {
-        self.uid_base.map(|base| base.saturating_add(spec.slot))
-    }
-
     /// Whether a client could be started here now.
     pub(super) fn is_usable(&self) -> bool {
-        choice::any_free(&self.system, &self.claims)
+        choice::any_free(&self.system, &self.claims, &self.policy.remoteprocs)
     }
 }
 
@@ -90,7 +88,7 @@ impl Pedestal for BareMetal {
 
     fn check(&self, message: &CreateMessage) -> Result<()> {
         firmware_exists(&message.path)?;
-        choice::check(&self.system, &self.claims, &message.cpu)
+        choice::check(&self.system, &self.claims, &self.policy.remoteprocs, &message.cpu)
     }
 
     /// A core is in no cgroup.

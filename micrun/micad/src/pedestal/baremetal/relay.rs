@@ -4,21 +4,24 @@ use std::fs::File;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::net::{
     AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
+use rustix::process::PidfdFlags;
 use tokio::io::unix::AsyncFd;
 
 use super::relay_process::{KEEP, TAKE};
 use crate::Result;
-use crate::error::{file, system};
+use crate::error::system;
+use crate::jail::{self, Cell, Confinement, Limits, Tenant};
 use crate::pedestal::console::Console;
 use crate::pedestal::process::{Process, ProcessId};
-use crate::sys::{self, Confinement};
+use crate::sys;
 
 /// This program, even if its file has been replaced since.
 const SELF: &str = "/proc/self/exe";
@@ -34,22 +37,30 @@ pub(super) struct Relay {
 }
 
 impl Relay {
-    /// Starts this program as a relay, without rights, with nothing but the pty. Until [`Self::keep`] it dies with the
-    /// daemon. Blocks.
-    pub(super) fn spawn(console: &Console, uid: Option<u32>) -> Result<Self> {
+    /// Starts this program as a relay in a jail, with nothing but the pty. Until [`Self::keep`] it dies with the daemon.
+    /// Blocks.
+    pub(super) fn spawn(console: &Console, tenant: Option<&Tenant>) -> Result<Self> {
         let doing = "connect to the console's relay";
         let (kind, flags) = (SocketType::SEQPACKET, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK);
         let (ours, its) =
             rustix::net::socketpair(AddressFamily::UNIX, kind, flags, None).map_err(system(doing))?;
         let number = ours.as_raw_fd();
         let socket = watch(ours)?;
-        let mut command = Command::new(SELF);
-        command.arg(format!("--relay={}", std::process::id())).env_clear().current_dir("/");
-        command.stdin(its).stdout(console.share_master()?).stderr(Stdio::null());
+        let daemon = rustix::process::pidfd_open(rustix::process::getpid(), PidfdFlags::empty());
+        let daemon = daemon.map_err(system(doing))?;
+        let root = tenant.map(|tenant| tenant.roots.own()).transpose()?;
+        let cell = tenant.zip(root.as_deref());
+        let cell = cell.map(|(tenant, root)| Cell { uid: tenant.uid, root, files: &[] });
+        let program = Path::new(if cell.is_some() { jail::ITSELF } else { SELF });
+        let mut command = Command::new(program);
+        command.arg("--relay").env_clear().current_dir("/");
+        command.stdin(its).stdout(console.share_master()?).stderr(daemon);
+        let limits = Limits::of_relay(cell.is_some());
         // It holds for a later daemon what this one has.
         let keep = std::iter::once(socket.get_ref().as_fd()).chain(console.ends()).collect();
-        let child = sys::spawn_confined(command, &Confinement { uid, keep, cgroups: &[], oom_score: None })
-            .map_err(file("run", SELF))?;
+        // It puts itself under its filter when it has started.
+        let confinement = Confinement { cell, keep, cgroups: &[], oom_score: None, limits, filter: None };
+        let child = jail::spawn(program, command, &confinement)?;
         Ok(Self { process: Process::of_child(child)?, socket, number })
     }
 

@@ -1,5 +1,5 @@
-//! The process between rpmsg terminals and a pty: `micad --relay=PARENT`, with the daemon's socket as its standard input
-//! and the pty's master as its standard output.
+//! The process between rpmsg terminals and a pty: `micad --relay`, with the daemon's socket as its standard input, the
+//! pty's master as its standard output, and a pidfd of the daemon as its standard error.
 //!
 //! It takes one terminal after the other from the daemon's socket. When a terminal is gone and all that came
 //! from it is in the pty, it says so by a byte on the socket. It stays until it is killed: if there is no daemon,
@@ -16,7 +16,8 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{read, write};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags};
-use rustix::process::{Pid, PidfdFlags};
+
+use crate::jail::Filter;
 
 /// The daemon has written the process down: it need not die with it any more.
 pub(super) const KEEP: u8 = b'k';
@@ -32,31 +33,24 @@ const CHUNK: usize = 4096;
 /// Pause after the firmware's buffers were found full: the kernel does not tell when one is free.
 const RETRY_MS: u8 = 1;
 
-/// Relays what the daemon, process `parent`, gives. Returns when the daemon has ended before it had written
-/// this process down, or to report an error.
-pub(crate) fn run(parent: i32) -> io::Result<()> {
+/// Relays what the daemon gives. Returns when the daemon has ended before it had written this process down, or to report
+/// an error.
+pub(crate) fn run() -> io::Result<()> {
     let socket = io::stdin().as_fd().try_clone_to_owned()?;
     let pty = io::stdout().as_fd().try_clone_to_owned()?;
+    let daemon = io::stderr().as_fd().try_clone_to_owned()?;
     // Whoever starts this by hand has neither.
     rustix::net::sockopt::socket_type(&socket)?;
     nix::sys::termios::tcgetattr(&pty)?;
     nix::sys::prctl::set_name(c"mica-console")?;
+    if let Some(filter) = Filter::relay() {
+        filter.install()?;
+    }
     let mode = OFlag::from_bits_retain(fcntl(&pty, FcntlArg::F_GETFL)?);
     fcntl(&pty, FcntlArg::F_SETFL(mode | OFlag::O_NONBLOCK))?;
-    let parent = Pid::from_raw(parent).ok_or(Errno::ESRCH)?;
-    // A parent that is dead already has a pidfd as long as its number is another's; that is no parent then.
-    let pidfd = rustix::process::pidfd_open(parent, PidfdFlags::empty()).ok();
-    let daemon = pidfd.filter(|_| rustix::process::getppid() == Some(parent));
     let (output, input) = (VecDeque::new(), VecDeque::new());
     let mut relay = Relay { socket, pty, kept: false, rpmsg: None, output, input, full: false, gone: false };
-    if daemon.is_none() {
-        relay.obey()?;
-    }
-    while relay.kept || daemon.is_some() {
-        if relay.step(daemon.as_ref().filter(|_| !relay.kept))? {
-            break;
-        }
-    }
+    while !relay.step(Some(&daemon).filter(|_| !relay.kept))? {}
     Ok(())
 }
 

@@ -13,18 +13,25 @@ use super::settings::Settings;
 use super::sysfs::Remoteproc;
 use super::watch::Watch;
 use crate::blocking::{self, COPIES};
+use crate::error::file;
 use crate::pedestal::{ClientSpec, boot_usec, gdb};
 use crate::{Error, Result};
 
 /// Boots the client's firmware on the remoteproc that fits it.
 pub(super) async fn start(pedestal: &BareMetal, spec: &ClientSpec) -> Result<CoreGuest> {
+    // The daemon that created the client may have had another policy.
+    pedestal.policy.pedestals.check("pedestal", super::NAME)?;
     let (here, client) = (pedestal.clone(), spec.clone());
     let (remoteproc, claim) =
-        blocking::run(move || choice::choose(&here.system, &here.claims, &client.message.cpu, client.name()))
-            .await?;
+        blocking::run(move || choice::choose(&here, &client.message.cpu, client.name())).await?;
     let (here, client) = (pedestal.clone(), spec.clone());
     let placed = COPIES
-        .run(move || FirmwareDir::find(&here.system, here.firmware_dir.as_deref())?.place(&client))
+        .run(move || {
+            let path = &client.message.path;
+            let size = std::fs::metadata(path).map_err(file("examine", path))?.len();
+            here.policy.check_size("the firmware", size)?;
+            FirmwareDir::find(&here.system, here.firmware_dir.as_deref())?.place(&client)
+        })
         .await?;
     let (here, client) = (pedestal.clone(), spec.clone());
     // The kernel has its copy when this returns, and `placed` goes with it.
@@ -41,7 +48,7 @@ fn boot(
     // Before the start, so that nothing after it is missed.
     let watch = Watch::new(&pedestal.system, &remoteproc);
     let mut log = KernelLog::from_now(&pedestal.system);
-    let mut lines = Lines::new(&spec.tty_link, pedestal.uid(spec))?;
+    let mut lines = Lines::new(&spec.tty_link, pedestal.tenants.of(spec))?;
     let before = Settings::take(&remoteproc);
     let started = remoteproc.write("firmware", &placed.name).and_then(|()| command(&remoteproc, "start"));
     if let Err(e) = started {

@@ -9,11 +9,13 @@ use super::machine::Machine;
 use super::second_core;
 use crate::pedestal::ClientSpec;
 
-/// Descriptors that QEMU inherits, by number.
+/// What QEMU is given: descriptors that it inherits, by number, and a file.
 pub(super) struct Descriptors {
-    /// The firmware, sealed.
-    pub(super) firmware: RawFd,
-    /// Masters of the consoles, in the order of the machine's serial ports.
+    /// The firmware's path, as QEMU sees it.
+    pub(super) firmware: String,
+    /// The same of boot code in place of QEMU's own.
+    pub(super) boot_code: Option<String>,
+    /// Masters of the console and of the second one, if there is one.
     pub(super) consoles: Vec<RawFd>,
     /// Listening socket for QMP.
     pub(super) qmp: RawFd,
@@ -44,17 +46,25 @@ pub(super) fn arguments(spec: &ClientSpec, machine: &Machine, fds: &Descriptors)
     if machine.cpus > 1 {
         line.pair("-smp", machine.cpus.to_string());
     }
-    if let Some(bios) = machine.bios {
-        line.pair("-bios", bios.as_str());
+    if let Some(bios) = &machine.bios {
+        line.pair("-bios", fds.boot_code.clone().unwrap_or_else(|| bios.to_string()));
     }
     line.words(machine.arguments);
     for device in &machine.devices {
         line.device(*device);
     }
+    let mut ports = Vec::new();
     for (fd, set) in fds.consoles.iter().zip(1..) {
         line.pair("-add-fd", format!("fd={fd},set={set},opaque=console"));
         line.pair("-chardev", format!("serial,id=console{set},path=/dev/fdset/{set}"));
-        line.pair("-serial", format!("chardev:console{set}"));
+        ports.push(format!("chardev:console{set}"));
+    }
+    if machine.swaps_ports {
+        ports.resize(2, "null".to_owned());
+        ports.reverse();
+    }
+    for port in ports {
+        line.pair("-serial", port);
     }
     line.pair("-chardev", format!("socket,id=qmp,fd={},server=on,wait=off", fds.qmp));
     line.pair("-mon", "chardev=qmp,mode=control");
@@ -64,7 +74,7 @@ pub(super) fn arguments(spec: &ClientSpec, machine: &Machine, fds: &Descriptors)
     }
     // The machine stays, stopped, so that the exit record can be read.
     line.pair("-action", "shutdown=pause,reboot=shutdown,panic=pause");
-    line.firmware(machine, fds.firmware);
+    line.firmware(machine, &fds.firmware);
     if fds.restored {
         line.pair("-incoming", "defer");
     }
@@ -86,8 +96,7 @@ impl Line {
         self
     }
 
-    fn firmware(&mut self, machine: &Machine, fd: RawFd) -> &mut Self {
-        let file = format!("/proc/self/fd/{fd}");
+    fn firmware(&mut self, machine: &Machine, file: &str) -> &mut Self {
         let Some(core) = machine.second_core else {
             self.pair("-kernel", file);
             if let Some(append) = &machine.append {

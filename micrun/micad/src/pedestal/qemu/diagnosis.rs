@@ -10,9 +10,10 @@ use micrun_firmware::elf::Place;
 use serde_json::{Value, json};
 
 use super::emulator::Emulator;
+use super::pending;
 use super::registers::Registers;
-use crate::pedestal::firmware_file;
 use crate::pedestal::process::Thread;
+use crate::pedestal::processor::place;
 use crate::{Error, Result, blocking};
 
 /// Between two looks.
@@ -27,7 +28,9 @@ pub(super) async fn diagnose(emulator: &mut Emulator, firmware: &Path) -> String
         Ok(Sight::Runs(processor)) => {
             let (firmware, pcs) = (firmware.to_owned(), processor.looks.each_ref().map(|look| look.pc));
             let places = blocking::run(move || pcs.map(|pc| place(&firmware, pc))).await;
-            processor.describe(&places)
+            let pending = pending::look(emulator, &processor.text).await;
+            let said = [Some(processor.describe(&places)), pending];
+            said.into_iter().flatten().collect::<Vec<_>>().join("; ")
         }
         Err(e) => format!("nothing can be seen of its machine: {}", e.sentence()),
     }
@@ -42,6 +45,8 @@ enum Sight {
 /// Two looks at a processor.
 struct Processor {
     looks: [Registers; 2],
+    /// The second look in the monitor's words.
+    text: String,
     /// Whether its thread ran between them.
     busy: bool,
 }
@@ -57,26 +62,27 @@ async fn look_twice(emulator: &mut Emulator) -> Result<Sight> {
     let id = id.ok_or_else(|| Error::Qmp("query-cpus-fast names no thread".to_owned()))?;
     let thread = Thread { pid: emulator.process().id().pid, id };
     let before = blocking::run(move || thread.look()).await;
-    let first = registers(emulator).await?;
+    let (first, _) = registers(emulator).await?;
     tokio::time::sleep(WINDOW).await;
-    let second = registers(emulator).await?;
+    let (second, text) = registers(emulator).await?;
     let after = blocking::run(move || thread.look()).await;
     let used = after.cpu_nsec.saturating_sub(before.cpu_nsec);
     let busy = (before.runs && after.runs) || used > REST;
-    Ok(Sight::Runs(Processor { looks: [first, second], busy }))
+    Ok(Sight::Runs(Processor { looks: [first, second], text, busy }))
 }
 
-async fn registers(emulator: &mut Emulator) -> Result<Registers> {
-    let line = json!({"command-line": "info registers"});
-    let answer = emulator.command("human-monitor-command", line).await?;
-    let read = answer.as_str().and_then(Registers::parse);
-    read.ok_or_else(|| Error::Qmp("info registers names no program counter".to_owned()))
+async fn registers(emulator: &mut Emulator) -> Result<(Registers, String)> {
+    let text = ask(emulator, "info registers").await?;
+    match Registers::parse(&text) {
+        Some(registers) => Ok((registers, text)),
+        None => Err(Error::Qmp("info registers names no program counter".to_owned())),
+    }
 }
 
-/// Where the address lies; a file that cannot be read any more names nothing.
-fn place(firmware: &Path, pc: u64) -> Place {
-    let found = firmware_file::open(firmware, super::NAME).ok().and_then(|file| Place::find(file, pc).ok());
-    found.unwrap_or(Place::Unnamed)
+/// What QEMU's monitor for people answers to a line.
+pub(super) async fn ask(emulator: &mut Emulator, line: &str) -> Result<String> {
+    let answer = emulator.command("human-monitor-command", json!({"command-line": line})).await?;
+    Ok(answer.as_str().unwrap_or_default().to_owned())
 }
 
 impl Processor {
@@ -114,7 +120,7 @@ mod tests {
     }
 
     fn describe(looks: [u64; 2], busy: bool, places: &[Place; 2]) -> String {
-        Processor { looks: looks.map(look), busy }.describe(places)
+        Processor { looks: looks.map(look), text: String::new(), busy }.describe(places)
     }
 
     #[test]

@@ -13,6 +13,10 @@ use crate::pedestal::process::{ExitKind, Process};
 use crate::pedestal::{self, Ending, report};
 use crate::{Error, Result, blocking};
 
+/// The same on every processor that QEMU runs on as a host, except MIPS (signal(7)).
+const SIGABRT: u8 = 6;
+const SIGSYS: u8 = 31;
+
 /// How long QEMU may take for a command; it answers in microseconds unless the firmware waits for its console.
 const COMMAND_BOUND: Duration = Duration::from_secs(2);
 /// How long it may take to say what it has come to, and the pause before it is asked again.
@@ -176,6 +180,11 @@ impl Emulator {
         let log = self.log.clone();
         let words = blocking::run(move || last_words(&log)).await;
         match kind {
+            // How its filters end it (`jail`): in the first process of a PID namespace, abort(3) looks like that.
+            ExitKind::Signal(SIGSYS) => {
+                let detail = format!("QEMU aborted, or made a system call that it may not make; {words}");
+                report(128 + SIGABRT, ExitReason::Killed, detail)
+            }
             ExitKind::Signal(signal) => {
                 let detail = format!("signal {signal} killed QEMU; {words}");
                 report(128_u8.saturating_add(signal), ExitReason::Killed, detail)

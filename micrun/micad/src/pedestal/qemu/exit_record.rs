@@ -29,8 +29,8 @@ pub(super) fn interpret(words: Option<[u32; 4]>, otherwise: ExitReport) -> ExitR
     }
 }
 
-/// Reads the answer of the monitor's `xp /4xw`: lines of `address: 0xWORD 0xWORD ...`.
-pub(super) fn parse_words(text: &str) -> Option<[u32; 4]> {
+/// Reads the answer of the monitor's `xp /Nxw`: lines of `address: 0xWORD 0xWORD ...`.
+pub(super) fn parse_words<const N: usize>(text: &str) -> Option<[u32; N]> {
     let words: Vec<u32> = text
         .lines()
         .filter_map(|line| line.split_once(':'))
@@ -47,9 +47,9 @@ mod tests {
     #[test]
     fn words_as_the_monitor_prints_them() {
         let text = "0000000040080000: 0x5458454d 0x00000000 0x00000007 0x00000000\r\n";
-        assert_eq!(parse_words(text), Some([MAGIC, 0, 7, 0]));
+        assert_eq!(parse_words::<4>(text), Some([MAGIC, 0, 7, 0]));
         for bad in ["", "Cannot access memory\r\n", "0: 0x1 0x2 0x3", "0: 0x1 0x2 0x3 zz", "0: 1 2 3 4"] {
-            assert_eq!(parse_words(bad), None, "{bad:?}");
+            assert_eq!(parse_words::<4>(bad), None, "{bad:?}");
         }
     }
 

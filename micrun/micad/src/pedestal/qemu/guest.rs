@@ -48,10 +48,8 @@ pub(super) struct QemuGuest {
 impl QemuGuest {
     async fn read_exit_record(&mut self) -> Option<[u32; 4]> {
         let address = self.saved.exit_record?;
-        let line = format!("xp /4xw {address:#x}");
-        let answer = self.emulator.command("human-monitor-command", json!({"command-line": line})).await;
-        match answer {
-            Ok(text) => exit_record::parse_words(text.as_str()?),
+        match diagnosis::ask(&mut self.emulator, &format!("xp /4xw {address:#x}")).await {
+            Ok(text) => exit_record::parse_words(&text),
             Err(e) => {
                 log::warn!("cannot read the exit record at {address:#x}: {}", e.sentence());
                 None

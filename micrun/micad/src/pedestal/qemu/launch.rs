@@ -15,17 +15,17 @@ use super::machine::{self, Machine};
 use super::{log_file, qmp_socket};
 use crate::Result;
 use crate::error::{file, system};
+use crate::jail::{self, Cell, Confinement, Filter, Limits, OomScore, Tenant};
 use crate::pedestal::console::Console;
 use crate::pedestal::process::Process;
 use crate::pedestal::{ClientSpec, gdb};
-use crate::sys::{self, Confinement};
 
 /// How to start a QEMU.
 pub(super) struct Recipe {
     /// Directory of the emulators.
     pub(super) bin_dir: PathBuf,
     /// User of the process; `None` if the daemon cannot change users.
-    pub(super) uid: Option<u32>,
+    pub(super) tenant: Option<Tenant>,
     /// The `cgroup.procs` files of the cgroups that it joins.
     pub(super) cgroups: Vec<OwnedFd>,
     /// How soon the kernel is to kill it when memory runs out.
@@ -97,27 +97,45 @@ fn spawn(
     let gdb = if spec.message.debug { Some(listen(&gdb_socket)?) } else { None };
     // QEMU closes what -add-fd gives it; the originals stay for a later daemon.
     let to_qemu = consoles.all().map(Console::share_master).collect::<Result<Vec<OwnedFd>>>()?;
+    let program = recipe.bin_dir.join(machine.program);
+    let tenant = recipe.tenant.as_ref();
+    let root = tenant.map(|tenant| tenant.roots.emulator(&program)).transpose()?;
+    let cell = tenant.zip(root.as_deref());
+    let files: Vec<_> = std::iter::once(("firmware", image.file()))
+        .chain(image.boot_code().map(|file| ("boot-code", file)))
+        .collect();
+    let cell = cell.map(|(tenant, root)| Cell { uid: tenant.uid, root, files: &files });
+    let seen = |name: &str, file: &File| match &cell {
+        Some(_) => name.to_owned(),
+        None => format!("/proc/self/fd/{}", file.as_raw_fd()),
+    };
     let descriptors = Descriptors {
-        firmware: image.file().as_raw_fd(),
+        firmware: seen("firmware", image.file()),
+        boot_code: image.boot_code().map(|file| seen("boot-code", file)),
         consoles: to_qemu.iter().map(AsRawFd::as_raw_fd).collect(),
         qmp: qmp.as_raw_fd(),
         gdb: gdb.as_ref().map(AsRawFd::as_raw_fd),
         restored: recipe.restored,
     };
-    let keep = [image.file().as_fd(), qmp.as_fd()]
-        .into_iter()
+    let keep = std::iter::once(qmp.as_fd())
+        .chain(files.iter().filter(|_| cell.is_none()).map(|(_, file)| file.as_fd()))
         .chain(consoles.all().flat_map(Console::ends))
         .chain(to_qemu.iter().map(AsFd::as_fd))
         .chain(gdb.as_ref().map(AsFd::as_fd))
         .collect();
-    let program = recipe.bin_dir.join(machine.program);
     let log = log_file(spec);
     let mut command = command(&program, &log)?;
     command.args(arguments(spec, machine, &descriptors));
-    let confinement =
-        Confinement { uid: recipe.uid, keep, cgroups: &recipe.cgroups, oom_score: Some(recipe.oom_score) };
-    let child = sys::spawn_confined(command, &confinement).map_err(file("run", &program))?;
-    let process = Process::of_child(child)?;
+    let limits = Limits::of_qemu(machine.memory_mb, machine.cpus, cell.is_some());
+    let confinement = Confinement {
+        cell,
+        keep,
+        cgroups: &recipe.cgroups,
+        oom_score: Some(OomScore::at_least(recipe.oom_score)),
+        limits,
+        filter: Filter::qemu(),
+    };
+    let process = Process::of_child(jail::spawn(&program, command, &confinement)?)?;
     let (master, slave) = consoles.first.numbers();
     let saved = Saved {
         process: process.id(),

@@ -1,10 +1,10 @@
 //! Which emulator and which machine a firmware gets.
 
 use libmica::CreateMessage;
-use micrun_firmware::Pedestal;
 use micrun_firmware::client_conf::{self, Device, Devices, QemuSection};
 use micrun_firmware::elf::{self, ElfInfo, Family, Requirements};
-use micrun_firmware::qemu::{self, Bios, Board, SecondCore};
+use micrun_firmware::qemu::{self, Bios, Board, Completed, SecondCore};
+use micrun_firmware::{Pedestal, Policy};
 
 use super::image::Image;
 use crate::Result;
@@ -33,6 +33,8 @@ pub(super) struct Machine {
     pub(super) bios: Option<Bios>,
     /// `-device`.
     pub(super) devices: Vec<Device>,
+    /// Whether the machine's second serial port is the console, and its first one the other.
+    pub(super) swaps_ports: bool,
     /// `-append`: `bootargs` in the device tree.
     pub(super) append: Option<String>,
 }
@@ -44,33 +46,44 @@ pub(super) fn choose(spec: &ClientSpec, image: &Image) -> Result<Machine> {
     elf::check(info, &Requirements::of(Pedestal::Qemu)).map_err(refuse)?;
     let family = info.family().ok_or_else(|| image.refuse("there is no emulator for its processor"))?;
     let machine = select(&spec.message, &spec.qemu, info, family);
-    qemu::check(info, &machine.name, machine.memory_mb.unwrap_or(0), machine.bios).map_err(refuse)?;
+    qemu::check(info, &machine.name, machine.memory_mb.unwrap_or(0), machine.bios.as_ref())
+        .map_err(refuse)?;
     Ok(machine)
 }
 
+/// Refuses the machine for this client and firmware if the host does not allow it.
+pub(super) fn permit(policy: &Policy, spec: &ClientSpec, image: &Image) -> Result<()> {
+    let machine = choose(spec, image)?;
+    policy.pedestals.check("pedestal", super::NAME)?;
+    policy.check_size("the firmware", image.info().file_size)?;
+    policy.check_machine(&machine.name)?;
+    if let Some(cpu) = &machine.cpu {
+        policy.check_cpu(cpu)?;
+    }
+    policy.vcpus.check("a number of virtual CPUs", machine.cpus)?;
+    let soldered = || qemu::board(&machine.name, image.info()).map_or(0, Board::soldered_mb);
+    policy.memory_mb.check("memory in MiB", machine.memory_mb.unwrap_or_else(soldered))?;
+    Ok(())
+}
+
 fn select(message: &CreateMessage, section: &QemuSection, info: &ElfInfo, family: Family) -> Machine {
-    let name = section.machine.clone().unwrap_or_else(|| qemu::default_machine(info));
-    let board = qemu::board(&name, info);
+    let completed = Completed::of(section, info);
+    let memory_mb = completed.default_memory_mb();
+    let Completed { board, machine, cpu, bios } = completed;
     let asked = u32::try_from(message.memory).ok().filter(|&mb| mb > 0);
     let said = asked.or(section.memory);
-    let bios = Bios::of(info);
     Machine {
         program: board.map_or_else(|| qemu::emulator(family), |board| board.program),
         arguments: board.map_or(&[], |board| board.arguments),
         second_core: board.and_then(|board| board.second_core),
         entry: info.entry,
-        cpu: section.cpu.clone().or_else(|| board.and_then(Board::default_cpu)),
-        memory_mb: match board {
-            Some(board) => board.default_memory_mb().map(|unsaid| said.unwrap_or(unsaid)),
-            None => said,
-        },
-        name: match board {
-            Some(board) => board.complete(name),
-            None => name,
-        },
+        name: machine,
+        cpu,
+        memory_mb: memory_mb.map(|unsaid| said.unwrap_or(unsaid)).filter(|megabytes| *megabytes > 0),
         cpus: u32::try_from(message.vcpus).unwrap_or(1).max(1),
-        bios: section.bios.filter(|_| bios.is_some()).or(bios),
+        bios,
         devices: section.devices.iter().flat_map(Devices::all).copied().collect(),
+        swaps_ports: section.console_port == Some(2),
         append: section.append.clone(),
     }
 }

@@ -6,6 +6,7 @@
 
 mod adopt;
 mod command_line;
+mod cpus;
 mod diagnosis;
 mod emulator;
 mod exit_record;
@@ -15,6 +16,7 @@ mod inbox;
 mod launch;
 mod machine;
 mod migration;
+mod pending;
 mod qmp;
 mod registers;
 mod second_core;
@@ -27,9 +29,10 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use libmica::{CreateMessage, Launch};
 use micrun_firmware::client_conf::QemuSection;
+use micrun_firmware::{Policy, SharedCpus};
 
 use self::turns::Turns;
-use super::{Cancel, ClientSpec, Guest, Pedestal, firmware_exists};
+use super::{Cancel, ClientSpec, Guest, Pedestal, Tenants, firmware_exists};
 use crate::config::Config;
 use crate::{Error, Result, conf};
 
@@ -40,30 +43,24 @@ pub(super) const NAME: &str = "qemu";
 pub(super) struct Qemu {
     /// Directory of the emulators.
     bin_dir: PathBuf,
-    /// User of the first client's QEMU; `None` if the daemon is not root and cannot change users.
-    uid_base: Option<u32>,
+    tenants: Tenants,
     turns: Turns,
+    /// What the host allows.
+    policy: Policy,
+    /// The CPUs for firmware without CPUs of its own.
+    pool: Option<SharedCpus>,
 }
 
 impl Qemu {
     /// The pedestal as `config` has it.
-    pub(super) fn new(config: &Config) -> Self {
-        let root = nix::unistd::geteuid().is_root();
-        if !root {
-            log::warn!(
-                "micad does not run as root: QEMU gets no user and no network namespace of its own; for development only"
-            );
-        }
+    pub(super) fn new(config: &Config, tenants: Tenants) -> Self {
         Self {
             bin_dir: config.qemu_path.clone(),
-            uid_base: root.then_some(config.qemu_uid_base),
+            tenants,
             turns: Turns::new(),
+            policy: config.policy.clone(),
+            pool: config.shared_cpus.clone(),
         }
-    }
-
-    /// User of the client's QEMU.
-    fn uid(&self, spec: &ClientSpec) -> Option<u32> {
-        self.uid_base.map(|base| base.saturating_add(spec.slot))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::pedestal::processor::number;
+
 /// Where aarch64 looks for its exception vectors when no firmware has installed any: at most 0x800 bytes at address 0.
 const FIRST_VECTORS: std::ops::Range<u64> = 0..0x800;
 
@@ -47,22 +49,6 @@ impl Registers {
 
 fn is_mode(word: &str) -> bool {
     word.starts_with("EL") || word.ends_with("32") || word.ends_with("-thread") || word == "handler"
-}
-
-/// The number behind a register's name: `PC=0000` or `pc 0000`.
-fn number(text: &str, name: &str) -> Option<u64> {
-    let mut words = text.split_whitespace();
-    while let Some(word) = words.next() {
-        let digits = match word.strip_prefix(name) {
-            Some("") => words.next()?,
-            Some(rest) => rest.strip_prefix('=').unwrap_or_default(),
-            None => continue,
-        };
-        if let Ok(number) = u64::from_str_radix(digits, 16) {
-            return Some(number);
-        }
-    }
-    None
 }
 
 /// What is told of it beside the place.

@@ -11,7 +11,7 @@ use super::image::Image;
 use super::launch::{Recipe, launch};
 use super::qmp::Qmp;
 use super::turns::Turn;
-use super::{Qemu, adopt, migration};
+use super::{Qemu, adopt, cpus, machine, migration};
 use crate::blocking::{COPIES, LAUNCHES};
 use crate::pedestal::{Cancel, ClientSpec, Guest};
 use crate::{Error, Result};
@@ -32,22 +32,28 @@ pub(super) async fn start(
     // One that could not be taken over must not go on beside its successor.
     adopt::sweep(spec).await;
     let Launch { cgroups, snapshot, firmware, oom_score } = request;
-    let path = spec.message.path.clone();
+    let (path, section) = (spec.message.path.clone(), spec.qemu.clone());
     let load = move || match firmware {
-        Some(given) => Image::take(given, &path),
-        None => Image::load(&path),
+        Some(given) => Image::take(given, &path, &section),
+        None => Image::load(&path, &section),
     };
     let image = COPIES.run(load).await?;
     let turn = pedestal.turns.take().await;
+    let cpus =
+        if cgroups.is_empty() { cpus::of_client(pedestal.pool.as_ref(), &spec.message.cpu)? } else { None };
     let recipe = Recipe {
         bin_dir: pedestal.bin_dir.clone(),
-        uid: pedestal.uid(spec),
+        tenant: pedestal.tenants.of(spec),
         cgroups,
         oom_score: oom_score.unwrap_or_default(),
         restored: snapshot.is_some(),
     };
-    let owned = spec.clone();
-    let mut guest = LAUNCHES.run(move || launch(&owned, &image, &recipe)).await?;
+    let (owned, policy) = (spec.clone(), pedestal.policy.clone());
+    let start = move || {
+        machine::permit(&policy, &owned, &image)?;
+        cpus::started_on(cpus.as_ref(), || launch(&owned, &image, &recipe))
+    };
+    let mut guest = LAUNCHES.run(start).await?;
     match bring_up(&mut guest.emulator, turn, snapshot, cancel).await {
         Ok(()) => Ok(guest),
         Err(problem) => {

@@ -1,8 +1,10 @@
 //! The configuration that a firmware runs with: the host's, and what its pedestal reads.
 
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::path::PathBuf;
 
+use micrun_firmware::qemu::Bios;
+use micrun_firmware::rootfs::RootFile;
 use micrun_firmware::{ClientConf, Firmware, HostConf, Pedestal};
 
 use crate::error::{Error, Result};
@@ -12,12 +14,12 @@ use crate::rtos::bootargs;
 use crate::rtos::state_dir::StateDir;
 use crate::task::context::Context;
 
-/// The annotation that names a further micrun.conf.
-const CONFIG_PATH: &str = "org.openeuler.micrun.config_path";
 /// Name of the image's client.conf in the state directory; the daemon reads the pedestal's section of it.
 const CONF: &str = "client.conf";
 /// Name of the file that a pedestal wants beside the ELF, as upstream has it.
 const PEDESTAL_FILE: &str = "image.bin";
+/// Name of the boot code of a machine of QEMU.
+const BOOT_CODE: &str = "bios.bin";
 /// Terminals of a machine whose firmware has a shell: the shell wants one of its own.
 const CONSOLES_WITH_SHELL: u32 = 2;
 
@@ -33,28 +35,35 @@ pub(super) fn of_host(context: &Context, spec: &Spec, options: &Options) -> Resu
             places.extra = Some(config.path.clone());
         }
     }
-    if let Some(path) = spec.annotations.get(CONFIG_PATH) {
-        places = places.with_config_path(path)?;
-    }
-    Ok(HostConf::load(&places)?)
+    Ok(HostConf::for_container(places, &spec.annotations)?)
 }
 
 /// Whether arguments and environment reach the firmware, as its kernel command line.
 pub(super) fn has_command_line(firmware: &Firmware) -> bool {
-    firmware.settings.pedestal.value == Pedestal::Qemu && firmware.pedestal_file.is_none()
+    firmware.settings.pedestal.value == Pedestal::Qemu
 }
 
 /// What the create message's `ped_cfg` names: the file that the pedestal asks for, or for qemu the client.conf with
 /// its `[Qemu]` section. Empty if there is nothing to say.
-pub(super) fn of_pedestal(firmware: &Firmware, spec: &Spec, dir: &StateDir) -> Result<PathBuf> {
-    if let Some(source) = &firmware.pedestal_file {
-        let copy = |file: &mut _| io::copy(&mut &source.file, file).map_err(Error::io("copy", PEDESTAL_FILE));
-        return Ok(dir.write(PEDESTAL_FILE, copy)?.0);
+pub(super) fn of_pedestal(
+    firmware: &Firmware,
+    spec: &Spec,
+    host: &HostConf,
+    dir: &StateDir,
+) -> Result<PathBuf> {
+    let is_qemu = firmware.settings.pedestal.value == Pedestal::Qemu;
+    let beside = match &firmware.pedestal_file {
+        Some(source) => copy(source, if is_qemu { BOOT_CODE } else { PEDESTAL_FILE }, dir)?,
+        None => PathBuf::new(),
+    };
+    if !is_qemu {
+        return Ok(beside);
     }
-    if !has_command_line(firmware) {
-        return Ok(PathBuf::new());
+    let mut conf = of_qemu(firmware, spec, host);
+    if let Some(Bios::File(_)) = conf.qemu.bios {
+        // What the image names is a file of the image, never one of the host.
+        conf.qemu.bios = firmware.pedestal_file.as_ref().map(|_| Bios::File(beside.display().to_string()));
     }
-    let conf = of_qemu(firmware, spec);
     if conf == ClientConf::default() {
         return Ok(PathBuf::new());
     }
@@ -63,12 +72,22 @@ pub(super) fn of_pedestal(firmware: &Firmware, spec: &Spec, dir: &StateDir) -> R
     Ok(dir.write(CONF, write)?.0)
 }
 
-/// The image's client.conf with the container's command line in it.
-fn of_qemu(firmware: &Firmware, spec: &Spec) -> ClientConf {
+/// Copies a file of the image to where nobody can change it; gives the copy's path.
+fn copy(source: &RootFile, name: &str, dir: &StateDir) -> Result<PathBuf> {
+    let fill = |file: &mut _| {
+        let mut source = &source.file;
+        source.rewind().and_then(|()| io::copy(&mut source, file)).map_err(Error::io("copy", name))
+    };
+    Ok(dir.write(name, fill)?.0)
+}
+
+/// The image's client.conf with the container's command line in it, and no more consoles than the host allows.
+fn of_qemu(firmware: &Firmware, spec: &Spec, host: &HostConf) -> ClientConf {
     let mut conf = firmware.conf.clone().unwrap_or_default();
     if firmware.settings.shell_prompt.value.is_some() {
         conf.qemu.consoles.get_or_insert(CONSOLES_WITH_SHELL);
     }
+    conf.qemu.consoles = conf.qemu.consoles.map(|wished| host.policy().consoles.cap_number(wished));
     let process = spec.rest.get("process");
     let path = firmware.file.path.to_string_lossy();
     let (append, left_out) = bootargs::compose(conf.qemu.append.as_deref(), process, &path);

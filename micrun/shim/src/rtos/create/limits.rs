@@ -1,12 +1,14 @@
 //! What limits a firmware: the memory of its machine, and the cgroup of its emulator.
 
-use micrun_firmware::{Firmware, Origin, Pedestal, Setting};
+use micrun_firmware::policy::{ContainerPolicy, DAEMON_FILE};
+use micrun_firmware::{Firmware, HostConf, Origin, Pedestal, Setting, SharedCpus};
 
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Result};
 use crate::oci::bundle::Spec;
 use crate::oci::resources::Resources;
 use crate::rtos::plan::Machine;
+use crate::rtos::terms::Terms;
 use crate::task::context::Context;
 
 /// `linux.cgroupsPath`, or where containerd's own clients put a container: the machine has one hierarchy for the
@@ -54,10 +56,36 @@ pub(super) fn oom_score(id: &str, spec: &Spec, machine: &Machine) -> Option<u16>
     Some(score.min(libmica::command::MAX_OOM_SCORE))
 }
 
+/// Whether the daemon's CPU pool is for this firmware: its emulator has a cgroup, and the host does not object.
+pub(super) fn uses_pool(context: &Context, firmware: &Firmware, host: &HostConf, terms: &Terms) -> bool {
+    if terms.shared.is_none() && host.entries().contains_key("shared_cpu_pool") && host.uses_shared_cpus() {
+        log::warn!(
+            "shared_cpu_pool has no effect: the mica daemon has no pool; set {} in {DAEMON_FILE}",
+            SharedCpus::KEY
+        );
+    }
+    let has_cgroup = firmware.settings.pedestal.value == Pedestal::Qemu && context.cgroups.is_some();
+    has_cgroup && host.uses_shared_cpus()
+}
+
+/// The limits with the CPUs that the pool leaves: its own where none are asked for.
+pub(super) fn in_pool(asked: &Resources, pool: Option<&SharedCpus>) -> Result<Resources> {
+    let mut resources = asked.clone();
+    if let Some(pool) = pool {
+        resources.cpu.cpus = pool.place(&resources.cpu.cpus)?.to_string();
+    }
+    Ok(resources)
+}
+
 /// The container's memory limit lowers the machine's memory. On Xen, where nothing else says how much, it is the
 /// memory, as upstream has it.
-pub(crate) fn apply_memory_limit(firmware: &mut Firmware, resources: &Resources) -> Result<()> {
+pub(crate) fn apply_memory_limit(
+    firmware: &mut Firmware,
+    resources: &Resources,
+    policy: &ContainerPolicy,
+) -> Result<()> {
     let Some(limit) = resources.memory_limit_mb() else { return Ok(()) };
+    let limit = policy.firmware.memory_mb.cap_number(limit);
     let settings = &mut firmware.settings;
     let unsaid = settings.memory_mb.origin == Origin::Default;
     let replaces = unsaid && settings.pedestal.value == Pedestal::Xen;

@@ -1,8 +1,10 @@
 //! Create: from a bundle to a client that the daemon knows. What fails leaves nothing behind.
 //!
+//! [`Terms::ask`]: on which terms the daemon takes firmware.
+//!
 //! [`Creation::unpack`], on a thread that may wait:
 //! 1. Check the id, claim the state directory, read the host's configuration.
-//! 2. Find the firmware, check what has no effect on it, lower its memory to the limit.
+//! 2. Find the firmware, check what has no effect on it, lower its memory to the limit, ask for permission.
 //! 3. Copy the file of its pedestal.
 //!
 //! [`Creation::connect`], on the one thread, which waits for nobody:
@@ -15,6 +17,7 @@ mod conf;
 mod copy;
 mod limits;
 mod message;
+mod permission;
 
 use std::fs::File;
 use std::path::Path;
@@ -34,9 +37,11 @@ use crate::oci::options::Options;
 use crate::os::blocking;
 use crate::rtos::checkpoint;
 use crate::rtos::container::Container;
+use crate::rtos::firmware::Firmware as InMemory;
 use crate::rtos::ignored;
 use crate::rtos::plan::{Machine, Plan};
 use crate::rtos::state_dir::{Draft, Owner, StateDir};
+use crate::rtos::terms::Terms;
 use crate::stdio::{Identity, Paths, Streams};
 use crate::task::context::Context;
 use crate::task::events::Event;
@@ -55,7 +60,9 @@ pub(crate) async fn create(
     rootfs: Rootfs,
 ) -> Result<Container> {
     let (surroundings, wish) = (Arc::clone(context), request.clone());
-    let mut creation = blocking::run(move || Creation::unpack(surroundings, wish, &spec, rootfs)).await?;
+    let terms = Terms::ask(&*context.mica).await;
+    let unpack = move || Creation::unpack(surroundings, wish, &spec, &terms?, rootfs);
+    let mut creation = blocking::run(unpack).await?;
     match creation.connect().await {
         Ok(streams) => {
             log::info!("created {}", request.id);
@@ -87,6 +94,7 @@ impl Creation {
         context: Arc<Context>,
         request: CreateTaskRequest,
         spec: &Spec,
+        terms: &Terms,
         rootfs: Rootfs,
     ) -> Result<Self> {
         let id = &request.id;
@@ -101,11 +109,15 @@ impl Creation {
         let root = spec.rootfs(Path::new(&request.bundle));
         let mut firmware = Firmware::resolve_on(&host, &root, &spec.annotations)?;
         warn(id, spec, &firmware, &host)?;
-        let resources = spec.linux.resources.clone();
-        apply_memory_limit(&mut firmware, &resources)?;
+        let asked = &spec.linux.resources;
+        apply_memory_limit(&mut firmware, asked, host.policy())?;
+        permission::check(&request, &firmware, asked, &host, terms)?;
+        let uses_pool = limits::uses_pool(&context, &firmware, &host, terms);
+        let resources = limits::in_pool(asked, terms.shared.as_ref().filter(|_| uses_pool))?;
 
-        let pedestal_conf = conf::of_pedestal(&firmware, spec, &dir)?;
-        let message = message::of(id, dir.path(FIRMWARE), pedestal_conf, &firmware, &resources);
+        let pedestal_conf = conf::of_pedestal(&firmware, spec, &host, &dir)?;
+        let path = dir.path(FIRMWARE);
+        let message = message::of(id, path, pedestal_conf, &firmware, asked, host.policy());
         log::info!("{id}: {} on {}", firmware.file.path.display(), message.pedestal);
 
         let settings = firmware.settings.clone();
@@ -115,6 +127,7 @@ impl Creation {
             snapshot: None,
             oom_score: limits::oom_score(id, spec, &machine),
             cgroup: limits::cgroup(&context, spec, id, &machine, &cgroups_path)?,
+            uses_pool,
             machine,
             message,
             resources,
@@ -156,8 +169,8 @@ impl Creation {
         let (dir, machine, cgroup) = (self.dir.clone(), self.plan.machine.clone(), self.plan.cgroup.clone());
         let checkpoint = self.request.checkpoint.clone();
         let taken = blocking::run(move || source.take(&dir, machine, cgroup.as_ref(), &checkpoint)).await?;
-        (self.plan.machine, self.plan.firmware, self.plan.snapshot) =
-            (taken.machine, taken.firmware, taken.snapshot);
+        (self.plan.machine, self.plan.snapshot) = (taken.machine, taken.snapshot);
+        self.plan.firmware = taken.firmware.map(InMemory::new);
         Ok(())
     }
 
