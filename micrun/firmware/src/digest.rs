@@ -50,6 +50,13 @@ impl Sha256Digest {
     }
 }
 
+/// Copies a file as [`crate::copy`] does; gives the digest of the copy and its size in bytes.
+pub fn copy(from: &File, to: &File, limit: u64) -> io::Result<(Sha256Digest, u64)> {
+    let mut hasher = Sha256::new();
+    let size = crate::copy(from, to, limit, |bytes| hasher.update(bytes))?;
+    Ok((Sha256Digest(hasher.finalize().into()), size))
+}
+
 /// Bytes as pairs of hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     use fmt::Write as _;
@@ -58,13 +65,6 @@ pub fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
-}
-
-/// Copies a file as [`crate::copy`] does; gives the digest of the copy and its size in bytes.
-pub fn copy(from: &File, to: &File, limit: u64) -> io::Result<(Sha256Digest, u64)> {
-    let mut hasher = Sha256::new();
-    let size = crate::copy(from, to, limit, |bytes| hasher.update(bytes))?;
-    Ok((Sha256Digest(hasher.finalize().into()), size))
 }
 
 impl fmt::Display for Sha256Digest {

@@ -105,11 +105,6 @@ impl Daemon {
     }
 }
 
-/// Whether a process that may use `cpus` shares them with the pool.
-fn is_shared(cpus: &CpuList, pool: Option<&SharedCpus>) -> bool {
-    pool.is_some_and(|pool| cpus.is_within(&pool.cpus))
-}
-
 /// What a start is given: the firmware first, if it comes as a descriptor, then the cgroups to join.
 fn launch(
     snapshot: Option<OwnedFd>,
@@ -119,6 +114,11 @@ fn launch(
     let firmware =
         if extras.firmware { Some(fds.next().ok_or(Error::NoDescriptor("firmware"))?) } else { None };
     Ok(Launch { snapshot, firmware, cgroups: fds.collect(), oom_score: extras.oom_score })
+}
+
+/// Whether a process that may use `cpus` shares them with the pool.
+fn is_shared(cpus: &CpuList, pool: Option<&SharedCpus>) -> bool {
+    pool.is_some_and(|pool| cpus.is_within(&pool.cpus))
 }
 
 fn version(config: &Config) -> Version {

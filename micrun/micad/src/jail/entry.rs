@@ -5,22 +5,16 @@ use std::io;
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sched::CloneFlags;
-use rustix::fs::{Mode, OFlags};
 use rustix::process::{Gid, Uid};
 use rustix::thread::CapabilitySet;
 
-use super::{Cell, Confinement, Filter, directory};
+use super::{Cell, Confinement, Filter, OomScore, directory};
 use crate::sys;
-
-/// The calling process's score with the kernel's out-of-memory killer (proc(5)).
-pub(super) const OOM_SCORE: &str = "/proc/self/oom_score_adj";
 
 /// What can fail on the way in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Step {
-    /// Raising its score with the kernel's out-of-memory killer.
-    Score,
     /// Joining cgroups.
     Cgroups,
     /// Lowering resource limits.
@@ -40,8 +34,7 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 9] = [
-        Self::Score,
+    const ALL: [Self; 8] = [
         Self::Cgroups,
         Self::Limits,
         Self::Files,
@@ -60,7 +53,6 @@ impl Step {
     /// What it is about, after "cannot".
     pub(crate) fn doing(self) -> &'static str {
         match self {
-            Self::Score => "raise its oom_score_adj",
             Self::Cgroups => "join its cgroups",
             Self::Limits => "limit its resources",
             Self::Files => "give it its files (in a tmpfs, by fsopen of Linux 5.2)",
@@ -81,16 +73,12 @@ fn at<E: Into<io::Error>>(step: Step) -> impl FnOnce(E) -> (Step, io::Error) {
 
 /// Locks the calling process in.
 pub(crate) fn enter(confinement: &Confinement<'_>) -> Result<(), (Step, io::Error)> {
-    if let Some(score) = &confinement.oom_score {
-        let file = rustix::fs::open(OOM_SCORE, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
-        let written = file.and_then(|file| rustix::io::write(file, score.as_bytes()));
-        written.map_err(at(Step::Score))?;
-    }
     for procs in confinement.cgroups {
         // `0` means the writer. What counts is the right of whoever opened the file; on older kernels, root's.
         nix::unistd::write(procs, b"0").map_err(at(Step::Cgroups))?;
     }
     nix::unistd::setsid().map_err(at(Step::Limits))?;
+    confinement.oom_score.as_ref().map_or(Ok(()), OomScore::apply).map_err(at(Step::Limits))?;
     if let Some(cell) = &confinement.cell {
         // In its cgroup, which is charged for the copy.
         let directory = directory::make(cell.files).map_err(at(Step::Files))?;

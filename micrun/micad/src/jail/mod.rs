@@ -1,7 +1,7 @@
 //! The jail of a process that works for firmware: what it can see, use, and ask of the kernel.
 //!
 //! - [`root`]: a file system of its own with the few files that the program maps, all of them read-only;
-//! - [`limits`]: how much it can use;
+//! - [`limits`]: how much it can use, and [`oom`]: when memory runs out;
 //! - [`filter`]: the system calls that it can make, from the lists in [`calls`];
 //! - [`directory`]: files of its own;
 //! - [`entry`]: the way in, between fork and exec.
@@ -16,6 +16,7 @@ mod files;
 mod filter;
 mod libraries;
 mod limits;
+mod oom;
 mod root;
 
 use std::fs::File;
@@ -30,6 +31,7 @@ use nix::sched::{CloneFlags, unshare};
 pub(crate) use entry::{Step, enter};
 pub(crate) use filter::Filter;
 pub(crate) use limits::Limits;
+pub(crate) use oom::OomScore;
 pub(crate) use root::{ITSELF, Root, Roots};
 
 use crate::error::{file, system};
@@ -44,8 +46,8 @@ pub(crate) struct Confinement<'a> {
     pub(crate) keep: Vec<BorrowedFd<'a>>,
     /// The `cgroup.procs` files of the cgroups that it joins.
     pub(crate) cgroups: &'a [OwnedFd],
-    /// How soon the kernel is to kill it when memory runs out; `None` leaves it as the daemon is. See [`oom_score`].
-    pub(crate) oom_score: Option<String>,
+    /// How soon the kernel is to kill it when memory runs out; `None` leaves it the daemon's own score.
+    pub(crate) oom_score: Option<OomScore>,
     /// How much it can use.
     pub(crate) limits: Limits,
     /// The system calls that it can make; `None` where there is no list for this processor.
@@ -92,13 +94,6 @@ pub(crate) fn spawn(program: &Path, command: Command, confinement: &Confinement<
         Some(step) => Error::Jail { program: program.to_owned(), doing: step.doing(), source },
         None => file("run", program)(source),
     })
-}
-
-/// The score to write for one that is asked for: at least that much, and never later than a process without a score. The
-/// daemon's own may be higher, and only a privileged process may lower its score.
-pub(crate) fn oom_score(asked: u16) -> String {
-    let own = std::fs::read_to_string(entry::OOM_SCORE).ok().and_then(|text| text.trim().parse().ok());
-    own.unwrap_or(0).max(i32::from(asked)).to_string()
 }
 
 /// Does `work` on a thread that ends with it.

@@ -24,6 +24,8 @@ pub(crate) fn number(text: &str, name: &str) -> Option<u64> {
 
 /// Where the address lies in the firmware; a file that cannot be read any more names nothing.
 pub(super) fn place(firmware: &Path, pc: u64) -> Place {
-    let found = firmware_file::open(firmware, "").ok().and_then(|file| Place::find(file, pc).ok());
+    // The pedestal is for a message that nobody gets.
+    let found =
+        firmware_file::open(firmware, super::qemu::NAME).ok().and_then(|file| Place::find(file, pc).ok());
     found.unwrap_or(Place::Unnamed)
 }

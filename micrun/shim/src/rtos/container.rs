@@ -1,6 +1,5 @@
 //! An RTOS container: a client of the mica daemon, with the console as its streams.
 
-use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -120,6 +119,7 @@ impl Container {
                 self.give_up_streams();
             }
             let pid = booted?;
+            tokio::spawn(Arc::clone(self).leave_firmware(Arc::clone(context)));
             let beginning = Beginning { report, answer };
             tokio::spawn(Arc::clone(self).supervise(Arc::clone(context), beginning));
             self.until_ready(context, ended).await?;
@@ -135,16 +135,35 @@ impl Container {
 
     async fn boot(&self, context: &Context) -> Result<u32> {
         let cgroups = self.plan.cgroup.as_ref().map(Cgroup::join_files).transpose()?.unwrap_or_default();
-        let share =
-            |file: &File| file.try_clone().map(OwnedFd::from).map_err(Error::io("share", "the firmware"));
+        let (firmware, snapshot) = (self.plan.firmware.as_ref(), self.plan.snapshot.as_ref());
         let launch = Launch {
             cgroups,
-            snapshot: self.plan.snapshot.as_ref().map(share).transpose()?,
-            firmware: self.plan.firmware.as_ref().map(share).transpose()?,
+            snapshot: snapshot
+                .map(|file| file.try_clone().map(OwnedFd::from))
+                .transpose()
+                .map_err(Error::io("share", "the state of the checkpoint"))?,
+            firmware: firmware
+                .map(|firmware| firmware.share())
+                .transpose()
+                .map_err(Error::io("share", "the firmware"))?,
             oom_score: self.plan.oom_score,
         };
         context.mica.start(&self.id, &launch).await?;
         Ok(self.pid)
+    }
+
+    /// Leaves the firmware's bytes to the emulator. Without that, they are there twice.
+    async fn leave_firmware(self: Arc<Self>, context: Arc<Context>) {
+        // Without an answer, or a process, nothing is known of a copy.
+        let pid = context.mica.stats(&self.id).await.map_or(0, |stats| stats.pid);
+        let id = self.id.clone();
+        let leave = move || match self.plan.firmware.as_ref().filter(|_| pid > 0) {
+            Some(firmware) => firmware.leave_to(pid).map_err(Error::io("share", "the emulator's firmware")),
+            None => Ok(()),
+        };
+        if let Err(error) = blocking::run(leave).await {
+            log::warn!("{id}: its firmware takes its memory twice: {}", describe(&error));
+        }
     }
 
     /// TERM, KILL and INT stop the RTOS, which knows no signals; any other is accepted and has no effect.

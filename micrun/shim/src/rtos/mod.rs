@@ -13,6 +13,7 @@ pub(crate) mod end;
 pub(crate) mod engine;
 pub(crate) mod exec;
 mod exec_output;
+pub(crate) mod firmware;
 pub(crate) mod ignored;
 pub(crate) mod plan;
 mod readiness;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Result};
 use crate::oci::resources::Resources;
+use crate::rtos::firmware::Firmware as InMemory;
 
 /// How a container is run.
 #[derive(Debug)]
@@ -41,7 +42,7 @@ pub(crate) struct Plan {
     /// How long after its client has left it is stopped; `None` is never.
     pub close_after: Option<Duration>,
     /// The firmware in a sealed memory file, where a process of ours runs it.
-    pub firmware: Option<File>,
+    pub firmware: Option<InMemory>,
     /// The state to go on from.
     pub snapshot: Option<File>,
     /// How soon the kernel is to kill the emulator when memory runs out.

@@ -92,7 +92,9 @@ fn hostile_checkpoints_are_refused(stage: &mut Stage) {
     assert!(!Path::new("/run/tmp/elsewhere").exists());
     first.end();
 
-    let second = Container::new(stage, stage.bundle("two"), stage.launch(&stage.bundle("three")));
+    let shim =
+        stage.launch_as(&stage.bundle("three"), &Invocation::default().with("MICRUN_ALLOW_RESTORE", "true"));
+    let second = Container::new(stage, stage.bundle("two"), shim);
     // Without streams: what reads a FIFO takes a refused Create for its end.
     let request = CreateTaskRequest { checkpoint: IMAGE.into(), ..second.bundle.request() };
     let (good_label, good_state) = (fs::read(&label).unwrap(), fs::read(&state).unwrap());

@@ -209,8 +209,7 @@ fn a_relay_that_no_daemon_has_started_says_so() {
         // Its standard output is no terminal.
         OwnedFd::from(socket).into(),
     ] {
-        let mut command = Command::new(isolation::binary("micad"));
-        let output = command.arg("--relay").stdin(stdin).output().unwrap();
+        let output = Command::new(isolation::binary("micad")).arg("--relay").stdin(stdin).output().unwrap();
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{error}");
         assert!(error.contains("only the daemon starts this"), "{error}");

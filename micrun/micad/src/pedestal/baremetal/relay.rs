@@ -59,7 +59,7 @@ impl Relay {
         // It holds for a later daemon what this one has.
         let keep = std::iter::once(socket.get_ref().as_fd()).chain(console.ends()).collect();
         // It puts itself under its filter when it has started.
-        let confinement = Confinement { cell, keep, cgroups: &[], limits, filter: None, oom_score: None };
+        let confinement = Confinement { cell, keep, cgroups: &[], oom_score: None, limits, filter: None };
         let child = jail::spawn(program, command, &confinement)?;
         Ok(Self { process: Process::of_child(child)?, socket, number })
     }

@@ -29,30 +29,30 @@ impl Image {
         Self::of(seal(path)?, path, section)
     }
 
-    /// Takes the firmware that came with the command and is that of the file at `path`. Whoever has written it pays for
-    /// it, so it is not copied; the boot code is. Blocks.
+    /// Takes the firmware that came with the command and is that of the file at `path`; as [`Self::load`] otherwise.
+    /// Whoever has written it pays for it, so it is not copied.
     pub(super) fn take(given: OwnedFd, path: &Path, section: &QemuSection) -> Result<Self> {
         let given = File::from(given);
         if !memory_file::is_sealed(&given) {
-            return Err(refusal(
+            return Err(refuse(
                 path,
                 "it came as a file that somebody could change; send a sealed memory file",
             ));
         }
         if given.metadata().map_err(system("look at the firmware"))?.len() > MAX_FIRMWARE_SIZE {
-            return Err(refusal(path, too_large()));
+            return Err(too_large(path));
         }
         Self::of(given, path, section)
     }
 
     fn of(file: File, path: &Path, section: &QemuSection) -> Result<Self> {
-        let info = ElfInfo::from_reader(&file).map_err(|e| refusal(path, e.to_string()))?;
+        let info = ElfInfo::from_reader(&file).map_err(|e| refuse(path, e.to_string()))?;
         let Completed { bios, board, .. } = Completed::of(section, &info);
         let boot_code = match bios.as_ref().and_then(Bios::file).map(Path::new) {
             Some(path) => {
                 let file = seal(path)?;
                 let checked = qemu::check_bios(&path.display().to_string(), &file, &info, board);
-                checked.map_err(|e| refusal(path, e.to_string()))?;
+                checked.map_err(|e| refuse(path, e.to_string()))?;
                 Some(file)
             }
             None => None,
@@ -77,27 +77,27 @@ impl Image {
 
     /// The error for a firmware that cannot run.
     pub(super) fn refuse(&self, problem: impl Into<String>) -> Error {
-        refusal(&self.path, problem)
+        refuse(&self.path, problem)
     }
 }
 
-fn refusal(path: &Path, problem: impl Into<String>) -> Error {
+fn refuse(path: &Path, problem: impl Into<String>) -> Error {
     Error::Firmware { path: path.to_owned(), pedestal: super::NAME, problem: problem.into() }
 }
 
-/// A copy of the file at `path` that nobody can change.
+fn too_large(path: &Path) -> Error {
+    refuse(path, format!("it is larger than {MAX_FIRMWARE_SIZE} bytes"))
+}
+
+/// A copy of the file at `path`, from its beginning on, that nobody can change.
 fn seal(path: &Path) -> Result<File> {
     let source = firmware_file::open(path, super::NAME)?;
     let doing = "make a memory file for the firmware";
-    let copied = memory_file::create().map_err(system(doing))?;
-    let size = copy(&source, &copied, MAX_FIRMWARE_SIZE + 1, |_| ()).map_err(file("read", path))?;
+    let sealed = memory_file::create().map_err(system(doing))?;
+    let size = copy(&source, &sealed, MAX_FIRMWARE_SIZE + 1, |_| ()).map_err(file("read", path))?;
     if size > MAX_FIRMWARE_SIZE {
-        return Err(refusal(path, too_large()));
+        return Err(too_large(path));
     }
-    memory_file::seal(&copied).map_err(system(doing))?;
-    Ok(copied)
-}
-
-fn too_large() -> String {
-    format!("it is larger than {MAX_FIRMWARE_SIZE} bytes")
+    memory_file::seal(&sealed).map_err(system(doing))?;
+    Ok(sealed)
 }

@@ -15,7 +15,7 @@ use super::machine::{self, Machine};
 use super::{log_file, qmp_socket};
 use crate::Result;
 use crate::error::{file, system};
-use crate::jail::{self, Cell, Confinement, Filter, Limits, Tenant};
+use crate::jail::{self, Cell, Confinement, Filter, Limits, OomScore, Tenant};
 use crate::pedestal::console::Console;
 use crate::pedestal::process::Process;
 use crate::pedestal::{ClientSpec, gdb};
@@ -127,8 +127,14 @@ fn spawn(
     let mut command = command(&program, &log)?;
     command.args(arguments(spec, machine, &descriptors));
     let limits = Limits::of_qemu(machine.memory_mb, machine.cpus, cell.is_some());
-    let (cgroups, oom_score) = (&recipe.cgroups, Some(jail::oom_score(recipe.oom_score)));
-    let confinement = Confinement { cell, keep, cgroups, oom_score, limits, filter: Filter::qemu() };
+    let confinement = Confinement {
+        cell,
+        keep,
+        cgroups: &recipe.cgroups,
+        oom_score: Some(OomScore::at_least(recipe.oom_score)),
+        limits,
+        filter: Filter::qemu(),
+    };
     let process = Process::of_child(jail::spawn(&program, command, &confinement)?)?;
     let (master, slave) = consoles.first.numbers();
     let saved = Saved {

@@ -43,6 +43,19 @@ pub(super) fn cgroup(
     Cgroup::of(layout.clone(), path).map(Some)
 }
 
+/// `process.oomScoreAdj`: how soon the kernel is to kill the emulator. A container cannot ask to be spared: below 0 is for
+/// what the host protects.
+pub(super) fn oom_score(id: &str, spec: &Spec, machine: &Machine) -> Option<u16> {
+    let asked = spec.rest.get("process")?.get("oomScoreAdj")?.as_i64().filter(|_| machine.is_emulated())?;
+    if asked < 0 {
+        log::warn!(
+            "{id}: oomScoreAdj {asked} has no effect on firmware, which cannot be spared: it runs with 0"
+        );
+    }
+    let score = u16::try_from(asked.max(0)).unwrap_or(u16::MAX);
+    Some(score.min(libmica::command::MAX_OOM_SCORE))
+}
+
 /// Whether the daemon's CPU pool is for this firmware: its emulator has a cgroup, and the host does not object.
 pub(super) fn uses_pool(context: &Context, firmware: &Firmware, host: &HostConf, terms: &Terms) -> bool {
     if terms.shared.is_none() && host.entries().contains_key("shared_cpu_pool") && host.uses_shared_cpus() {
@@ -62,19 +75,6 @@ pub(super) fn in_pool(asked: &Resources, pool: Option<&SharedCpus>) -> Result<Re
         resources.cpu.cpus = pool.place(&resources.cpu.cpus)?.to_string();
     }
     Ok(resources)
-}
-
-/// `process.oomScoreAdj`: how soon the kernel is to kill the emulator. A container cannot ask to be spared: below 0 is for
-/// what the host protects.
-pub(super) fn oom_score(id: &str, spec: &Spec, machine: &Machine) -> Option<u16> {
-    let asked = spec.rest.get("process")?.get("oomScoreAdj")?.as_i64().filter(|_| machine.is_emulated())?;
-    if asked < 0 {
-        log::warn!(
-            "{id}: oomScoreAdj {asked} has no effect on firmware, which cannot be spared: it runs with 0"
-        );
-    }
-    let score = u16::try_from(asked.max(0)).unwrap_or(u16::MAX);
-    Some(score.min(libmica::command::MAX_OOM_SCORE))
 }
 
 /// The container's memory limit lowers the machine's memory. On Xen, where nothing else says how much, it is the

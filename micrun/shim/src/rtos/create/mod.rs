@@ -37,6 +37,7 @@ use crate::oci::options::Options;
 use crate::os::blocking;
 use crate::rtos::checkpoint;
 use crate::rtos::container::Container;
+use crate::rtos::firmware::Firmware as InMemory;
 use crate::rtos::ignored;
 use crate::rtos::plan::{Machine, Plan};
 use crate::rtos::state_dir::{Draft, Owner, StateDir};
@@ -115,7 +116,8 @@ impl Creation {
         let resources = limits::in_pool(asked, terms.shared.as_ref().filter(|_| uses_pool))?;
 
         let pedestal_conf = conf::of_pedestal(&firmware, spec, &host, &dir)?;
-        let message = message::of(id, dir.path(FIRMWARE), pedestal_conf, &firmware, asked, host.policy());
+        let path = dir.path(FIRMWARE);
+        let message = message::of(id, path, pedestal_conf, &firmware, asked, host.policy());
         log::info!("{id}: {} on {}", firmware.file.path.display(), message.pedestal);
 
         let settings = firmware.settings.clone();
@@ -167,8 +169,8 @@ impl Creation {
         let (dir, machine, cgroup) = (self.dir.clone(), self.plan.machine.clone(), self.plan.cgroup.clone());
         let checkpoint = self.request.checkpoint.clone();
         let taken = blocking::run(move || source.take(&dir, machine, cgroup.as_ref(), &checkpoint)).await?;
-        (self.plan.machine, self.plan.firmware, self.plan.snapshot) =
-            (taken.machine, taken.firmware, taken.snapshot);
+        (self.plan.machine, self.plan.snapshot) = (taken.machine, taken.snapshot);
+        self.plan.firmware = taken.firmware.map(InMemory::new);
         Ok(())
     }
 
