@@ -8,7 +8,7 @@ inherit systemd update-rc.d
 CVE_PRODUCT = "micrun:micad"
 
 FILESEXTRAPATHS:prepend := "${THISDIR}/files:"
-SRC_URI += "file://micad.init file://micad-modules.conf"
+SRC_URI += "file://micad.init file://micad-modules.conf file://micad-kernel-log.conf"
 
 # What runs firmware without a remote processor. Cortex-M needs the second. For RISC-V, QEMU brings OpenSBI.
 PACKAGECONFIG ??= "qemu"
@@ -32,7 +32,9 @@ do_install:append() {
     fi
     if ${@bb.utils.contains('DISTRO_FEATURES', 'systemd', 'true', 'false', d)}; then
         install -D -m 0644 -t ${D}${systemd_system_unitdir} ${S}/micrun/micad/systemd/*.service
-        install -D -m 0644 ${UNPACKDIR}/micad-modules.conf ${D}${systemd_system_unitdir}/micad.service.d/modules.conf
+        for dropin in modules kernel-log; do
+            install -D -m 0644 ${UNPACKDIR}/micad-$dropin.conf ${D}${systemd_system_unitdir}/micad.service.d/$dropin.conf
+        done
     fi
     if ${@bb.utils.contains('DISTRO_FEATURES', 'sysvinit', 'true', 'false', d)}; then
         install -D -m 0755 ${UNPACKDIR}/micad.init ${D}${sysconfdir}/init.d/micad

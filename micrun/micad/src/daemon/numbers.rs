@@ -1,8 +1,8 @@
 //! The numbers of clients, from which their processes' users come.
 //!
 //! What a user leaves must not belong to the next one. In a jail there is nothing to leave, and a client is forgotten when
-//! its process is gone. So that even a mistake here harms nobody, a number comes again only after all others, and not while
-//! a process of an earlier daemon, whose clients are forgotten, still runs as its user.
+//! its process is gone. So that even a mistake here harms nobody, a daemon gives a number again only after all others, and
+//! never if an earlier daemon has left a process of its user, whose client is forgotten.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;

@@ -37,7 +37,7 @@ pub(super) fn make(files: &[(&'static str, &File)]) -> Result<Option<OwnedFd>> {
         | MountAttrFlags::MOUNT_ATTR_NOEXEC;
     let directory = rustix::mount::fsmount(&tmpfs, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
     for (name, file) in files {
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
         let copy = openat(&directory, *name, flags, Mode::RUSR)?;
         // Whatever the daemon's umask is.
         rustix::fs::fchmod(&copy, Mode::RUSR | Mode::RGRP | Mode::ROTH)?;

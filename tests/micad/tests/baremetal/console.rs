@@ -139,3 +139,32 @@ async fn firmware_may_announce_its_console_late_or_never() {
     })
     .await;
 }
+
+/// Whoever attacks it by a terminal finds nothing there.
+#[tokio::test]
+async fn the_relay_is_in_a_jail() {
+    let board = Board::stm32(Behaviour::console("hello"));
+    board.boot("x", "").await;
+    board.console("x", "rpmsg-tty").await.read_to("hello");
+    let state = std::fs::read(board.daemon.run_dir().join("clients/x/state.json")).unwrap();
+    let state: serde_json::Value = serde_json::from_slice(&state).unwrap();
+    let pid = state.pointer("/run/lines/0/carrier/pid").and_then(serde_json::Value::as_i64).unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
+        line.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert!(field("Uid")[0].parse::<u32>().unwrap() >= 1_900_000_000, "{status}");
+    assert_eq!(field("NSpid"), [pid.to_string(), "1".to_owned()]);
+    for (name, value) in [("CapEff", "0000000000000000"), ("CapBnd", "0000000000000000"), ("Seccomp", "2")] {
+        assert_eq!(field(name), [value], "{name}");
+    }
+    for namespace in ["ipc", "mnt", "net", "pid", "uts"] {
+        let of = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/{namespace}")).unwrap();
+        assert_ne!(of(&pid.to_string()), of("self"), "{namespace}");
+    }
+    let root = std::fs::read_dir(format!("/proc/{pid}/root")).unwrap();
+    let names: Vec<_> = root.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let known = ["micad", "lib", "lib64", "etc", "usr"];
+    assert!(names.iter().all(|name| known.contains(&name.as_str())), "{names:?}");
+}

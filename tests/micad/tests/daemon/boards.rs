@@ -196,6 +196,11 @@ async fn riscv_in_either_mode() {
     let started = firmware(&dir, 243, 0x8040_0000, 0x8040_0000, &code);
     let said = speaks(&started, "Devices = virtio-rng-device,virtio-net-device").await;
     assert!(said.contains("OpenSBI"), "{said}");
+    // Boot code of the client's own, which is none of the files that QEMU has.
+    let own = dir.path().join("own.bin");
+    std::fs::copy("/usr/share/qemu/opensbi-riscv32-generic-fw_dynamic.bin", &own).unwrap();
+    let said = speaks(&started, &format!("Bios = {}", own.display())).await;
+    assert!(said.contains("OpenSBI"), "{said}");
     // Boot code of one's own: it says `^` and jumps to the firmware.
     let boot_code = words(&[
         0x1000_02b7,                  // lui t0, 0x10000

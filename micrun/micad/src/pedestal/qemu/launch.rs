@@ -20,6 +20,10 @@ use crate::pedestal::console::Console;
 use crate::pedestal::process::Process;
 use crate::pedestal::{ClientSpec, gdb};
 
+/// Names of the client's files in the process's working directory.
+const FIRMWARE: &str = "firmware";
+const BOOT_CODE: &str = "boot-code";
+
 /// How to start a QEMU.
 pub(super) struct Recipe {
     /// Directory of the emulators.
@@ -101,8 +105,8 @@ fn spawn(
     let tenant = recipe.tenant.as_ref();
     let root = tenant.map(|tenant| tenant.roots.emulator(&program)).transpose()?;
     let cell = tenant.zip(root.as_deref());
-    let files: Vec<_> = std::iter::once(("firmware", image.file()))
-        .chain(image.boot_code().map(|file| ("boot-code", file)))
+    let files: Vec<_> = std::iter::once((FIRMWARE, image.file()))
+        .chain(image.boot_code().map(|file| (BOOT_CODE, file)))
         .collect();
     let cell = cell.map(|(tenant, root)| Cell { uid: tenant.uid, root, files: &files });
     let seen = |name: &str, file: &File| match &cell {
@@ -110,8 +114,8 @@ fn spawn(
         None => format!("/proc/self/fd/{}", file.as_raw_fd()),
     };
     let descriptors = Descriptors {
-        firmware: seen("firmware", image.file()),
-        boot_code: image.boot_code().map(|file| seen("boot-code", file)),
+        firmware: seen(FIRMWARE, image.file()),
+        boot_code: image.boot_code().map(|file| seen(BOOT_CODE, file)),
         consoles: to_qemu.iter().map(AsRawFd::as_raw_fd).collect(),
         qmp: qmp.as_raw_fd(),
         gdb: gdb.as_ref().map(AsRawFd::as_raw_fd),
