@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::end::stops;
 use super::exec::Exec;
+use super::firmware::Firmware;
 use super::plan::Plan;
 use super::shell::Shell;
 use super::state_dir::StateDir;
@@ -143,7 +144,7 @@ impl Container {
                 .transpose()
                 .map_err(Error::io("share", "the state of the checkpoint"))?,
             firmware: firmware
-                .map(|firmware| firmware.share())
+                .map(Firmware::share)
                 .transpose()
                 .map_err(Error::io("share", "the firmware"))?,
             oom_score: self.plan.oom_score,
