@@ -39,7 +39,10 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<()> {
     match command {
         Command::Pack(args) => print(&format!("{}\n", pack::run(&args)?)),
-        Command::Inspect(args) => print(&inspect::run(&args)?),
+        Command::Inspect(args) => {
+            let report = inspect::run(&args.image, &args.annotations.into_iter().collect())?;
+            print(&if args.json { report.to_json() } else { report.to_string() })
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), env!("CARGO_PKG_NAME"), &mut script);

@@ -9,8 +9,9 @@ use serde::Serialize;
 
 use super::tree::Listed;
 
+/// What an image holds, for people and for programs.
 #[derive(Serialize)]
-pub(super) struct Report {
+pub(crate) struct Report {
     pub(super) file: String,
     pub(super) images: Vec<ImageReport>,
 }
@@ -136,7 +137,7 @@ impl From<&Segment> for SegmentLine {
 }
 
 impl Report {
-    pub(super) fn to_json(&self) -> String {
+    pub(crate) fn to_json(&self) -> String {
         #[expect(clippy::expect_used, reason = "strings, numbers and maps with string keys")]
         let text = serde_json::to_string_pretty(self).expect("serialisable");
         text + "\n"
