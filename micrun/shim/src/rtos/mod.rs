@@ -18,6 +18,7 @@ pub(crate) mod ignored;
 pub(crate) mod plan;
 mod readiness;
 pub(crate) mod shell;
+mod shell_reader;
 pub(crate) mod state_dir;
 mod supervise;
 mod terminal;
