@@ -6,7 +6,7 @@
 /// What a line of output begins with that gives the command's exit status.
 const STATUS_WORD: &str = "micrun-exit: ";
 /// Longest line that is looked at as a whole; a longer one is no prompt.
-const MAX_LINE: usize = 4096;
+pub(super) const MAX_LINE: usize = 4096;
 
 /// Tells a command's output from its echo, from the word that gives its status and from the prompt behind it.
 #[derive(Debug)]
