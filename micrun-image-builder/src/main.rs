@@ -14,6 +14,7 @@ mod pack;
 mod platform;
 mod sink;
 mod source;
+mod text;
 mod timestamp;
 
 use std::error::Error as _;
@@ -32,7 +33,7 @@ fn main() -> ExitCode {
     let Err(error) = run(Cli::parse().command) else { return ExitCode::SUCCESS };
     let causes = iter::successors(error.source(), |&cause| cause.source());
     let sentences: Vec<_> = iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect();
-    eprintln!("error: {}", sentences.join(": "));
+    eprintln!("error: {}", text::printable(&sentences.join(": ")));
     ExitCode::from(error.exit_status())
 }
 
