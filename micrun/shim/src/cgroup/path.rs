@@ -29,6 +29,9 @@ pub(super) fn parse(text: &str) -> Result<(PathBuf, Option<Unit>)> {
                 return refuse("it names no unit");
             }
             let name = unit_name(prefix, name);
+            if name.contains('/') {
+                return refuse("its unit has a name with `/`");
+            }
             if name.strip_suffix(".scope").is_some() {
                 unit = Some(Unit { slice: slice.to_owned(), name: name.clone() });
             }
@@ -118,6 +121,7 @@ mod tests {
             "x:y:z",
             "a.slice:x:",
             "a.slice:../..:y",
+            "a.slice:x/y:z",
         ] {
             assert!(parse(text).is_err(), "{text}");
             assert_eq!(check(text).is_err(), text.contains(".."), "{text}");
