@@ -5,7 +5,8 @@
 mod packet;
 
 use libfuzzer_sys::fuzz_target;
-use packet::{LONGEST, Message, Parser, hex, packet, unhex};
+use micrun_firmware::digest::hex;
+use packet::{LONGEST, Message, Parser, packet, unhex};
 
 fn messages(bytes: &[u8]) -> Vec<Message> {
     let mut parser = Parser::default();

@@ -18,6 +18,8 @@ mod platform;
 mod scratch;
 #[path = "../../micrun-image-builder/src/source.rs"]
 mod source;
+#[path = "../../micrun-image-builder/src/text.rs"]
+mod text;
 
 /// What `inspect` uses of packing.
 #[path = "."]

@@ -27,7 +27,8 @@ fuzz_target!(|text: &str| {
     let main = || Place::Symbol { name: "main".into(), offset: 4 };
     for places in [[main(), main()], [Place::Outside, main()], [Place::Unnamed, Place::Unnamed]] {
         for busy in [false, true] {
-            let sentence = Processor { looks: [first.clone(), second.clone()], busy }.describe(&places);
+            let looks = [first.clone(), second.clone()];
+            let sentence = Processor { looks, text: String::new(), busy }.describe(&places);
             assert!(sentence.contains(&format!("{:#x}", second.pc)), "{sentence}");
             assert!(!sentence.contains(char::is_control), "{sentence:?} is fit for a terminal");
         }

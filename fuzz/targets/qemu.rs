@@ -6,6 +6,8 @@
 pub mod pedestal {
     #[path = "../../micrun/micad/src/pedestal/ending.rs"]
     mod ending;
+    #[path = "../../micrun/micad/src/pedestal/processor.rs"]
+    pub(crate) mod processor;
 
     pub(crate) use ending::{Ending, report};
 }
