@@ -6,8 +6,9 @@ mod ending;
 mod firmware_file;
 mod gdb;
 mod process;
-pub(crate) mod processor;
+mod processor;
 mod qemu;
+pub(crate) mod registers;
 mod runner;
 
 use std::os::fd::OwnedFd;

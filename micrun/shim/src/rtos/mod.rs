@@ -15,6 +15,8 @@ pub(crate) mod exec;
 mod exec_output;
 pub(crate) mod firmware;
 pub(crate) mod ignored;
+mod label;
+mod machine;
 pub(crate) mod plan;
 mod readiness;
 pub(crate) mod shell;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::pedestal::processor::number;
+use crate::pedestal::registers::number;
 
 /// Where aarch64 looks for its exception vectors when no firmware has installed any: at most 0x800 bytes at address 0.
 const FIRST_VECTORS: std::ops::Range<u64> = 0..0x800;
