@@ -198,6 +198,8 @@ o pipe
 o loop
 """
 
+MACHINE = {"pedestal": "qemu", "firmware": "sha256:1", "hardware": "sha256:2", "memory_mb": 64, "vcpus": 1}
+
 ANNOTATION = "org.openeuler.micrun."
 SEEDS: dict[str, list[str | bytes]] = {
     "annotations": [
@@ -218,6 +220,11 @@ SEEDS: dict[str, list[str | bytes]] = {
         ),
         zip_file(zipfile.ZIP_STORED, nuttx=elf(32, 243, False), **{".config": 'CONFIG_ARCH_BOARD="rv-virt"\n'}),
         zip_file(zipfile.ZIP_STORED, **{"rtthread.elf": b"", "rtconfig.h": "#define RT_VER_NUM 0x50100\n"}),
+    ],
+    "checkpoint": [
+        json.dumps({"version": 2, "machine": MACHINE, "state": {"size": 5, "sha256": f"sha256:{'0' * 64}"}}),
+        json.dumps({"version": 1, "machine": MACHINE}),
+        '{"version":3}',
     ],
     "client_conf": [
         "[Mica]\nName = demo\nClientPath = /firmware.elf\nPedestal = qemu\nMemory = 64\n\n[Qemu]\n"

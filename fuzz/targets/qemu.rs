@@ -6,8 +6,8 @@
 pub mod pedestal {
     #[path = "../../micrun/micad/src/pedestal/ending.rs"]
     mod ending;
-    #[path = "../../micrun/micad/src/pedestal/processor.rs"]
-    pub(crate) mod processor;
+    #[path = "../../micrun/micad/src/pedestal/registers.rs"]
+    pub(crate) mod registers;
 
     pub(crate) use ending::{Ending, report};
 }
