@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
-.PHONY: help setup build firmware firmware-boards demo demo-host test check unit host aarch64 conformance cri faults kills fuzz kernel \
+.PHONY: help setup build firmware firmware-boards demo demo-host test check unit host aarch64 conformance cri faults kills fuzz fuzz-long kernel \
     image qemu test-qemu power-loss test-driver matrix yocto yocto-static yocto-source lint fmt bench bench-qemu dist install clean
 
 export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
@@ -86,8 +86,12 @@ faults: tools-host build firmware ## everything that may die, each killed many t
 kills: tools-host build firmware ## one process of a pod killed at a random moment, 200 rounds in all (MICRUN_KILL_SEED repeats a run)
 	@MICRUN_KILL_ROUNDS=$${MICRUN_KILL_ROUNDS:-50} tests/cri/matrix whatever_is_killed
 
-fuzz: tools-host ## what reads input from outside, against 20000 inputs each; a table of what they covered
+fuzz: tools-host ## what reads input from outside, against thousands of inputs each; a table of what they covered
 	@fuzz/run
+
+fuzz-long: export MICRUN_FUZZ_SECONDS := $(or $(MICRUN_FUZZ_SECONDS),3600)
+fuzz-long: tools-host ## the same for an hour each, or MICRUN_FUZZ_SECONDS; of all targets, or MICRUN_FUZZ_TARGET
+	@fuzz/run $(MICRUN_FUZZ_TARGET)
 
 kernel: tools-aarch64 ## fetch the aarch64 kernel, build the rpmsg modules and mica_rproc for it
 	@tests/qemu/kernel/build

@@ -4,9 +4,13 @@
 The create messages and the status lines are those of libmica's golden files, which upstream's layout was read from.
 """
 
+import gzip
+import hashlib
 import io
 import json
+import re
 import struct
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -71,6 +75,131 @@ def zip_file(method: int, **files: str | bytes) -> bytes:
     return out.getvalue()
 
 
+def tar_file(*entries: tuple[str, bytes, str | bytes]) -> bytes:
+    """A tar of names, types, and contents or the targets of links."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, kind, content in entries:
+            info = tarfile.TarInfo(name)
+            info.type = kind
+            if isinstance(content, str):
+                info.linkname = content
+            else:
+                info.size = len(content)
+            archive.addfile(info, io.BytesIO(content) if isinstance(content, bytes) else None)
+    # Without the zeros at the end, which make a record of 10 KiB of it.
+    tar = out.getvalue().rstrip(b"\0")
+    return tar + bytes(-len(tar) % 512)
+
+
+def message(*fields: tuple[int, bytes | str | int]) -> bytes:
+    """A protobuf message of fields with short contents."""
+    out = b""
+    for number, value in fields:
+        if isinstance(value, int):
+            out += bytes([number << 3, value])
+        else:
+            value = value.encode() if isinstance(value, str) else value
+            out += bytes([number << 3 | 2, len(value)]) + value
+    return out
+
+
+def image(way: int, *blobs: bytes | dict) -> bytes:
+    """An image's documents and layers, as the target `image` takes them; index.json lists the first blob."""
+    manifest = "application/vnd.oci.image.manifest.v1+json"
+    name = {"io.containerd.image.name": "docker.io/library/demo:latest"}
+    index = {
+        "schemaVersion": 2,
+        "manifests": [{"mediaType": manifest, "digest": "@1", "size": "#1", "annotations": name}],
+    }
+    pieces = [json.dumps(blob).encode() if isinstance(blob, dict) else blob for blob in (index, *blobs)]
+    # Sizes are numbers, so they stand without quotation marks.
+    return bytes([way]) + re.sub(rb'"(#\d)"', rb"\1", b"\n%%\n".join(pieces))
+
+
+def image_of(layer: bytes, record: str = "") -> tuple[dict, dict, bytes]:
+    """Manifest, config and layer of an image with one layer."""
+    kinds = "application/vnd.oci.image."
+    annotations = {"org.openeuler.micrun.layer.record": record} if record else {}
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": f"{kinds}manifest.v1+json",
+        "config": {"mediaType": f"{kinds}config.v1+json", "digest": "@2", "size": "#2"},
+        "layers": [
+            {"mediaType": f"{kinds}layer.v1.tar", "digest": "@3", "size": "#3", "annotations": annotations},
+        ],
+        "annotations": {"org.openeuler.micrun.container.os": "zephyr"},
+    }
+    config = {
+        "architecture": "arm64",
+        "os": "linux",
+        "config": {"Cmd": ["/firmware.elf"], "Labels": {"a": "b"}},
+        "rootfs": {"type": "layers", "diff_ids": ["@3"]},
+        "history": [],
+    }
+    return manifest, config, layer
+
+
+FILE, SYMLINK, LINK = tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
+LAYERS = [
+    tar_file(("client.conf", FILE, b"[Mica]\nClientPath=fw.elf\n"), ("fw.elf", FILE, elf(64, 183, True))),
+    tar_file(
+        ("etc/a", FILE, b"a"),
+        ("b", SYMLINK, "etc/../../a"),
+        ("c", LINK, "etc/a"),
+        ("etc/.wh.x", FILE, b""),
+        ("d/.wh..wh..opq", FILE, b""),
+    ),
+]
+# A frame of one raw block (RFC 8878): magic, a window of 1 MiB, and the last block's header.
+ZSTD = struct.pack("<IBB", 0xFD2FB528, 0, 10 << 3) + struct.pack("<I", 1 | len(LAYERS[1]) << 3)[:3] + LAYERS[1]
+NAMESPACES = message((1, 2), (2, 0), (3, 1))
+SYSCTLS = [(3, message((1, key), (2, "1"))) for key in ("net.ipv4.conf.eth0/1.x", "kernel.shmmax")]
+POD = message(
+    (1, message((1, "name"))),
+    (2, "host"),
+    (8, message((1, "/kubepods/pod1"), (2, message((1, NAMESPACES))), *SYSCTLS)),
+)
+SPEC = {
+    "ociVersion": "1.0.2",
+    "process": {"args": ["/firmware.elf", "-v", "two words"], "env": ["PATH=/bin", "RATE=100"], "cwd": "/"},
+    "root": {"path": "rootfs"},
+    "hostname": "c1",
+    "mounts": [{"destination": "/etc/hosts", "type": "bind", "source": "/x", "options": ["rbind", "ro"]}],
+    "annotations": {"io.kubernetes.cri.sandbox-id": "p", "io.kubernetes.cri.container-type": "container"},
+    "linux": {
+        "cgroupsPath": "kubepods-burstable-pod1.slice:cri-containerd:c1",
+        "namespaces": [{"type": "pid"}, {"type": "network", "path": "/proc/7/ns/net"}],
+        "resources": {
+            "cpu": {"shares": 1024, "quota": 50000, "period": 100000, "cpus": "0-1", "mems": "0"},
+            "memory": {"limit": 67108864, "swap": 67108864},
+            "pids": {"limit": 50},
+            "unified": {"memory.high": "1"},
+        },
+    },
+}
+AARCH64 = "CPU#0\r\n PC=0000000040100010 X00=0000000000000000\r\nPSTATE=400003c5 -Z-- EL1h    FPU disabled\r\n"
+RISCV = " V      =  0\r\n pc       0000000080000004\r\n mepc     0000000080200000\r\n mcause   0000000000000001\r\n"
+CORTEX_M = "R14=ffffffff R15=0000000a\r\nXPSR=41000000 -Z-- T priv-thread\r\n"
+ROOTFS = """\
+c [Mica]
+c ClientPath = fw/app.elf
+e real.elf
+d fw
+l fw/app.elf ../up/real.elf
+l up /
+p pipe
+f etc/motd hello
+l loop loop
+a org.openeuler.micrun.container.os freertos
+o fw/app.elf
+o up/up/etc/motd
+o pipe
+o loop
+"""
+
+MACHINE = {"pedestal": "qemu", "firmware": "sha256:1", "hardware": "sha256:2", "memory_mb": 64, "vcpus": 1}
+
 ANNOTATION = "org.openeuler.micrun."
 SEEDS: dict[str, list[str | bytes]] = {
     "annotations": [
@@ -92,6 +221,11 @@ SEEDS: dict[str, list[str | bytes]] = {
         zip_file(zipfile.ZIP_STORED, nuttx=elf(32, 243, False), **{".config": 'CONFIG_ARCH_BOARD="rv-virt"\n'}),
         zip_file(zipfile.ZIP_STORED, **{"rtthread.elf": b"", "rtconfig.h": "#define RT_VER_NUM 0x50100\n"}),
     ],
+    "checkpoint": [
+        json.dumps({"version": 2, "machine": MACHINE, "state": {"size": 5, "sha256": f"sha256:{'0' * 64}"}}),
+        json.dumps({"version": 1, "machine": MACHINE}),
+        '{"version":3}',
+    ],
     "client_conf": [
         "[Mica]\nName = demo\nClientPath = /firmware.elf\nPedestal = qemu\nMemory = 64\n\n[Qemu]\n"
         "Machine = virt,gic-version=3\nCPU = cortex-a53\n\n[Micrun]\ncontainer.os = freertos\n",
@@ -107,15 +241,39 @@ SEEDS: dict[str, list[str | bytes]] = {
         '{"clients":[{"name":"rtos","state":"Offline","pedestal":"qemu","cpu":""}]}',
         '{"daemon":"micad","version":"0.1.0","protocol":1,"pedestals":["qemu"],"extensions":["wait"]}',
     ],
+    "gdb": ["+$qSupported:multiprocess+#c6+$?#3f$g#67\x03", "$m40100000,4#60", "$M40100000,2:00ff#0b$c#63$D#44"],
     "hex": [
         hex_file((4, 0, b"\x40\x00"), (0, 0, bytes(range(16))), (0, 16, b"\x01"), (5, 0, b"\x40\0\0\0"), (1, 0, b"")),
         hex_file((2, 0, b"\x10\x00"), (0, 0xFFF0, bytes(16)), (3, 0, b"\x10\0\0\x01"), (1, 0, b"")),
     ],
+    "image": [
+        image(1, *image_of(LAYERS[0])),
+        image(2, *image_of(tar_file(("etc/a", FILE, b"a"), ("b", SYMLINK, "etc/a"), ("etc/.wh.x", FILE, b"")))),
+        image(3, *image_of(tar_file(("linux", FILE, b"x")), f"sha256:{hashlib.sha256().hexdigest()}")),
+        b"\0" + tar_file(("oci-layout", FILE, b'{"imageLayoutVersion":"1.0.0"}'), ("index.json", FILE, b'{"manifests":[]}')),
+    ],
+    "layer": [*LAYERS, gzip.compress(LAYERS[0], mtime=0), ZSTD],
     "micrun_conf": [
         "static_resource = true\nstate_dir = /run/micrun\n[Resource]\ncontainer_maxmem = \"64\"\n",
         "[Policy]\nallowed_pedestals = qemu, baremetal\nallowed_annotations = container.* runtime.debug\n"
         "max_firmware_size = 16\nallow_restore = false\nshared_cpu_pool = true\n",
         'debug = false\nstate_dir = "/run/other"\n[resource]\nmax_container_vcpu = 2\nemulator_overhead_mb = 128\n',
+    ],
+    "monitor": [
+        f"{AARCH64}\n\n{AARCH64}",
+        f"{RISCV}\n\n{CORTEX_M}",
+        "0000000040080000: 0x5458454d 0x00000001 0x00000007 0x00000000\r\n",
+    ],
+    "mount": [
+        "\x01overlay\nro\nindex=off\nlowerdir=/a/1/fs:/a/2\\:x/fs\nupperdir=/u\nworkdir=/w",
+        "\xffoverlay\nlowerdir=/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/1/fs".encode("latin-1"),
+        "\x01ext4\nloop\nuidmap=0:1000:10\ngidmap=0:1000:10,10:0:1\nrbind\nrslave\nX-containerd.mkdir=x",
+    ],
+    "options": [
+        b"\0" + message((1, 1), (4, "/g"), (6, "crun"), (11, 7)),
+        b"\x01" + message((1, 1), (4, 1), (8, 1), (9, "/g"), (10, 7), (12, "/w")),
+        b"\x02" + message((1, "text"), (2, "/etc/x"), (3, "a = 1"), (4, 7)),
+        b"\x05",
     ],
     "qmp": [
         b"\x10"
@@ -126,10 +284,29 @@ SEEDS: dict[str, list[str | bytes]] = {
     ],
     "record": [(FIRMWARE / "record.json").read_bytes()],
     "reply": ["\x01MICA-SUCCESS", "\x05No such file: /x.elfMICA-FAILED", "\x20MICA-MICA-SUCCESMICA-SUCCESS"],
+    "rootfs": [ROOTFS, "e firmware.elf\nl a ../../etc\no a/passwd\no a\n", "e b.elf\ne a.elf\nl c/d/e ../../b.elf\no c/d/e\n"],
+    "sandbox": [POD, message((8, message((2, message((1, message((5, message((1, 0)))))))))), b""],
+    "shell": [
+        "\x01uart:~$ \nversion\nversion\r\nZephyr 4.1\r\nmicrun-exit: 7\r\n\x1b[1;32muart:~$ \x1b[m",
+        "\x03\u00b5> \nx\n\u00b5> x\n\r y\n\r micrun-exit: 3\n\r\u00b5> ",
+        "\x20>\necho\n\x1b7\x1b[8D\x1b[Jecho\r\n\r\n>> quoted\r\n> ",
+    ],
+    "spec": [json.dumps(SPEC), '{"linux":{"cgroupsPath":"/default/../c1","resources":{"cpu":{"quota":-1}}}}', "{}"],
     "status": [],
+    "texts": [
+        "mica-cpu3\n 11:   5   7  GICv3  27 Level  mica-cpu3\n",
+        "x\n3,900,41,-;remoteproc remoteproc0: Boot failed: -22\n SUBSYSTEM=remoteproc\n\0\0\n",
+    ],
     "uf2": [
         uf2_file(0xE48BFF56, (0x10000000, bytes(256)), (0x10000100, bytes(range(256)))),
         uf2_file(0xE48BFF57, (0x10FFFF00, b"\xef" * 256)) + uf2_file(0xE48BFF59, (0x10000000, bytes(8))),
+    ],
+    "uri": [
+        "fifo:///run/containerd/fifo/1/c1-stdout",
+        "/run/f:1",
+        "binary:///bin/log%67er?b=1&a=%2Fx+y&b=2&c",
+        "binary-v2:///bin/l?x=%00",
+        "FILE:/var/log/a%20b?x=y#z",
     ],
 }
 lines = json.loads((LIBMICA / "status.json").read_text())

@@ -1,5 +1,4 @@
 //! The image builder's readers of formats, which are a part of a program and not of a library.
-#![allow(dead_code, unreachable_pub, reason = "each target uses its part")]
 
 #[path = "../../micrun-image-builder/src/pack/input/arch.rs"]
 pub mod arch;

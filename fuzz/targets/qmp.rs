@@ -1,11 +1,16 @@
 //! What QEMU says, which may be what a hostile firmware has made of it. The first byte says how it is cut.
 #![no_main]
 
+#[path = "../../micrun/micad/src/pedestal/qemu/ending.rs"]
+mod ending;
 #[path = "../../micrun/micad/src/pedestal/qemu/inbox.rs"]
 mod inbox;
+mod qemu;
 
+use ending::ending_of;
 use inbox::{Event, Inbox};
 use libfuzzer_sys::fuzz_target;
+use qemu::pedestal::{self, Ending};
 
 /// All that is understood of it: the events, the migration, and how many documents there were.
 fn read(bytes: &[u8], chunk: usize) -> (Vec<Event>, Option<String>, bool, usize) {
@@ -20,6 +25,11 @@ fn read(bytes: &[u8], chunk: usize) -> (Vec<Event>, Option<String>, bool, usize)
         }
     }
     assert!(inbox.events.len() <= 16, "nobody takes them, and they are bounded");
+    for event in &inbox.events {
+        let ended = ending_of(event);
+        assert_ne!(ended, Some(Ending::Died), "what still speaks has not died");
+        assert!(ended.is_none() || *event != Event::StoppedOrResumed);
+    }
     (inbox.events.into(), inbox.migration, inbox.machine_stopped, count)
 }
 

@@ -14,6 +14,7 @@ mod pack;
 mod platform;
 mod sink;
 mod source;
+mod text;
 mod timestamp;
 
 use std::error::Error as _;
@@ -32,14 +33,17 @@ fn main() -> ExitCode {
     let Err(error) = run(Cli::parse().command) else { return ExitCode::SUCCESS };
     let causes = iter::successors(error.source(), |&cause| cause.source());
     let sentences: Vec<_> = iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect();
-    eprintln!("error: {}", sentences.join(": "));
+    eprintln!("error: {}", text::printable(&sentences.join(": ")));
     ExitCode::from(error.exit_status())
 }
 
 fn run(command: Command) -> Result<()> {
     match command {
         Command::Pack(args) => print(&format!("{}\n", pack::run(&args)?)),
-        Command::Inspect(args) => print(&inspect::run(&args)?),
+        Command::Inspect(args) => {
+            let report = inspect::run(&args.image, &args.annotations.into_iter().collect())?;
+            print(&if args.json { report.to_json() } else { report.to_string() })
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), env!("CARGO_PKG_NAME"), &mut script);

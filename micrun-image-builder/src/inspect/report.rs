@@ -8,9 +8,11 @@ use micrun_firmware::settings::Row;
 use serde::Serialize;
 
 use super::tree::Listed;
+use crate::text::printable;
 
+/// What an image holds, for people and for programs.
 #[derive(Serialize)]
-pub(super) struct Report {
+pub(crate) struct Report {
     pub(super) file: String,
     pub(super) images: Vec<ImageReport>,
 }
@@ -136,7 +138,7 @@ impl From<&Segment> for SegmentLine {
 }
 
 impl Report {
-    pub(super) fn to_json(&self) -> String {
+    pub(crate) fn to_json(&self) -> String {
         #[expect(clippy::expect_used, reason = "strings, numbers and maps with string keys")]
         let text = serde_json::to_string_pretty(self).expect("serialisable");
         text + "\n"
@@ -152,49 +154,68 @@ impl fmt::Display for Report {
 impl fmt::Display for ImageReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let platforms: Vec<_> = self.platforms.iter().map(|it| it.platform.as_str()).collect();
-        writeln!(f, "{}", self.name.as_deref().unwrap_or("(an image without a name)"))?;
-        writeln!(f, "  digest     {}", self.digest)?;
-        writeln!(f, "  platforms  {}", platforms.join(", "))?;
+        line(f, format_args!("{}", self.name.as_deref().unwrap_or("(an image without a name)")))?;
+        line(f, format_args!("  digest     {}", self.digest))?;
+        line(f, format_args!("  platforms  {}", platforms.join(", ")))?;
         for layer in &self.layers {
-            writeln!(f, "  layer      {}, {} bytes, {}", layer.digest, layer.size, layer.media_type)?;
+            line(
+                f,
+                format_args!("  layer      {}, {} bytes, {}", layer.digest, layer.size, layer.media_type),
+            )?;
             if let Some(record) = &layer.record {
-                writeln!(f, "             fits its record {}, {} files", record.path, record.files)?;
+                line(
+                    f,
+                    format_args!("             fits its record {}, {} files", record.path, record.files),
+                )?;
             }
         }
         match &self.firmware {
             Some(firmware) => firmware.fmt(f)?,
-            None => writeln!(f, "  runs as    an ordinary Linux container")?,
+            None => line(f, format_args!("  runs as    an ordinary Linux container"))?,
         }
         for (title, row) in std::iter::once("settings").chain(std::iter::repeat("")).zip(&self.settings) {
-            writeln!(f, "  {title:<9}  {:<29} {:<19} ({})", row.key, row.text(), row.origin)?;
+            line(f, format_args!("  {title:<9}  {:<29} {:<19} ({})", row.key, row.text(), row.origin))?;
         }
-        self.warnings.iter().try_for_each(|warning| writeln!(f, "  warning    {warning}"))
+        self.warnings.iter().try_for_each(|warning| line(f, format_args!("  warning    {warning}")))
     }
 }
 
 impl fmt::Display for FirmwareLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let elf = &self.elf;
-        writeln!(f, "  firmware   {}, {} bytes, {}", self.path, self.size, self.sha256)?;
+        line(f, format_args!("  firmware   {}, {} bytes, {}", self.path, self.size, self.sha256))?;
         if let Some(origin) = &self.made_from {
-            writeln!(f, "             made from {origin}")?;
+            line(f, format_args!("             made from {origin}"))?;
         }
         let processor = elf.processor.as_ref().unwrap_or(&elf.machine);
-        writeln!(f, "             {} {} for {processor}, entry {}", elf.class, elf.endian, elf.entry)?;
+        line(
+            f,
+            format_args!("             {} {} for {processor}, entry {}", elf.class, elf.endian, elf.entry),
+        )?;
         for segment in &elf.segments {
             let SegmentLine { paddr, filesz, memsz, flags, .. } = segment;
-            writeln!(f, "             loads {filesz} bytes at {paddr}, {memsz} in memory, {flags}")?;
+            line(
+                f,
+                format_args!("             loads {filesz} bytes at {paddr}, {memsz} in memory, {flags}"),
+            )?;
         }
         if elf.resource_table {
-            writeln!(f, "             has a resource table")?;
+            line(f, format_args!("             has a resource table"))?;
         }
         match &elf.exit_record {
-            Some(address) => writeln!(f, "             leaves its exit status at {address}")?,
-            None => writeln!(f, "             leaves no exit status: a power-off is status 0")?,
+            Some(address) => line(f, format_args!("             leaves its exit status at {address}"))?,
+            None => line(f, format_args!("             leaves no exit status: a power-off is status 0"))?,
         }
         match &self.pedestal_file {
-            Some(file) => writeln!(f, "  beside it  {}, {} bytes, {}", file.path, file.size, file.sha256),
+            Some(file) => {
+                line(f, format_args!("  beside it  {}, {} bytes, {}", file.path, file.size, file.sha256))
+            }
             None => Ok(()),
         }
     }
+}
+
+/// Writes a line. What the image says in it neither ends it nor tells the terminal anything.
+fn line(f: &mut fmt::Formatter<'_>, text: fmt::Arguments<'_>) -> fmt::Result {
+    writeln!(f, "{}", printable(&text.to_string()))
 }

@@ -2,25 +2,27 @@
 
 mod baremetal;
 mod console;
+mod ending;
 mod firmware_file;
 mod gdb;
 mod process;
-pub(crate) mod processor;
+mod processor;
 mod qemu;
+pub(crate) mod registers;
 mod runner;
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use async_trait::async_trait;
-use libmica::ext::{ExitReason, ExitReport};
+use libmica::ext::ExitReport;
 use libmica::{ClientState, CreateMessage, Launch, Service};
 use micrun_firmware::client_conf::QemuSection;
 
 pub(crate) use baremetal::relay_process;
+pub(crate) use ending::{Ending, now, report};
 pub(crate) use process::{ProcessId, Usage, boot_usec};
 pub(crate) use runner::Runner;
 
@@ -151,21 +153,6 @@ pub(crate) enum Event {
     ServicesChanged,
 }
 
-/// How firmware ended by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// It powered its machine or core off.
-    PoweredOff,
-    /// It asked for a reset.
-    Reset,
-    /// The machine reported a panic, or the core a crash.
-    Panicked,
-    /// The process that runs it was asked to end by a signal that is not ours.
-    Signalled,
-    /// What runs it has ended: the process, or the core's driver.
-    Died,
-}
-
 /// The users of the clients' processes.
 #[derive(Debug, Clone)]
 struct Tenants {
@@ -226,16 +213,6 @@ impl Pedestals {
             None => Ok(Arc::clone(&self.qemu) as _),
         }
     }
-}
-
-/// A report of what ended now.
-pub(crate) fn report(status: u8, reason: ExitReason, detail: impl Into<String>) -> ExitReport {
-    ExitReport { status, reason, detail: detail.into(), exited_at: now() }
-}
-
-/// The time as documents have it: RFC 3339, UTC, with nanoseconds.
-pub(crate) fn now() -> String {
-    humantime::format_rfc3339_nanos(SystemTime::now()).to_string()
 }
 
 /// Fails with upstream's words unless the firmware at `path` exists.

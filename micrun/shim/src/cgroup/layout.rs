@@ -17,6 +17,13 @@ pub(crate) enum Layout {
     V2(PathBuf),
 }
 
+/// Which interface the files have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    V1,
+    V2,
+}
+
 /// The mounts of this process.
 const TABLE: &str = "/proc/self/mountinfo";
 

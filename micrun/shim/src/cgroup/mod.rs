@@ -19,7 +19,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub(crate) use layout::Layout;
+pub(crate) use layout::{Layout, Version};
 use limits::Value;
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
@@ -39,13 +39,6 @@ const REMOVAL_PAUSE: Duration = Duration::from_millis(10);
 const CONTAINED: &str = "container";
 const HOLDER: &str = "holder";
 
-/// Which interface the files have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Version {
-    V1,
-    V2,
-}
-
 /// A container's cgroup, which may be one directory in each of several hierarchies.
 #[derive(Clone, Debug)]
 pub(crate) struct Cgroup {
@@ -59,9 +52,10 @@ pub(crate) struct Cgroup {
 impl Cgroup {
     /// The cgroup of that `linux.cgroupsPath`, whether it exists or not.
     pub(crate) fn of(layout: Layout, cgroups_path: &str) -> Result<Self> {
-        let (path, scope) = path::parse(cgroups_path)?;
+        let (path, unit) = path::parse(cgroups_path)?;
         // In version 1 a directory keeps its limits, whoever has made it.
-        let scope = scope.filter(|_| matches!(layout, Layout::V2(_)) && scope::booted());
+        let unit = unit.filter(|_| matches!(layout, Layout::V2(_)) && scope::booted());
+        let scope = unit.map(Scope::new);
         let path = if scope.is_some() { path.join(CONTAINED) } else { path };
         Ok(Self { layout, path, scope })
     }

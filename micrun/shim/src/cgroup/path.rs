@@ -2,17 +2,25 @@
 
 use std::path::{Component, PathBuf};
 
-use super::scope::Scope;
 use crate::error::{Error, Result};
+
+/// The unit of systemd that a cgroup is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unit {
+    /// The slice in which it lies.
+    pub slice: String,
+    /// Its own name: `*.scope`.
+    pub name: String,
+}
 
 /// The directory below a hierarchy's root, and the unit of systemd that it is to be.
 ///
 /// Three forms are in use: an absolute path; a relative one, which begins at the root as well; and systemd's
 /// `SLICE:PREFIX:NAME`, of which the kubelet's systemd driver makes `SLICE` with its parents and
 /// `PREFIX-NAME.scope` (as runc does).
-pub(super) fn parse(text: &str) -> Result<(PathBuf, Option<Scope>)> {
+pub(super) fn parse(text: &str) -> Result<(PathBuf, Option<Unit>)> {
     let refuse = |reason| Err(Error::Invalid(format!("linux.cgroupsPath `{text}` is refused: {reason}")));
-    let mut scope = None;
+    let mut unit = None;
     let path = match text.split(':').collect::<Vec<_>>()[..] {
         [slice, prefix, name] if !text.starts_with('/') => {
             let slice = if slice.is_empty() { "system.slice" } else { slice };
@@ -20,9 +28,14 @@ pub(super) fn parse(text: &str) -> Result<(PathBuf, Option<Scope>)> {
             if name.is_empty() {
                 return refuse("it names no unit");
             }
-            let unit = unit(prefix, name);
-            scope = unit.strip_suffix(".scope").map(|_| Scope::new(slice, &unit));
-            dir.join(unit)
+            let name = unit_name(prefix, name);
+            if name.contains('/') {
+                return refuse("its unit has a name with `/`");
+            }
+            if name.strip_suffix(".scope").is_some() {
+                unit = Some(Unit { slice: slice.to_owned(), name: name.clone() });
+            }
+            dir.join(name)
         }
         _ => PathBuf::from(text.trim_start_matches('/')),
     };
@@ -30,7 +43,7 @@ pub(super) fn parse(text: &str) -> Result<(PathBuf, Option<Scope>)> {
     if !clean || path.as_os_str().is_empty() {
         return refuse("it must name a directory below the root, without `..`");
     }
-    Ok((path, scope))
+    Ok((path, unit))
 }
 
 /// Refuses a `linux.cgroupsPath` of a Linux container that leads out of the hierarchy's root. The OCI runtime reads the
@@ -44,7 +57,7 @@ pub(crate) fn check(text: &str) -> Result<()> {
     Ok(())
 }
 
-fn unit(prefix: &str, name: &str) -> String {
+fn unit_name(prefix: &str, name: &str) -> String {
     match (name.strip_suffix(".slice").is_some(), prefix) {
         (true, _) => name.to_owned(),
         (false, "") => format!("{name}.scope"),
@@ -87,9 +100,10 @@ mod tests {
             ("a.slice:x:a-b.slice", "a.slice/a-b.slice", None),
             ("/odd:but:absolute", "odd:but:absolute", None),
         ] {
-            let (found, scope) = parse(text).unwrap();
+            let (found, made) = parse(text).unwrap();
             assert_eq!(found, Path::new(path), "{text}");
-            assert_eq!(scope, unit.map(|(slice, unit)| Scope::new(slice, unit)), "{text}");
+            let wanted = unit.map(|(slice, name)| Unit { slice: slice.to_owned(), name: name.to_owned() });
+            assert_eq!(made, wanted, "{text}");
         }
     }
 
@@ -107,6 +121,7 @@ mod tests {
             "x:y:z",
             "a.slice:x:",
             "a.slice:../..:y",
+            "a.slice:x/y:z",
         ] {
             assert!(parse(text).is_err(), "{text}");
             assert_eq!(check(text).is_err(), text.contains(".."), "{text}");

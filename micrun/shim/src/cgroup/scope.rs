@@ -13,6 +13,7 @@ use std::sync::Arc;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 
+use super::path::Unit;
 use crate::error::{Error, Result};
 use crate::os::children::{self, Owned};
 
@@ -27,17 +28,9 @@ const HOLDING: &str = "holding\n";
 /// A unit, whether it is there or not.
 #[derive(Clone, Debug)]
 pub(super) struct Scope {
-    slice: String,
-    unit: String,
+    unit: Unit,
     /// While it is there because of this shim.
     holder: Option<Arc<Holder>>,
-}
-
-#[cfg(test)]
-impl PartialEq for Scope {
-    fn eq(&self, other: &Self) -> bool {
-        (&self.slice, &self.unit) == (&other.slice, &other.unit)
-    }
 }
 
 /// The process that keeps the scope while it has a standard input.
@@ -53,18 +46,18 @@ pub(super) fn booted() -> bool {
 }
 
 impl Scope {
-    pub(super) fn new(slice: &str, unit: &str) -> Self {
-        Self { slice: slice.to_owned(), unit: unit.to_owned(), holder: None }
+    pub(super) fn new(unit: Unit) -> Self {
+        Self { unit, holder: None }
     }
 
     /// Has systemd make it; gives the holder's process id.
     pub(super) async fn start(&mut self) -> Result<u32> {
-        let failed = |reason| Error::Scope { unit: self.unit.clone(), reason };
+        let failed = |reason| Error::Scope { unit: self.unit.name.clone(), reason };
         let hold = children::hold();
         let mut command = Command::new("systemd-run");
         command
             .args(["--scope", "--quiet", "--collect", "--property", "Delegate=yes"])
-            .args(["--unit", &self.unit, "--slice", &self.slice, "--description", DESCRIPTION])
+            .args(["--unit", &self.unit.name, "--slice", &self.unit.slice, "--description", DESCRIPTION])
             .args(["--", "sh", "-c", HOLD])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -89,13 +82,13 @@ impl Scope {
         let _hold = children::hold();
         let mut command = Command::new("systemctl");
         command
-            .args(["--quiet", "stop", "--", &self.unit])
+            .args(["--quiet", "stop", "--", &self.unit.name])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         match command.status().await {
-            Ok(status) => log::debug!("systemctl stop {}: {status}", self.unit),
-            Err(error) => log::warn!("cannot run systemctl to stop {}: {error}", self.unit),
+            Ok(status) => log::debug!("systemctl stop {}: {status}", self.unit.name),
+            Err(error) => log::warn!("cannot run systemctl to stop {}: {error}", self.unit.name),
         }
     }
 }

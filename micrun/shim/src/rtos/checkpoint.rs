@@ -2,61 +2,31 @@
 //! state of.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use containerd_shim_protos::api::CheckpointTaskRequest;
-use micrun_firmware::Sha256Digest;
 use micrun_firmware::rootfs::{self, RootFile};
-use serde::{Deserialize, Serialize};
 
+use super::label::{Label, NAME as LABEL, State};
 use crate::error::{Error, Result};
 use crate::oci::options;
 use crate::os::blocking;
 use crate::rtos::container::Container;
-use crate::rtos::plan::Machine;
+use crate::rtos::machine::Machine;
 use crate::task::context::Context;
 use crate::task::events::Event;
 use crate::task::state::Attempt;
 
 /// The file with the state, in the pedestal's own format.
 const STATE: &str = "machine.state";
-/// The file that says what it is the state of.
-const LABEL: &str = "micrun.json";
-/// Version of the label. 2 has the digest of the state.
-const VERSION: u32 = 2;
 /// The longest label, in bytes.
 const MAX_LABEL: u64 = 64 << 10;
 /// What a state may have beside the machine's memory, in bytes: devices, and the stream's own headers.
 const MAX_BESIDE: u64 = 64 << 20;
 /// Memory of a machine whose size only the machine knows, in MiB: boards have less.
 const MAX_BOARD_MB: u32 = 1024;
-
-#[derive(Debug, Deserialize, Serialize)]
-struct Label {
-    version: u32,
-    machine: Machine,
-    state: State,
-}
-
-/// What the label says of the state.
-#[derive(Debug, Deserialize, PartialEq, Eq, Serialize)]
-struct State {
-    /// In bytes.
-    size: u64,
-    sha256: Sha256Digest,
-}
-
-impl State {
-    /// Reads what `file` holds, at most `limit` bytes, from its beginning; it is at its beginning again afterwards.
-    fn of(file: &mut File, limit: u64) -> io::Result<Self> {
-        file.rewind()?;
-        let (sha256, size) = Sha256Digest::copy(&mut (&*file).take(limit), &mut io::sink())?;
-        file.rewind()?;
-        Ok(Self { size, sha256 })
-    }
-}
 
 /// The files of a checkpoint.
 #[derive(Clone, Debug)]
@@ -81,8 +51,8 @@ impl Files {
 
     fn write_label(&self, machine: Machine, state: State) -> Result<()> {
         let path = &self.label;
-        let label = Label { version: VERSION, machine, state };
-        let text = serde_json::to_vec(&label).map_err(|source| Error::Json { path: path.clone(), source })?;
+        let text = serde_json::to_vec(&Label::new(machine, state))
+            .map_err(|source| Error::Json { path: path.clone(), source })?;
         create_new(path)?.write_all(&text).map_err(Error::io("write", path))
     }
 
@@ -154,31 +124,13 @@ pub(crate) fn open(checkpoint: &Path, machine: &Machine) -> Result<File> {
 
 /// The label, unless it is that of another machine.
 fn read_label(checkpoint: &Path, machine: &Machine) -> Result<Label> {
-    #[derive(Deserialize)]
-    struct Versioned {
-        version: u32,
-    }
     let source = open_file(checkpoint, LABEL, MAX_LABEL)?;
     let path = source.host_path;
     let mut text = Vec::new();
     source.file.take(MAX_LABEL).read_to_end(&mut text).map_err(Error::io("read", &path))?;
-    let wrong =
-        |error: serde_json::Error| refusal(checkpoint, &format!("`{LABEL}` cannot be parsed: {error}"));
-    match serde_json::from_slice(&text).map_err(wrong)? {
-        Versioned { version } if version > VERSION => {
-            return Err(Error::Newer { what: "checkpoint", found: version, known: VERSION });
-        }
-        Versioned { version } if version < VERSION => {
-            return Err(refusal(
-                checkpoint,
-                "it is of an earlier shim and does not say what its state is; make it again",
-            ));
-        }
-        Versioned { .. } => {}
-    }
-    let label: Label = serde_json::from_slice(&text).map_err(wrong)?;
+    let label = Label::parse(&text, |reason| refusal(checkpoint, reason))?;
     if label.machine != *machine {
-        let differs = differences(&label.machine, machine);
+        let differs = label.differences(machine);
         return Err(Error::Invalid(format!(
             "the checkpoint belongs to another machine: {differs}; create the container from the same image with the \
              same limits"
@@ -199,18 +151,4 @@ fn open_file(checkpoint: &Path, name: &str, limit: u64) -> Result<RootFile> {
 
 fn refusal(checkpoint: &Path, reason: &str) -> Error {
     Error::Invalid(format!("the checkpoint in `{}` is refused: {reason}", checkpoint.display()))
-}
-
-fn differences(saved: &Machine, now: &Machine) -> String {
-    let pairs = [
-        ("pedestal", saved.pedestal.clone(), now.pedestal.clone()),
-        ("firmware", saved.firmware.clone(), now.firmware.clone()),
-        ("hardware ([Qemu] of client.conf)", saved.hardware.clone(), now.hardware.clone()),
-        ("memory in MiB", saved.memory_mb.to_string(), now.memory_mb.to_string()),
-        ("virtual CPUs", saved.vcpus.to_string(), now.vcpus.to_string()),
-    ];
-    let differing = pairs.into_iter().filter(|(_, saved, now)| saved != now);
-    let texts: Vec<_> =
-        differing.map(|(what, saved, now)| format!("its {what} was {saved} and is {now}")).collect();
-    texts.join(", ")
 }

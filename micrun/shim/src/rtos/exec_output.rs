@@ -3,7 +3,7 @@
 use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe::Sender;
 
-use super::shell;
+use super::shell_reader::without_returns;
 
 /// A pipe that may be gone.
 pub(super) struct Output {
@@ -22,7 +22,7 @@ impl Output {
     /// Writes all of `bytes`, waiting while they are not taken.
     pub(super) async fn put(&mut self, bytes: &[u8]) {
         let Some(pipe) = &mut self.pipe else { return };
-        let plain = self.plain.then(|| shell::without_returns(bytes, &mut self.after_return));
+        let plain = self.plain.then(|| without_returns(bytes, &mut self.after_return));
         if let Err(error) = pipe.write_all(plain.as_deref().unwrap_or(bytes)).await {
             log::warn!("the output of an exec is lost: {error}");
             self.pipe = None;

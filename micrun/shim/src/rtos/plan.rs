@@ -5,12 +5,9 @@ use std::time::Duration;
 
 use libmica::CreateMessage;
 use micrun_firmware::annotations::Ready;
-use micrun_firmware::client_conf::QemuSection;
-use micrun_firmware::{Firmware, Pedestal, Sha256Digest};
-use serde::{Deserialize, Serialize};
 
+use super::machine::Machine;
 use crate::cgroup::Cgroup;
-use crate::error::{Error, Result};
 use crate::oci::resources::Resources;
 use crate::rtos::firmware::Firmware as InMemory;
 
@@ -47,42 +44,4 @@ pub(crate) struct Plan {
     pub snapshot: Option<File>,
     /// How soon the kernel is to kill the emulator when memory runs out.
     pub oom_score: Option<u16>,
-}
-
-/// What a saved state fits: a machine of the same kind with the same firmware.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-pub(crate) struct Machine {
-    /// The pedestal.
-    pub pedestal: String,
-    /// The firmware's digest; empty until it is copied.
-    pub firmware: String,
-    /// The digest of what client.conf says of the hardware.
-    pub hardware: String,
-    /// Memory in MiB; 0 is what the machine has by itself.
-    pub memory_mb: u32,
-    /// Virtual CPUs.
-    pub vcpus: u32,
-}
-
-impl Machine {
-    /// That of a firmware which is not copied yet.
-    pub(crate) fn new(firmware: &Firmware) -> Result<Self> {
-        let settings = &firmware.settings;
-        // The command line is no part of the machine.
-        let conf = firmware.conf.as_ref().map(|conf| QemuSection { append: None, ..conf.qemu.clone() });
-        let hardware = serde_json::to_vec(&conf.unwrap_or_default())
-            .map_err(|source| Error::Json { path: "client.conf".into(), source })?;
-        Ok(Self {
-            pedestal: settings.pedestal.value.as_str().to_owned(),
-            firmware: String::new(),
-            hardware: Sha256Digest::of(&hardware).to_string(),
-            memory_mb: settings.memory_mb.value,
-            vcpus: settings.vcpu.value,
-        })
-    }
-
-    /// Whether the firmware runs in a process of ours.
-    pub(crate) fn is_emulated(&self) -> bool {
-        self.pedestal == Pedestal::Qemu.as_str()
-    }
 }

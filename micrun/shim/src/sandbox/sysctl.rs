@@ -42,7 +42,7 @@ pub(super) fn apply(config: &Config) -> Result<()> {
 }
 
 /// `net.ipv4.conf.eth0/1.x` is the setting `x` of the device `eth0.1` (sysctl.d(5)).
-fn path(key: &str) -> PathBuf {
+pub(super) fn path(key: &str) -> PathBuf {
     let swapped = key.chars().map(|letter| match letter {
         '.' => '/',
         '/' => '.',

@@ -12,6 +12,7 @@ pub(crate) mod input;
 mod outlet;
 pub(crate) mod presence;
 mod relay;
+mod search;
 mod source;
 mod spill;
 pub(crate) mod tap;

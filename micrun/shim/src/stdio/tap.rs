@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use tokio::sync::{mpsc, watch};
 
+use super::search::Search;
 use super::source::Source;
 use crate::os::lock::lock;
 
@@ -104,46 +105,12 @@ impl<S: Source> Source for Tapped<'_, S> {
     }
 }
 
-/// A text looked for in pieces.
-#[derive(Debug)]
-struct Search {
-    text: Vec<u8>,
-    /// The last bytes, one fewer than the text has: it may begin in them.
-    tail: Vec<u8>,
-}
-
-impl Search {
-    fn new(text: &str) -> Self {
-        Self { text: text.as_bytes().to_owned(), tail: Vec::new() }
-    }
-
-    /// Takes the next piece; whether the text is complete.
-    fn take(&mut self, bytes: &[u8]) -> bool {
-        self.tail.extend(bytes);
-        let found = self.tail.windows(self.text.len()).any(|window| window == self.text);
-        let excess = self.tail.len().saturating_sub(self.text.len() - 1);
-        self.tail.drain(..excess);
-        found
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::io::AsyncWriteExt;
     use tokio::net::unix::pipe::pipe;
 
     use super::*;
-
-    #[test]
-    fn a_text_is_found_across_pieces_of_every_size() {
-        for size in 1..=9 {
-            let mut search = Search::new("ready");
-            let found = b"rearead ready".chunks(size).map(|piece| search.take(piece));
-            assert!(found.collect::<Vec<_>>().contains(&true), "{size}");
-            let mut search = Search::new("ready");
-            assert!(!b"read y reday".chunks(size).any(|piece| search.take(piece)), "{size}");
-        }
-    }
 
     #[tokio::test]
     async fn a_listener_gets_what_is_read_from_then_on() {

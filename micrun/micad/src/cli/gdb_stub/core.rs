@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 
-use crate::pedestal::processor::number;
+use crate::pedestal::registers::number;
 
 /// The registers in gdb's order, with their sizes in bytes: feature `org.gnu.gdb.aarch64.core`.
 fn layout() -> impl Iterator<Item = (String, usize)> {

@@ -48,7 +48,8 @@ impl Parser {
 /// The text before `#`, if the two digits behind it are its sum.
 fn checked(packet: &[u8], end: usize) -> Option<String> {
     let (text, sum) = (&packet[..end], std::str::from_utf8(&packet[end + 1..]).ok()?);
-    (u8::from_str_radix(sum, 16).ok()? == checksum(text)).then(|| String::from_utf8(text.to_vec()).ok())?
+    let [sum] = unhex(sum)?[..] else { return None };
+    (sum == checksum(text)).then(|| String::from_utf8(text.to_vec()).ok())?
 }
 
 fn checksum(text: &[u8]) -> u8 {
@@ -62,6 +63,10 @@ pub(super) fn packet(text: &str) -> String {
 
 /// The bytes that the text stands for.
 pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
+    // A number may have a sign, these may not.
+    if !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
     let pairs = text.as_bytes().chunks(2);
     pairs
         .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok().filter(|_| pair.len() == 2))
@@ -100,5 +105,6 @@ mod tests {
     fn hexadecimal() {
         assert_eq!(unhex("00ab"), Some(vec![0, 0xab]));
         assert_eq!((unhex("0"), unhex("0g"), unhex("")), (None, None, Some(vec![])));
+        assert_eq!((unhex("+a"), messages(b"$0#+0")), (None, vec![Message::Damaged]));
     }
 }

@@ -7,11 +7,10 @@ use std::path::Path;
 use super::endpoint::Announced;
 use super::processor;
 use super::sysfs::{Remoteproc, System};
+use super::texts;
 
 /// Most of a trace buffer that is read, in bytes.
 const MOST_TRACE: u64 = 1 << 20;
-/// Most of its last line, and of the announced names, that is repeated, in characters.
-const MOST_TEXT: usize = 200;
 
 /// A sentence about the firmware of `remoteproc`, whose functions the file at `firmware` names.
 pub(super) fn diagnose(system: &System, remoteproc: &Remoteproc, firmware: &Path) -> String {
@@ -44,7 +43,7 @@ fn announced(announced: &Announced) -> String {
     if list.is_empty() {
         return "it has announced no rpmsg endpoint".to_owned();
     }
-    format!("it has announced {}", short(&list.join(", ")))
+    format!("it has announced {}", texts::short(&list.join(", ")))
 }
 
 /// How Linux gets its messages, where the driver tells, as ours does.
@@ -60,10 +59,7 @@ fn heard(remoteproc: &Remoteproc) -> Option<String> {
 fn interrupts(system: &System, remoteproc: &Remoteproc) -> Option<u64> {
     let name = remoteproc.device_name()?;
     let table = std::fs::read_to_string(system.path("/proc/interrupts")).ok()?;
-    let line = table.lines().find(|line| line.split_whitespace().next_back() == Some(name.as_str()))?;
-    // The interrupt's number, a count for each processor, the controller.
-    let counts = line.split_whitespace().skip(1).map_while(|word| word.parse::<u64>().ok());
-    Some(counts.sum())
+    texts::interrupts(&table, &name)
 }
 
 /// What the firmware wrote last into its first trace buffer.
@@ -71,11 +67,5 @@ fn last_trace(system: &System, remoteproc: &Remoteproc) -> Option<String> {
     let path = system.path("/sys/kernel/debug/remoteproc").join(&remoteproc.id).join("trace0");
     let mut bytes = Vec::new();
     File::open(path).ok()?.take(MOST_TRACE).read_to_end(&mut bytes).ok()?;
-    let text = String::from_utf8_lossy(&bytes);
-    let line = text.lines().rev().map(str::trim).find(|line| !line.trim_matches('\0').is_empty())?;
-    Some(short(&line.escape_debug().to_string()))
-}
-
-fn short(text: &str) -> String {
-    text.chars().take(MOST_TEXT).collect()
+    texts::last_line(&bytes)
 }

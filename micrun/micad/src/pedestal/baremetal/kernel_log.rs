@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use nix::fcntl::OFlag;
 
 use super::sysfs::{Remoteproc, System};
+use super::texts;
 
 /// Severity of a warning (syslog(2)); lower is worse.
 const WARNING: u8 = 4;
@@ -35,7 +36,7 @@ impl KernelLog {
         subjects.extend(remoteproc.device_name().map(|name| format!("{name}:")));
         let mut found: Vec<String> = Vec::new();
         for record in self.records() {
-            let Some((severity, message)) = parse(&record) else { continue };
+            let Some((severity, message)) = texts::log_record(&record) else { continue };
             let Some(text) = subjects.iter().find_map(|s| message.split_once(s.as_str())) else { continue };
             let text = text.1.trim().to_owned();
             if severity <= WARNING && !found.contains(&text) {
@@ -64,30 +65,5 @@ impl KernelLog {
             }
         }
         records
-    }
-}
-
-/// `PRIORITY,SEQUENCE,MICROSECONDS,FLAGS;MESSAGE` (Documentation/ABI/testing/dev-kmsg); the lines that follow
-/// with a blank are no messages.
-fn parse(record: &str) -> Option<(u8, &str)> {
-    let (prefix, message) = record.split_once(';')?;
-    let priority: u32 = prefix.split(',').next()?.parse().ok()?;
-    Some((u8::try_from(priority & 7).ok()?, message))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse;
-
-    #[test]
-    fn records_of_the_kernel() {
-        assert_eq!(
-            parse("3,900,41,-;remoteproc remoteproc0: Boot failed: -22"),
-            Some((3, "remoteproc remoteproc0: Boot failed: -22"))
-        );
-        assert_eq!(parse("30,1,2,c;daemon"), Some((6, "daemon")));
-        for other in ["", " SUBSYSTEM=remoteproc", " DEVICE=+x;y", "x,1;text"] {
-            assert_eq!(parse(other), None, "{other:?}");
-        }
     }
 }

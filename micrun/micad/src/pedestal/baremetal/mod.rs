@@ -21,6 +21,7 @@ pub(crate) mod relay_process;
 mod settings;
 mod start;
 mod sysfs;
+mod texts;
 mod watch;
 
 use std::path::PathBuf;

@@ -6,7 +6,8 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::sysfs::Remoteproc;
-use crate::pedestal::processor::{number, place};
+use crate::pedestal::processor::place;
+use crate::pedestal::registers::number;
 
 /// `wfi` and `wfe`. A processor that is woken out of one has its program counter behind it.
 const WAITS: [u32; 2] = [0xd503_207f, 0xd503_205f];

@@ -8,6 +8,7 @@ use libmica::ext::{ExitReason, ExitReport};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::ending::ending_of;
 use super::qmp::{Event, Qmp};
 use crate::pedestal::process::{ExitKind, Process};
 use crate::pedestal::{self, Ending, report};
@@ -215,21 +216,6 @@ async fn connect(socket: &Path) -> Result<Qmp> {
     };
     qmp.missed(stopped, missed);
     Ok(qmp)
-}
-
-fn ending_of(event: &Event) -> Option<Ending> {
-    match event {
-        Event::StoppedOrResumed => None,
-        Event::Panicked => Some(Ending::Panicked),
-        // Reasons are QAPI's ShutdownCause.
-        Event::Shutdown(reason) => match reason.as_str() {
-            "guest-shutdown" => Some(Ending::PoweredOff),
-            "guest-reset" => Some(Ending::Reset),
-            "guest-panic" => Some(Ending::Panicked),
-            "host-signal" => Some(Ending::Signalled),
-            _ => None,
-        },
-    }
 }
 
 /// What QEMU wrote to its log last.

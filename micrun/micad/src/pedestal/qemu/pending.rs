@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::diagnosis::ask;
 use super::emulator::Emulator;
 use super::exit_record::parse_words;
-use crate::pedestal::processor::number;
+use crate::pedestal::registers::number;
 
 /// Most interrupts that are named.
 const MOST: usize = 4;

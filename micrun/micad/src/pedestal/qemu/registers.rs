@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::pedestal::processor::number;
+use crate::pedestal::registers::number;
 
 /// Where aarch64 looks for its exception vectors when no firmware has installed any: at most 0x800 bytes at address 0.
 const FIRST_VECTORS: std::ops::Range<u64> = 0..0x800;
@@ -47,8 +47,12 @@ impl Registers {
     }
 }
 
+/// The names of exception levels (aarch64) and of modes (arm; M profile). They go into a sentence for people.
 fn is_mode(word: &str) -> bool {
-    word.starts_with("EL") || word.ends_with("32") || word.ends_with("-thread") || word == "handler"
+    const LONGEST: usize = 16;
+    let is_name = word.len() <= LONGEST && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    is_name
+        && (word.starts_with("EL") || word.ends_with("32") || word.ends_with("-thread") || word == "handler")
 }
 
 /// What is told of it beside the place.
@@ -92,6 +96,13 @@ mod tests {
         assert_eq!(read.pc, 0x8000_0004);
         assert_eq!(read.to_string(), "mode unknown, last trap: cause 0x1 at 0x80200000");
         assert_eq!(Registers::parse("no registers here"), None);
+    }
+
+    /// Found by `fuzz/run monitor`.
+    #[test]
+    fn what_is_no_name_of_a_mode_is_not_repeated() {
+        let read = Registers::parse("PC=10\nPSTATE=000003c5 ---- EL1h\u{1b}[31m\u{0}").unwrap();
+        assert_eq!(read.to_string(), "mode unknown");
     }
 
     #[test]

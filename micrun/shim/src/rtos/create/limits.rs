@@ -7,7 +7,7 @@ use crate::cgroup::Cgroup;
 use crate::error::{Error, Result};
 use crate::oci::bundle::Spec;
 use crate::oci::resources::Resources;
-use crate::rtos::plan::Machine;
+use crate::rtos::machine::Machine;
 use crate::rtos::terms::Terms;
 use crate::task::context::Context;
 

@@ -16,30 +16,28 @@ use micrun_firmware::rootfs::RootFile;
 use micrun_firmware::{Firmware, Sha256Digest, is_firmware};
 use oci_spec::image::Descriptor;
 
-use crate::cli::InspectArgs;
 use crate::error::{Error, Result};
 use crate::pack::origin_of;
 use crate::source::Source;
 use records::Records;
-use report::{ElfLines, FileLine, FirmwareLine, ImageReport, LayerLine, PlatformLine, Report};
+pub(crate) use report::Report;
+use report::{ElfLines, FileLine, FirmwareLine, ImageReport, LayerLine, PlatformLine};
 use tree::Content;
 
-/// Inspects, and gives the text for stdout.
-pub(crate) fn run(args: &InspectArgs) -> Result<String> {
-    let source = Source::open(&args.image)?;
-    let annotations: BTreeMap<String, String> = args.annotations.iter().cloned().collect();
+/// Inspects the image at `path`, as a shim sees it that is given these annotations.
+pub(crate) fn run(path: &Path, annotations: &BTreeMap<String, String>) -> Result<Report> {
+    let source = Source::open(path)?;
     let mut images = Vec::new();
     for content in tree::contents(&source)? {
-        images.push(inspect(&source, &content, &annotations)?);
+        images.push(inspect(&source, &content, annotations)?);
     }
     if images.is_empty() {
         return Err(Error::NotImage {
-            path: args.image.clone(),
+            path: path.to_owned(),
             reason: "its index.json lists nothing".to_owned(),
         });
     }
-    let report = Report { file: args.image.display().to_string(), images };
-    Ok(if args.json { report.to_json() } else { report.to_string() })
+    Ok(Report { file: path.display().to_string(), images })
 }
 
 /// What an image holds for some of its platforms.
