@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::digest::MeteredReader;
 use crate::error::{Error, Result};
+use crate::names;
 
 /// containerd's own limit for a manifest is 8 MiB; an index may list many.
 const MAX_DOCUMENT: u64 = 16 << 20;
@@ -63,14 +64,17 @@ impl Source {
         }
     }
 
-    /// The document `index.json`.
+    /// The document `index.json`. Each name in it stands for one image.
     pub(crate) fn index(&self) -> Result<ImageIndex> {
-        match self.small_file("index.json")? {
-            Some(bytes) => parse("index.json", &bytes),
-            None => {
-                Err(Error::NotImage { path: self.path.clone(), reason: "it has no index.json".to_owned() })
-            }
-        }
+        let Some(bytes) = self.small_file("index.json")? else {
+            return Err(Error::NotImage {
+                path: self.path.clone(),
+                reason: "it has no index.json".to_owned(),
+            });
+        };
+        let index: ImageIndex = parse("index.json", &bytes)?;
+        names::check(index.manifests())?;
+        Ok(index)
     }
 
     /// A JSON blob, verified.

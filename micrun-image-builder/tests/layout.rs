@@ -8,7 +8,8 @@ use std::path::Path;
 use std::process::Stdio;
 
 use common::elf::Elf;
-use common::{Bench, json};
+use common::{Bench, Ran, json};
+use serde_json::{Value, json};
 
 fn bench() -> Bench {
     Bench::with_firmware(&Elf::aarch64(2000).to_bytes())
@@ -25,6 +26,93 @@ fn names(layout: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// What skopeo, oras and umoci find the images by, and the full name of each.
+fn references(layout: &Path) -> Vec<(String, String)> {
+    let index = json(layout.join("index.json"));
+    let annotation = |entry: &Value, key| entry["annotations"][key].as_str().unwrap_or("none").to_owned();
+    index["manifests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| {
+            (annotation(it, "org.opencontainers.image.ref.name"), annotation(it, "io.containerd.image.name"))
+        })
+        .collect()
+}
+
+fn pair(reference: &str, name: &str) -> (String, String) {
+    (reference.to_owned(), name.to_owned())
+}
+
+/// A reference is a tag. Of two images with the same tag, the one that was packed last has it.
+#[test]
+fn no_reference_stands_for_two_images() {
+    let bench = bench();
+    let layout = bench.path("images");
+    for name in ["example.org/a:1", "example.org/b:1", "example.org/c:2"] {
+        bench.pack(&["-o", "images", "-t", name]);
+    }
+    assert_eq!(
+        references(&layout),
+        [
+            pair("example.org/a:1", "example.org/a:1"),
+            pair("1", "example.org/b:1"),
+            pair("2", "example.org/c:2")
+        ]
+    );
+    bench.pack(&["-o", "images", "-t", "example.org/a:1", "--os", "zephyr"]);
+    assert_eq!(
+        references(&layout),
+        [
+            pair("example.org/b:1", "example.org/b:1"),
+            pair("2", "example.org/c:2"),
+            pair("1", "example.org/a:1")
+        ]
+    );
+    // One of skopeo's or umoci's, which has no other name, is replaced as they replace it.
+    let mut index = json(layout.join("index.json"));
+    index["manifests"][1]["annotations"] = json!({"org.opencontainers.image.ref.name": "3"});
+    fs::write(layout.join("index.json"), index.to_string()).unwrap();
+    bench.pack(&["-o", "images", "-t", "example.org/c:3"]);
+    assert_eq!(references(&layout)[2..], [pair("3", "example.org/c:3")]);
+    assert_eq!(bench.inspect("images")["images"].as_array().unwrap().len(), 3);
+}
+
+/// Makes the second of two images carry other annotations, and inspects.
+fn renamed(annotations: &Value) -> Ran {
+    let bench = bench();
+    bench.pack(&["-o", "images", "-t", "example.org/a:1"]);
+    bench.pack(&["-o", "images", "-t", "example.org/b:2", "--os", "zephyr"]);
+    let mut index = json(bench.path("images/index.json"));
+    index["manifests"][1]["annotations"] = annotations.clone();
+    fs::write(bench.path("images/index.json"), index.to_string()).unwrap();
+    bench.run(["inspect", "--json", "images"])
+}
+
+#[test]
+fn a_name_of_two_images_is_refused_and_a_reference_of_two_is_told() {
+    for same in [
+        json!({"io.containerd.image.name": "example.org/a:1", "org.opencontainers.image.ref.name": "2"}),
+        json!({"org.opencontainers.image.ref.name": "example.org/a:1"}),
+    ] {
+        let ran = renamed(&same);
+        assert_eq!(ran.status, 4, "{ran:?}");
+        assert!(ran.stderr.contains("two different images are named \"example.org/a:1\""), "{ran:?}");
+    }
+    // As `ctr image export` writes two images of one tag.
+    let ran = renamed(
+        &json!({"io.containerd.image.name": "example.org/b:1", "org.opencontainers.image.ref.name": "1"}),
+    );
+    assert_eq!(ran.status, 0, "{ran:?}");
+    let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+    for image in report["images"].as_array().unwrap() {
+        assert!(
+            image["warnings"].to_string().contains("the same org.opencontainers.image.ref.name"),
+            "{image}"
+        );
+    }
 }
 
 /// Half of the rounds begin with no layout, the others with one that holds an image.

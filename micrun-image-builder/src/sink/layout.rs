@@ -81,8 +81,7 @@ impl Layout {
         let _lock = lock(&self.destination).map_err(write())?;
         // Read under the lock: another program may have added images since this one began.
         let mut entries = entries(&self.destination.join("index.json"))?;
-        entries.retain(|other| names::of(other) != names::of(&entry));
-        entries.push(entry);
+        names::insert(&mut entries, entry);
         self.replace(entries).map_err(write())
     }
 
