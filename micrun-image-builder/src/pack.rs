@@ -70,9 +70,9 @@ pub(crate) fn run(args: &PackArgs) -> Result<String> {
         record: Sha256Digest::of(&record).to_string(),
         created,
     };
-    let entry = image.store(sink.as_mut()).map_err(write)?;
-    let digest = entry.digest().to_string();
-    sink.commit(entry)?;
+    let stored = image.store(sink.as_mut()).map_err(write)?;
+    let digest = stored.entry.digest().to_string();
+    sink.commit(stored)?;
     firmware.notes.iter().chain(&conf.notes).for_each(|note| eprintln!("note: {note}"));
     report(&output, &name, &hosts, &layer);
     Ok(digest)

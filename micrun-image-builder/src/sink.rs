@@ -10,6 +10,7 @@ use oci_spec::image::{Descriptor, ImageIndex, OciLayoutBuilder};
 
 use crate::digest::Measured;
 use crate::error::{Error, Result};
+use crate::image::Stored;
 use crate::json;
 
 /// A place for blobs whose names are known only once they have been written.
@@ -20,8 +21,8 @@ pub(crate) trait Sink: Write {
     fn begin(&mut self) -> io::Result<()>;
     /// Ends the blob and names it.
     fn end(&mut self, blob: &Measured) -> io::Result<()>;
-    /// Makes the image visible under the one `entry` of its `index.json`.
-    fn commit(self: Box<Self>, entry: Descriptor) -> Result<()>;
+    /// Makes the image visible.
+    fn commit(self: Box<Self>, image: Stored) -> Result<()>;
 }
 
 /// Opens the sink that a destination asks for: `*.tar` is an archive, anything else a layout directory.

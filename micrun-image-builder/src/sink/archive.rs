@@ -1,17 +1,18 @@
-//! An oci-archive: an image layout inside a tar.
+//! An oci-archive, an image layout inside a tar, that is Docker's archive as well.
 
 use std::fs::Permissions;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use oci_spec::image::Descriptor;
 use tar::EntryType;
 use tempfile::NamedTempFile;
 
 use super::{Sink, index_json, layout_json, parent, write_error};
 use crate::digest::Measured;
 use crate::error::{Error, Result};
+use crate::image::Stored;
+use crate::json;
 use crate::layer;
 
 const BLOCK: usize = 512;
@@ -71,8 +72,9 @@ impl Archive {
         Ok(())
     }
 
-    fn finish(&mut self, entry: Descriptor) -> io::Result<()> {
-        self.file("index.json", &index_json(vec![entry]))?;
+    fn finish(&mut self, image: Stored) -> io::Result<()> {
+        self.file("index.json", &index_json(vec![image.entry]))?;
+        self.file("manifest.json", &json::canonical(&image.docker))?;
         self.file("oci-layout", &layout_json())?;
         self.write_all(&[0; 2 * BLOCK])?;
         self.out.flush()
@@ -106,8 +108,8 @@ impl Sink for Archive {
         Ok(())
     }
 
-    fn commit(mut self: Box<Self>, entry: Descriptor) -> Result<()> {
-        self.finish(entry).map_err(write_error(&self.destination))?;
+    fn commit(mut self: Box<Self>, image: Stored) -> Result<()> {
+        self.finish(image).map_err(write_error(&self.destination))?;
         let Self { out, destination, .. } = *self;
         let temporary = out.into_inner().map_err(|e| write_error(&destination)(e.into_error()))?;
         temporary.persist(&destination).map_err(|e| write_error(&destination)(e.error))?;

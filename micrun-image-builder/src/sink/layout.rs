@@ -11,6 +11,7 @@ use tempfile::{NamedTempFile, TempDir};
 use super::{Sink, index_json, layout_json, parent, write_error};
 use crate::digest::Measured;
 use crate::error::{Error, Result};
+use crate::image::Stored;
 use crate::names;
 
 const BUFFER: usize = 256 * 1024;
@@ -174,7 +175,8 @@ impl Sink for Layout {
         Ok(())
     }
 
-    fn commit(mut self: Box<Self>, entry: Descriptor) -> Result<()> {
+    fn commit(mut self: Box<Self>, image: Stored) -> Result<()> {
+        let entry = image.entry;
         let there = is_layout(&self.destination)?;
         if !there && self.publish(&entry).map_err(write_error(&self.destination))? {
             return Ok(());
