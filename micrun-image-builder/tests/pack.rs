@@ -280,7 +280,7 @@ fn what_is_refused_leaves_nothing_behind() {
     cut.truncate(1000);
     bench.write("cut.elf", cut);
     let before = bench.files();
-    let refused: [(&[&str], i32, &str); 15] = [
+    let refused: [(&[&str], i32, &str); 19] = [
         (&["text.elf"], 3, "text.elf"),
         (&["empty.elf"], 3, "empty.elf"),
         (&["x86.elf"], 3, "x86"),
@@ -300,6 +300,10 @@ fn what_is_refused_leaves_nothing_behind() {
         ),
         (&["fw.elf", "-t", "Upper/Case:1"], 2, "lower case"),
         (&["fw.elf", "--platform", "linux"], 2, "OS/ARCH"),
+        (&["fw.elf", "--platform", "linux/amd65"], 2, "amd64, arm, arm64"),
+        (&["fw.elf", "--platform", "linux/arm/v9"], 2, "v5, v6, v7, v8"),
+        (&["fw.elf", "--platform", "linux/riscv64/v1"], 2, "the variants of riscv64 are none"),
+        (&["fw.elf", "--platform", "windows/amd64"], 2, "linux only"),
     ];
     for (args, status, says) in refused {
         let ran = bench.run(["pack"].iter().chain(args));
