@@ -46,7 +46,7 @@ pub(crate) enum Command {
 
 #[derive(Args, Debug)]
 pub(crate) struct PackArgs {
-    /// The firmware: an ELF, Intel HEX, UF2 or raw binary, a zip archive or build directory that holds an ELF
+    /// The firmware: an ELF, Intel HEX, UF2 or raw binary, a zip archive or build directory that holds an ELF; - for the standard input
     pub(crate) firmware: PathBuf,
     #[command(flatten)]
     pub(crate) input: InputArgs,
@@ -76,8 +76,8 @@ pub(crate) struct PackArgs {
     /// The image's name [default: the firmware's file name]
     #[arg(short, long, value_name = "NAME[:TAG]")]
     pub(crate) tag: Option<String>,
-    /// An archive FILE.tar, or a directory for an image layout [default: <firmware>.tar]
-    #[arg(short, long, value_name = "FILE.tar|DIR")]
+    /// An archive FILE.tar[.gz|.zst|.xz], a directory for an image layout, or - for an archive on the standard output [default: <firmware>.tar]
+    #[arg(short, long, value_name = "FILE.tar|DIR|-")]
     pub(crate) output: Option<PathBuf>,
     /// How the layer is compressed
     #[arg(long, value_enum, default_value_t = Compression::Gzip)]
@@ -126,7 +126,7 @@ pub(crate) struct Target {
 
 #[derive(Args, Debug)]
 pub(crate) struct InspectArgs {
-    /// An image archive or layout directory
+    /// An image archive, a layout directory, or - for an archive on the standard input
     pub(crate) image: PathBuf,
     /// An annotation that the runtime will pass (ctr run --annotation, nerdctl run -l, a pod's)
     #[arg(long = "annotation", value_name = "KEY=VALUE", value_parser = key_value)]

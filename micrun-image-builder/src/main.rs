@@ -3,10 +3,12 @@
 //! Results go to stdout, everything else to stderr (`docs/IMAGE_BUILDER.md`).
 
 mod cli;
+mod compressed;
 mod digest;
 mod error;
 mod image;
 mod inspect;
+mod interrupt;
 mod json;
 mod layer;
 mod names;
@@ -14,6 +16,7 @@ mod pack;
 mod platform;
 mod sink;
 mod source;
+mod spool;
 mod text;
 mod timestamp;
 
@@ -30,6 +33,7 @@ use crate::cli::{Cli, Command};
 use crate::error::{Error, Result};
 
 fn main() -> ExitCode {
+    interrupt::watch();
     let Err(error) = run(Cli::parse().command) else { return ExitCode::SUCCESS };
     let causes = iter::successors(error.source(), |&cause| cause.source());
     let sentences: Vec<_> = iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect();
@@ -39,7 +43,10 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<()> {
     match command {
-        Command::Pack(args) => print(&format!("{}\n", pack::run(&args)?)),
+        Command::Pack(args) => match pack::run(*args)? {
+            Some(digest) => print(&format!("{digest}\n")),
+            None => Ok(()),
+        },
         Command::Inspect(args) => {
             let report = inspect::run(&args.image, &args.annotations.into_iter().collect())?;
             print(&if args.json { report.to_json() } else { report.to_string() })

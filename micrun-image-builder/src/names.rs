@@ -169,10 +169,10 @@ pub(crate) fn warnings(entries: &[Descriptor]) -> HashMap<String, String> {
 }
 
 /// The entries whose name is also that of an entry with another digest.
-fn doubled<'a>(
-    entries: &'a [Descriptor],
+fn doubled(
+    entries: &[Descriptor],
     name: fn(&Descriptor) -> Option<&str>,
-) -> impl Iterator<Item = (&'a str, &'a Descriptor)> {
+) -> impl Iterator<Item = (&str, &Descriptor)> {
     let mut named: HashMap<&str, HashSet<&str>> = HashMap::new();
     for entry in entries {
         if let Some(it) = name(entry) {

@@ -22,19 +22,27 @@ use crate::image::Image;
 use crate::layer::Layer;
 use crate::names::ImageName;
 use crate::platform::Host;
-use crate::sink;
 use crate::timestamp::Timestamp;
+use crate::{sink, spool};
 use firmware::Firmware;
 pub(crate) use input::{Arch, origin_of};
 use pedestal_file::PedestalFile;
 
 /// The firmware's place in the image.
 const FIRMWARE: &str = "firmware.elf";
+/// More than any file that a firmware of the greatest size comes in.
+const MAX_STDIN: u64 = 4 << 30;
 
-/// Packs, says on stderr what was written, and gives the digest of what the tag names.
-pub(crate) fn run(args: &PackArgs) -> Result<String> {
+/// Packs, says on stderr what was written, and gives the digest of what the tag names. If the image itself goes to
+/// stdout, the digest is on stderr as well.
+pub(crate) fn run(mut args: PackArgs) -> Result<Option<String>> {
     let created = Timestamp::from_env()?;
     let stem = stem(&args.firmware);
+    if is_stdin(&args.firmware) {
+        args.firmware = spool::STDIN.into();
+        spool::stdin(MAX_STDIN)?;
+    }
+    let args = &args;
     // Never called after something that a build says of itself: that could be the name of another file here.
     let output = args.output.clone().unwrap_or_else(|| PathBuf::from(format!("{stem}.tar")));
     differ(&output, &args.firmware)?;
@@ -75,12 +83,23 @@ pub(crate) fn run(args: &PackArgs) -> Result<String> {
     sink.commit(stored)?;
     firmware.notes.iter().chain(&conf.notes).for_each(|note| eprintln!("note: {note}"));
     report(&output, &name, &hosts, &layer);
-    Ok(digest)
+    if output == Path::new(sink::STDOUT) {
+        eprintln!("{digest}");
+        return Ok(None);
+    }
+    Ok(Some(digest))
 }
 
 /// The file's name without its extension: the default of every other name.
 fn stem(firmware: &Path) -> String {
+    if is_stdin(firmware) {
+        return "firmware".to_owned();
+    }
     firmware.file_stem().map_or_else(|| "firmware".to_owned(), |stem| stem.to_string_lossy().into_owned())
+}
+
+fn is_stdin(firmware: &Path) -> bool {
+    firmware == "-" || firmware == spool::STDIN
 }
 
 /// Refuses a destination that is the firmware itself.
@@ -120,6 +139,7 @@ fn hosts(args: &PackArgs, pedestal: Pedestal, firmware: &Firmware) -> Result<Vec
 
 fn report(output: &Path, name: &ImageName, hosts: &[Host], layer: &Layer) {
     let hosts: Vec<_> = hosts.iter().map(ToString::to_string).collect();
+    let output = if output == Path::new(sink::STDOUT) { Path::new("the standard output") } else { output };
     eprintln!(
         "wrote {} to {}: for {}, layer of {} bytes ({} unpacked)",
         name.full(),

@@ -153,16 +153,7 @@ fn a_pack_waits_for_the_one_that_holds_the_lock() {
     lock.lock().unwrap();
     let mut waiting = bench.command(["pack", "fw.elf", "-o", "images", "-t", "example.org/b:1"]);
     let mut waiting = waiting.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    // In the kernel's list of locks, `->` marks one that waits.
-    let waits = format!(" {} ", waiting.id());
-    let listed = || {
-        let locks = fs::read_to_string("/proc/locks").unwrap();
-        locks.lines().any(|line| line.contains("-> FLOCK") && line.contains(&waits))
-    };
-    while !listed() {
-        assert!(waiting.try_wait().unwrap().is_none(), "it does not wait");
-        std::thread::yield_now();
-    }
+    common::until_it_waits_for_a_lock(&mut waiting);
     assert_eq!(names(&bench.path("images")), ["example.org/a:1"]);
     // As at the end of a program that was killed.
     drop(lock);

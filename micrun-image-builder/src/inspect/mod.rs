@@ -17,6 +17,7 @@ use micrun_firmware::{Firmware, Sha256Digest, is_firmware};
 use oci_spec::image::Descriptor;
 
 use crate::error::{Error, Result};
+use crate::interrupt::Unfinished;
 use crate::names;
 use crate::pack::origin_of;
 use crate::source::Source;
@@ -51,8 +52,8 @@ fn inspect(
     content: &Content,
     annotations: &BTreeMap<String, String>,
 ) -> Result<ImageReport> {
-    let root =
-        tempfile::TempDir::new().map_err(|source| Error::Write { path: std::env::temp_dir(), source })?;
+    let (_unfinished, root) = Unfinished::create(tempfile::TempDir::new)
+        .map_err(|source| Error::Write { path: std::env::temp_dir(), source })?;
     let mut warnings = Vec::new();
     let layers = unpack(source, content, root.path(), &mut warnings)?;
     let mut report = ImageReport {

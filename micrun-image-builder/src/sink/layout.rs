@@ -8,17 +8,16 @@ use std::path::{Path, PathBuf};
 use oci_spec::image::{Descriptor, ImageIndex};
 use tempfile::{NamedTempFile, TempDir};
 
-use super::{Sink, index_json, layout_json, parent, write_error};
+use super::{STAGE, Sink, index_json, layout_json, parent, write_error};
 use crate::digest::Measured;
 use crate::error::{Error, Result};
 use crate::image::Stored;
+use crate::interrupt::{self, Unfinished};
 use crate::names;
 
 const BUFFER: usize = 256 * 1024;
 /// More than any index of a layout that people keep.
 const MAX_INDEX: u64 = 16 << 20;
-/// How the names of temporary files and directories begin.
-const STAGE: &str = ".micrun-pack-";
 
 /// A layout under construction, in a temporary directory.
 ///
@@ -27,6 +26,7 @@ const STAGE: &str = ".micrun-pack-";
 /// that pack into one layout at the same time, each adds its image.
 pub(super) struct Layout {
     stage: TempDir,
+    _unfinished: Unfinished,
     destination: PathBuf,
     blob: Option<BufWriter<NamedTempFile>>,
     blobs: Vec<String>,
@@ -35,13 +35,17 @@ pub(super) struct Layout {
 impl Layout {
     pub(super) fn create(destination: &Path) -> Result<Self> {
         let place = if is_layout(destination)? { destination.to_owned() } else { parent(destination) };
-        let stage = tempfile::Builder::new()
-            .prefix(STAGE)
-            .permissions(Permissions::from_mode(0o777))
-            .tempdir_in(place)
-            .map_err(write_error(destination))?;
-        fs::create_dir_all(stage.path().join("blobs/sha256")).map_err(write_error(destination))?;
-        Ok(Self { stage, destination: destination.to_owned(), blob: None, blobs: Vec::new() })
+        let permissions = Permissions::from_mode(0o777);
+        let (unfinished, stage) = Unfinished::create(|| {
+            tempfile::Builder::new().prefix(STAGE).permissions(permissions).tempdir_in(place)
+        })
+        .map_err(write_error(destination))?;
+        // Not create_dir_all, which would make the stage again that a signal has removed.
+        for directory in ["blobs", "blobs/sha256"] {
+            fs::create_dir(stage.path().join(directory)).map_err(write_error(destination))?;
+        }
+        let destination = destination.to_owned();
+        Ok(Self { stage, _unfinished: unfinished, destination, blob: None, blobs: Vec::new() })
     }
 
     fn temporary(&self) -> io::Result<NamedTempFile> {
@@ -87,6 +91,7 @@ impl Layout {
     }
 
     fn replace(&self, entries: Vec<Descriptor>) -> io::Result<()> {
+        let _whole = interrupt::finishing();
         let blobs = self.destination.join("blobs/sha256");
         fs::create_dir_all(&blobs)?;
         for blob in &self.blobs {
@@ -107,7 +112,7 @@ fn is_layout(destination: &Path) -> Result<bool> {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(false),
         Err(e) if e.kind() == ErrorKind::NotADirectory => {
             return refuse(
-                "a file of that name exists; name an archive FILE.tar, or give the layout another name",
+                "a file of that name exists; name an archive FILE.tar[.gz|.zst|.xz], or give the layout another name",
             );
         }
         Err(source) => return Err(Error::Read { path: destination.to_owned(), source }),
