@@ -21,6 +21,8 @@ mod json;
 mod names;
 #[path = "../../micrun-image-builder/src/platform.rs"]
 mod platform;
+#[path = "../../micrun-image-builder/src/say.rs"]
+mod say;
 mod scratch;
 #[path = "../../micrun-image-builder/src/source/mod.rs"]
 mod source;

@@ -37,6 +37,8 @@ pub(crate) struct Image<'a> {
 pub(crate) struct Stored {
     /// The entry in `index.json`: what the name stands for.
     pub(crate) entry: Descriptor,
+    /// The digests of manifest and config for each host.
+    pub(crate) platforms: Vec<(String, String)>,
     /// The document `manifest.json` of Docker's archives: the image for the first host.
     ///
     /// <https://github.com/moby/docker-image-spec/blob/main/v1.2.md>
@@ -47,14 +49,19 @@ impl Image<'_> {
     /// Stores config and manifest for every host, and an index above them if there are several.
     pub(crate) fn store(&self, sink: &mut dyn Sink) -> io::Result<Stored> {
         let mut manifests = Vec::new();
-        let mut configs = Vec::new();
+        let mut platforms = Vec::new();
+        let mut first = None;
         for host in self.hosts {
             let config = sink::put(sink, &json::canonical(&self.config(host)))?;
             let manifest = sink::put(sink, &self.manifest(&config))?;
             let mut descriptor = descriptor(MediaType::ImageManifest, &manifest);
             descriptor.set_platform(Some(host.to_oci()));
             manifests.push(descriptor);
-            configs.push(config.blob_path());
+            platforms.push((
+                format!("sha256:{}", manifest.digest.digest()),
+                format!("sha256:{}", config.digest.digest()),
+            ));
+            first.get_or_insert(config.blob_path());
         }
         let mut entry = match manifests.len() {
             1 => manifests.remove(0),
@@ -63,11 +70,11 @@ impl Image<'_> {
         entry.set_annotations(Some(self.name.annotations()));
         // Docker before 25 and crane take an archive's one image for every host.
         let docker = json!([{
-            "Config": configs.first(),
+            "Config": first,
             "RepoTags": [self.name.full()],
             "Layers": [self.layer.blob.blob_path()],
         }]);
-        Ok(Stored { entry, docker })
+        Ok(Stored { entry, platforms, docker })
     }
 
     fn config(&self, host: &Host) -> ImageConfiguration {

@@ -47,6 +47,12 @@ impl ImageName {
         &self.full
     }
 
+    /// The last word of its path.
+    pub(crate) fn short(&self) -> &str {
+        let path = self.full.strip_suffix(&self.tag).unwrap_or(&self.full).trim_end_matches(':');
+        path.rsplit('/').next().unwrap_or(path)
+    }
+
     /// The annotations of the entry in `index.json`: the full name for containerd, the tag for everyone else.
     pub(crate) fn annotations(&self) -> HashMap<String, String> {
         HashMap::from([
@@ -202,6 +208,7 @@ mod tests {
         ] {
             assert_eq!(ImageName::parse(short).unwrap().full(), full);
         }
+        assert_eq!(ImageName::parse("registry:5000/team/demo:1").unwrap().short(), "demo");
     }
 
     #[test]

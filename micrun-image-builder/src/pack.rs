@@ -8,6 +8,7 @@ mod input;
 mod labels;
 mod machine;
 mod pedestal_file;
+mod report;
 mod system;
 
 use std::fs;
@@ -19,23 +20,22 @@ use micrun_firmware::{Pedestal, Sha256Digest};
 use crate::cli::PackArgs;
 use crate::error::{Error, Result};
 use crate::image::Image;
-use crate::layer::Layer;
 use crate::names::ImageName;
 use crate::platform::Host;
 use crate::timestamp::Timestamp;
-use crate::{sink, spool};
+use crate::{say, sink, spool};
 use firmware::Firmware;
 pub(crate) use input::{Arch, origin_of};
 use pedestal_file::PedestalFile;
+use report::Report;
 
 /// The firmware's place in the image.
 const FIRMWARE: &str = "firmware.elf";
 /// More than any file that a firmware of the greatest size comes in.
 const MAX_STDIN: u64 = 4 << 30;
 
-/// Packs, says on stderr what was written, and gives the digest of what the tag names. If the image itself goes to
-/// stdout, the digest is on stderr as well.
-pub(crate) fn run(mut args: PackArgs) -> Result<Option<String>> {
+/// Packs, says on stderr what was written, and gives the text for stdout: the digest of what the tag names, or JSON.
+pub(crate) fn run(mut args: PackArgs) -> Result<String> {
     let created = Timestamp::from_env()?;
     let stem = stem(&args.firmware);
     if is_stdin(&args.firmware) {
@@ -52,7 +52,9 @@ pub(crate) fn run(mut args: PackArgs) -> Result<Option<String>> {
         Some(tag) => ImageName::parse(tag)?,
         None => ImageName::from_stem(&stem)?,
     };
-    let conf = conf::make(args, &stem, &firmware)?;
+    // Whoever names the image gets the same one from a file of any name.
+    let title = if args.tag.is_some() { name.short().to_owned() } else { stem };
+    let conf = conf::make(args, &title, &firmware)?;
     firmware.check(&conf.settings)?;
     let hosts = hosts(args, conf.settings.pedestal.value, &firmware)?;
     let beside = PedestalFile::open(args, &conf.settings, &firmware)?;
@@ -66,9 +68,10 @@ pub(crate) fn run(mut args: PackArgs) -> Result<Option<String>> {
     let layer = firmware.layer(sink.as_mut(), text, beside.as_ref(), &record, args.compression, created);
     let layer = layer.map_err(write)?;
     sink.end(&layer.blob).map_err(write)?;
+    sink::say_written(&layer.blob);
     let image = Image {
         name: &name,
-        title: &stem,
+        title: &title,
         hosts: &hosts,
         cmd: vec![format!("/{FIRMWARE}")],
         labels: labels::labels(args, &conf, &firmware),
@@ -79,15 +82,14 @@ pub(crate) fn run(mut args: PackArgs) -> Result<Option<String>> {
         created,
     };
     let stored = image.store(sink.as_mut()).map_err(write)?;
-    let digest = stored.entry.digest().to_string();
+    let report = Report::new(&output, &name, &hosts, &stored, &layer, args.compression);
     sink.commit(stored)?;
-    firmware.notes.iter().chain(&conf.notes).for_each(|note| eprintln!("note: {note}"));
-    report(&output, &name, &hosts, &layer);
-    if output == Path::new(sink::STDOUT) {
-        eprintln!("{digest}");
-        return Ok(None);
+    let notes: Vec<_> = firmware.notes.iter().chain(&conf.notes).cloned().collect();
+    for note in &notes {
+        say::usual(format_args!("note: {note}"));
     }
-    Ok(Some(digest))
+    say::usual(&report);
+    Ok(if args.json { report.to_json(&notes) } else { format!("{}\n", report.digest()) })
 }
 
 /// The file's name without its extension: the default of every other name.
@@ -135,17 +137,4 @@ fn hosts(args: &PackArgs, pedestal: Pedestal, firmware: &Firmware) -> Result<Vec
     }
     let own = Host::with_core(firmware.info.machine);
     Ok(own.into_iter().collect())
-}
-
-fn report(output: &Path, name: &ImageName, hosts: &[Host], layer: &Layer) {
-    let hosts: Vec<_> = hosts.iter().map(ToString::to_string).collect();
-    let output = if output == Path::new(sink::STDOUT) { Path::new("the standard output") } else { output };
-    eprintln!(
-        "wrote {} to {}: for {}, layer of {} bytes ({} unpacked)",
-        name.full(),
-        output.display(),
-        hosts.join(", "),
-        layer.blob.size,
-        layer.diff.size
-    );
 }

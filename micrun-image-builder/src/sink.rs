@@ -12,7 +12,7 @@ use crate::compressed::Format;
 use crate::digest::Measured;
 use crate::error::{Error, Result};
 use crate::image::Stored;
-use crate::json;
+use crate::{json, say};
 use archive::Archive;
 use layout::Layout;
 
@@ -51,7 +51,13 @@ pub(crate) fn put(sink: &mut dyn Sink, bytes: &[u8]) -> io::Result<Measured> {
     sink.begin()?;
     sink.write_all(bytes)?;
     sink.end(&blob)?;
+    say_written(&blob);
     Ok(blob)
+}
+
+/// Names a blob for `--verbose`.
+pub(crate) fn say_written(blob: &Measured) {
+    say::verbose(format_args!("blob sha256:{}, {} bytes", blob.digest.digest(), blob.size));
 }
 
 /// The directory in which the destination stands.

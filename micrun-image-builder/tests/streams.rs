@@ -92,7 +92,7 @@ fn a_dash_or_a_pipe_is_read() {
             let ran = Ran::from(piped(&bench, &args, &bench.read(archive)));
             let report: Value = serde_json::from_str(&ran.stdout).unwrap();
             assert_eq!(report["images"][0]["firmware"]["size"], firmware.len());
-            assert_eq!(report["images"][0]["digest"] == *digest, archive == "fw.tar");
+            assert_eq!(report["images"][0]["digest"], *digest);
         }
         // A file as the standard input is not copied.
         let mut command = bench.command(["inspect", input]);

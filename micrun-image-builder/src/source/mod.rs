@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use crate::digest::MeteredReader;
 use crate::error::{Error, Result};
-use crate::names;
+use crate::{names, say};
 
 /// containerd's own limit for a manifest is 8 MiB; an index may list many.
 const MAX_DOCUMENT: u64 = 16 << 20;
@@ -212,6 +212,7 @@ impl Blob<'_> {
             self.content.drain().map_err(|source| Error::Read { path: self.image.to_owned(), source })?;
         let expected = self.descriptor.digest();
         if expected.digest() == found.digest.digest() && self.descriptor.size() == found.size {
+            say::verbose(format_args!("blob {expected}, {} bytes", found.size));
             return Ok(());
         }
         Err(Error::Damaged(format!(
