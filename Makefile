@@ -15,7 +15,7 @@ WORKSPACES := Cargo.toml tests/Cargo.toml fuzz/Cargo.toml
 DIST_PACKAGES := containerd-shim-mica-v2 micad micrun-image-builder
 DIST_BINARIES := containerd-shim-mica-v2 micad mica micrun-image-builder
 # The end-to-end tests that are no matter of containerd's version; the matrix has the others.
-ONCE := binary_id(/^micrun-host-tests::(faults|isolation)$$/)
+ONCE := binary_id(/^micrun-host-tests::(faults|isolation|strangers)$$/)
 DESTDIR ?=
 PREFIX ?= /usr/local
 
@@ -58,6 +58,7 @@ test: tools-lint ## every test, in stages: check, host, aarch64, yocto-static
 
 host: tools-host tools-firmware build firmware firmware-boards ## the programs end to end: every containerd of Debian's suites, pods, fuzz targets
 	@tests/host/criu
+	@tests/host/strangers
 	@$(MAKE) --no-print-directory -C tests/firmware check-boards
 	@cargo nextest run $(CARGO_FLAGS) --manifest-path tests/Cargo.toml \
 	    -E 'not package(micrun-host-tests) - package(micrun-cri-tests) + $(ONCE)'

@@ -5,19 +5,29 @@
 //! still does after a change.
 #![no_main]
 
+#[path = "../../micrun-image-builder/src/compressed.rs"]
+mod compressed;
 #[path = "../../micrun-image-builder/src/digest.rs"]
 mod digest;
 #[path = "../../micrun-image-builder/src/error.rs"]
 mod error;
 #[path = "../../micrun-image-builder/src/inspect/mod.rs"]
 mod inspect;
+#[path = "../../micrun-image-builder/src/interrupt.rs"]
+mod interrupt;
+#[path = "../../micrun-image-builder/src/json.rs"]
+mod json;
 #[path = "../../micrun-image-builder/src/names.rs"]
 mod names;
 #[path = "../../micrun-image-builder/src/platform.rs"]
 mod platform;
+#[path = "../../micrun-image-builder/src/say.rs"]
+mod say;
 mod scratch;
-#[path = "../../micrun-image-builder/src/source.rs"]
+#[path = "../../micrun-image-builder/src/source/mod.rs"]
 mod source;
+#[path = "../../micrun-image-builder/src/spool.rs"]
+mod spool;
 #[path = "../../micrun-image-builder/src/text.rs"]
 mod text;
 

@@ -12,6 +12,7 @@ use micrun_firmware::{Os, Pedestal};
 use crate::layer::Compression;
 use crate::pack::Arch;
 use crate::platform::Host;
+use crate::say::Level;
 
 /// Packs RTOS firmware into OCI images, without a container engine and reproducibly.
 #[derive(Debug, Parser)]
@@ -19,6 +20,29 @@ use crate::platform::Host;
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) verbosity: Verbosity,
+}
+
+/// How much is said on stderr.
+#[derive(Args, Debug)]
+pub(crate) struct Verbosity {
+    /// Say nothing but errors
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Name each blob that is written or read
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    verbose: bool,
+}
+
+impl Verbosity {
+    pub(crate) fn level(&self) -> Level {
+        match self {
+            Self { quiet: true, .. } => Level::Quiet,
+            Self { verbose: true, .. } => Level::Verbose,
+            _ => Level::Usual,
+        }
+    }
 }
 
 const EXIT_STATUS: &str = "Exit status: 0 done; 1 a file cannot be read or written; 2 wrong usage; \
@@ -31,13 +55,11 @@ pub(crate) enum Command {
     /// Check an image and print what a shim will do with it
     Inspect(InspectArgs),
     /// Print shell completions
-    #[command(hide = true)]
     Completions {
         /// The shell they are for
         shell: Shell,
     },
     /// Write the manual pages
-    #[command(hide = true)]
     Man {
         /// The directory they go into
         directory: PathBuf,
@@ -46,7 +68,7 @@ pub(crate) enum Command {
 
 #[derive(Args, Debug)]
 pub(crate) struct PackArgs {
-    /// The firmware: an ELF, Intel HEX, UF2 or raw binary, a zip archive or build directory that holds an ELF
+    /// The firmware: an ELF, Intel HEX, UF2 or raw binary, a zip archive or build directory that holds an ELF; - for the standard input
     pub(crate) firmware: PathBuf,
     #[command(flatten)]
     pub(crate) input: InputArgs,
@@ -61,7 +83,7 @@ pub(crate) struct PackArgs {
     pub(crate) pedestal: Option<Pedestal>,
     #[command(flatten)]
     pub(crate) target: Target,
-    /// The client's name in a generated client.conf [default: the firmware's file name]
+    /// The client's name in a generated client.conf [default: the image's, else the firmware's file name]
     #[arg(long, conflicts_with = "client_conf")]
     pub(crate) name: Option<String>,
     /// An annotation of the manifest; org.openeuler.micrun.* ones are checked
@@ -71,17 +93,20 @@ pub(crate) struct PackArgs {
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) labels: Vec<(String, String)>,
     /// A host the image is for [default: linux on amd64, arm64 and riscv64 with qemu, else the ELF's own]
-    #[arg(long = "platform", value_name = "OS/ARCH[/VARIANT]")]
+    #[arg(long = "platform", value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
     pub(crate) platforms: Vec<Host>,
     /// The image's name [default: the firmware's file name]
     #[arg(short, long, value_name = "NAME[:TAG]")]
     pub(crate) tag: Option<String>,
-    /// An archive FILE.tar, or a directory for an image layout [default: <firmware>.tar]
-    #[arg(short, long, value_name = "FILE.tar|DIR")]
+    /// An archive FILE.tar[.gz|.zst|.xz], a directory for an image layout, or - for an archive on the standard output [default: <firmware>.tar]
+    #[arg(short, long, value_name = "FILE.tar|DIR|-")]
     pub(crate) output: Option<PathBuf>,
     /// How the layer is compressed
     #[arg(long, value_enum, default_value_t = Compression::Gzip)]
     pub(crate) compression: Compression,
+    /// Print what was written as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// What the firmware's format does not say, and files beside it.
@@ -126,7 +151,7 @@ pub(crate) struct Target {
 
 #[derive(Args, Debug)]
 pub(crate) struct InspectArgs {
-    /// An image archive or layout directory
+    /// An image archive, a layout directory, or - for an archive on the standard input
     pub(crate) image: PathBuf,
     /// An annotation that the runtime will pass (ctr run --annotation, nerdctl run -l, a pod's)
     #[arg(long = "annotation", value_name = "KEY=VALUE", value_parser = key_value)]

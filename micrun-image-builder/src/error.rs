@@ -45,6 +45,11 @@ pub(crate) enum Error {
     /// The image contradicts itself.
     #[error("the image is damaged: {0}")]
     Damaged(String),
+    /// A name in the image's `index.json` can be understood in two ways.
+    #[error(
+        "two different images are named {name:?}: each tool takes another one; remove or rename one of them"
+    )]
+    Ambiguous { name: String },
     /// JSON of the image could not be understood.
     #[error("the image is damaged: {name} is not the expected JSON")]
     Json {
@@ -61,7 +66,7 @@ impl Error {
             Self::Read { .. } | Self::Write { .. } => 1,
             Self::Argument { .. } | Self::Destination { .. } => 2,
             Self::Firmware(_) | Self::Conf { .. } | Self::Refused { .. } => 3,
-            Self::NotImage { .. } | Self::Damaged(_) | Self::Json { .. } => 4,
+            Self::NotImage { .. } | Self::Damaged(_) | Self::Ambiguous { .. } | Self::Json { .. } => 4,
         }
     }
 }

@@ -8,6 +8,7 @@ use oci_spec::image::{
     ANNOTATION_CREATED, ANNOTATION_TITLE, ConfigBuilder, Descriptor, DescriptorBuilder, HistoryBuilder,
     ImageConfiguration, ImageIndexBuilder, ImageManifestBuilder, MediaType, RootFsBuilder,
 };
+use serde_json::{Value, json};
 
 use crate::digest::Measured;
 use crate::json;
@@ -32,24 +33,48 @@ pub(crate) struct Image<'a> {
     pub(crate) created: Timestamp,
 }
 
+/// What leads to a stored image.
+pub(crate) struct Stored {
+    /// The entry in `index.json`: what the name stands for.
+    pub(crate) entry: Descriptor,
+    /// The digests of manifest and config for each host.
+    pub(crate) platforms: Vec<(String, String)>,
+    /// The document `manifest.json` of Docker's archives: the image for the first host.
+    ///
+    /// <https://github.com/moby/docker-image-spec/blob/main/v1.2.md>
+    pub(crate) docker: Value,
+}
+
 impl Image<'_> {
     /// Stores config and manifest for every host, and an index above them if there are several.
-    /// The descriptor of what the name stands for.
-    pub(crate) fn store(&self, sink: &mut dyn Sink) -> io::Result<Descriptor> {
+    pub(crate) fn store(&self, sink: &mut dyn Sink) -> io::Result<Stored> {
         let mut manifests = Vec::new();
+        let mut platforms = Vec::new();
+        let mut first = None;
         for host in self.hosts {
             let config = sink::put(sink, &json::canonical(&self.config(host)))?;
             let manifest = sink::put(sink, &self.manifest(&config))?;
             let mut descriptor = descriptor(MediaType::ImageManifest, &manifest);
             descriptor.set_platform(Some(host.to_oci()));
             manifests.push(descriptor);
+            platforms.push((
+                format!("sha256:{}", manifest.digest.digest()),
+                format!("sha256:{}", config.digest.digest()),
+            ));
+            first.get_or_insert(config.blob_path());
         }
         let mut entry = match manifests.len() {
             1 => manifests.remove(0),
             _ => descriptor(MediaType::ImageIndex, &sink::put(sink, &self.index(manifests))?),
         };
         entry.set_annotations(Some(self.name.annotations()));
-        Ok(entry)
+        // Docker before 25 and crane take an archive's one image for every host.
+        let docker = json!([{
+            "Config": first,
+            "RepoTags": [self.name.full()],
+            "Layers": [self.layer.blob.blob_path()],
+        }]);
+        Ok(Stored { entry, platforms, docker })
     }
 
     fn config(&self, host: &Host) -> ImageConfiguration {

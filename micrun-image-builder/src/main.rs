@@ -3,21 +3,28 @@
 //! Results go to stdout, everything else to stderr (`docs/IMAGE_BUILDER.md`).
 
 mod cli;
+mod compressed;
 mod digest;
 mod error;
 mod image;
 mod inspect;
+mod interrupt;
 mod json;
 mod layer;
 mod names;
+mod old_options;
 mod pack;
 mod platform;
+mod say;
 mod sink;
 mod source;
+mod spool;
 mod text;
 mod timestamp;
 
+use std::env;
 use std::error::Error as _;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
 use std::iter;
@@ -30,16 +37,44 @@ use crate::cli::{Cli, Command};
 use crate::error::{Error, Result};
 
 fn main() -> ExitCode {
-    let Err(error) = run(Cli::parse().command) else { return ExitCode::SUCCESS };
+    interrupt::watch();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error),
+    };
+    say::set(cli.verbosity.level());
+    let Err(error) = run(cli.command) else { return ExitCode::SUCCESS };
     let causes = iter::successors(error.source(), |&cause| cause.source());
     let sentences: Vec<_> = iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect();
     eprintln!("error: {}", text::printable(&sentences.join(": ")));
     ExitCode::from(error.exit_status())
 }
 
+/// Says what is wrong with the command line, or prints the help or the version that it asks for.
+fn misused(error: &clap::Error) -> ExitCode {
+    // Nobody is left to be told if this fails.
+    let _ = error.print();
+    if error.use_stderr() {
+        let arguments: Vec<_> = env::args_os().collect();
+        for hint in old_options::hints(arguments.iter().map(OsString::as_os_str)) {
+            eprintln!("note: {hint}");
+        }
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
 fn run(command: Command) -> Result<()> {
     match command {
-        Command::Pack(args) => print(&format!("{}\n", pack::run(&args)?)),
+        Command::Pack(args) => {
+            let to_stdout = args.output.as_deref().is_some_and(|it| it == sink::STDOUT);
+            let result = pack::run(*args)?;
+            // The image has stdout to itself.
+            if to_stdout {
+                eprint!("{result}");
+                return Ok(());
+            }
+            print(&result)
+        }
         Command::Inspect(args) => {
             let report = inspect::run(&args.image, &args.annotations.into_iter().collect())?;
             print(&if args.json { report.to_json() } else { report.to_string() })

@@ -1,6 +1,6 @@
 //! The names an image is found by.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use oci_spec::image::{ANNOTATION_REF_NAME, Descriptor};
 
@@ -45,6 +45,12 @@ impl ImageName {
 
     pub(crate) fn full(&self) -> &str {
         &self.full
+    }
+
+    /// The last word of its path.
+    pub(crate) fn short(&self) -> &str {
+        let path = self.full.strip_suffix(&self.tag).unwrap_or(&self.full).trim_end_matches(':');
+        path.rsplit('/').next().unwrap_or(path)
     }
 
     /// The annotations of the entry in `index.json`: the full name for containerd, the tag for everyone else.
@@ -116,10 +122,73 @@ fn is_tag(tag: &str) -> bool {
         && tag.bytes().all(|b| is_word(b) || matches!(b, b'.' | b'-'))
 }
 
-/// The name that an entry of `index.json` carries.
+/// The name that an entry of `index.json` carries: the full one, or its reference if it has no other.
 pub(crate) fn of(entry: &Descriptor) -> Option<&str> {
-    let annotations = entry.annotations().as_ref()?;
-    annotations.get(IMAGE_NAME).or_else(|| annotations.get(ANNOTATION_REF_NAME)).map(String::as_str)
+    annotation(entry, IMAGE_NAME).or_else(|| reference(entry))
+}
+
+/// What skopeo, oras and umoci find an entry by.
+fn reference(entry: &Descriptor) -> Option<&str> {
+    annotation(entry, ANNOTATION_REF_NAME)
+}
+
+fn annotation<'a>(entry: &'a Descriptor, key: &str) -> Option<&'a str> {
+    entry.annotations().as_ref()?.get(key).map(String::as_str)
+}
+
+/// Adds an image to those of a layout. Every name and every reference then stands for one image.
+///
+/// An image of the same name is replaced. If another one has the new one's reference (its tag), its full name becomes
+/// its reference. Without a full name it is replaced, as skopeo and umoci do.
+pub(crate) fn insert(entries: &mut Vec<Descriptor>, new: Descriptor) {
+    entries.retain(|other| of(other) != of(&new));
+    let taken = reference(&new);
+    entries.retain_mut(|other| {
+        if taken.is_none() || reference(other) != taken {
+            return true;
+        }
+        let Some(full) = annotation(other, IMAGE_NAME).map(str::to_owned) else { return false };
+        let mut annotations = other.annotations().clone().unwrap_or_default();
+        annotations.insert(ANNOTATION_REF_NAME.to_owned(), full);
+        other.set_annotations(Some(annotations));
+        true
+    });
+    entries.push(new);
+}
+
+/// Refuses two different images of one name.
+pub(crate) fn check(entries: &[Descriptor]) -> Result<()> {
+    match doubled(entries, of).next() {
+        Some((name, _)) => Err(Error::Ambiguous { name: name.to_owned() }),
+        None => Ok(()),
+    }
+}
+
+/// A warning for each image whose reference is also that of another. Their full names tell them apart.
+pub(crate) fn warnings(entries: &[Descriptor]) -> HashMap<String, String> {
+    let sentence = |name: &str| {
+        format!(
+            "another image here has the same {ANNOTATION_REF_NAME} {name:?}: tools that look for it find either"
+        )
+    };
+    doubled(entries, reference).map(|(name, it)| (it.digest().to_string(), sentence(name))).collect()
+}
+
+/// The entries whose name is also that of an entry with another digest.
+fn doubled(
+    entries: &[Descriptor],
+    name: fn(&Descriptor) -> Option<&str>,
+) -> impl Iterator<Item = (&str, &Descriptor)> {
+    let mut named: HashMap<&str, HashSet<&str>> = HashMap::new();
+    for entry in entries {
+        if let Some(it) = name(entry) {
+            named.entry(it).or_default().insert(entry.digest().as_ref());
+        }
+    }
+    entries
+        .iter()
+        .filter_map(move |entry| Some((name(entry)?, entry)))
+        .filter(move |(name, _)| named.get(name).is_some_and(|digests| digests.len() > 1))
 }
 
 #[cfg(test)]
@@ -139,6 +208,7 @@ mod tests {
         ] {
             assert_eq!(ImageName::parse(short).unwrap().full(), full);
         }
+        assert_eq!(ImageName::parse("registry:5000/team/demo:1").unwrap().short(), "demo");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod input;
 mod labels;
 mod machine;
 mod pedestal_file;
+mod report;
 mod system;
 
 use std::fs;
@@ -19,22 +20,29 @@ use micrun_firmware::{Pedestal, Sha256Digest};
 use crate::cli::PackArgs;
 use crate::error::{Error, Result};
 use crate::image::Image;
-use crate::layer::Layer;
 use crate::names::ImageName;
 use crate::platform::Host;
-use crate::sink;
 use crate::timestamp::Timestamp;
+use crate::{say, sink, spool};
 use firmware::Firmware;
 pub(crate) use input::{Arch, origin_of};
 use pedestal_file::PedestalFile;
+use report::Report;
 
 /// The firmware's place in the image.
 const FIRMWARE: &str = "firmware.elf";
+/// More than any file that a firmware of the greatest size comes in.
+const MAX_STDIN: u64 = 4 << 30;
 
-/// Packs, says on stderr what was written, and gives the digest of what the tag names.
-pub(crate) fn run(args: &PackArgs) -> Result<String> {
+/// Packs, says on stderr what was written, and gives the text for stdout: the digest of what the tag names, or JSON.
+pub(crate) fn run(mut args: PackArgs) -> Result<String> {
     let created = Timestamp::from_env()?;
     let stem = stem(&args.firmware);
+    if is_stdin(&args.firmware) {
+        args.firmware = spool::STDIN.into();
+        spool::stdin(MAX_STDIN)?;
+    }
+    let args = &args;
     // Never called after something that a build says of itself: that could be the name of another file here.
     let output = args.output.clone().unwrap_or_else(|| PathBuf::from(format!("{stem}.tar")));
     differ(&output, &args.firmware)?;
@@ -44,7 +52,9 @@ pub(crate) fn run(args: &PackArgs) -> Result<String> {
         Some(tag) => ImageName::parse(tag)?,
         None => ImageName::from_stem(&stem)?,
     };
-    let conf = conf::make(args, &stem, &firmware)?;
+    // Whoever names the image gets the same one from a file of any name.
+    let title = if args.tag.is_some() { name.short().to_owned() } else { stem };
+    let conf = conf::make(args, &title, &firmware)?;
     firmware.check(&conf.settings)?;
     let hosts = hosts(args, conf.settings.pedestal.value, &firmware)?;
     let beside = PedestalFile::open(args, &conf.settings, &firmware)?;
@@ -58,9 +68,10 @@ pub(crate) fn run(args: &PackArgs) -> Result<String> {
     let layer = firmware.layer(sink.as_mut(), text, beside.as_ref(), &record, args.compression, created);
     let layer = layer.map_err(write)?;
     sink.end(&layer.blob).map_err(write)?;
+    sink::say_written(&layer.blob);
     let image = Image {
         name: &name,
-        title: &stem,
+        title: &title,
         hosts: &hosts,
         cmd: vec![format!("/{FIRMWARE}")],
         labels: labels::labels(args, &conf, &firmware),
@@ -70,17 +81,27 @@ pub(crate) fn run(args: &PackArgs) -> Result<String> {
         record: Sha256Digest::of(&record).to_string(),
         created,
     };
-    let entry = image.store(sink.as_mut()).map_err(write)?;
-    let digest = entry.digest().to_string();
-    sink.commit(entry)?;
-    firmware.notes.iter().chain(&conf.notes).for_each(|note| eprintln!("note: {note}"));
-    report(&output, &name, &hosts, &layer);
-    Ok(digest)
+    let stored = image.store(sink.as_mut()).map_err(write)?;
+    let report = Report::new(&output, &name, &hosts, &stored, &layer, args.compression);
+    sink.commit(stored)?;
+    let notes: Vec<_> = firmware.notes.iter().chain(&conf.notes).cloned().collect();
+    for note in &notes {
+        say::usual(format_args!("note: {note}"));
+    }
+    say::usual(&report);
+    Ok(if args.json { report.to_json(&notes) } else { format!("{}\n", report.digest()) })
 }
 
 /// The file's name without its extension: the default of every other name.
 fn stem(firmware: &Path) -> String {
+    if is_stdin(firmware) {
+        return "firmware".to_owned();
+    }
     firmware.file_stem().map_or_else(|| "firmware".to_owned(), |stem| stem.to_string_lossy().into_owned())
+}
+
+fn is_stdin(firmware: &Path) -> bool {
+    firmware == "-" || firmware == spool::STDIN
 }
 
 /// Refuses a destination that is the firmware itself.
@@ -116,16 +137,4 @@ fn hosts(args: &PackArgs, pedestal: Pedestal, firmware: &Firmware) -> Result<Vec
     }
     let own = Host::with_core(firmware.info.machine);
     Ok(own.into_iter().collect())
-}
-
-fn report(output: &Path, name: &ImageName, hosts: &[Host], layer: &Layer) {
-    let hosts: Vec<_> = hosts.iter().map(ToString::to_string).collect();
-    eprintln!(
-        "wrote {} to {}: for {}, layer of {} bytes ({} unpacked)",
-        name.full(),
-        output.display(),
-        hosts.join(", "),
-        layer.blob.size,
-        layer.diff.size
-    );
 }

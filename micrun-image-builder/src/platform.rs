@@ -11,6 +11,19 @@ use oci_spec::image::{Arch, ImageConfiguration, Os, Platform, PlatformBuilder};
 
 use crate::error::Error;
 
+/// Linux's architectures in Go's words and the variants of each, as containerd knows them.
+const ARCHITECTURES: [(&str, &[&str]); 9] = [
+    ("386", &[]),
+    ("amd64", &["v1", "v2", "v3", "v4"]),
+    ("arm", &["v5", "v6", "v7", "v8"]),
+    ("arm64", &["v8", "v9"]),
+    ("loong64", &[]),
+    ("mips64le", &[]),
+    ("ppc64le", &[]),
+    ("riscv64", &[]),
+    ("s390x", &[]),
+];
+
 /// `OS/ARCH[/VARIANT]`, in Go's words as image-spec asks (`linux/arm/v7`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Host {
@@ -92,21 +105,24 @@ impl FromStr for Host {
             value: text.to_owned(),
             reason: format!("{reason}; write OS/ARCH[/VARIANT], as in linux/arm64 or linux/arm/v7"),
         };
-        let word = |part: &&str| {
-            !part.is_empty()
-                && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-        };
         let parts: Vec<_> = text.split('/').collect();
-        if !parts.iter().all(word) {
-            return Err(refuse("each part is one lower-case word"));
+        let (os, arch, variant) = match parts[..] {
+            [os, arch] => (os, arch, None),
+            [os, arch, variant] => (os, arch, Some(variant)),
+            _ => return Err(refuse("it has two or three parts")),
+        };
+        if os != "linux" {
+            return Err(refuse("the shim runs on linux only"));
         }
-        match parts[..] {
-            [os, arch] => Ok(Self { os: os.to_owned(), arch: arch.to_owned(), variant: None }),
-            [os, arch, variant] => {
-                Ok(Self { os: os.to_owned(), arch: arch.to_owned(), variant: Some(variant.to_owned()) })
-            }
-            _ => Err(refuse("it has two or three parts")),
+        let Some((_, variants)) = ARCHITECTURES.iter().find(|(known, _)| *known == arch) else {
+            let known: Vec<_> = ARCHITECTURES.iter().map(|(known, _)| *known).collect();
+            return Err(refuse(&format!("the architectures are {}", known.join(", "))));
+        };
+        if variant.is_some_and(|it| !variants.contains(&it)) {
+            let known = if variants.is_empty() { "none".to_owned() } else { variants.join(", ") };
+            return Err(refuse(&format!("the variants of {arch} are {known}")));
         }
+        Ok(Self::linux(arch, variant))
     }
 }
 

@@ -8,9 +8,13 @@ use std::path::{Path, PathBuf};
 
 use oci_spec::image::{Descriptor, ImageIndex, OciLayoutBuilder};
 
+use crate::compressed::Format;
 use crate::digest::Measured;
 use crate::error::{Error, Result};
-use crate::json;
+use crate::image::Stored;
+use crate::{json, say};
+use archive::Archive;
+use layout::Layout;
 
 /// A place for blobs whose names are known only once they have been written.
 ///
@@ -20,17 +24,25 @@ pub(crate) trait Sink: Write {
     fn begin(&mut self) -> io::Result<()>;
     /// Ends the blob and names it.
     fn end(&mut self, blob: &Measured) -> io::Result<()>;
-    /// Makes the image visible under the one `entry` of its `index.json`.
-    fn commit(self: Box<Self>, entry: Descriptor) -> Result<()>;
+    /// Makes the image visible.
+    fn commit(self: Box<Self>, image: Stored) -> Result<()>;
 }
 
-/// Opens the sink that a destination asks for: `*.tar` is an archive, anything else a layout directory.
+/// How the standard output is named as a destination.
+pub(crate) const STDOUT: &str = "-";
+/// How the names of temporary files and directories begin.
+const STAGE: &str = ".micrun-pack-";
+
+/// Opens the sink that a destination asks for: `-` is the standard output, `*.tar`, `*.tar.gz` and the like are
+/// archives, anything else is a layout directory.
 pub(crate) fn create(destination: &Path, mtime: u64) -> Result<Box<dyn Sink>> {
-    if destination.extension().is_some_and(|it| it.eq_ignore_ascii_case("tar")) {
-        Ok(Box::new(archive::Archive::create(destination, mtime)?))
-    } else {
-        Ok(Box::new(layout::Layout::create(destination)?))
+    if destination == STDOUT {
+        return Ok(Box::new(Archive::to_stdout(mtime)?));
     }
+    Ok(match Format::of_name(destination) {
+        Some(format) => Box::new(Archive::create(destination, format, mtime)?),
+        None => Box::new(Layout::create(destination)?),
+    })
 }
 
 /// Stores a blob that is in memory.
@@ -39,7 +51,13 @@ pub(crate) fn put(sink: &mut dyn Sink, bytes: &[u8]) -> io::Result<Measured> {
     sink.begin()?;
     sink.write_all(bytes)?;
     sink.end(&blob)?;
+    say_written(&blob);
     Ok(blob)
+}
+
+/// Names a blob for `--verbose`.
+pub(crate) fn say_written(blob: &Measured) {
+    say::verbose(format_args!("blob sha256:{}, {} bytes", blob.digest.digest(), blob.size));
 }
 
 /// The directory in which the destination stands.
@@ -64,7 +82,7 @@ fn layout_json() -> Vec<u8> {
     json::canonical(&layout)
 }
 
-fn write_error(path: &Path) -> impl FnOnce(io::Error) -> Error {
+fn write_error(path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
     let path = path.to_owned();
     move |source| Error::Write { path, source }
 }

@@ -70,6 +70,22 @@ fn the_archive_is_a_layout_whose_blobs_are_named_by_their_digest() {
     assert_eq!(blobs, 1 + 3 + 3 + 1);
 }
 
+/// Docker before 25, crane and `skopeo docker-archive:` read it. crane takes an archive with one image only.
+#[test]
+fn the_archive_is_docker_s_for_its_first_platform() {
+    let bench = bench();
+    bench.pack(&["-t", "example.org/fw:2"]);
+    let layout = bench.untar("fw.tar", "layout");
+    let docker = json(layout.join("manifest.json"));
+    assert_eq!(docker.as_array().unwrap().len(), 1);
+    assert_eq!(docker[0]["RepoTags"], serde_json::json!(["example.org/fw:2"]));
+    let (platform, manifest) = manifests(&layout).remove(0);
+    let path = |digest: &Value| format!("blobs/{}", digest.as_str().unwrap().replace(':', "/"));
+    assert_eq!(platform, "linux/amd64");
+    assert_eq!(docker[0]["Config"], *path(&manifest["config"]["digest"]));
+    assert_eq!(docker[0]["Layers"], serde_json::json!([path(&manifest["layers"][0]["digest"])]));
+}
+
 #[test]
 fn the_rootfs_holds_the_firmware_its_conf_and_the_record() {
     let bench = bench();
@@ -264,7 +280,7 @@ fn what_is_refused_leaves_nothing_behind() {
     cut.truncate(1000);
     bench.write("cut.elf", cut);
     let before = bench.files();
-    let refused: [(&[&str], i32, &str); 15] = [
+    let refused: [(&[&str], i32, &str); 19] = [
         (&["text.elf"], 3, "text.elf"),
         (&["empty.elf"], 3, "empty.elf"),
         (&["x86.elf"], 3, "x86"),
@@ -284,6 +300,10 @@ fn what_is_refused_leaves_nothing_behind() {
         ),
         (&["fw.elf", "-t", "Upper/Case:1"], 2, "lower case"),
         (&["fw.elf", "--platform", "linux"], 2, "OS/ARCH"),
+        (&["fw.elf", "--platform", "linux/amd65"], 2, "amd64, arm, arm64"),
+        (&["fw.elf", "--platform", "linux/arm/v9"], 2, "v5, v6, v7, v8"),
+        (&["fw.elf", "--platform", "linux/riscv64/v1"], 2, "the variants of riscv64 are none"),
+        (&["fw.elf", "--platform", "windows/amd64"], 2, "linux only"),
     ];
     for (args, status, says) in refused {
         let ran = bench.run(["pack"].iter().chain(args));

@@ -17,6 +17,8 @@ use micrun_firmware::{Firmware, Sha256Digest, is_firmware};
 use oci_spec::image::Descriptor;
 
 use crate::error::{Error, Result};
+use crate::interrupt::Unfinished;
+use crate::names;
 use crate::pack::origin_of;
 use crate::source::Source;
 use records::Records;
@@ -30,6 +32,10 @@ pub(crate) fn run(path: &Path, annotations: &BTreeMap<String, String>) -> Result
     let mut images = Vec::new();
     for content in tree::contents(&source)? {
         images.push(inspect(&source, &content, annotations)?);
+    }
+    let references = names::warnings(source.index()?.manifests());
+    for image in &mut images {
+        image.warnings.extend(references.get(&image.digest).cloned());
     }
     if images.is_empty() {
         return Err(Error::NotImage {
@@ -46,8 +52,8 @@ fn inspect(
     content: &Content,
     annotations: &BTreeMap<String, String>,
 ) -> Result<ImageReport> {
-    let root =
-        tempfile::TempDir::new().map_err(|source| Error::Write { path: std::env::temp_dir(), source })?;
+    let (_unfinished, root) = Unfinished::create(tempfile::TempDir::new)
+        .map_err(|source| Error::Write { path: std::env::temp_dir(), source })?;
     let mut warnings = Vec::new();
     let layers = unpack(source, content, root.path(), &mut warnings)?;
     let mut report = ImageReport {

@@ -1,28 +1,41 @@
-//! An oci-archive: an image layout inside a tar.
+//! An oci-archive, an image layout inside a tar, that is Docker's archive as well.
 
-use std::fs::Permissions;
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::env;
+use std::fs::{File, Permissions};
+use std::io::{self, BufWriter, IsTerminal, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use oci_spec::image::Descriptor;
 use tar::EntryType;
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
-use super::{Sink, index_json, layout_json, parent, write_error};
+use super::{STAGE, STDOUT, Sink, index_json, layout_json, parent, write_error};
+use crate::compressed::Format;
 use crate::digest::Measured;
 use crate::error::{Error, Result};
+use crate::image::Stored;
+use crate::interrupt::Unfinished;
+use crate::json;
 use crate::layer;
 
 const BLOCK: usize = 512;
 const BUFFER: usize = 256 * 1024;
 
-/// A tar under construction, in a temporary file beside its destination.
+/// Where a finished archive goes.
+enum Delivery {
+    /// The file beside the destination that becomes it.
+    Rename(TempPath, Unfinished),
+    Compress(Format),
+    Stdout,
+}
+
+/// A tar under construction, in a temporary file.
 ///
 /// A blob's tar header carries its name and size, which are known only at its end: room is left for the header
 /// and it is filled in afterwards, so that a blob is written once and never held in memory.
 pub(super) struct Archive {
-    out: BufWriter<NamedTempFile>,
+    out: BufWriter<File>,
+    delivery: Delivery,
     destination: PathBuf,
     mtime: u64,
     /// Where the header of the current blob stands.
@@ -32,21 +45,43 @@ pub(super) struct Archive {
 }
 
 impl Archive {
-    pub(super) fn create(destination: &Path, mtime: u64) -> Result<Self> {
+    /// One that becomes the file `destination`.
+    pub(super) fn create(destination: &Path, format: Format, mtime: u64) -> Result<Self> {
         if destination.is_dir() {
             return Err(Error::Destination {
                 path: destination.to_owned(),
                 reason: "a directory of that name exists, and an archive would replace it",
             });
         }
-        let temporary = tempfile::Builder::new()
-            .prefix(".micrun-pack-")
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(parent(destination))
-            .map_err(write_error(destination))?;
-        let out = BufWriter::with_capacity(BUFFER, temporary);
-        let mut archive = Self { out, destination: destination.to_owned(), mtime, start: 0, position: 0 };
-        archive.directories().map_err(write_error(destination))?;
+        let opened = match format {
+            Format::Plain => beside(destination).map(|(unfinished, file)| {
+                let (file, path) = file.into_parts();
+                (file, Delivery::Rename(path, unfinished))
+            }),
+            _ => tempfile::tempfile_in(parent(destination)).map(|file| (file, Delivery::Compress(format))),
+        };
+        let (file, delivery) = opened.map_err(write_error(destination))?;
+        Self::begun(file, delivery, destination, mtime)
+    }
+
+    /// One that is written to the standard output once it is whole.
+    pub(super) fn to_stdout(mtime: u64) -> Result<Self> {
+        if io::stdout().is_terminal() {
+            return Err(Error::Argument {
+                what: "output",
+                value: STDOUT.to_owned(),
+                reason: "the standard output is a terminal; redirect it or name a file".to_owned(),
+            });
+        }
+        let file = tempfile::tempfile().map_err(write_error(&env::temp_dir()))?;
+        Self::begun(file, Delivery::Stdout, Path::new("the standard output"), mtime)
+    }
+
+    fn begun(file: File, delivery: Delivery, destination: &Path, mtime: u64) -> Result<Self> {
+        let out = BufWriter::with_capacity(BUFFER, file);
+        let destination = destination.to_owned();
+        let mut archive = Self { out, delivery, destination, mtime, start: 0, position: 0 };
+        archive.directories().map_err(write_error(&archive.destination))?;
         Ok(archive)
     }
 
@@ -71,8 +106,9 @@ impl Archive {
         Ok(())
     }
 
-    fn finish(&mut self, entry: Descriptor) -> io::Result<()> {
-        self.file("index.json", &index_json(vec![entry]))?;
+    fn finish(&mut self, image: Stored) -> io::Result<()> {
+        self.file("index.json", &index_json(vec![image.entry]))?;
+        self.file("manifest.json", &json::canonical(&image.docker))?;
         self.file("oci-layout", &layout_json())?;
         self.write_all(&[0; 2 * BLOCK])?;
         self.out.flush()
@@ -106,11 +142,39 @@ impl Sink for Archive {
         Ok(())
     }
 
-    fn commit(mut self: Box<Self>, entry: Descriptor) -> Result<()> {
-        self.finish(entry).map_err(write_error(&self.destination))?;
-        let Self { out, destination, .. } = *self;
-        let temporary = out.into_inner().map_err(|e| write_error(&destination)(e.into_error()))?;
-        temporary.persist(&destination).map_err(|e| write_error(&destination)(e.error))?;
+    fn commit(mut self: Box<Self>, image: Stored) -> Result<()> {
+        let write = write_error(&self.destination);
+        self.finish(image).and_then(|()| (*self).deliver()).map_err(write)
+    }
+}
+
+impl Archive {
+    fn deliver(self) -> io::Result<()> {
+        let Self { out, delivery, destination, .. } = self;
+        let mut archive = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        archive.rewind()?;
+        match delivery {
+            Delivery::Rename(path, _unfinished) => path.persist(&destination)?,
+            Delivery::Compress(format) => {
+                let (_unfinished, compressed) = beside(&destination)?;
+                let mut compressed = BufWriter::with_capacity(BUFFER, compressed);
+                format.compress(&mut archive, &mut compressed)?;
+                let compressed = compressed.into_inner().map_err(io::IntoInnerError::into_error)?;
+                compressed.persist(&destination)?;
+            }
+            Delivery::Stdout => {
+                let mut out = io::stdout().lock();
+                io::copy(&mut archive, &mut out)?;
+                out.flush()?;
+            }
+        }
         Ok(())
     }
+}
+
+/// A temporary file in the directory of `destination`.
+fn beside(destination: &Path) -> io::Result<(Unfinished, NamedTempFile)> {
+    let permissions = Permissions::from_mode(0o666);
+    let parent = parent(destination);
+    Unfinished::create(|| tempfile::Builder::new().prefix(STAGE).permissions(permissions).tempfile_in(parent))
 }

@@ -7,7 +7,7 @@ pub(crate) mod elf;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -114,4 +114,18 @@ pub(crate) fn blob(layout: &Path, digest: &str) -> PathBuf {
 /// A JSON file.
 pub(crate) fn json(path: impl AsRef<Path>) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+/// Waits until the kernel lists a program among those that wait for a lock.
+pub(crate) fn until_it_waits_for_a_lock(child: &mut Child) {
+    let waits = format!(" {} ", child.id());
+    let listed = || {
+        let locks = fs::read_to_string("/proc/locks").unwrap();
+        // `->` marks one that waits.
+        locks.lines().any(|line| line.contains("-> FLOCK") && line.contains(&waits))
+    };
+    while !listed() {
+        assert!(child.try_wait().unwrap().is_none(), "it has ended");
+        std::thread::yield_now();
+    }
 }

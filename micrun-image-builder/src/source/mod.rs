@@ -1,4 +1,7 @@
-//! Reading an image: an oci-archive or an oci-layout directory, both hostile until checked.
+//! Reading an image: an oci-archive, an archive of Docker's or an oci-layout directory, all hostile until checked.
+
+mod docker;
+mod file;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -11,6 +14,7 @@ use serde::de::DeserializeOwned;
 
 use crate::digest::MeteredReader;
 use crate::error::{Error, Result};
+use crate::{names, say};
 
 /// containerd's own limit for a manifest is 8 MiB; an index may list many.
 const MAX_DOCUMENT: u64 = 16 << 20;
@@ -21,6 +25,8 @@ const MAX_ENTRIES: usize = 100_000;
 pub(crate) struct Source {
     path: PathBuf,
     store: Store,
+    /// Files that the archive does not have, for one of Docker's.
+    made: HashMap<String, Vec<u8>>,
 }
 
 enum Store {
@@ -35,42 +41,47 @@ enum Store {
 impl Source {
     /// Opens an image and checks that it is one. Its name list is `index`.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let read = |source| Error::Read { path: path.to_owned(), source };
-        let store = if path.metadata().map_err(read)?.is_dir() {
+        let store = if file::is_directory(path)? {
             Store::Layout
         } else {
-            let file = File::open(path).map_err(read)?;
+            let file = file::open(path)?;
             let files = list(&file).map_err(|e| Error::NotImage {
                 path: path.to_owned(),
-                reason: format!("it is not a tar archive ({e}); a compressed archive must be unpacked first"),
+                reason: format!("it is not a tar archive, compressed or not ({e})"),
             })?;
             Store::Archive { file, files }
         };
-        let source = Self { path: path.to_owned(), store };
+        let mut source = Self { path: path.to_owned(), store, made: HashMap::new() };
         source.check_layout()?;
         Ok(source)
     }
 
-    fn check_layout(&self) -> Result<()> {
-        let refuse = |reason: String| Error::NotImage { path: self.path.clone(), reason };
+    fn check_layout(&mut self) -> Result<()> {
+        let refuse = |path: &Path, reason| Err(Error::NotImage { path: path.to_owned(), reason });
         let Some(bytes) = self.small_file("oci-layout")? else {
-            return Err(refuse("the file oci-layout is missing".to_owned()));
+            if matches!(self.store, Store::Archive { .. }) && self.adopt_docker()? {
+                return Ok(());
+            }
+            return refuse(&self.path, "the file oci-layout is missing".to_owned());
         };
         let layout: OciLayout = parse("oci-layout", &bytes)?;
         match layout.image_layout_version().as_str() {
             "1.0.0" => Ok(()),
-            other => Err(refuse(format!("its layout version is {other}; this program knows 1.0.0"))),
+            other => refuse(&self.path, format!("its layout version is {other}; this program knows 1.0.0")),
         }
     }
 
-    /// The document `index.json`.
+    /// The document `index.json`. Each name in it stands for one image.
     pub(crate) fn index(&self) -> Result<ImageIndex> {
-        match self.small_file("index.json")? {
-            Some(bytes) => parse("index.json", &bytes),
-            None => {
-                Err(Error::NotImage { path: self.path.clone(), reason: "it has no index.json".to_owned() })
-            }
-        }
+        let Some(bytes) = self.small_file("index.json")? else {
+            return Err(Error::NotImage {
+                path: self.path.clone(),
+                reason: "it has no index.json".to_owned(),
+            });
+        };
+        let index: ImageIndex = parse("index.json", &bytes)?;
+        names::check(index.manifests())?;
+        Ok(index)
     }
 
     /// A JSON blob, verified.
@@ -122,6 +133,9 @@ impl Source {
 
     /// A file by its name inside the layout, and its size.
     fn file(&self, name: &str) -> Result<Option<(Box<dyn Read + '_>, u64)>> {
+        if let Some(made) = self.made.get(name) {
+            return Ok(Some((Box::new(made.as_slice()), made.len() as u64)));
+        }
         match &self.store {
             Store::Archive { file, files } => {
                 let section = |&(start, size)| -> (Box<dyn Read + '_>, u64) {
@@ -198,6 +212,7 @@ impl Blob<'_> {
             self.content.drain().map_err(|source| Error::Read { path: self.image.to_owned(), source })?;
         let expected = self.descriptor.digest();
         if expected.digest() == found.digest.digest() && self.descriptor.size() == found.size {
+            say::verbose(format_args!("blob {expected}, {} bytes", found.size));
             return Ok(());
         }
         Err(Error::Damaged(format!(

@@ -1,0 +1,40 @@
+//! What is said on stderr beside errors, as `--quiet` and `--verbose` ask.
+
+use std::fmt::Display;
+use std::sync::OnceLock;
+
+/// How much is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Level {
+    /// Errors only.
+    Quiet,
+    /// What was done, and what the user should know.
+    Usual,
+    /// Each blob, too.
+    Verbose,
+}
+
+static LEVEL: OnceLock<Level> = OnceLock::new();
+
+/// Sets the level, once.
+pub(crate) fn set(level: Level) {
+    let _ = LEVEL.set(level);
+}
+
+fn at_least(level: Level) -> bool {
+    *LEVEL.get().unwrap_or(&Level::Usual) >= level
+}
+
+/// A sentence that `--quiet` suppresses.
+pub(crate) fn usual(sentence: impl Display) {
+    if at_least(Level::Usual) {
+        eprintln!("{sentence}");
+    }
+}
+
+/// A sentence for `--verbose`.
+pub(crate) fn verbose(sentence: impl Display) {
+    if at_least(Level::Verbose) {
+        eprintln!("{sentence}");
+    }
+}
