@@ -123,6 +123,28 @@ impl Host {
         ctr(&["containers", "delete", id]).success();
     }
 
+    /// Ends a task by force, and deletes it with its container.
+    #[track_caller]
+    pub fn remove(&self, id: &str) {
+        self.kill(id, "SIGKILL");
+        self.await_task_state(id, "STOPPED");
+        self.delete_task(id);
+        self.delete_container(id);
+    }
+
+    /// Runs an image that must be refused with all of these words; nothing may be left but the container's record.
+    #[track_caller]
+    pub fn assert_refused(&self, image: &str, options: &[&str], words: &[&str]) {
+        let args = [&["run", "--detach", "--runtime", MICA], options, &[image, "bad"]].concat();
+        let refusal = ctr(&args).failure();
+        for word in words {
+            assert!(refusal.contains(word), "{word:?} is missing in: {refusal}");
+        }
+        // ctr run cleans its container up or leaves it to the user, by version.
+        ctr(&["containers", "delete", "bad"]);
+        self.assert_clean();
+    }
+
     /// What is there that was not before, and the other way round.
     pub fn leftovers(&self) -> Vec<String> {
         self.start.difference()

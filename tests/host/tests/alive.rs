@@ -117,9 +117,6 @@ fn silent_firmware_is_reported_by_shim_and_daemon() {
     let detail = list.pointer("/clients/0/silent/detail").and_then(serde_json::Value::as_str).unwrap();
     assert!(detail.contains("in poll_for_ever"), "{detail}");
     assert_eq!(host.task_state("rtos").as_deref(), Some("RUNNING"));
-    host.kill("rtos", "SIGKILL");
-    host.await_task_state("rtos", "STOPPED");
-    host.delete_task("rtos");
-    host.delete_container("rtos");
+    host.remove("rtos");
     host.assert_clean();
 }

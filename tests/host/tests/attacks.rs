@@ -109,10 +109,7 @@ fn nothing_of_ours_listens_on_an_abstract_socket() {
             assert!(!inode.is_some_and(|it| abstracts.contains(&it)), "{}: {target}", process.name);
         }
     }
-    host.kill("one", "SIGKILL");
-    host.await_task_state("one", "STOPPED");
-    host.delete_task("one");
-    host.delete_container("one");
+    host.remove("one");
     host.assert_clean();
 }
 
@@ -137,9 +134,6 @@ fn attaching_and_leaving_keeps_nothing_open() {
     wait::until("the shim has as many descriptors as before", || {
         (shim.descriptors() == before).then_some(())
     });
-    host.kill("one", "SIGKILL");
-    host.await_task_state("one", "STOPPED");
-    host.delete_task("one");
-    host.delete_container("one");
+    host.remove("one");
     host.assert_clean();
 }

@@ -62,10 +62,7 @@ fn a_detached_firmware_logs_into_a_file_from_its_first_byte() {
         fs::read_to_string(Path::new(&out)).ok().filter(|text| text.contains(PROMPT))
     });
     assert!(text.starts_with(BANNER), "{text:?}");
-    host.kill("rtos", "SIGKILL");
-    host.await_task_state("rtos", "STOPPED");
-    host.delete_task("rtos");
-    host.delete_container("rtos");
+    host.remove("rtos");
     host.assert_clean();
 }
 

@@ -23,17 +23,6 @@ fn demo_with(conf: &str) -> Image {
         .file("firmware.elf", &firmware::demo_bytes())
 }
 
-/// Runs an image that must be refused with all of these words; nothing may be left but the container's record.
-fn assert_refused(host: &Host, image: &str, options: &[&str], words: &[&str]) {
-    let args = [&["run", "--detach", "--runtime", MICA], options, &[image, "bad"]].concat();
-    let refusal = ctr(&args).failure();
-    for word in words {
-        assert!(refusal.contains(word), "{word:?} is missing in: {refusal}");
-    }
-    ctr(&["containers", "delete", "bad"]);
-    host.assert_clean();
-}
-
 /// The arguments of the only emulator.
 fn emulator() -> Vec<String> {
     let pid = Process::running(EMULATOR)[0].id();
@@ -50,10 +39,10 @@ fn an_image_alone_gets_no_physical_core() {
         .file("firmware.elf", &elf.expect("make firmware has built it"));
     host.import_image(image);
     let key = "allowed_pedestals, which /etc/mica/micrun/micrun.conf does not set";
-    assert_refused(&host, OWN, &[], &["pedestal baremetal is not allowed on this host", key]);
+    host.assert_refused(OWN, &[], &["pedestal baremetal is not allowed on this host", key]);
     // Asked for by the container, it comes as far as the daemon, which has no core here.
     let asked = "org.openeuler.micrun.ped.pedestal=baremetal";
-    assert_refused(&host, OWN, &["--annotation", asked], &["there is no remoteproc"]);
+    host.assert_refused(OWN, &["--annotation", asked], &["there is no remoteproc"]);
 }
 
 #[test]
@@ -83,8 +72,8 @@ fn refusals_of_create_name_the_key_and_its_file() {
     let conf = "allowed_annotations = container.os\nallowed_machines = mps2-*\n";
     let host = Host::configured(conf, "");
     let debug = "org.openeuler.micrun.runtime.debug=true";
-    assert_refused(&host, DEMO, &["--annotation", debug], &["runtime.debug", "allowed_annotations", &place]);
-    assert_refused(&host, DEMO, &[], &["machine \"virt\"", "allowed_machines", &place]);
+    host.assert_refused(DEMO, &["--annotation", debug], &["runtime.debug", "allowed_annotations", &place]);
+    host.assert_refused(DEMO, &[], &["machine \"virt\"", "allowed_machines", &place]);
 }
 
 #[test]
@@ -94,7 +83,7 @@ fn a_file_that_is_too_large_is_refused_by_its_size() {
     large.resize((1 << 20) + 1, 0);
     let image = Image::new(OWN, &["/firmware.elf"]).file("firmware.elf", &large);
     host.import_image(image.file("client.conf", b"[Mica]\nPedestal = qemu\n"));
-    assert_refused(&host, OWN, &[], &["the firmware of 1048577 bytes", "max_firmware_size in "]);
+    host.assert_refused(OWN, &[], &["the firmware of 1048577 bytes", "max_firmware_size in "]);
 }
 
 /// The shim knows the daemon's policy, and tells it before it copies anything.
@@ -102,7 +91,7 @@ fn a_file_that_is_too_large_is_refused_by_its_size() {
 fn the_daemons_policy_is_told_by_create() {
     let host = Host::configured("", "[Policy]\nMaxMemory = 32\n");
     let place = format!("MaxMemory in {} is 32", isolation::state_dir().join("micad.conf").display());
-    assert_refused(&host, DEMO, &[], &["memory in MiB of 64", &place]);
+    host.assert_refused(DEMO, &[], &["memory in MiB of 64", &place]);
     let lower = "org.openeuler.micrun.runtime.max_container_memory=32";
     let mut console = ctr_piped(&["run", "--rm", "--runtime", MICA, "--annotation", lower, DEMO, "rtos"]);
     console.expect(PROMPT);

@@ -12,18 +12,7 @@ const BAD: &str = "localhost/bad:1";
 fn assert_refused(image: Image, options: &[&str], words: &[&str]) {
     let host = Host::start();
     host.import_image(image);
-    assert_refused_on(&host, BAD, options, words);
-}
-
-fn assert_refused_on(host: &Host, image: &str, options: &[&str], words: &[&str]) {
-    let args = [&["run", "--detach", "--runtime", MICA], options, &[image, "bad"]].concat();
-    let refusal = ctr(&args).failure();
-    for word in words {
-        assert!(refusal.contains(word), "{word:?} is missing in: {refusal}");
-    }
-    // ctr run cleans its container up or leaves it to the user, by version.
-    ctr(&["containers", "delete", "bad"]);
-    host.assert_clean();
+    host.assert_refused(BAD, options, words);
 }
 
 fn bad_image(conf: &str) -> Image {
@@ -59,14 +48,14 @@ fn a_firmware_for_a_machine_that_runs_no_rtos_here() {
 fn a_firmware_whose_sha256_is_another() {
     let host = Host::start();
     let hash = format!("org.openeuler.micrun.container.firmware_hash={}", "0".repeat(64));
-    assert_refused_on(&host, DEMO, &["--annotation", &hash], &["sha256 mismatch", &"0".repeat(64)]);
+    host.assert_refused(DEMO, &["--annotation", &hash], &["sha256 mismatch", &"0".repeat(64)]);
 }
 
 #[test]
 fn a_hash_that_is_none() {
     let host = Host::start();
     let hash = "org.openeuler.micrun.container.firmware_hash=sha256:xyz";
-    assert_refused_on(&host, DEMO, &["--annotation", hash], &["firmware_hash"]);
+    host.assert_refused(DEMO, &["--annotation", hash], &["firmware_hash"]);
 }
 
 #[test]
@@ -79,7 +68,7 @@ fn a_path_that_climbs_out_of_the_image() {
 fn an_annotated_path_that_climbs_out_of_the_image() {
     let host = Host::start();
     let path = "org.openeuler.micrun.container.firmware_path=../../../../../../../../etc/passwd";
-    assert_refused_on(&host, DEMO, &["--annotation", path], &["../etc/passwd"]);
+    host.assert_refused(DEMO, &["--annotation", path], &["../etc/passwd"]);
 }
 
 #[test]
@@ -107,7 +96,7 @@ fn a_client_conf_that_is_none() {
 fn urunc_876_an_annotation_that_is_none() {
     let host = Host::start();
     let annotation = "org.openeuler.micrun.container.os=plan 9";
-    assert_refused_on(&host, DEMO, &["--annotation", annotation], &["plan 9"]);
+    host.assert_refused(DEMO, &["--annotation", annotation], &["plan 9"]);
 }
 
 #[test]
