@@ -108,6 +108,7 @@ test-qemu: image ## boot the aarch64 system once and run the smoke suite in it
 	@tests/qemu/test
 	@tests/qemu/test --el1 'core_*' 'mica_*'
 	@tests/qemu/test --systemd 'systemd_*'
+	@tests/qemu/shutdown
 	@tests/qemu/power-loss 3
 
 power-loss: image ## cut the power of the aarch64 system 50 times at random moments (half an hour)

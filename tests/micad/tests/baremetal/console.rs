@@ -1,7 +1,7 @@
 //! The terminals pass every byte, from the first one to the last.
 
 use crate::board::Board;
-use crate::harness::eventually;
+use crate::harness::{eventually, is_alive};
 use crate::kernel::Behaviour;
 
 #[tokio::test]
@@ -140,15 +140,32 @@ async fn firmware_may_announce_its_console_late_or_never() {
     .await;
 }
 
+/// The process that relays the console of the client `x`.
+fn relay_of_x(board: &Board) -> i32 {
+    let state = std::fs::read(board.daemon.run_dir().join("clients/x/state.json")).unwrap();
+    let state: serde_json::Value = serde_json::from_slice(&state).unwrap();
+    let pid = state.pointer("/run/lines/0/carrier/pid").and_then(serde_json::Value::as_i64).unwrap();
+    i32::try_from(pid).unwrap()
+}
+
+/// A machine that goes down asks every process to end, and waits for those that stay.
+#[tokio::test]
+async fn a_relay_ends_when_it_is_asked_to() {
+    let board = Board::stm32(Behaviour::console("hello"));
+    board.boot("x", "").await;
+    board.console("x", "rpmsg-tty").await.read_to("hello");
+    let pid = relay_of_x(&board);
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGTERM).unwrap();
+    eventually("the relay has ended", || !is_alive(pid.unsigned_abs())).await;
+}
+
 /// Whoever attacks it by a terminal finds nothing there.
 #[tokio::test]
 async fn the_relay_is_in_a_jail() {
     let board = Board::stm32(Behaviour::console("hello"));
     board.boot("x", "").await;
     board.console("x", "rpmsg-tty").await.read_to("hello");
-    let state = std::fs::read(board.daemon.run_dir().join("clients/x/state.json")).unwrap();
-    let state: serde_json::Value = serde_json::from_slice(&state).unwrap();
-    let pid = state.pointer("/run/lines/0/carrier/pid").and_then(serde_json::Value::as_i64).unwrap();
+    let pid = relay_of_x(&board);
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();

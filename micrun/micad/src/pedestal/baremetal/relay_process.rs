@@ -2,7 +2,7 @@
 //! pty's master as its standard output, and a pidfd of the daemon as its standard error.
 //!
 //! It takes one terminal after the other from the daemon's socket. When a terminal is gone and all that came
-//! from it is in the pty, it says so by a byte on the socket. It stays until it is killed: if there is no daemon,
+//! from it is in the pty, it says so by a byte on the socket. It stays until a signal ends it: if there is no daemon,
 //! nobody else holds the pty. What the pty's reader does not take is kept here, up to [`BACKLOG`]; beyond that
 //! in the kernel, whose terminal drops what its own buffers (640 KiB) do not hold.
 
@@ -14,6 +14,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{read, write};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags};
 
@@ -33,8 +35,8 @@ const CHUNK: usize = 4096;
 /// Pause after the firmware's buffers were found full: the kernel does not tell when one is free.
 const RETRY_MS: u8 = 1;
 
-/// Relays what the daemon gives. Returns when the daemon has ended before it had written this process down, or to report
-/// an error.
+/// Relays what the daemon gives. Returns when the daemon has ended before it had written this process down, at SIGTERM, or
+/// to report an error.
 pub(crate) fn run() -> io::Result<()> {
     let socket = io::stdin().as_fd().try_clone_to_owned()?;
     let pty = io::stdout().as_fd().try_clone_to_owned()?;
@@ -43,20 +45,32 @@ pub(crate) fn run() -> io::Result<()> {
     rustix::net::sockopt::socket_type(&socket)?;
     nix::sys::termios::tcgetattr(&pty)?;
     nix::sys::prctl::set_name(c"mica-console")?;
+    let end = termination()?;
     if let Some(filter) = Filter::relay() {
         filter.install()?;
     }
     let mode = OFlag::from_bits_retain(fcntl(&pty, FcntlArg::F_GETFL)?);
     fcntl(&pty, FcntlArg::F_SETFL(mode | OFlag::O_NONBLOCK))?;
     let (output, input) = (VecDeque::new(), VecDeque::new());
-    let mut relay = Relay { socket, pty, kept: false, rpmsg: None, output, input, full: false, gone: false };
+    let mut relay =
+        Relay { socket, pty, end, kept: false, rpmsg: None, output, input, full: false, gone: false };
     while !relay.step(Some(&daemon).filter(|_| !relay.kept))? {}
     Ok(())
+}
+
+/// Readable once SIGTERM has come. Nothing else would show it: the kernel keeps the signal from the first process of a PID
+/// namespace that has asked for no notice of it, and the end of the machine would wait for this one.
+fn termination() -> nix::Result<SignalFd> {
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGTERM);
+    signals.thread_block()?;
+    SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC)
 }
 
 struct Relay {
     socket: OwnedFd,
     pty: OwnedFd,
+    end: SignalFd,
     /// Whether the daemon has written this process down: it lives longer than the daemon then.
     kept: bool,
     /// The terminal that is relayed.
@@ -72,10 +86,13 @@ struct Relay {
 }
 
 impl Relay {
-    /// Waits for something to do, and does it. True if that was the end of the `daemon` that has not written
-    /// this process down.
+    /// Waits for something to do, and does it. True if that was to end: at SIGTERM, or with the `daemon` that has not
+    /// written this process down.
     fn step(&mut self, daemon: Option<&OwnedFd>) -> io::Result<bool> {
-        let [socket, pty, rpmsg, ended] = self.wait(daemon)?;
+        let [socket, pty, rpmsg, ended, asked] = self.wait(daemon)?;
+        if !asked.is_empty() {
+            return Ok(true);
+        }
         if !socket.is_empty() || !ended.is_empty() {
             // All that it has said, before it counts as gone.
             self.obey()?;
@@ -99,8 +116,8 @@ impl Relay {
         Ok(false)
     }
 
-    /// Waits for something to do; gives what socket, pty, terminal and daemon are ready for.
-    fn wait(&self, daemon: Option<&OwnedFd>) -> io::Result<[PollFlags; 4]> {
+    /// Waits for something to do; gives what socket, pty, terminal, daemon and SIGTERM are ready for.
+    fn wait(&self, daemon: Option<&OwnedFd>) -> io::Result<[PollFlags; 5]> {
         let live = self.rpmsg.as_ref().filter(|_| !self.gone);
         let mut for_pty = PollFlags::empty();
         for_pty.set(PollFlags::POLLIN, live.is_some() && self.input.is_empty());
@@ -116,6 +133,7 @@ impl Relay {
             PollFd::new(self.pty.as_fd(), for_pty),
             PollFd::new(rpmsg.as_fd(), for_rpmsg),
             PollFd::new(daemon.as_fd(), for_daemon),
+            PollFd::new(self.end.as_fd(), PollFlags::POLLIN),
         ];
         match poll(&mut ready, if self.full { RETRY_MS.into() } else { PollTimeout::NONE }) {
             Ok(_) | Err(Errno::EINTR) => Ok(ready.map(|fd| fd.revents().unwrap_or(PollFlags::empty()))),
