@@ -10,6 +10,8 @@ use crate::{Error, Result};
 pub const RUNTIME_DIR: &str = "/run/mica";
 /// File name of the socket that takes create messages.
 pub const CREATE_SOCKET: &str = "mica-create.socket";
+/// Our daemon's QEMU has its copy of the firmware under this name in its working directory (`/proc/PID/cwd`).
+pub const JAILED_FIRMWARE: &str = "firmware";
 /// Longest client name in bytes (`char[66]` with its NUL).
 pub const NAME_MAX: usize = 65;
 /// Longest firmware path in bytes.

@@ -6,14 +6,12 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::sync::Mutex;
 
+use micrun_firmware::names::JAILED_FIRMWARE;
 use nix::fcntl::OFlag;
 use nix::libc;
 use nix::unistd::dup3;
 
 use crate::os::lock::lock;
-
-/// The file of an emulator in micad's jail, in its working directory.
-const FILE: &str = "firmware";
 
 /// Firmware in memory.
 #[derive(Debug)]
@@ -34,7 +32,7 @@ impl Firmware {
     /// the only one. It gets the same number, to which the state directory's path leads.
     pub(crate) fn leave_to(&self, pid: u32) -> io::Result<()> {
         let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
-        let path = format!("/proc/{pid}/cwd/{FILE}");
+        let path = format!("/proc/{pid}/cwd/{JAILED_FIRMWARE}");
         let its = match File::options().read(true).custom_flags(flags).open(path) {
             // It has none: the daemon is not root, or it is one that makes no jail.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -7,11 +7,13 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use libmica::names::JAILED_FIRMWARE;
+
 use super::command_line::{Descriptors, arguments};
 use super::emulator::Emulator;
 use super::guest::{QemuGuest, Saved};
 use super::image::Image;
-use super::machine::{self, Machine};
+use super::machine::Machine;
 use super::{log_file, qmp_socket};
 use crate::Result;
 use crate::error::{file, system};
@@ -20,8 +22,7 @@ use crate::pedestal::console::Console;
 use crate::pedestal::process::Process;
 use crate::pedestal::{ClientSpec, gdb};
 
-/// Names of the client's files in the process's working directory.
-const FIRMWARE: &str = "firmware";
+/// The boot code's name in the process's working directory, where the firmware is [`JAILED_FIRMWARE`].
 const BOOT_CODE: &str = "boot-code";
 
 /// How to start a QEMU.
@@ -39,10 +40,14 @@ pub(super) struct Recipe {
 }
 
 /// Starts a QEMU with the machine stopped. On an error nothing is left behind.
-pub(super) fn launch(spec: &ClientSpec, image: &Image, recipe: &Recipe) -> Result<QemuGuest> {
-    let machine = machine::choose(spec, image)?;
+pub(super) fn launch(
+    spec: &ClientSpec,
+    image: &Image,
+    machine: &Machine,
+    recipe: &Recipe,
+) -> Result<QemuGuest> {
     let consoles = Consoles::open(spec)?;
-    match spawn(spec, image, &machine, &consoles, recipe) {
+    match spawn(spec, image, machine, &consoles, recipe) {
         Ok((emulator, saved)) => {
             let Consoles { first, second } = consoles.shared();
             Ok(QemuGuest { emulator, console: Some(first), shell: second, saved })
@@ -105,7 +110,7 @@ fn spawn(
     let tenant = recipe.tenant.as_ref();
     let root = tenant.map(|tenant| tenant.roots.emulator(&program)).transpose()?;
     let cell = tenant.zip(root.as_deref());
-    let files: Vec<_> = std::iter::once((FIRMWARE, image.file()))
+    let files: Vec<_> = std::iter::once((JAILED_FIRMWARE, image.file()))
         .chain(image.boot_code().map(|file| (BOOT_CODE, file)))
         .collect();
     let cell = cell.map(|(tenant, root)| Cell { uid: tenant.uid, root, files: &files });
@@ -114,7 +119,7 @@ fn spawn(
         None => format!("/proc/self/fd/{}", file.as_raw_fd()),
     };
     let descriptors = Descriptors {
-        firmware: seen(FIRMWARE, image.file()),
+        firmware: seen(JAILED_FIRMWARE, image.file()),
         boot_code: image.boot_code().map(|file| seen(BOOT_CODE, file)),
         consoles: to_qemu.iter().map(AsRawFd::as_raw_fd).collect(),
         qmp: qmp.as_raw_fd(),

@@ -40,7 +40,7 @@ pub(super) struct Machine {
 }
 
 /// The machine for this client and firmware, or why there is none.
-pub(super) fn choose(spec: &ClientSpec, image: &Image) -> Result<Machine> {
+fn choose(spec: &ClientSpec, image: &Image) -> Result<Machine> {
     let info = image.info();
     let refuse = |error: micrun_firmware::Error| image.refuse(error.to_string());
     elf::check(info, &Requirements::of(Pedestal::Qemu)).map_err(refuse)?;
@@ -51,8 +51,8 @@ pub(super) fn choose(spec: &ClientSpec, image: &Image) -> Result<Machine> {
     Ok(machine)
 }
 
-/// Refuses the machine for this client and firmware if the host does not allow it.
-pub(super) fn permit(policy: &Policy, spec: &ClientSpec, image: &Image) -> Result<()> {
+/// The machine for this client and firmware. Refused if there is none, or if the host does not allow it.
+pub(super) fn permitted(policy: &Policy, spec: &ClientSpec, image: &Image) -> Result<Machine> {
     let machine = choose(spec, image)?;
     policy.pedestals.check("pedestal", super::NAME)?;
     policy.check_size("the firmware", image.info().file_size)?;
@@ -63,7 +63,7 @@ pub(super) fn permit(policy: &Policy, spec: &ClientSpec, image: &Image) -> Resul
     policy.vcpus.check("a number of virtual CPUs", machine.cpus)?;
     let soldered = || qemu::board(&machine.name, image.info()).map_or(0, Board::soldered_mb);
     policy.memory_mb.check("memory in MiB", machine.memory_mb.unwrap_or_else(soldered))?;
-    Ok(())
+    Ok(machine)
 }
 
 fn select(message: &CreateMessage, section: &QemuSection, info: &ElfInfo, family: Family) -> Machine {

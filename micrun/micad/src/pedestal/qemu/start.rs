@@ -50,8 +50,8 @@ pub(super) async fn start(
     };
     let (owned, policy) = (spec.clone(), pedestal.policy.clone());
     let start = move || {
-        machine::permit(&policy, &owned, &image)?;
-        cpus::started_on(cpus.as_ref(), || launch(&owned, &image, &recipe))
+        let machine = machine::permitted(&policy, &owned, &image)?;
+        cpus::started_on(cpus.as_ref(), || launch(&owned, &image, &machine, &recipe))
     };
     let mut guest = LAUNCHES.run(start).await?;
     match bring_up(&mut guest.emulator, turn, snapshot, cancel).await {
