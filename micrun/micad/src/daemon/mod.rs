@@ -198,12 +198,25 @@ impl Daemon {
     }
 }
 
+/// How long AutoBoot waits before each further attempt. A machine that comes up is busy, and whatever has to be there may
+/// be late: nobody is there to try again.
+const BOOT_AGAIN_AFTER: [Duration; 3] =
+    [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(20)];
+
 async fn boot(client: Arc<Client>) {
-    // One that was taken over runs already.
-    if client.snapshot().state != libmica::ClientState::Offline {
-        return;
-    }
-    if let Err(e) = client.act(Action::Start(Launch::default())).await {
-        log::error!("{}: AutoBoot: {}", client.spec.name(), e.sentence());
+    for wait in BOOT_AGAIN_AFTER.map(Some).into_iter().chain([None]) {
+        // One that was taken over runs already; somebody may have started it meanwhile.
+        if client.snapshot().state != libmica::ClientState::Offline {
+            return;
+        }
+        let Err(e) = client.act(Action::Start(Launch::default())).await else { return };
+        let name = client.spec.name();
+        match wait {
+            Some(wait) => {
+                log::warn!("{name}: AutoBoot: {}; it is tried again in {wait:?}", e.sentence());
+                tokio::time::sleep(wait).await;
+            }
+            None => log::error!("{name}: AutoBoot: {}; it is not tried again", e.sentence()),
+        }
     }
 }

@@ -128,6 +128,20 @@ async fn clients_of_the_conf_directory_boot_with_the_daemon() {
     assert_eq!(client.stats("boots").await.unwrap().pid, pid);
 }
 
+#[tokio::test]
+async fn a_boot_that_fails_is_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let etc = dir.path().join("etc");
+    fs::create_dir(&etc).unwrap();
+    let late = dir.path().join("late.elf");
+    fs::write(&late, "not there yet").unwrap();
+    conf(&etc, "late", &late, "AutoBoot=yes\n");
+    let daemon = Daemon::start_in(dir, &[]);
+    eventually("it fails", || daemon.log().contains("it is tried again in 1s")).await;
+    fs::copy(tiny_elf::echo(daemon.dir()), &late).unwrap();
+    eventually("it boots", || ok(&daemon, &["status", "late"]).contains("Running")).await;
+}
+
 #[test]
 fn create_all_starts_what_boots_by_itself() {
     let daemon = Daemon::start();
