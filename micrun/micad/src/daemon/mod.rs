@@ -198,7 +198,7 @@ impl Daemon {
     }
 }
 
-/// How long AutoBoot waits before each further attempt. A machine that comes up is busy, and whatever has to be there may
+/// How long `AutoBoot` waits before each further attempt. A machine that comes up is busy, and whatever has to be there may
 /// be late: nobody is there to try again.
 const BOOT_AGAIN_AFTER: [Duration; 3] =
     [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(20)];
