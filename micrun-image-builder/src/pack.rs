@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use micrun_firmware::{Pedestal, Sha256Digest};
 
-use crate::cli::PackArgs;
+use crate::cli::{InputArgs, PackArgs};
 use crate::error::{Error, Result};
 use crate::image::Image;
 use crate::names::ImageName;
@@ -25,7 +25,7 @@ use crate::platform::Host;
 use crate::timestamp::Timestamp;
 use crate::{say, sink, spool};
 use firmware::Firmware;
-pub(crate) use input::{Arch, origin_of};
+pub(crate) use input::{Arch, BuildFacts, origin_of};
 use pedestal_file::PedestalFile;
 use report::Report;
 
@@ -65,7 +65,8 @@ pub(crate) fn run(mut args: PackArgs) -> Result<String> {
     let write = |source| Error::Write { path: output.clone(), source };
     sink.begin().map_err(write)?;
     let text = conf.text.as_bytes();
-    let layer = firmware.layer(sink.as_mut(), text, beside.as_ref(), &record, args.compression, created);
+    let compression = args.compression.unwrap_or_default();
+    let layer = firmware.layer(sink.as_mut(), text, beside.as_ref(), &record, compression, created);
     let layer = layer.map_err(write)?;
     sink.end(&layer.blob).map_err(write)?;
     sink::say_written(&layer.blob);
@@ -77,12 +78,12 @@ pub(crate) fn run(mut args: PackArgs) -> Result<String> {
         labels: labels::labels(args, &conf, &firmware),
         annotations: labels::annotations(args, &conf, &firmware),
         layer: &layer,
-        compression: args.compression,
+        compression,
         record: Sha256Digest::of(&record).to_string(),
         created,
     };
     let stored = image.store(sink.as_mut()).map_err(write)?;
-    let report = Report::new(&output, &name, &hosts, &stored, &layer, args.compression);
+    let report = Report::new(&output, &name, &hosts, &stored, &layer, compression);
     sink.commit(stored)?;
     let notes: Vec<_> = firmware.notes.iter().chain(&conf.notes).cloned().collect();
     for note in &notes {
@@ -137,4 +138,15 @@ fn hosts(args: &PackArgs, pedestal: Pedestal, firmware: &Firmware) -> Result<Vec
     }
     let own = Host::with_core(firmware.info.machine);
     Ok(own.into_iter().collect())
+}
+
+/// What a firmware or its build directory says of itself, beside the firmware's own bytes.
+pub(crate) fn facts_of(path: &Path) -> Result<BuildFacts> {
+    let given = fs::metadata(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    if !given.is_file() && !given.is_dir() {
+        let reason = "it is neither a regular file nor a directory".to_owned();
+        return Err(Error::Refused { path: path.to_owned(), reason });
+    }
+    let nothing = InputArgs { load_address: None, entry: None, arch: None, pedestal_conf: None, bios: None };
+    Ok(input::open(path, &nothing)?.facts)
 }
