@@ -15,6 +15,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use micrun_firmware::signature::Signed;
 use micrun_firmware::{Pedestal, Sha256Digest};
 
 use crate::cli::{InputArgs, PackArgs};
@@ -24,7 +25,8 @@ use crate::names::ImageName;
 use crate::platform::Host;
 use crate::timestamp::Timestamp;
 use crate::{say, sink, spool};
-use firmware::Firmware;
+use conf::Conf;
+use firmware::{Files, Firmware};
 pub(crate) use input::{Arch, BuildFacts, origin_of};
 use pedestal_file::PedestalFile;
 use report::Report;
@@ -58,7 +60,11 @@ pub(crate) fn run(mut args: PackArgs) -> Result<String> {
     firmware.check(&conf.settings)?;
     let hosts = hosts(args, conf.settings.pedestal.value, &firmware)?;
     let beside = PedestalFile::open(args, &conf.settings, &firmware)?;
-    let record = firmware.record(conf.text.as_bytes(), beside.as_ref())?;
+    firmware.measure()?;
+    let signature =
+        args.sign_key.as_deref().map(|key| sign(key, &conf, &firmware, beside.as_ref())).transpose()?;
+    let signature = signature.as_deref();
+    let record = firmware.record(conf.text.as_bytes(), beside.as_ref(), signature)?;
     conf.check_promises(&firmware)?;
 
     let mut sink = sink::create(&output, created.seconds())?;
@@ -66,7 +72,8 @@ pub(crate) fn run(mut args: PackArgs) -> Result<String> {
     sink.begin().map_err(write)?;
     let text = conf.text.as_bytes();
     let compression = args.compression.unwrap_or_default();
-    let layer = firmware.layer(sink.as_mut(), text, beside.as_ref(), &record, compression, created);
+    let files = Files { conf: text, beside: beside.as_ref(), signature, record: &record };
+    let layer = firmware.layer(sink.as_mut(), &files, compression, created);
     let layer = layer.map_err(write)?;
     sink.end(&layer.blob).map_err(write)?;
     sink::say_written(&layer.blob);
@@ -91,6 +98,21 @@ pub(crate) fn run(mut args: PackArgs) -> Result<String> {
     }
     say::usual(&report);
     Ok(if args.json { report.to_json(&notes) } else { format!("{}\n", report.digest()) })
+}
+
+/// The signature of the key in a file, for everything that decides what runs.
+fn sign(key: &Path, conf: &Conf, firmware: &Firmware, beside: Option<&PedestalFile>) -> Result<Vec<u8>> {
+    let pem = fs::read_to_string(key).map_err(|source| Error::Read { path: key.to_owned(), source })?;
+    let signed = Signed {
+        firmware: firmware.digest,
+        conf: Some(Sha256Digest::of(conf.text.as_bytes())),
+        pedestal_file: beside.map(|it| it.content().sha256),
+    };
+    signed.sign(&pem).map_err(|error| Error::Argument {
+        what: "sign-key",
+        value: key.display().to_string(),
+        reason: error.to_string(),
+    })
 }
 
 /// The file's name without its extension: the default of every other name.

@@ -58,6 +58,7 @@ pub(super) struct Description {
     #[serde(default)]
     pub(super) platforms: Vec<Word<Host>>,
     pub(super) compression: Option<Compression>,
+    pub(super) sign_key: Option<PathBuf>,
 }
 
 /// An image and where the file describes it.
