@@ -98,7 +98,7 @@ fn paths_start_at_the_files_directory_and_one_image_can_be_chosen() {
 fn a_mistake_has_a_place() {
     let bench = bench();
     let cases = [
-        (one("    bord: imx8mp\n"), "micrun.yaml:5:5: ", "bord"),
+        (one("    boards: imx8mp\n"), "micrun.yaml:5:5: ", "boards"),
         (one("    pedestal: quemu\n"), "micrun.yaml:5:15: ", "quemu"),
         (one("    memory: 0\n"), "micrun.yaml:5:13: ", "1 or more"),
         (one("    memory: lots\n"), "micrun.yaml:5:13: ", ""),
