@@ -13,6 +13,7 @@ use crate::layer::Compression;
 use crate::pack::Arch;
 use crate::platform::Host;
 use crate::say::Level;
+use crate::yaml::{InitArgs, PackCommand};
 
 /// Packs RTOS firmware into OCI images, without a container engine and reproducibly.
 #[derive(Debug, Parser)]
@@ -51,7 +52,9 @@ const EXIT_STATUS: &str = "Exit status: 0 done; 1 a file cannot be read or writt
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Pack a firmware into an image; prints its digest
-    Pack(Box<PackArgs>),
+    Pack(Box<PackCommand>),
+    /// Write a micrun.yaml for a firmware or a build directory
+    Init(InitArgs),
     /// Check an image and print what a shim will do with it
     Inspect(InspectArgs),
     /// Print shell completions
@@ -66,9 +69,10 @@ pub(crate) enum Command {
     },
 }
 
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct PackArgs {
-    /// The firmware: an ELF, Intel HEX, UF2 or raw binary, a zip archive or build directory that holds an ELF; - for the standard input
+    /// The firmware, which [`PackCommand`] or the file names.
+    #[arg(skip)]
     pub(crate) firmware: PathBuf,
     #[command(flatten)]
     pub(crate) input: InputArgs,
@@ -101,16 +105,19 @@ pub(crate) struct PackArgs {
     /// An archive FILE.tar[.gz|.zst|.xz], a directory for an image layout, or - for an archive on the standard output [default: <firmware>.tar]
     #[arg(short, long, value_name = "FILE.tar|DIR|-")]
     pub(crate) output: Option<PathBuf>,
-    /// How the layer is compressed
-    #[arg(long, value_enum, default_value_t = Compression::Gzip)]
-    pub(crate) compression: Compression,
+    /// How the layer is compressed [default: gzip]
+    #[arg(long, value_enum)]
+    pub(crate) compression: Option<Compression>,
+    /// A private key (PEM, PKCS#8, ECDSA P-256) that signs the firmware, its client.conf and the file beside it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) sign_key: Option<PathBuf>,
     /// Print what was written as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 /// What the firmware's format does not say, and files beside it.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct InputArgs {
     /// Where a raw binary is loaded
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
@@ -130,7 +137,7 @@ pub(crate) struct InputArgs {
 }
 
 /// What the firmware was built for.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct Target {
     /// The board: an RTOS's name of a QEMU board, such as mps2/an385, or a board with a core beside Linux
     #[arg(long, value_name = "NAME", conflicts_with = "machine")]

@@ -36,6 +36,16 @@ pub(crate) enum Error {
     /// A `K=V` argument, a name, a platform or an environment variable is malformed.
     #[error("{what} {value:?} cannot be used: {reason}")]
     Argument { what: &'static str, value: String, reason: String },
+    /// A file that describes images is wrong. `place` is `FILE:LINE:COLUMN`.
+    #[error("{place}: {reason}")]
+    File { place: String, reason: String },
+    /// An image that a file describes could not be packed. `place` is `FILE:LINE`.
+    #[error("{place}: this image was not packed")]
+    At {
+        place: String,
+        #[source]
+        source: Box<Error>,
+    },
     /// The destination is something that must not be overwritten.
     #[error("{} was not written: {reason}", path.display())]
     Destination { path: PathBuf, reason: &'static str },
@@ -64,7 +74,8 @@ impl Error {
     pub(crate) fn exit_status(&self) -> u8 {
         match self {
             Self::Read { .. } | Self::Write { .. } => 1,
-            Self::Argument { .. } | Self::Destination { .. } => 2,
+            Self::Argument { .. } | Self::File { .. } | Self::Destination { .. } => 2,
+            Self::At { source, .. } => source.exit_status(),
             Self::Firmware(_) | Self::Conf { .. } | Self::Refused { .. } => 3,
             Self::NotImage { .. } | Self::Damaged(_) | Self::Ambiguous { .. } | Self::Json { .. } => 4,
         }

@@ -8,6 +8,7 @@ use std::io::{self, BufWriter, Read, Write};
 use clap::ValueEnum;
 use flate2::write::GzEncoder;
 use oci_spec::image::MediaType;
+use serde::Deserialize;
 use tar::{EntryType, Header};
 
 use crate::digest::{Measured, MeteredWriter};
@@ -22,9 +23,11 @@ pub(crate) const FILE_MODE: u32 = 0o644;
 const BUFFER: usize = 128 * 1024;
 
 /// How a layer is compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Compression {
     /// Read by everything.
+    #[default]
     Gzip,
     /// Smaller and much faster; containerd 1.5, Docker 23 and later.
     Zstd,

@@ -21,6 +21,7 @@ mod source;
 mod spool;
 mod text;
 mod timestamp;
+mod yaml;
 
 use std::env;
 use std::error::Error as _;
@@ -66,8 +67,8 @@ fn misused(error: &clap::Error) -> ExitCode {
 fn run(command: Command) -> Result<()> {
     match command {
         Command::Pack(args) => {
-            let to_stdout = args.output.as_deref().is_some_and(|it| it == sink::STDOUT);
-            let result = pack::run(*args)?;
+            let to_stdout = args.options.output.as_deref().is_some_and(|it| it == sink::STDOUT);
+            let result = yaml::run(*args)?;
             // The image has stdout to itself.
             if to_stdout {
                 eprint!("{result}");
@@ -75,6 +76,7 @@ fn run(command: Command) -> Result<()> {
             }
             print(&result)
         }
+        Command::Init(args) => print(&yaml::init(&args)?),
         Command::Inspect(args) => {
             let report = inspect::run(&args.image, &args.annotations.into_iter().collect())?;
             print(&if args.json { report.to_json() } else { report.to_string() })

@@ -15,17 +15,19 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use micrun_firmware::signature::Signed;
 use micrun_firmware::{Pedestal, Sha256Digest};
 
-use crate::cli::PackArgs;
+use crate::cli::{InputArgs, PackArgs};
 use crate::error::{Error, Result};
 use crate::image::Image;
 use crate::names::ImageName;
 use crate::platform::Host;
 use crate::timestamp::Timestamp;
 use crate::{say, sink, spool};
-use firmware::Firmware;
-pub(crate) use input::{Arch, origin_of};
+use conf::Conf;
+use firmware::{Files, Firmware};
+pub(crate) use input::{Arch, BuildFacts, origin_of};
 use pedestal_file::PedestalFile;
 use report::Report;
 
@@ -58,14 +60,20 @@ pub(crate) fn run(mut args: PackArgs) -> Result<String> {
     firmware.check(&conf.settings)?;
     let hosts = hosts(args, conf.settings.pedestal.value, &firmware)?;
     let beside = PedestalFile::open(args, &conf.settings, &firmware)?;
-    let record = firmware.record(conf.text.as_bytes(), beside.as_ref())?;
+    firmware.measure()?;
+    let signature =
+        args.sign_key.as_deref().map(|key| sign(key, &conf, &firmware, beside.as_ref())).transpose()?;
+    let signature = signature.as_deref();
+    let record = firmware.record(conf.text.as_bytes(), beside.as_ref(), signature)?;
     conf.check_promises(&firmware)?;
 
     let mut sink = sink::create(&output, created.seconds())?;
     let write = |source| Error::Write { path: output.clone(), source };
     sink.begin().map_err(write)?;
     let text = conf.text.as_bytes();
-    let layer = firmware.layer(sink.as_mut(), text, beside.as_ref(), &record, args.compression, created);
+    let compression = args.compression.unwrap_or_default();
+    let files = Files { conf: text, beside: beside.as_ref(), signature, record: &record };
+    let layer = firmware.layer(sink.as_mut(), &files, compression, created);
     let layer = layer.map_err(write)?;
     sink.end(&layer.blob).map_err(write)?;
     sink::say_written(&layer.blob);
@@ -77,12 +85,12 @@ pub(crate) fn run(mut args: PackArgs) -> Result<String> {
         labels: labels::labels(args, &conf, &firmware),
         annotations: labels::annotations(args, &conf, &firmware),
         layer: &layer,
-        compression: args.compression,
+        compression,
         record: Sha256Digest::of(&record).to_string(),
         created,
     };
     let stored = image.store(sink.as_mut()).map_err(write)?;
-    let report = Report::new(&output, &name, &hosts, &stored, &layer, args.compression);
+    let report = Report::new(&output, &name, &hosts, &stored, &layer, compression);
     sink.commit(stored)?;
     let notes: Vec<_> = firmware.notes.iter().chain(&conf.notes).cloned().collect();
     for note in &notes {
@@ -90,6 +98,21 @@ pub(crate) fn run(mut args: PackArgs) -> Result<String> {
     }
     say::usual(&report);
     Ok(if args.json { report.to_json(&notes) } else { format!("{}\n", report.digest()) })
+}
+
+/// The signature of the key in a file, for everything that decides what runs.
+fn sign(key: &Path, conf: &Conf, firmware: &Firmware, beside: Option<&PedestalFile>) -> Result<Vec<u8>> {
+    let pem = fs::read_to_string(key).map_err(|source| Error::Read { path: key.to_owned(), source })?;
+    let signed = Signed {
+        firmware: firmware.digest,
+        conf: Some(Sha256Digest::of(conf.text.as_bytes())),
+        pedestal_file: beside.map(|it| it.content().sha256),
+    };
+    signed.sign(&pem).map_err(|error| Error::Argument {
+        what: "sign-key",
+        value: key.display().to_string(),
+        reason: error.to_string(),
+    })
 }
 
 /// The file's name without its extension: the default of every other name.
@@ -137,4 +160,15 @@ fn hosts(args: &PackArgs, pedestal: Pedestal, firmware: &Firmware) -> Result<Vec
     }
     let own = Host::with_core(firmware.info.machine);
     Ok(own.into_iter().collect())
+}
+
+/// What a firmware or its build directory says of itself, beside the firmware's own bytes.
+pub(crate) fn facts_of(path: &Path) -> Result<BuildFacts> {
+    let given = fs::metadata(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    if !given.is_file() && !given.is_dir() {
+        let reason = "it is neither a regular file nor a directory".to_owned();
+        return Err(Error::Refused { path: path.to_owned(), reason });
+    }
+    let nothing = InputArgs { load_address: None, entry: None, arch: None, pedestal_conf: None, bios: None };
+    Ok(input::open(path, &nothing)?.facts)
 }

@@ -44,13 +44,17 @@ fn each_command_has_the_exit_statuses_that_are_documented() {
     bench.write("damaged/index.json", "{");
     bench.write("text.elf", "no ELF at all");
     let hash = format!("org.openeuler.micrun.container.firmware_hash={}", "0".repeat(64));
-    let cases: [(&[&str], i32); 16] = [
+    let cases: [(&[&str], i32); 20] = [
         (&["pack", "fw.elf", "-o", "out.tar"], 0),
         (&["pack", "missing.elf"], 1),
         (&["pack", "fw.elf", "-o", "missing/out.tar"], 1),
         (&["pack", "fw.elf", "--platform", "linux/amd65"], 2),
         (&["pack", "text.elf"], 3),
         (&["pack", "fw.elf", "-o", "damaged"], 4),
+        (&["init", "fw.elf"], 0),
+        (&["init", "missing.elf"], 1),
+        (&["init", "fw.elf"], 2),
+        (&["init", "text.elf", "--force"], 3),
         (&["inspect", "fw.tar"], 0),
         (&["inspect", "missing.tar"], 1),
         (&["inspect", "fw.tar", "--no-such-option"], 2),

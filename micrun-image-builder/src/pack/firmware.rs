@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use micrun_firmware::client_conf::FILE_NAME as CONF;
 use micrun_firmware::elf::ElfInfo;
 use micrun_firmware::record::{self, Change, Content, LayerRecord};
-use micrun_firmware::{Evidence, Settings, Sha256Digest};
+use micrun_firmware::{Evidence, Settings, Sha256Digest, signature};
 
 use super::FIRMWARE;
 use super::input::{self, BuildFacts, Input};
@@ -19,6 +19,14 @@ use crate::layer::{self, Compression, Entry, FILE_MODE, Layer};
 use crate::sink::Sink;
 use crate::timestamp::Timestamp;
 
+/// What the layer has beside the firmware.
+pub(super) struct Files<'a> {
+    pub(super) conf: &'a [u8],
+    pub(super) beside: Option<&'a PedestalFile>,
+    pub(super) signature: Option<&'a [u8]>,
+    pub(super) record: &'a [u8],
+}
+
 /// A firmware as an ELF, open. It is read twice, for its record and for its layer, and never held in memory.
 pub(super) struct Firmware {
     /// What was given.
@@ -29,8 +37,10 @@ pub(super) struct Firmware {
     pub(super) facts: BuildFacts,
     /// What the user should know about it.
     pub(super) notes: Vec<String>,
-    /// The digest of the file; that of nothing until its record is made.
+    /// The digest of the file; that of nothing until it is measured.
     pub(super) digest: Sha256Digest,
+    /// What its record says; nothing until it is measured.
+    content: Option<Content>,
 }
 
 impl Firmware {
@@ -44,7 +54,15 @@ impl Firmware {
             return Err(Error::Refused { path: path.clone(), reason });
         }
         let Input { file, info, facts, notes } = input::open(path, &args.input)?;
-        Ok(Self { path: path.clone(), file, info, facts, notes, digest: Sha256Digest::of(&[]) })
+        Ok(Self {
+            path: path.clone(),
+            file,
+            info,
+            facts,
+            notes,
+            digest: Sha256Digest::of(&[]),
+            content: None,
+        })
     }
 
     /// Whether it can run with these settings.
@@ -62,30 +80,44 @@ impl Firmware {
         Error::Refused { path: self.path.clone(), reason: reason.into() }
     }
 
-    /// Makes the record of the layer that adds this firmware, `conf` and the pedestal's file, and so learns the digest.
-    pub(super) fn record(&mut self, conf: &[u8], beside: Option<&PedestalFile>) -> Result<Vec<u8>> {
-        let firmware = Content::of_firmware(&mut &self.file, &self.info, FILE_MODE)
+    /// Reads the file once, and so learns its digest.
+    pub(super) fn measure(&mut self) -> Result<()> {
+        let content = Content::of_firmware(&mut &self.file, &self.info, FILE_MODE)
             .map_err(|e| e.in_file(&self.path.display().to_string()))?;
-        self.digest = firmware.sha256;
+        self.digest = content.sha256;
+        self.content = Some(content);
+        Ok(())
+    }
+
+    /// The record of the layer that adds this firmware and what is beside it. To be called once the firmware is measured.
+    pub(super) fn record(
+        &self,
+        conf: &[u8],
+        beside: Option<&PedestalFile>,
+        signature: Option<&[u8]>,
+    ) -> Result<Vec<u8>> {
+        let firmware = self.content.clone().ok_or_else(|| self.refuse("it was not measured"))?;
         let mut record = LayerRecord::default();
         record.insert(&format!("/{FIRMWARE}"), Change::Add(firmware))?;
         record.insert(&format!("/{CONF}"), Change::Add(Content::of(conf, FILE_MODE)))?;
         if let Some(file) = beside {
             record.insert(&format!("/{}", file.place), Change::Add(file.content()))?;
         }
+        if let Some(signature) = signature {
+            record.insert(signature::PATH, Change::Add(Content::of(signature, FILE_MODE)))?;
+        }
         Ok(record.to_json()?)
     }
 
-    /// Streams the layer: the record, `conf`, the firmware and the pedestal's file, sorted by path.
+    /// Streams the layer: the firmware and the other files, sorted by path.
     pub(super) fn layer(
         &self,
         out: &mut dyn Sink,
-        conf: &[u8],
-        beside: Option<&PedestalFile>,
-        record: &[u8],
+        files: &Files<'_>,
         compression: Compression,
         created: Timestamp,
     ) -> io::Result<Layer> {
+        let Files { conf, beside, signature, record } = *files;
         let mut content = &self.file;
         content.rewind()?;
         let mut firmware = MeteredReader::new(content);
@@ -98,6 +130,9 @@ impl Firmware {
             Entry::Bytes { path: CONF, content: conf },
             Entry::File { path: FIRMWARE, size: self.info.file_size, content: &mut firmware },
         ];
+        if let Some(content) = signature {
+            entries.push(Entry::Bytes { path: signature::PATH.trim_start_matches('/'), content });
+        }
         if let (Some(file), Some(reader)) = (beside, &mut other) {
             entries.push(file.entry(reader));
         }

@@ -25,6 +25,7 @@ pub mod qemu;
 pub mod record;
 pub mod rootfs;
 pub mod settings;
+pub mod signature;
 mod text;
 
 pub use libmica::names;

@@ -257,6 +257,7 @@ fn a_rule_that_is_not_understood_is_no_rule_that_does_not_hold() {
         ("max_container_vcpu", "-1", "is not a number of 1 or more"),
         ("max_firmware_size", "300", "300 is more than 256"),
         ("allow_restore", "perhaps", "is not a bool"),
+        ("require_signature", "true", "is not an absolute path"),
     ] {
         let in_file = load(&format!("{key} = {value}\n"), &[]).unwrap_err().to_string();
         assert!(in_file.contains(key) && in_file.contains(reason), "{in_file}");
@@ -276,12 +277,13 @@ fn every_key_of_the_policy_does_something() {
             _ => None,
         })
         .collect();
-    assert_eq!(rules.len(), 10);
+    assert_eq!(rules.len(), 11);
     assert!([Excess::Capped, Excess::Refused].iter().all(|it| rules.iter().any(|(_, rule)| rule == it)));
     for (key, _) in rules {
         let value = match key.kind {
             "names" => "one",
             "bool" => "true",
+            "path" => "/etc/mica/keys.d",
             _ => "7",
         };
         let conf = host(&format!("{} = {value}\n", key.name));

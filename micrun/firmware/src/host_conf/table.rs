@@ -151,6 +151,14 @@ pub const TABLE: &[Key] = &[
         "Whether firmware may go on from a checkpoint. QEMU trusts the state of a machine, and whoever made the \
          checkpoint made that state.",
     ),
+    policy(
+        "require_signature",
+        "path",
+        "no signature is asked for",
+        Excess::Refused,
+        "A directory of public keys (`*.pub`, PEM, ECDSA P-256), or one such file. One of them must have signed the \
+         firmware, its client.conf and the pedestal's file (SECURITY.md).",
+    ),
     key(
         "pause_image",
         "image reference",

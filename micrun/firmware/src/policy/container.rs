@@ -1,6 +1,7 @@
 //! The policy of micrun.conf.
 
 use std::fmt::Display;
+use std::path::PathBuf;
 
 use super::{Most, Patterns, Policy, Rule};
 use crate::annotations::{self, Effect, PREFIX, parse_bool};
@@ -8,8 +9,9 @@ use crate::client_conf::Machine;
 use crate::host_conf::FILE;
 use crate::qemu::{BOARDS, PORTS};
 use crate::settings::DEFAULT_MAX_VCPU;
+use crate::signature::Keys;
 use crate::text::{printable, quoted};
-use crate::{ElfInfo, MAX_FIRMWARE_MB, Result, Settings};
+use crate::{ElfInfo, Error, MAX_FIRMWARE_MB, Result, Settings};
 
 /// What a container may ask for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub struct ContainerPolicy {
     pub consoles: Most,
     /// Whether firmware may go on from a checkpoint.
     pub restore: Rule<bool>,
+    /// Where the keys are of which one must have signed firmware; `None` asks for no signature.
+    pub signature: Rule<Option<PathBuf>>,
 }
 
 impl Default for ContainerPolicy {
@@ -40,6 +44,7 @@ impl Default for ContainerPolicy {
             annotations: unset("allowed_annotations", Patterns::any(), "*"),
             consoles: unset("max_consoles", None, "no limit"),
             restore: unset("allow_restore", false, "false"),
+            signature: unset("require_signature", None, "not asked for"),
         }
     }
 }
@@ -72,7 +77,7 @@ impl ContainerPolicy {
 
     /// Sets the rule of the key `name`, or gives the reason for a value that cannot be read.
     pub(crate) fn set(&mut self, name: &str, text: &str, place: &impl Display) -> Result<(), String> {
-        let Self { firmware, annotations, consoles, restore } = self;
+        let Self { firmware, annotations, consoles, restore, signature } = self;
         match name {
             "allowed_pedestals" => names(&mut firmware.pedestals, text, place),
             "allowed_remoteprocs" => names(&mut firmware.remoteprocs, text, place),
@@ -92,6 +97,13 @@ impl ContainerPolicy {
                     .ok_or_else(|| format!("{} is not a bool; write true or false", quoted(text)))?;
                 restore.set(value, text, place);
                 Ok(())
+            }
+            "require_signature" if text.starts_with('/') => {
+                signature.set(Some(text.into()), text, place);
+                Ok(())
+            }
+            "require_signature" => {
+                Err(format!("{} is not an absolute path; name a directory of keys", quoted(text)))
             }
             other => Err(format!("{} is not a key of the policy", quoted(other))),
         }
@@ -137,6 +149,19 @@ impl ContainerPolicy {
     pub(crate) fn check_annotations<'a>(&self, keys: impl IntoIterator<Item = &'a String>) -> Result<()> {
         let ours = keys.into_iter().filter_map(|key| key.strip_prefix(PREFIX));
         ours.into_iter().try_for_each(|name| self.check_annotation(name, "the annotation"))
+    }
+
+    /// The keys of which one must have signed firmware; `None` if no signature is asked for. Read anew each time, so that
+    /// a key that is removed no longer counts.
+    pub(crate) fn signature_keys(&self) -> Result<Option<Keys>> {
+        self.signature.value.as_deref().map(Keys::load).transpose()
+    }
+
+    /// The refusal of firmware without a signature that counts, for this reason.
+    pub(crate) fn unsigned(&self, reason: impl Display) -> Error {
+        let remedy = "sign the image with a key of that place (micrun-image-builder pack --sign-key), or let the host's \
+                      administrator add the key";
+        self.signature.refuse(format!("firmware without a valid signature ({reason})"), remedy)
     }
 
     /// Refuses to go on from a checkpoint unless that is allowed.

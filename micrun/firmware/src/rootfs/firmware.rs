@@ -11,6 +11,7 @@ use super::walk::{self, RootFile};
 use crate::annotations::STOP_SIGNAL_LABEL;
 use crate::policy::ContainerPolicy;
 use crate::settings::{Layers, Settings};
+use crate::signature::{self, Signed};
 use crate::text::printable;
 use crate::{
     Annotations, ClientConf, ElfInfo, Error, HostConf, MAX_FIRMWARE_SIZE, Origin, PEDESTAL_FILE_START,
@@ -60,7 +61,7 @@ impl Firmware {
             policy.check_annotations(annotations.keys())?;
         }
         let spec = Annotations::from_map(annotations)?;
-        let conf = read_conf(rootfs)?;
+        let (conf, conf_digest) = read_conf(rootfs)?.unzip();
         let no_conf = ClientConf::default();
         let in_image = conf.as_ref().unwrap_or(&no_conf);
         if let Some(policy) = policy {
@@ -88,16 +89,32 @@ impl Firmware {
         } else {
             checked?;
         }
-        let sha256 = match layers.annotation(|annotations| annotations.firmware_hash) {
+        let mut sha256 = match layers.annotation(|annotations| annotations.firmware_hash) {
             Some(expected) => Some(verify(&mut file, &name, expected)?),
             None => None,
         };
         let pedestal = settings.pedestal.value;
-        let pedestal_file = lookup::pedestal_file(&settings, &layers)?
+        let mut pedestal_file = lookup::pedestal_file(&settings, &layers)?
             .map(|wanted| open(rootfs, &wanted, MAX_FIRMWARE_SIZE))
             .transpose()?;
         if let (Some(policy), Some(file)) = (policy, &pedestal_file) {
             policy.firmware.check_size("the pedestal's file", file.size)?;
+        }
+        if let Some(policy) = policy
+            && let Some(keys) = policy.signature_keys()?
+        {
+            let beside = pedestal_file.as_mut().map(digest_of).transpose()?;
+            let signed = signed(rootfs, &keys, policy)?;
+            if (signed.conf, signed.pedestal_file) != (conf_digest, beside) {
+                return Err(policy.unsigned("client.conf or the pedestal's file is not the signed one"));
+            }
+            if sha256.is_none() {
+                sha256 = Some(digest_of(&mut file)?);
+            }
+            // The copy that runs is compared with it once more.
+            if sha256 != Some(signed.firmware) {
+                return Err(policy.unsigned(format!("{name} is not the signed firmware")));
+            }
         }
 
         let mut warnings = [spec.warnings(), conf.as_ref().map_or(&[], ClientConf::warnings)].concat();
@@ -156,7 +173,7 @@ fn doubt(pedestal: Pedestal, file: &RootFile) -> Result<Option<String>> {
 }
 
 /// The image's client.conf; a missing one is fine, any other trouble with it is not.
-fn read_conf(rootfs: &Path) -> Result<Option<ClientConf>> {
+fn read_conf(rootfs: &Path) -> Result<Option<(ClientConf, Sha256Digest)>> {
     const NAME: &str = client_conf::FILE_NAME;
     if rootfs.join(NAME).symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         return Ok(None);
@@ -164,11 +181,31 @@ fn read_conf(rootfs: &Path) -> Result<Option<ClientConf>> {
     let file = walk::open(rootfs, NAME, ini::MAX_SIZE, "the image's configuration")?;
     let mut bytes = Vec::new();
     file.file.take(ini::MAX_SIZE).read_to_end(&mut bytes).map_err(|error| Error::io("read", NAME, error))?;
+    let digest = Sha256Digest::of(&bytes);
     let text = String::from_utf8(bytes).map_err(|error| Error::Unusable {
         path: NAME.into(),
         reason: format!("it is not UTF-8 text from byte {} on", error.utf8_error().valid_up_to()),
     })?;
-    ClientConf::parse(&text).map(Some)
+    ClientConf::parse(&text).map(|conf| Some((conf, digest)))
+}
+
+/// What the image's signature lets run.
+fn signed(rootfs: &Path, keys: &signature::Keys, policy: &ContainerPolicy) -> Result<Signed> {
+    let opened = walk::open(rootfs, signature::PATH, signature::MAX_SIZE, "the image's signature");
+    let file = opened.map_err(|error| policy.unsigned(error.to_string()))?;
+    let mut bytes = Vec::new();
+    file.file
+        .take(signature::MAX_SIZE)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::io("read", signature::PATH, error))?;
+    Signed::verify(&bytes, keys).map_err(|error| policy.unsigned(error.to_string()))
+}
+
+fn digest_of(file: &mut RootFile) -> Result<Sha256Digest> {
+    let name = printable(&file.path.to_string_lossy());
+    rewound(file)
+        .and_then(|mut reader| Sha256Digest::read(&mut reader))
+        .map_err(|error| Error::io("read", name, error))
 }
 
 fn verify(file: &mut RootFile, name: &str, expected: Sha256Digest) -> Result<digest::Sha256Digest> {

@@ -81,3 +81,23 @@ async fn consoles_are_capped() {
     let path = f.daemon.created.lock().unwrap().as_ref().unwrap().pedestal_conf.clone();
     assert!(std::fs::read_to_string(path).unwrap().contains("Consoles = 1\n"));
 }
+
+/// A public key of nobody's.
+const KEY: &str = "-----BEGIN PUBLIC KEY-----\n\
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAERgBbclxqh5YJEJm5o0h6fyfaC5si\n\
+tCLbcmIRuHd6OkAPS/gNm4eBzonUHxjrFAyKbg5wNiIflvxQet5+vftKfg==\n\
+-----END PUBLIC KEY-----\n";
+
+#[tokio::test]
+async fn unsigned_firmware_is_refused_where_signatures_are_asked_for() {
+    let mut f = Fixture::new(Script::default());
+    let keys = f.dir.path().join("keys.d");
+    f.configure(&format!("require_signature = {}\n", keys.display()));
+    // Without keys nothing runs; that is the host's fault, not the image's.
+    assert!(f.create().await.is_err());
+    assert_eq!((f.leftovers(), f.daemon.count("create")), (0, 0));
+    std::fs::create_dir(&keys).unwrap();
+    std::fs::write(keys.join("team.pub"), KEY).unwrap();
+    let said = refusal(&mut f).await;
+    assert!(said.contains("without a valid signature") && said.contains("require_signature"), "{said}");
+}
