@@ -66,16 +66,7 @@ fn misused(error: &clap::Error) -> ExitCode {
 
 fn run(command: Command) -> Result<()> {
     match command {
-        Command::Pack(args) => {
-            let to_stdout = args.options.output.as_deref().is_some_and(|it| it == sink::STDOUT);
-            let result = yaml::run(*args)?;
-            // The image has stdout to itself.
-            if to_stdout {
-                eprint!("{result}");
-                return Ok(());
-            }
-            print(&result)
-        }
+        Command::Pack(args) => print(&yaml::run(*args)?),
         Command::Init(args) => print(&yaml::init(&args)?),
         Command::Inspect(args) => {
             let report = inspect::run(&args.image, &args.annotations.into_iter().collect())?;

@@ -37,6 +37,7 @@ const FIRMWARE: &str = "firmware.elf";
 const MAX_STDIN: u64 = 4 << 30;
 
 /// Packs, says on stderr what was written, and gives the text for stdout: the digest of what the tag names, or JSON.
+/// Nothing for stdout if the image itself goes there.
 pub(crate) fn run(mut args: PackArgs) -> Result<String> {
     let created = Timestamp::from_env()?;
     let stem = stem(&args.firmware);
@@ -97,7 +98,13 @@ pub(crate) fn run(mut args: PackArgs) -> Result<String> {
         say::usual(format_args!("note: {note}"));
     }
     say::usual(&report);
-    Ok(if args.json { report.to_json(&notes) } else { format!("{}\n", report.digest()) })
+    let result = if args.json { report.to_json(&notes) } else { format!("{}\n", report.digest()) };
+    if output.as_path() == sink::STDOUT {
+        // The image has stdout to itself.
+        eprint!("{result}");
+        return Ok(String::new());
+    }
+    Ok(result)
 }
 
 /// The signature of the key in a file, for everything that decides what runs.

@@ -93,6 +93,17 @@ fn paths_start_at_the_files_directory_and_one_image_can_be_chosen() {
     }
 }
 
+/// The digest goes elsewhere, whoever says that the archive goes to the standard output.
+#[test]
+fn an_archive_has_the_standard_output_to_itself() {
+    let bench = bench();
+    bench.write("micrun.yaml", one("    output: '-'\n"));
+    let output = bench.command(["pack", "-q"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && said.starts_with("sha256:"), "{said}");
+    assert!(output.stdout.ends_with(b"\0"), "the archive's end is followed by something");
+}
+
 /// Each mistake is told with file, line and column.
 #[test]
 fn a_mistake_has_a_place() {
