@@ -40,6 +40,10 @@ use crate::{Result, blocking, conf};
 
 /// How long commands that are being worked on may take to finish when the daemon ends.
 const DETACH_BOUND: Duration = Duration::from_secs(5);
+/// How long `AutoBoot` waits before each further attempt. A machine that comes up is busy, and whatever has to be there may
+/// be late: nobody is there to try again.
+const BOOT_AGAIN_AFTER: [Duration; 3] =
+    [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(20)];
 
 /// A running daemon.
 struct Daemon {
@@ -197,11 +201,6 @@ impl Daemon {
         socket::remove(&libmica::names::control_socket(&self.config.runtime_dir, name)?)
     }
 }
-
-/// How long `AutoBoot` waits before each further attempt. A machine that comes up is busy, and whatever has to be there may
-/// be late: nobody is there to try again.
-const BOOT_AGAIN_AFTER: [Duration; 3] =
-    [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(20)];
 
 async fn boot(client: Arc<Client>) {
     for wait in BOOT_AGAIN_AFTER.map(Some).into_iter().chain([None]) {
