@@ -197,13 +197,6 @@ impl Keys {
         }
         Ok(Self(keys))
     }
-
-    /// The key in a text in PEM.
-    pub fn from_pem(text: &str) -> Result<Self, String> {
-        let key = VerifyingKey::from_public_key_pem(text)
-            .map_err(|e| format!("it is no P-256 public key in PEM, as cosign.pub is ({e})"))?;
-        Ok(Self(vec![key]))
-    }
 }
 
 fn key(path: &Path) -> Result<VerifyingKey> {
@@ -215,8 +208,8 @@ fn key(path: &Path) -> Result<VerifyingKey> {
         Ok(text)
     };
     let text = read(path).map_err(|e| wrong(e.to_string()))?;
-    let Keys(mut keys) = Keys::from_pem(&text).map_err(&wrong)?;
-    keys.pop().ok_or_else(|| wrong("it has no key".to_owned()))
+    VerifyingKey::from_public_key_pem(&text)
+        .map_err(|e| wrong(format!("it is no P-256 public key in PEM, as cosign.pub is ({e})")))
 }
 
 fn refuse(reason: String) -> Error {

@@ -103,8 +103,8 @@ impl Firmware {
         if let Some(policy) = policy
             && let Some(keys) = policy.signature_keys()?
         {
-            let beside = pedestal_file.as_mut().map(digest_of).transpose()?;
             let signed = signed(rootfs, &keys, policy)?;
+            let beside = pedestal_file.as_mut().map(digest_of).transpose()?;
             if (signed.conf, signed.pedestal_file) != (conf_digest, beside) {
                 return Err(policy.unsigned("client.conf or the pedestal's file is not the signed one"));
             }
@@ -179,8 +179,7 @@ fn read_conf(rootfs: &Path) -> Result<Option<(ClientConf, Sha256Digest)>> {
         return Ok(None);
     }
     let file = walk::open(rootfs, NAME, ini::MAX_SIZE, "the image's configuration")?;
-    let mut bytes = Vec::new();
-    file.file.take(ini::MAX_SIZE).read_to_end(&mut bytes).map_err(|error| Error::io("read", NAME, error))?;
+    let bytes = content(file, ini::MAX_SIZE, NAME)?;
     let digest = Sha256Digest::of(&bytes);
     let text = String::from_utf8(bytes).map_err(|error| Error::Unusable {
         path: NAME.into(),
@@ -193,12 +192,15 @@ fn read_conf(rootfs: &Path) -> Result<Option<(ClientConf, Sha256Digest)>> {
 fn signed(rootfs: &Path, keys: &signature::Keys, policy: &ContainerPolicy) -> Result<Signed> {
     let opened = walk::open(rootfs, signature::PATH, signature::MAX_SIZE, "the image's signature");
     let file = opened.map_err(|error| policy.unsigned(error.to_string()))?;
-    let mut bytes = Vec::new();
-    file.file
-        .take(signature::MAX_SIZE)
-        .read_to_end(&mut bytes)
-        .map_err(|error| Error::io("read", signature::PATH, error))?;
+    let bytes = content(file, signature::MAX_SIZE, signature::PATH)?;
     Signed::verify(&bytes, keys).map_err(|error| policy.unsigned(error.to_string()))
+}
+
+/// The bytes of a small file, at most `limit` of them.
+fn content(file: RootFile, limit: u64, name: &str) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.file.take(limit).read_to_end(&mut bytes).map_err(|error| Error::io("read", name, error))?;
+    Ok(bytes)
 }
 
 fn digest_of(file: &mut RootFile) -> Result<Sha256Digest> {
@@ -208,10 +210,8 @@ fn digest_of(file: &mut RootFile) -> Result<Sha256Digest> {
         .map_err(|error| Error::io("read", name, error))
 }
 
-fn verify(file: &mut RootFile, name: &str, expected: Sha256Digest) -> Result<digest::Sha256Digest> {
-    let actual = rewound(file)
-        .and_then(|mut reader| Sha256Digest::read(&mut reader))
-        .map_err(|error| Error::io("read", name, error))?;
+fn verify(file: &mut RootFile, name: &str, expected: Sha256Digest) -> Result<Sha256Digest> {
+    let actual = digest_of(file)?;
     if actual != expected {
         return Err(Error::DigestMismatch { path: name.into(), expected, actual });
     }
