@@ -117,7 +117,7 @@ pub(crate) struct PackArgs {
 }
 
 /// What the firmware's format does not say, and files beside it.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct InputArgs {
     /// Where a raw binary is loaded
     #[arg(long, value_name = "ADDRESS", value_parser = address)]

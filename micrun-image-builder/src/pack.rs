@@ -61,11 +61,11 @@ pub(crate) fn run(mut args: PackArgs) -> Result<String> {
     firmware.check(&conf.settings)?;
     let hosts = hosts(args, conf.settings.pedestal.value, &firmware)?;
     let beside = PedestalFile::open(args, &conf.settings, &firmware)?;
-    firmware.measure()?;
+    let content = firmware.measure()?;
     let signature =
         args.sign_key.as_deref().map(|key| sign(key, &conf, &firmware, beside.as_ref())).transpose()?;
     let signature = signature.as_deref();
-    let record = firmware.record(conf.text.as_bytes(), beside.as_ref(), signature)?;
+    let record = Firmware::record(content, conf.text.as_bytes(), beside.as_ref(), signature)?;
     conf.check_promises(&firmware)?;
 
     let mut sink = sink::create(&output, created.seconds())?;
@@ -171,11 +171,5 @@ fn hosts(args: &PackArgs, pedestal: Pedestal, firmware: &Firmware) -> Result<Vec
 
 /// What a firmware or its build directory says of itself, beside the firmware's own bytes.
 pub(crate) fn facts_of(path: &Path) -> Result<BuildFacts> {
-    let given = fs::metadata(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    if !given.is_file() && !given.is_dir() {
-        let reason = "it is neither a regular file nor a directory".to_owned();
-        return Err(Error::Refused { path: path.to_owned(), reason });
-    }
-    let nothing = InputArgs { load_address: None, entry: None, arch: None, pedestal_conf: None, bios: None };
-    Ok(input::open(path, &nothing)?.facts)
+    Ok(input::open(path, &InputArgs::default())?.facts)
 }

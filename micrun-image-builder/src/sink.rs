@@ -33,6 +33,11 @@ pub(crate) const STDOUT: &str = "-";
 /// How the names of temporary files and directories begin.
 const STAGE: &str = ".micrun-pack-";
 
+/// Whether a destination is a layout directory, which several images can go to.
+pub(crate) fn is_layout(destination: &Path) -> bool {
+    destination != STDOUT && Format::of_name(destination).is_none()
+}
+
 /// Opens the sink that a destination asks for: `-` is the standard output, `*.tar`, `*.tar.gz` and the like are
 /// archives, anything else is a layout directory.
 pub(crate) fn create(destination: &Path, mtime: u64) -> Result<Box<dyn Sink>> {

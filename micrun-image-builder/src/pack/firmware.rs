@@ -1,6 +1,6 @@
 //! The firmware file: checked, recorded and streamed into its layer.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Seek};
 use std::path::PathBuf;
 
@@ -39,30 +39,14 @@ pub(super) struct Firmware {
     pub(super) notes: Vec<String>,
     /// The digest of the file; that of nothing until it is measured.
     pub(super) digest: Sha256Digest,
-    /// What its record says; nothing until it is measured.
-    content: Option<Content>,
 }
 
 impl Firmware {
     /// Opens what was given and reads the headers of the ELF that it is or has become.
     pub(super) fn open(args: &PackArgs) -> Result<Self> {
         let path = &args.firmware;
-        // Looked at before it is opened: opening a fifo would wait for a writer.
-        let given = fs::metadata(path).map_err(|source| Error::Read { path: path.clone(), source })?;
-        if !given.is_file() && !given.is_dir() {
-            let reason = "it is neither a regular file nor a directory".to_owned();
-            return Err(Error::Refused { path: path.clone(), reason });
-        }
         let Input { file, info, facts, notes } = input::open(path, &args.input)?;
-        Ok(Self {
-            path: path.clone(),
-            file,
-            info,
-            facts,
-            notes,
-            digest: Sha256Digest::of(&[]),
-            content: None,
-        })
+        Ok(Self { path: path.clone(), file, info, facts, notes, digest: Sha256Digest::of(&[]) })
     }
 
     /// Whether it can run with these settings.
@@ -80,23 +64,21 @@ impl Firmware {
         Error::Refused { path: self.path.clone(), reason: reason.into() }
     }
 
-    /// Reads the file once, and so learns its digest.
-    pub(super) fn measure(&mut self) -> Result<()> {
+    /// What the record says of the firmware. Reads the file once, and so learns its digest.
+    pub(super) fn measure(&mut self) -> Result<Content> {
         let content = Content::of_firmware(&mut &self.file, &self.info, FILE_MODE)
             .map_err(|e| e.in_file(&self.path.display().to_string()))?;
         self.digest = content.sha256;
-        self.content = Some(content);
-        Ok(())
+        Ok(content)
     }
 
-    /// The record of the layer that adds this firmware and what is beside it. To be called once the firmware is measured.
+    /// The record of the layer that adds this firmware, as it was measured, and what is beside it.
     pub(super) fn record(
-        &self,
+        firmware: Content,
         conf: &[u8],
         beside: Option<&PedestalFile>,
         signature: Option<&[u8]>,
     ) -> Result<Vec<u8>> {
-        let firmware = self.content.clone().ok_or_else(|| self.refuse("it was not measured"))?;
         let mut record = LayerRecord::default();
         record.insert(&format!("/{FIRMWARE}"), Change::Add(firmware))?;
         record.insert(&format!("/{CONF}"), Change::Add(Content::of(conf, FILE_MODE)))?;

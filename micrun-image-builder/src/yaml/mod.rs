@@ -54,16 +54,10 @@ fn chosen(path: &Path, only: &[String], options: &PackArgs) -> Result<Vec<(u64, 
     let file = File::read(path)?;
     let images = file.chosen(path, only)?;
     if let [_, second, ..] = &images[..] {
+        let archive = options.output.as_deref().filter(|it| !sink::is_layout(it));
         let single = [
             ("tag", options.tag.clone()),
-            (
-                "output",
-                options
-                    .output
-                    .as_ref()
-                    .filter(|it| *it == sink::STDOUT || !is_layout(it))
-                    .map(|it| it.display().to_string()),
-            ),
+            ("output", archive.map(|it| it.display().to_string())),
             ("name", options.name.clone()),
         ];
         if let Some((what, Some(value))) = single.into_iter().find(|(_, value)| value.is_some()) {
@@ -76,9 +70,4 @@ fn chosen(path: &Path, only: &[String], options: &PackArgs) -> Result<Vec<(u64, 
     }
     let directory = path.parent().unwrap_or(Path::new(""));
     Ok(images.into_iter().map(|image| (image.line, merge::into(options, image, directory))).collect())
-}
-
-/// Whether several images can go there.
-fn is_layout(output: &Path) -> bool {
-    crate::compressed::Format::of_name(output).is_none()
 }

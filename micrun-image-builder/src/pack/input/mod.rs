@@ -22,7 +22,7 @@ mod uf2_family;
 mod vector_table;
 
 use std::env;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read, Seek};
 use std::path::Path;
 
@@ -60,10 +60,16 @@ pub(super) struct Input {
 /// Opens what is at `path`, which is a regular file or a directory.
 pub(super) fn open(path: &Path, args: &InputArgs) -> Result<Input> {
     let opener = Opener { path, args };
-    if path.is_dir() {
+    let read = |source| Error::Read { path: path.to_owned(), source };
+    // Looked at before it is opened: opening a fifo would wait for a writer.
+    let given = fs::metadata(path).map_err(read)?;
+    if given.is_dir() {
         return opener.directory();
     }
-    let read = |source| Error::Read { path: path.to_owned(), source };
+    if !given.is_file() {
+        let reason = "it is neither a regular file nor a directory".to_owned();
+        return Err(Error::Refused { path: path.to_owned(), reason });
+    }
     let mut file = File::open(path).map_err(read)?;
     let mut start = Vec::new();
     file.by_ref().take(START).read_to_end(&mut start).map_err(read)?;
