@@ -18,6 +18,16 @@ pub(crate) enum Error {
         #[source]
         source: reqwest::Error,
     },
+    /// Whoever answers speaks no TLS, or nobody vouches for its certificate.
+    #[error(
+        "no TLS for {request}; a registry without TLS needs --plain-http, one with an authority of its own needs that \
+         authority's file (docs/REGISTRY.md)"
+    )]
+    Tls {
+        request: String,
+        #[source]
+        source: reqwest::Error,
+    },
     /// The answer ended early, or could not be read.
     #[error("the answer to {request} broke off")]
     Cut {
@@ -70,11 +80,16 @@ const PASSING: [StatusCode; 7] = [
 ];
 
 impl Error {
+    /// Why a request got no answer.
+    pub(super) fn unanswered(request: String, source: reqwest::Error) -> Self {
+        if is_tls(&source) { Self::Tls { request, source } } else { Self::Network { request, source } }
+    }
+
     /// Whether another attempt may succeed.
     pub(super) fn passes(&self) -> bool {
         match self {
-            // A certificate does not become valid by waiting; a connection that is refused may be by a restart.
-            Self::Network { source, .. } => !source.is_builder() && !source.is_redirect() && !is_tls(source),
+            // A registry that refuses connections may be about to start.
+            Self::Network { source, .. } => !source.is_builder() && !source.is_redirect(),
             Self::Cut { .. } | Self::UploadLost { .. } => true,
             Self::Status { status, .. } => PASSING.contains(status),
             _ => false,
@@ -91,7 +106,11 @@ impl Error {
     /// The exit status of the program: 1 a fault of the network, 2 a file of settings, 5 the registry said no.
     pub(crate) fn exit_status(&self) -> u8 {
         match self {
-            Self::Network { .. } | Self::Cut { .. } | Self::Protocol { .. } | Self::UploadLost { .. } => 1,
+            Self::Network { .. }
+            | Self::Tls { .. }
+            | Self::Cut { .. }
+            | Self::Protocol { .. }
+            | Self::UploadLost { .. } => 1,
             Self::Settings { .. } | Self::Credentials { .. } => 2,
             Self::Status { status, .. } if status.is_server_error() => 1,
             Self::Status { .. } | Self::Denied { .. } => 5,
@@ -99,15 +118,12 @@ impl Error {
     }
 }
 
-fn is_tls(error: &reqwest::Error) -> bool {
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
-    while let Some(it) = cause {
-        // hyper's connector wraps what rustls says in an I/O error, whose `source` skips it.
-        let inner = it.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if it.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
-            return true;
-        }
-        cause = it.source();
+/// Whether the two ends cannot agree on TLS. hyper's connector wraps what rustls says in I/O errors, whose `source` is
+/// not what they hold.
+fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    if error.is::<rustls::Error>() {
+        return true;
     }
-    false
+    let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    held.is_some_and(|held| is_tls(held)) || error.source().is_some_and(is_tls)
 }

@@ -137,7 +137,7 @@ pub(super) fn run(client: &Client, request: RequestBuilder) -> Result<(String, R
         Err(source) => {
             let source = source.without_url();
             say::http(format_args!("{named} no answer {took} ms"));
-            Err(Error::Network { request: named, source }.into())
+            Err(Error::unanswered(named, source).into())
         }
     }
 }
