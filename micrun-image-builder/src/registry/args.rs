@@ -132,6 +132,9 @@ pub(crate) struct Network {
     /// How many blobs are transferred at the same time
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=32))]
     pub(super) parallel: u8,
+    /// The size of the pieces in which a larger blob is sent, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) chunk: u16,
     /// How often something that failed for a passing reason is tried again
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(0..=20))]
     pub(super) retries: u32,

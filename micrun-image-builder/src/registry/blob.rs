@@ -17,8 +17,6 @@ use super::transport::{Request, shown};
 use crate::digest::Meter;
 use crate::error::{Error as Fault, Result};
 
-/// A blob of at most so many bytes is sent in one piece, a larger one in chunks of this size.
-pub(super) const CHUNK: u64 = 16 << 20;
 /// The least size of a chunk that a registry takes (distribution-spec, "Pushing a blob in chunks").
 const LEAST_CHUNK: HeaderName = HeaderName::from_static("oci-chunk-min-length");
 const BUFFER: usize = 128 * 1024;
@@ -90,7 +88,7 @@ impl Repository<'_> {
         let mut content = open()?;
         let mut meter = Meter::default();
         let (mut sent, size) = (0, blob.size());
-        let chunk = CHUNK.max(least);
+        let chunk = self.endpoint.chunk.max(least);
         if size <= chunk {
             let whole = read(&mut content, size, blob)?;
             meter.update(&whole);

@@ -30,6 +30,8 @@ pub(super) struct Endpoint {
     /// Sent along with every request, as hosts.toml asks.
     pub(super) headers: HeaderMap,
     pub(super) auth: Auth,
+    /// A blob of at most so many bytes is sent in one piece, a larger one in pieces of this size.
+    pub(super) chunk: u64,
     /// The registry that it is a mirror of.
     pub(super) mirror_of: Option<String>,
 }

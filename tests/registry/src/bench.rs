@@ -7,8 +7,8 @@ use std::process::Command;
 use micrun_host_tests::{Output, isolation, process};
 use tempfile::TempDir;
 
-/// More than the program sends in one piece.
-pub const LARGE: usize = 40 << 20;
+/// More than the program sends in one piece with `--chunk 1`.
+pub const LARGE: usize = 5 << 19;
 
 /// The folder, removed in the end.
 pub struct Bench(TempDir);
@@ -84,6 +84,7 @@ impl Bench {
         let content: Vec<_> =
             (0_u32..).take(size).map(|i| i.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect();
         self.write("firmware.bin", content);
+        let compression = if size < LARGE { "gzip" } else { "none" };
         let args = [
             "pack",
             "firmware.bin",
@@ -98,7 +99,7 @@ impl Bench {
             "--platform",
             "linux/arm64",
             "--compression",
-            "none",
+            compression,
             "-q",
             "-t",
             name,

@@ -17,6 +17,8 @@ pub enum Fault {
     Hang,
     /// The registry gets so many bytes of the request's body, then both connections end.
     CutRequest(usize),
+    /// The registry takes so many bytes of a chunk and says so when it is asked. The client gets no answer.
+    TakePart(usize),
     /// The client gets so many bytes of the answer's body, then the connection ends.
     CutAnswer(usize),
     /// The registry does what is asked; its answer is lost.
@@ -126,11 +128,11 @@ impl State {
     }
 }
 
-fn serve(client: &TcpStream, host: &str, state: &Mutex<State>) -> io::Result<()> {
+fn serve(client: &TcpStream, host: &str, shared: &Mutex<State>) -> io::Result<()> {
     let mut reader = BufReader::new(client);
     while let Some(mut request) = Message::read(&mut reader)? {
         let fault = {
-            let mut state = state.lock().expect("no thread panics with it");
+            let mut state = shared.lock().expect("no thread panics with it");
             let fault = state.meet(&request);
             if state.ignores_ranges {
                 request.headers.retain(|(name, _)| name != "range");
@@ -148,6 +150,19 @@ fn serve(client: &TcpStream, host: &str, state: &Mutex<State>) -> io::Result<()>
                 registry.shutdown(Shutdown::Write)?;
                 // Until the registry has put away what it got.
                 io::copy(&mut &registry, &mut io::sink())?;
+                return client.shutdown(Shutdown::Both);
+            }
+            Some(Fault::TakePart(bytes)) => {
+                request.body.truncate(bytes);
+                request.set("content-length", &bytes.to_string());
+                let range = request.header("content-range").unwrap_or_default();
+                let start: usize = range.split('-').next().and_then(|it| it.parse().ok()).unwrap_or(0);
+                request.set("content-range", &format!("{start}-{}", start + bytes - 1));
+                let mut state = forward(&request, host)?;
+                "HTTP/1.1 204 No Content".clone_into(&mut state.start);
+                let fault = Fault::Answer(state);
+                let rule = Rule { method: "GET", part: "/uploads/", skip: 0, times: 1, fault };
+                shared.lock().expect("no thread panics with it").rules.push(rule);
                 return client.shutdown(Shutdown::Both);
             }
             Some(Fault::LoseAnswer) => {
