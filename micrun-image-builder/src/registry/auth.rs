@@ -5,8 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64ct::{Base64, Encoding as _};
 use docker_credential::DockerCredential;
 use http_auth::ChallengeRef;
 use oci_distribution::token_cache::RegistryToken;
@@ -103,7 +102,7 @@ impl CloneOf for DockerCredential {
 }
 
 fn basic(user: &str, password: &str, host: &str) -> Result<HeaderValue> {
-    secret(&format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))), host)
+    secret(&format!("Basic {}", Base64::encode_string(format!("{user}:{password}").as_bytes())), host)
 }
 
 fn secret(text: &str, host: &str) -> Result<HeaderValue> {

@@ -44,7 +44,14 @@ fn endpoint(network: &Network, host: &str, place: Place) -> Result<Endpoint> {
     let is_mirror = base.origin() != usual.origin();
     let known = if is_mirror { address(&base) } else { host.to_owned() };
     let mirror_of = is_mirror.then(|| host.to_owned());
-    Ok(Endpoint { client, base, headers: place.headers, auth: Auth::stored(&known), chunk: u64::from(network.chunk) << 20, mirror_of })
+    Ok(Endpoint {
+        client,
+        base,
+        headers: place.headers,
+        auth: Auth::stored(&known),
+        chunk: u64::from(network.chunk) << 20,
+        mirror_of,
+    })
 }
 
 fn usual(network: &Network, host: &str) -> Result<Url> {

@@ -6,8 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64ct::{Base64, Encoding as _};
 use docker_credential::DockerCredential;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -39,7 +38,7 @@ pub(super) fn login(args: &Login) -> Result<String> {
             say::usual(format_args!("logged in to {}; {helper} keeps the password", args.host));
         }
         None => {
-            let auth = STANDARD.encode(format!("{}:{password}", args.username));
+            let auth = Base64::encode_string(format!("{}:{password}", args.username).as_bytes());
             config.auths().insert(key(&args.host).to_owned(), json!({"auth": auth}));
             config.write()?;
             let path = config.path.display();

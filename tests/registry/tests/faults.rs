@@ -31,7 +31,7 @@ impl Stage {
 
     #[track_caller]
     fn push(&self) -> String {
-        let output = self.bench.run(&["push", "image.tar", "--plain-http", "--chunk", "1"]);
+        let output = self.bench.run(&["push", "image.tar", "--plain-http", "--chunk", "1", "--parallel", "1"]);
         let stderr = output.stderr.clone();
         assert_eq!(output.success().trim_end(), self.digest);
         stderr
@@ -39,7 +39,7 @@ impl Stage {
 
     #[track_caller]
     fn pull(&self, output: &str) -> String {
-        let result = self.bench.run(&["pull", &self.name, "--plain-http", "-o", output]);
+        let result = self.bench.run(&["pull", &self.name, "--plain-http", "-o", output, "--parallel", "1"]);
         let stderr = result.stderr.clone();
         assert_eq!(result.success().trim_end(), self.digest);
         // Checks every blob and record.
@@ -196,7 +196,17 @@ fn attempts_end() {
         99,
         Fault::Answer(Message::answer("503 Service Unavailable", &[], "")),
     );
-    let output = stage.bench.run(&["push", "image.tar", "--plain-http", "--chunk", "1", "--retries", "2", "--parallel", "1"]);
+    let output = stage.bench.run(&[
+        "push",
+        "image.tar",
+        "--plain-http",
+        "--chunk",
+        "1",
+        "--retries",
+        "2",
+        "--parallel",
+        "1",
+    ]);
     assert_eq!(output.status, 1, "{output}");
     assert_eq!(stage.proxy.requests("HEAD", "/blobs/").len(), 3);
 }
@@ -238,7 +248,7 @@ fn another_server_gets_no_credentials() {
     stage.proxy.fault("POST", "/uploads/", 0, 99, Fault::Answer(moved));
     let done = Fault::Answer(Message::answer("201 Created", &[], ""));
     other.fault("PUT", "/elsewhere", 0, 99, done);
-    stage.bench.run(&["push", "image.tar", "--plain-http", "--chunk", "1"]).failure();
+    stage.bench.run(&["push", "image.tar", "--plain-http", "--chunk", "1", "--parallel", "1"]).failure();
     let requests = other.requests("PUT", "/elsewhere");
     assert!(!requests.is_empty());
     assert!(requests.iter().all(|it| it.header("authorization").is_none()));
