@@ -131,32 +131,28 @@ fn fetch(
     };
     let realm = param("realm").ok_or_else(|| refuse("it names no token service"))?;
     let realm: Url = realm.parse().map_err(|_| refuse("the address of its token service is none"))?;
-    let request = match credential {
-        Some(DockerCredential::IdentityToken(token)) => {
-            let service = param("service").unwrap_or_default();
-            let form = [
-                ("grant_type", "refresh_token"),
-                ("client_id", env!("CARGO_PKG_NAME")),
-                ("service", &service),
-                ("scope", scope),
-                ("refresh_token", token),
-            ];
-            form_request(client, &realm, &form)
-        }
-        _ => {
-            let mut url = realm;
-            {
-                let mut query = url.query_pairs_mut();
-                query.extend_pairs(param("service").iter().map(|it| ("service", it)));
-                query.extend_pairs(scope.split_whitespace().map(|it| ("scope", it)));
+    let service = param("service").unwrap_or_default();
+    let request = if let Some(DockerCredential::IdentityToken(token)) = credential {
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("client_id", env!("CARGO_PKG_NAME")),
+            ("service", &service),
+            ("scope", scope),
+            ("refresh_token", token),
+        ];
+        form_request(client, &realm, &form)
+    } else {
+        let mut url = realm;
+        let services = Some(&service).filter(|it| !it.is_empty());
+        url.query_pairs_mut()
+            .extend_pairs(services.map(|it| ("service", it)))
+            .extend_pairs(scope.split_whitespace().map(|it| ("scope", it)));
+        let request = client.get(url);
+        match credential {
+            Some(DockerCredential::UsernamePassword(user, password)) => {
+                request.header(AUTHORIZATION, basic(user, password, host)?)
             }
-            let request = client.get(url);
-            match credential {
-                Some(DockerCredential::UsernamePassword(user, password)) => {
-                    request.header(AUTHORIZATION, basic(user, password, host)?)
-                }
-                _ => request,
-            }
+            _ => request,
         }
     };
     let (named, answer) = run(client, request)?;

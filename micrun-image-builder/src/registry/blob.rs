@@ -101,7 +101,7 @@ impl Repository<'_> {
             let bytes = read(&mut content, chunk.min(size - sent), blob)?;
             meter.update(&bytes);
             let end = sent + bytes.len() as u64;
-            location = self.send_chunk(blob, location, sent, bytes)?;
+            location = self.send_chunk(blob, location, sent, &bytes)?;
             sent = end;
             bar.at(sent);
         }
@@ -110,7 +110,7 @@ impl Repository<'_> {
     }
 
     /// Sends a chunk that begins at `start`. After a fault, the registry says how much of it has arrived.
-    fn send_chunk(&self, blob: &Descriptor, mut location: Url, start: u64, bytes: Bytes) -> Result<Url> {
+    fn send_chunk(&self, blob: &Descriptor, mut location: Url, start: u64, bytes: &Bytes) -> Result<Url> {
         let end = start + bytes.len() as u64;
         let mut at = start;
         let mut attempts = Attempts::new();

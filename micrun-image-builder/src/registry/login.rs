@@ -31,19 +31,16 @@ pub(super) fn login(args: &Login) -> Result<String> {
     let request = Request::new(Method::GET, endpoint.base.clone(), "");
     repeat(|| endpoint.send(&request, &[]).map(drop))?;
     let mut config = Config::open(&args.host)?;
-    match config.helper(&args.host) {
-        Some(helper) => {
-            let secret = json!({"ServerURL": key(&args.host), "Username": args.username, "Secret": password});
-            ask(&helper, "store", &secret.to_string(), &args.host)?;
-            say::usual(format_args!("logged in to {}; {helper} keeps the password", args.host));
-        }
-        None => {
-            let auth = Base64::encode_string(format!("{}:{password}", args.username).as_bytes());
-            config.auths().insert(key(&args.host).to_owned(), json!({"auth": auth}));
-            config.write()?;
-            let path = config.path.display();
-            say::usual(format_args!("logged in to {}; the password is in {path}, not encrypted", args.host));
-        }
+    if let Some(helper) = config.helper(&args.host) {
+        let secret = json!({"ServerURL": key(&args.host), "Username": args.username, "Secret": password});
+        ask(&helper, "store", &secret.to_string(), &args.host)?;
+        say::usual(format_args!("logged in to {}; {helper} keeps the password", args.host));
+    } else {
+        let auth = Base64::encode_string(format!("{}:{password}", args.username).as_bytes());
+        config.auths().insert(key(&args.host).to_owned(), json!({"auth": auth}));
+        config.write()?;
+        let path = config.path.display();
+        say::usual(format_args!("logged in to {}; the password is in {path}, not encrypted", args.host));
     }
     Ok(String::new())
 }

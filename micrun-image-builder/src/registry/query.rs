@@ -34,5 +34,5 @@ pub(super) fn tags(args: &Query) -> Result<String> {
     if args.json {
         return Ok(format!("{}\n", json!({"repository": args.name.place(), "tags": tags})));
     }
-    Ok(tags.iter().map(|tag| format!("{tag}\n")).collect())
+    Ok(tags.into_iter().map(|tag| tag + "\n").collect())
 }
