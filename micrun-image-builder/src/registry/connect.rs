@@ -11,24 +11,33 @@ use super::args::Network;
 use super::auth::Auth;
 use super::error::Error;
 use super::hosts::{self, Place, Use};
+use super::registries_conf;
 use super::transport::{Endpoint, PATIENCE, user_agent};
 use crate::error::Result;
 
 /// The endpoints for a registry, the preferred one first. There is at least one.
-pub(super) fn endpoints(network: &Network, host: &str, wanted: Use) -> Result<Vec<Endpoint>> {
-    let places = hosts::places(&network.hosts_dir, host, wanted)?;
+pub(super) fn endpoints(
+    network: &Network,
+    host: &str,
+    repository: &str,
+    wanted: Use,
+) -> Result<Vec<Endpoint>> {
+    let places = match hosts::places(&network.hosts_dir, host, wanted)? {
+        Some(places) => places,
+        None => registries_conf::places(host, repository, wanted)?.unwrap_or_else(|| vec![Place::default()]),
+    };
     places.into_iter().map(|place| endpoint(network, host, place)).collect()
 }
 
 /// The one endpoint that takes what is sent to a registry.
-pub(super) fn writable(network: &Network, host: &str) -> Result<Endpoint> {
-    let mut all = endpoints(network, host, Use::Push)?;
+pub(super) fn writable(network: &Network, host: &str, repository: &str) -> Result<Endpoint> {
+    let mut all = endpoints(network, host, repository, Use::Push)?;
     Ok(all.swap_remove(0))
 }
 
 /// An endpoint at which these credentials are tried.
 pub(super) fn with(network: &Network, host: &str, credential: DockerCredential) -> Result<Endpoint> {
-    let mut endpoint = writable(network, host)?;
+    let mut endpoint = writable(network, host, "")?;
     endpoint.auth = Auth::given(host, credential);
     Ok(endpoint)
 }

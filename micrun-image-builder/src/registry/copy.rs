@@ -14,7 +14,7 @@ use super::repository::Repository;
 use crate::error::Result;
 
 pub(super) fn run(args: &Copy) -> Result<String> {
-    let endpoints = connect::endpoints(&args.network, &args.from.host, Use::Pull)?;
+    let endpoints = connect::endpoints(&args.network, &args.from.host, &args.from.repository, Use::Pull)?;
     let (endpoint, manifest) = root(&endpoints, &args.from)?;
     let from = Repository::to_read(endpoint, &args.from.repository);
     let graph = graph(&from, manifest)?;

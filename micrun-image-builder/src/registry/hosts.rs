@@ -84,8 +84,9 @@ impl OneOrMore {
     }
 }
 
-/// The places to try for a registry, the preferred one first and the registry itself last.
-pub(super) fn places(folders: &[PathBuf], host: &str, wanted: Use) -> Result<Vec<Place>, Error> {
+/// The places to try for a registry, the preferred one first and the registry itself last; `None` if no folder speaks
+/// of it.
+pub(super) fn places(folders: &[PathBuf], host: &str, wanted: Use) -> Result<Option<Vec<Place>>, Error> {
     let names = [host.to_owned(), host.replacen(':', "_", 1) + "_", "_default".to_owned()];
     let names: &[String] = if host.contains(':') { &names } else { &[names[0].clone(), names[2].clone()] };
     for folder in names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name))) {
@@ -94,14 +95,16 @@ pub(super) fn places(folders: &[PathBuf], host: &str, wanted: Use) -> Result<Vec
         match fs::read_to_string(&path) {
             Ok(text) => {
                 let file: File = toml::from_str(&text).map_err(|e| refuse(e.to_string()))?;
-                return read(&folder, &file, wanted).map_err(refuse);
+                return read(&folder, &file, wanted).map(Some).map_err(refuse);
             }
-            Err(e) if e.kind() == ErrorKind::NotFound && folder.is_dir() => return Ok(vec![beside(&folder)]),
+            Err(e) if e.kind() == ErrorKind::NotFound && folder.is_dir() => {
+                return Ok(Some(vec![beside(&folder)]));
+            }
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
             Err(e) => return Err(refuse(e.to_string())),
         }
     }
-    Ok(vec![Place::default()])
+    Ok(None)
 }
 
 fn read(folder: &Path, file: &File, wanted: Use) -> Result<Vec<Place>, String> {

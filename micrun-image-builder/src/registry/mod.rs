@@ -20,6 +20,7 @@ mod pull;
 mod push;
 mod query;
 mod reference;
+mod registries_conf;
 mod repository;
 mod retry;
 mod transport;

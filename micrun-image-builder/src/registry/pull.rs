@@ -27,7 +27,7 @@ use crate::timestamp::Timestamp;
 use crate::{say, sink};
 
 pub(super) fn run(args: &Pull) -> Result<String> {
-    let endpoints = connect::endpoints(&args.network, &args.name.host, Use::Pull)?;
+    let endpoints = connect::endpoints(&args.network, &args.name.host, &args.name.repository, Use::Pull)?;
     let (endpoint, root) = root(&endpoints, &args.name)?;
     let repository = Repository::to_read(endpoint, &args.name.repository);
     let root = match &args.platform {

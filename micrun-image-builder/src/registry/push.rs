@@ -87,7 +87,7 @@ pub(super) fn send(
     mount_from: Option<&str>,
     content: &Content<'_>,
 ) -> Result<Vec<Outcome>> {
-    let endpoint = connect::writable(network, &target.host)?;
+    let endpoint = connect::writable(network, &target.host, &target.repository)?;
     let repository = Repository::to_write(&endpoint, &target.repository);
     let progress = Progress::new();
     let outcomes = std::sync::Mutex::new(Vec::new());

@@ -11,7 +11,7 @@ use crate::error::Result;
 
 /// The digest that a name stands for, computed from the manifest itself.
 pub(super) fn resolve(args: &Query) -> Result<String> {
-    let endpoints = connect::endpoints(&args.network, &args.name.host, Use::Resolve)?;
+    let endpoints = connect::endpoints(&args.network, &args.name.host, &args.name.repository, Use::Resolve)?;
     let (_, manifest) = root(&endpoints, &args.name)?;
     let digest = manifest.digest();
     if !args.json {
@@ -29,7 +29,7 @@ pub(super) fn resolve(args: &Query) -> Result<String> {
 /// The tags of a repository, as the registry sorts them.
 pub(super) fn tags(args: &Query) -> Result<String> {
     // A mirror has only what somebody has fetched through it.
-    let endpoint = connect::writable(&args.network, &args.name.host)?;
+    let endpoint = connect::writable(&args.network, &args.name.host, &args.name.repository)?;
     let tags = Repository::to_read(&endpoint, &args.name.repository).tags()?;
     if args.json {
         return Ok(format!("{}\n", json!({"repository": args.name.place(), "tags": tags})));

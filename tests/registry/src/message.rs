@@ -56,10 +56,10 @@ impl Message {
 
     /// The bytes of the head.
     pub fn head(&self) -> Vec<u8> {
-        let mut head = format!("{}\r\n", self.start);
-        self.headers.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
-        head.push_str("\r\n");
-        head.into_bytes()
+        let start = [self.start.clone()].into_iter();
+        let headers = self.headers.iter().map(|(name, value)| format!("{name}: {value}"));
+        let lines: Vec<_> = start.chain(headers).collect();
+        (lines.join("\r\n") + "\r\n\r\n").into_bytes()
     }
 
     /// The method of a request.

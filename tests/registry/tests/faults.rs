@@ -31,7 +31,8 @@ impl Stage {
 
     #[track_caller]
     fn push(&self) -> String {
-        let output = self.bench.run(&["push", "image.tar", "--plain-http", "--chunk", "1", "--parallel", "1"]);
+        let output =
+            self.bench.run(&["push", "image.tar", "--plain-http", "--chunk", "1", "--parallel", "1"]);
         let stderr = output.stderr.clone();
         assert_eq!(output.success().trim_end(), self.digest);
         stderr

@@ -274,3 +274,29 @@ fn the_file_of_credentials_is_its_owners_and_keeps_what_is_in_it() {
     assert!(none.stderr.contains("404"), "{none}");
     assert_eq!(bench.run(&args).status, 5, "not Docker's file");
 }
+
+#[test]
+fn registries_conf_of_podman_is_read() {
+    let bench = Bench::default();
+    let [certificate, key] = certificate(&bench);
+    let tls = Registry::start(Kind::Tls(&certificate, &key));
+    let digest = bench.pack(&format!("{}/team/demo:1", tls.host()), "image.tar", SIZE);
+    bench.run(&["push", "image.tar", "--insecure"]).success();
+    let resolve = |conf: &str| {
+        let path = bench.write("registries.conf", conf);
+        let args = ["resolve", "registry.invalid/team/demo:1", "--retries", "0"];
+        process::run(bench.command(&args).env("CONTAINERS_REGISTRIES_CONF", path))
+    };
+    let mirror = format!("[[registry.mirror]]\nlocation = '{}'\n", tls.host());
+    let entry = format!("[[registry]]\nlocation = 'registry.invalid'\n{mirror}");
+    let unknown = resolve(&entry);
+    assert_eq!(unknown.status, 1, "a certificate that nobody vouches for: {unknown}");
+    assert_eq!(resolve(&format!("{entry}insecure = true\n")).success().trim_end(), digest);
+    let blocked = resolve("[[registry]]\nlocation = 'registry.invalid'\nblocked = true\n");
+    assert_eq!(blocked.status, 2, "{blocked}");
+    let part = resolve(&format!(
+        "[[registry]]\nprefix = 'registry.invalid/team'\nlocation = '{}/team'\n",
+        tls.host()
+    ));
+    assert_eq!(part.status, 2, "what is not supported is refused: {part}");
+}
