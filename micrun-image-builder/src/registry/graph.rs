@@ -40,7 +40,7 @@ impl Graph {
                 .map_err(|source| Error::Json { name: manifest.digest(), source })?;
             for child in &links.manifests {
                 if seen.insert(child.digest().clone()) {
-                    if seen.len() > MAX_MANIFESTS {
+                    if graph.manifests.len() + todo.len() > MAX_MANIFESTS {
                         return Err(Error::Damaged(format!("it has more than {MAX_MANIFESTS} manifests")));
                     }
                     todo.push(fetch(child)?);

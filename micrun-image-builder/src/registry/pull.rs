@@ -24,7 +24,7 @@ use crate::image::Stored;
 use crate::names::{self, ImageName};
 use crate::platform::Host;
 use crate::timestamp::Timestamp;
-use crate::{say, sink};
+use crate::{say, sink, text};
 
 pub(super) fn run(args: &Pull) -> Result<String> {
     let endpoints = connect::endpoints(&args.network, &args.name.host, &args.name.repository, Use::Pull)?;
@@ -73,7 +73,8 @@ pub(super) fn root<'a>(endpoints: &'a [Endpoint], name: &Reference) -> Result<(&
             Ok(manifest) => return Ok((endpoint, manifest)),
             Err(error) => {
                 if endpoint.mirror_of.is_some() {
-                    say::usual(format_args!("the mirror {} was of no use: {error}", endpoint.host()));
+                    let why = text::printable(&error.to_string());
+                    say::usual(format_args!("the mirror {} was of no use: {why}", endpoint.host()));
                 }
                 last = Some(error);
             }

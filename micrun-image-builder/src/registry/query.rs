@@ -8,6 +8,7 @@ use super::hosts::Use;
 use super::pull::root;
 use super::repository::Repository;
 use crate::error::Result;
+use crate::text;
 
 /// The digest that a name stands for, computed from the manifest itself.
 pub(super) fn resolve(args: &Query) -> Result<String> {
@@ -34,5 +35,5 @@ pub(super) fn tags(args: &Query) -> Result<String> {
     if args.json {
         return Ok(format!("{}\n", json!({"repository": args.name.place(), "tags": tags})));
     }
-    Ok(tags.into_iter().map(|tag| tag + "\n").collect())
+    Ok(tags.iter().map(|tag| text::printable(tag) + "\n").collect())
 }

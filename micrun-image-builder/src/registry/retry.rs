@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::error::Error;
 use crate::error::Result;
-use crate::say;
+use crate::{say, text};
 
 /// The first wait; each further one is twice as long.
 const FIRST: Duration = Duration::from_millis(200);
@@ -45,7 +45,9 @@ impl Attempts {
             return Err(error);
         }
         let wait = asked.unwrap_or_else(|| jittered(self.wait));
-        say::usual(format_args!("{error}: trying again in {:.1} s", wait.as_secs_f32()));
+        // It repeats what the registry said.
+        let why = text::printable(&error.to_string());
+        say::usual(format_args!("{why}: trying again in {:.1} s", wait.as_secs_f32()));
         thread::sleep(wait);
         self.left -= 1;
         self.wait *= 2;

@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use micrun_host_tests::process;
 use micrun_registry_tests::bench::{Bench, LARGE};
 use micrun_registry_tests::message::Message;
 use micrun_registry_tests::proxy::{Fault, Proxy};
@@ -253,4 +254,31 @@ fn another_server_gets_no_credentials() {
     let requests = other.requests("PUT", "/elsewhere");
     assert!(!requests.is_empty());
     assert!(requests.iter().all(|it| it.header("authorization").is_none()));
+}
+
+#[test]
+fn what_a_registry_says_does_not_command_the_terminal() {
+    let stage = Stage::new(SMALL);
+    let tags = Message::answer("200 OK", &[], r#"{"tags":["1","\u001b[2J"]}"#);
+    stage.proxy.fault("GET", "/tags/list", 0, 1, Fault::Answer(tags));
+    let said = stage.bench.run(&["tags", &stage.name, "--plain-http"]).success();
+    assert_eq!(said, "1\n\\u{1b}[2J\n");
+    let no = r#"{"errors":[{"code":"UNKNOWN","message":"\u001b[2Jno"}]}"#;
+    for status in ["400 Bad Request", "500 Internal Server Error"] {
+        stage.proxy.fault("GET", "/tags/list", 0, 2, Fault::Answer(Message::answer(status, &[], no)));
+        let said = stage.bench.run(&["tags", &stage.name, "--plain-http", "--retries", "1"]);
+        assert!(said.stderr.contains("\\u{1b}[2Jno") && !said.stderr.contains('\u{1b}'), "{said}");
+    }
+}
+
+#[test]
+fn the_proxy_of_the_environment_is_used() {
+    let stage = Stage::new(SMALL);
+    stage.push();
+    stage.proxy.forget();
+    let args = ["resolve", "registry.invalid/team/demo:1", "--plain-http"];
+    let proxy = format!("http://{}", stage.proxy.host());
+    let output = process::run(stage.bench.command(&args).env("http_proxy", proxy).env_remove("no_proxy"));
+    assert_eq!(output.success().trim_end(), stage.digest);
+    assert_eq!(stage.proxy.requests("GET", "http://registry.invalid/v2/team/demo/manifests/1").len(), 1);
 }
