@@ -50,7 +50,8 @@ pub(crate) struct Pull {
     /// The image
     #[arg(value_name = "NAME[:TAG][@DIGEST]")]
     pub(super) name: Reference,
-    /// An archive FILE.tar[.gz|.zst|.xz], a layout directory, or - for the standard output [default: <last word of NAME>.tar]
+    /// An archive FILE.tar[.gz|.zst|.xz], a layout directory, or - for the standard output [default: <last
+    /// word of NAME>.tar]
     #[arg(short, long, value_name = "FILE.tar|DIR|-")]
     pub(super) output: Option<PathBuf>,
     /// Fetch the image for one host only [default: all that it has]

@@ -44,7 +44,8 @@ impl Auth {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).get(scope).cloned()
     }
 
-    /// Answers a challenge: from now on `held` has something else than `dead`, which the registry did not take.
+    /// Answers a challenge: from now on `held` has something else than `dead`, which the registry did not
+    /// take.
     /// `false` if there is nothing else.
     ///
     /// One thread at a time renews: the others find its token when it is there.

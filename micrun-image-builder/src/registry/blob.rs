@@ -36,7 +36,8 @@ pub(super) enum Outcome {
 pub(super) type Open<'a> = &'a (dyn Fn() -> Result<Box<dyn Read + 'a>> + Sync);
 
 impl Repository<'_> {
-    /// Sees to it that the repository has a blob. `mount_from` is a repository of the same registry that may have it.
+    /// Sees to it that the repository has a blob. `mount_from` is a repository of the same registry that may
+    /// have it.
     pub(super) fn push_blob(
         &self,
         blob: &Descriptor,
@@ -64,7 +65,8 @@ impl Repository<'_> {
         repeat(|| Ok(self.endpoint.send(&request, &[StatusCode::NOT_FOUND])?.status().is_success()))
     }
 
-    /// Asks the registry to take the blob from another repository. A registry that does not, or forbids it, says so
+    /// Asks the registry to take the blob from another repository. A registry that does not, or forbids it,
+    /// says so
     /// by another answer, and the blob is sent.
     fn mount(&self, blob: &Descriptor, from: &str) -> Result<bool> {
         let scope = format!("{} repository:{from}:pull", self.scope);

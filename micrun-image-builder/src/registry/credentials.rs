@@ -20,7 +20,8 @@ pub(super) fn key(host: &str) -> &str {
     }
 }
 
-/// Where credentials are stored: `$REGISTRY_AUTH_FILE`, `$DOCKER_CONFIG/config.json`, `~/.docker/config.json`.
+/// Where credentials are stored: `$REGISTRY_AUTH_FILE`, `$DOCKER_CONFIG/config.json`,
+/// `~/.docker/config.json`.
 pub(super) fn file() -> Option<PathBuf> {
     let set = |name: &str| env::var_os(name).filter(|it| !it.is_empty()).map(PathBuf::from);
     set(AUTH_FILE)

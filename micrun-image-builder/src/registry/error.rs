@@ -103,7 +103,8 @@ impl Error {
         }
     }
 
-    /// The exit status of the program: 1 a fault of the network, 2 a file of settings, 5 the registry said no.
+    /// The exit status of the program: 1 a fault of the network, 2 a file of settings, 5 the registry said
+    /// no.
     pub(crate) fn exit_status(&self) -> u8 {
         match self {
             Self::Network { .. }
@@ -118,7 +119,8 @@ impl Error {
     }
 }
 
-/// Whether the two ends cannot agree on TLS. hyper's connector wraps what rustls says in I/O errors, whose `source` is
+/// Whether the two ends cannot agree on TLS. hyper's connector wraps what rustls says in I/O errors, whose
+/// `source` is
 /// not what they hold.
 fn is_tls(error: &(dyn std::error::Error + 'static)) -> bool {
     if error.is::<rustls::Error>() {

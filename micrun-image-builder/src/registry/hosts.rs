@@ -35,7 +35,8 @@ pub(super) struct Place {
     pub(super) headers: HeaderMap,
 }
 
-/// `hosts.toml`. Fields that only pace containerd (`dial_timeout`) are not read; `client` without a key means a file
+/// `hosts.toml`. Fields that only pace containerd (`dial_timeout`) are not read; `client` without a key means
+/// a file
 /// that holds both.
 #[derive(Default, Deserialize)]
 struct File {
@@ -84,7 +85,8 @@ impl OneOrMore {
     }
 }
 
-/// The places to try for a registry, the preferred one first and the registry itself last; `None` if no folder speaks
+/// The places to try for a registry, the preferred one first and the registry itself last; `None` if no
+/// folder speaks
 /// of it.
 pub(super) fn places(folders: &[PathBuf], host: &str, wanted: Use) -> Result<Option<Vec<Place>>, Error> {
     let names = [host.to_owned(), host.replacen(':', "_", 1) + "_", "_default".to_owned()];

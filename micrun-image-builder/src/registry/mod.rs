@@ -1,7 +1,9 @@
 //! Registries: push, pull, copy, resolve, tags, login and logout (`docs/REGISTRY.md`).
 //!
-//! The requests are our own, on the HTTP client that oci-client is built on. oci-client cannot renew a token while
-//! it sends or fetches a blob, repeat what failed, go on where an answer was cut off, use mirrors, or name its
+//! The requests are our own, on the HTTP client that oci-client is built on. oci-client cannot renew a token
+//! while
+//! it sends or fetches a blob, repeat what failed, go on where an answer was cut off, use mirrors, or name
+//! its
 //! requests. What it knows of the protocol's documents, tokens and errors is used from it.
 
 mod args;

@@ -5,7 +5,8 @@ use std::thread;
 
 use crate::error::{Error, Result};
 
-/// Does `work` with each item, in at most `width` threads. After an error nothing new is begun; the first one is told.
+/// Does `work` with each item, in at most `width` threads. After an error nothing new is begun; the first one
+/// is told.
 pub(super) fn each<T: Sync>(items: &[T], width: u8, work: impl Fn(&T) -> Result<()> + Sync) -> Result<()> {
     let queue = Mutex::new(items.iter());
     let failed: Mutex<Option<Error>> = Mutex::new(None);

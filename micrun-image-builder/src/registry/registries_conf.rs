@@ -1,7 +1,9 @@
-//! `registries.conf` of podman, skopeo and buildah: locations and mirrors, for registries that no folder of hosts
+//! `registries.conf` of podman, skopeo and buildah: locations and mirrors, for registries that no folder of
+//! hosts
 //! speaks of.
 //!
-//! <https://github.com/containers/image/blob/main/docs/containers-registries.conf.5.md>, version 2. Short names are
+//! <https://github.com/containers/image/blob/main/docs/containers-registries.conf.5.md>, version 2. Short
+//! names are
 //! completed as everywhere here, whatever `unqualified-search-registries` says.
 
 use std::env;
@@ -42,7 +44,8 @@ struct Mirror {
 
 /// Where a registry is, by the file; `None` if it says nothing of that registry.
 ///
-/// Entries for parts of a registry (`prefix = "host/path"`) and for many (`*.example.org`) are refused where they
+/// Entries for parts of a registry (`prefix = "host/path"`) and for many (`*.example.org`) are refused where
+/// they
 /// would count: what they do to names is not done here.
 pub(super) fn places(host: &str, repository: &str, wanted: Use) -> Result<Option<Vec<Place>>, Error> {
     let Some(path) = path() else { return Ok(None) };

@@ -76,7 +76,8 @@ impl Proxy {
         self.state.lock().expect("no thread panics with it")
     }
 
-    /// Makes a fault of `times` requests with this method and this part of the path, after `skip` others of them.
+    /// Makes a fault of `times` requests with this method and this part of the path, after `skip` others of
+    /// them.
     pub fn fault(&self, method: &'static str, part: &'static str, skip: u32, times: u32, fault: Fault) {
         self.state().rules.push(Rule { method, part, skip, times, fault });
     }
