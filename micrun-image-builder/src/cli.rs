@@ -47,7 +47,7 @@ impl Verbosity {
 }
 
 const EXIT_STATUS: &str = "Exit status: 0 done; 1 a file cannot be read or written; 2 wrong usage; \
-3 the firmware, its client.conf or an annotation was refused; 4 the image is damaged or not an image.";
+3 the firmware, its client.conf or an annotation was refused; 4 the image is damaged or not an image; 5 a registry refused.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -57,6 +57,9 @@ pub(crate) enum Command {
     Init(InitArgs),
     /// Check an image and print what a shim will do with it
     Inspect(InspectArgs),
+    #[cfg(feature = "registry")]
+    #[command(flatten)]
+    Registry(crate::registry::Verb),
     /// Print shell completions
     Completions {
         /// The shell they are for

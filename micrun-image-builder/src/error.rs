@@ -67,6 +67,10 @@ pub(crate) enum Error {
         #[source]
         source: serde_json::Error,
     },
+    /// A registry did not do what was asked.
+    #[cfg(feature = "registry")]
+    #[error(transparent)]
+    Registry(#[from] crate::registry::Error),
 }
 
 impl Error {
@@ -74,6 +78,8 @@ impl Error {
     pub(crate) fn exit_status(&self) -> u8 {
         match self {
             Self::Read { .. } | Self::Write { .. } => 1,
+            #[cfg(feature = "registry")]
+            Self::Registry(error) => error.exit_status(),
             Self::Argument { .. } | Self::File { .. } | Self::Destination { .. } => 2,
             Self::At { source, .. } => source.exit_status(),
             Self::Firmware(_) | Self::Conf { .. } | Self::Refused { .. } => 3,

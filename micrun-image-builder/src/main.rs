@@ -15,6 +15,8 @@ mod names;
 mod old_options;
 mod pack;
 mod platform;
+#[cfg(feature = "registry")]
+mod registry;
 mod say;
 mod sink;
 mod source;
@@ -72,6 +74,8 @@ fn run(command: Command) -> Result<()> {
             let report = inspect::run(&args.image, &args.annotations.into_iter().collect())?;
             print(&if args.json { report.to_json() } else { report.to_string() })
         }
+        #[cfg(feature = "registry")]
+        Command::Registry(verb) => print(&registry::run(verb)?),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), env!("CARGO_PKG_NAME"), &mut script);

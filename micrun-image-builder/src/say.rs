@@ -25,6 +25,29 @@ fn at_least(level: Level) -> bool {
     *LEVEL.get().unwrap_or(&Level::Usual) >= level
 }
 
+#[cfg(feature = "registry")]
+static HTTP: OnceLock<()> = OnceLock::new();
+
+/// Names each request from now on, whatever the level.
+#[cfg(feature = "registry")]
+pub(crate) fn set_http() {
+    let _ = HTTP.set(());
+}
+
+/// A line about a request.
+#[cfg(feature = "registry")]
+pub(crate) fn http(line: impl Display) {
+    if HTTP.get().is_some() {
+        eprintln!("{line}");
+    }
+}
+
+/// Whether progress bars may be drawn.
+#[cfg(feature = "registry")]
+pub(crate) fn bars() -> bool {
+    at_least(Level::Usual) && HTTP.get().is_none()
+}
+
 /// A sentence that `--quiet` suppresses.
 pub(crate) fn usual(sentence: impl Display) {
     if at_least(Level::Usual) {

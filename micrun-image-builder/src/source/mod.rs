@@ -121,6 +121,16 @@ impl Source {
         Ok(Blob { content: MeteredReader::new(content), descriptor, image: &self.path })
     }
 
+    /// The content of a blob, by its digest, unchecked.
+    #[cfg(feature = "registry")]
+    pub(crate) fn content(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + '_>> {
+        let hex = descriptor.as_digest_sha256().unwrap_or_default();
+        match self.file(&format!("blobs/sha256/{hex}"))? {
+            Some((content, _)) => Ok(content),
+            None => Err(Error::Damaged(format!("the blob {} is missing", descriptor.digest()))),
+        }
+    }
+
     fn small_file(&self, name: &str) -> Result<Option<Vec<u8>>> {
         let Some((content, _)) = self.file(name)? else { return Ok(None) };
         let mut bytes = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::{self, Permissions};
-use std::io::Read;
+use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -76,9 +76,21 @@ pub fn script(name: &str, text: &str) -> PathBuf {
 
 /// Runs a program without input to its end.
 pub fn run(command: &mut Command) -> Output {
+    run_from(command.stdin(Stdio::null()))
+}
+
+/// Runs a program that reads this text to its end.
+pub fn run_with_input(command: &mut Command, input: &str) -> Output {
+    let (from, mut to) = io::pipe().expect("a pipe can be made");
+    // Tests give less than a pipe holds: nobody has to read yet.
+    to.write_all(input.as_bytes()).expect("the pipe has room");
+    drop(to);
+    run_from(command.stdin(from))
+}
+
+fn run_from(command: &mut Command) -> Output {
     let name = describe(command);
     let mut child = command
-        .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

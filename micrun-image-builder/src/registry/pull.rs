@@ -1,0 +1,185 @@
+//! `pull`: from a registry into an archive or a layout.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use oci_spec::image::{Descriptor, DescriptorBuilder, ImageIndex, ImageManifest, MediaType};
+use serde_json::{Value, json};
+
+use super::args::Pull;
+use super::connect;
+use super::graph::Graph;
+use super::hosts::Use;
+use super::parallel;
+use super::progress::Progress;
+use super::reference::{Reference, Version};
+use super::repository::{Manifest, Repository};
+use super::transport::Endpoint;
+use crate::digest::Measured;
+use crate::error::{Error, Result};
+use crate::image::Stored;
+use crate::names::{self, ImageName};
+use crate::platform::Host;
+use crate::timestamp::Timestamp;
+use crate::{say, sink, text};
+
+pub(super) fn run(args: &Pull) -> Result<String> {
+    let endpoints = connect::endpoints(&args.network, &args.name.host, &args.name.repository, Use::Pull)?;
+    let (endpoint, root) = root(&endpoints, &args.name)?;
+    let repository = Repository::to_read(endpoint, &args.name.repository);
+    let root = match &args.platform {
+        Some(wanted) => for_platform(&repository, root, wanted, &args.name)?,
+        None => root,
+    };
+    let graph = graph(&repository, root)?;
+    let output = args.output.clone().unwrap_or_else(|| default_output(&args.name));
+    let fetched: Mutex<HashMap<String, File>> = Mutex::default();
+    let progress = Progress::new();
+    parallel::each(&graph.blobs, args.network.parallel, |blob| {
+        if is_there(&output, blob) {
+            progress.bar(blob).done(blob, "already there");
+            return Ok(());
+        }
+        let bar = progress.bar(blob);
+        let file = repository.pull_blob(blob, &bar)?;
+        bar.done(blob, "fetched");
+        fetched.lock().unwrap_or_else(PoisonError::into_inner).insert(blob.digest().to_string(), file);
+        Ok(())
+    })?;
+    let digest =
+        store(&output, &args.name, &graph, fetched.into_inner().unwrap_or_else(PoisonError::into_inner))?;
+    say::usual(format_args!("fetched {} to {}", args.name, output.display()));
+    let text = if args.json {
+        format!("{}\n", json!({"name": args.name.to_string(), "digest": digest, "output": output}))
+    } else {
+        format!("{digest}\n")
+    };
+    if output == Path::new(sink::STDOUT) {
+        // The image has stdout to itself.
+        eprint!("{text}");
+        return Ok(String::new());
+    }
+    Ok(text)
+}
+
+/// The manifest of a name, and the endpoint that had it: mirrors are tried first.
+pub(super) fn root<'a>(endpoints: &'a [Endpoint], name: &Reference) -> Result<(&'a Endpoint, Manifest)> {
+    let mut last = None;
+    for endpoint in endpoints {
+        match Repository::to_read(endpoint, &name.repository).manifest(&name.version) {
+            Ok(manifest) => return Ok((endpoint, manifest)),
+            Err(error) => {
+                if endpoint.mirror_of.is_some() {
+                    let why = text::printable(&error.to_string());
+                    say::usual(format_args!("the mirror {} was of no use: {why}", endpoint.host()));
+                }
+                last = Some(error);
+            }
+        }
+    }
+    Err(last.unwrap_or_else(|| Error::Damaged("there is no registry to ask".to_owned())))
+}
+
+pub(super) fn graph(repository: &Repository<'_>, root: Manifest) -> Result<Graph> {
+    Graph::of(root, |child| {
+        let mut manifest = repository.manifest(&Version::Digest(child.digest().clone()))?;
+        manifest.media_type = child.media_type().to_string();
+        Ok(manifest)
+    })
+}
+
+/// The manifest for one platform of an index.
+fn for_platform(
+    repository: &Repository<'_>,
+    root: Manifest,
+    wanted: &Host,
+    name: &Reference,
+) -> Result<Manifest> {
+    let Ok(index) = serde_json::from_slice::<ImageIndex>(&root.bytes) else { return Ok(root) };
+    let platform = |it: &Descriptor| it.platform().as_ref().map(Host::from);
+    if let Some(found) = index.manifests().iter().find(|it| platform(it).as_ref() == Some(wanted)) {
+        return repository.manifest(&Version::Digest(found.digest().clone()));
+    }
+    let all: Vec<_> = index.manifests().iter().filter_map(platform).map(|it| it.to_string()).collect();
+    Err(Error::Argument {
+        what: "platform",
+        value: wanted.to_string(),
+        reason: format!("{name} has {}", all.join(", ")),
+    })
+}
+
+fn default_output(name: &Reference) -> PathBuf {
+    let word = name.repository.rsplit('/').next().unwrap_or("image");
+    format!("{word}.tar").into()
+}
+
+/// Whether a layout that the image goes to has the blob, undamaged.
+fn is_there(output: &Path, blob: &Descriptor) -> bool {
+    let path = output.join("blobs/sha256").join(blob.digest().digest());
+    let same = |mut file: File| {
+        let mut meter = crate::digest::MeteredWriter::new(io::sink());
+        io::copy(&mut file, &mut meter).is_ok() && meter.finish().1.digest.digest() == blob.digest().digest()
+    };
+    output.join("oci-layout").is_file() && File::open(path).is_ok_and(same)
+}
+
+fn store(output: &Path, name: &Reference, graph: &Graph, mut files: HashMap<String, File>) -> Result<String> {
+    let write = |source| Error::Write { path: output.to_owned(), source };
+    let mut sink = sink::create(output, Timestamp::from_env()?.seconds())?;
+    for blob in &graph.blobs {
+        let Some(mut file) = files.remove(&blob.digest().to_string()) else { continue };
+        sink.begin().map_err(write)?;
+        io::copy(&mut file, &mut sink).map_err(write)?;
+        let digest = blob.as_digest_sha256().and_then(|it| it.parse().ok());
+        let Some(digest) = digest else {
+            return Err(Error::Damaged(format!("{} is not a sha256 digest", blob.digest())));
+        };
+        let measured = Measured { digest, size: blob.size() };
+        sink.end(&measured).map_err(write)?;
+        sink::say_written(&measured);
+    }
+    for manifest in &graph.manifests {
+        sink::put(&mut *sink, &manifest.bytes).map_err(write)?;
+    }
+    let Some(root) = graph.manifests.last() else {
+        return Err(Error::Damaged("it has no manifest".to_owned()));
+    };
+    let digest = root.digest();
+    let entry = DescriptorBuilder::default()
+        .media_type(MediaType::from(root.media_type.as_str()))
+        .size(root.blob.size)
+        .digest(root.blob.digest.clone())
+        .annotations(annotations(name)?)
+        .build();
+    #[expect(clippy::expect_used, reason = "all required fields are set above")]
+    let entry = entry.expect("complete");
+    let docker = docker(name, graph);
+    sink.commit(Stored { entry, platforms: Vec::new(), docker })?;
+    Ok(digest)
+}
+
+fn annotations(name: &Reference) -> Result<HashMap<String, String>> {
+    match &name.version {
+        Version::Tag(_) => Ok(ImageName::parse(&name.to_string())?.annotations()),
+        Version::Digest(_) => Ok(HashMap::from([(names::IMAGE_NAME.to_owned(), name.to_string())])),
+    }
+}
+
+/// `manifest.json` of Docker's archives: the first image of those here.
+fn docker(name: &Reference, graph: &Graph) -> Value {
+    let images =
+        graph.manifests.iter().filter_map(|it| serde_json::from_slice::<ImageManifest>(&it.bytes).ok());
+    let path = |it: &Descriptor| format!("blobs/sha256/{}", it.digest().digest());
+    let tags: Vec<_> =
+        matches!(name.version, Version::Tag(_)).then(|| name.to_string()).into_iter().collect();
+    images
+        .take(1)
+        .map(|image| {
+            let layers: Vec<_> = image.layers().iter().map(path).collect();
+            json!({"Config": path(image.config()), "RepoTags": tags, "Layers": layers})
+        })
+        .collect()
+}
