@@ -11,6 +11,8 @@ mod inspect;
 mod interrupt;
 mod json;
 mod layer;
+#[allow(dead_code)]
+mod layers;
 mod names;
 mod old_options;
 mod pack;
