@@ -13,10 +13,10 @@ mod digest;
 mod error;
 #[path = "../../micrun-image-builder/src/inspect/mod.rs"]
 mod inspect;
-#[path = "../../micrun-image-builder/src/interrupt.rs"]
-mod interrupt;
 #[path = "../../micrun-image-builder/src/json.rs"]
 mod json;
+#[path = "../../micrun-image-builder/src/layers/mod.rs"]
+mod layers;
 #[path = "../../micrun-image-builder/src/names.rs"]
 mod names;
 #[path = "../../micrun-image-builder/src/platform.rs"]

@@ -11,7 +11,6 @@ mod inspect;
 mod interrupt;
 mod json;
 mod layer;
-#[allow(dead_code)]
 mod layers;
 mod names;
 mod old_options;

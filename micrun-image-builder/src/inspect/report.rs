@@ -56,6 +56,8 @@ pub(super) struct RecordLine {
     pub(super) files: usize,
     /// A record that does not fit its layer is an error, so this is always true.
     pub(super) verified: bool,
+    /// Whether the layer's descriptor has its digest, too.
+    pub(super) anchored: bool,
 }
 
 #[derive(Serialize)]

@@ -24,8 +24,8 @@ pub(crate) use apply::Layer;
 pub(crate) use budget::Budget;
 pub(crate) use compression::{Packing, decoder};
 pub(crate) use stack::{Change, Stack};
-pub(crate) use tar::{Entries, Entry, Type};
-pub(crate) use tree::{Content, Found, Kind, Meta, Node, Place, Tree};
+pub(crate) use tar::Entries;
+pub(crate) use tree::{Content, Kind, Meta, Node, Place, Tree};
 
 /// The error of a layer that cannot be read as the sentence says.
 pub(crate) fn malformed(sentence: impl Into<String>) -> io::Error {

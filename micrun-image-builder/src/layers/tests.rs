@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+use super::tree::Found;
 use super::*;
 
 /// A block that begins an entry, as ustar has it.
