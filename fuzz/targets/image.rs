@@ -123,7 +123,7 @@ fuzz_target!(|bytes: &[u8]| {
         1 => write_archive(&image, &files(bytes)),
         _ => write_layout(&image, &files(bytes)),
     }
-    let inspected = inspect::run(&image, &BTreeMap::new());
+    let inspected = inspect::run(&image, &BTreeMap::new(), true);
     scratch.check();
     let Ok(report) = inspected else { return };
     assert!(!report.to_string().contains('\u{1b}'), "a report is fit for a terminal");

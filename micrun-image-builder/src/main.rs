@@ -81,7 +81,7 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Init(args) => print(&yaml::init(&args)?),
         Command::Inspect(args) => {
-            let report = inspect::run(&args.image, &args.annotations.into_iter().collect())?;
+            let report = inspect::run(&args.image, &args.annotations.into_iter().collect(), args.files)?;
             print(&if args.json { report.to_json() } else { report.to_string() })
         }
         #[cfg(feature = "registry")]

@@ -1,5 +1,6 @@
 //! `inspect`: an image checked to the last byte, and what a shim will do with it.
 
+mod files;
 mod records;
 mod report;
 mod rootfs;
@@ -27,13 +28,22 @@ use report::{ElfLines, FileLine, FirmwareLine, ImageReport, LayerLine, PlatformL
 use rootfs::View;
 use tree::Content;
 
-/// Inspects the image at `path`, as a shim sees it that is given these annotations.
-pub(crate) fn run(path: &Path, annotations: &BTreeMap<String, String>) -> Result<Report> {
+/// Inspects the image at `path`, as a shim sees it that is given these annotations. With `files`, lists all of them.
+pub(crate) fn run(path: &Path, annotations: &BTreeMap<String, String>, files: bool) -> Result<Report> {
     let source = Source::open(path)?;
     let mut images: Vec<ImageReport> = Vec::new();
     let mut budget = Budget::for_an_image();
-    for content in tree::contents(&source)? {
-        images.push(inspect(&source, &content, annotations, &mut budget)?);
+    let contents = tree::contents(&source)?;
+    let mut known: BTreeMap<Vec<String>, Applied> = BTreeMap::new();
+    for content in &contents {
+        let key = content.key();
+        if !known.contains_key(&key) {
+            known.insert(key.clone(), apply(&source, content, &mut budget)?);
+        }
+        let applied = &known[&key];
+        let mut report = inspect(&source, content, applied, annotations)?;
+        report.files = files.then(|| files::list(applied.stack.tree()));
+        images.push(report);
     }
     let references = names::warnings(source.index()?.manifests());
     for image in &mut images {
@@ -52,23 +62,22 @@ pub(crate) fn run(path: &Path, annotations: &BTreeMap<String, String>) -> Result
 fn inspect(
     source: &Source,
     content: &Content,
+    applied: &Applied,
     annotations: &BTreeMap<String, String>,
-    budget: &mut Budget,
 ) -> Result<ImageReport> {
-    let mut warnings = Vec::new();
-    let (stack, layers) = apply(source, content, &mut warnings, budget)?;
-    let root = View { source, layers: &content.layers, tree: stack.tree() };
+    let root = View { source, layers: &content.layers, tree: applied.stack.tree() };
     let mut report = ImageReport {
         name: content.name.clone(),
         digest: content.digest.clone(),
         platforms: content.platforms.iter().map(PlatformLine::from).collect(),
-        layers,
+        layers: applied.lines.clone(),
         runtime: "linux",
         firmware: None,
         settings: Vec::new(),
         annotations: content.annotations.clone(),
         labels: content.labels.clone(),
-        warnings,
+        warnings: applied.warnings.clone(),
+        files: None,
     };
     if !content.has_command {
         report
@@ -86,15 +95,17 @@ fn inspect(
     Ok(report)
 }
 
+/// Layers that are checked and applied.
+struct Applied {
+    stack: Stack,
+    lines: Vec<LayerLine>,
+    warnings: Vec<String>,
+}
+
 /// Lays the layers one over the other, checking blobs, diff ids and records.
-fn apply(
-    source: &Source,
-    content: &Content,
-    warnings: &mut Vec<String>,
-    budget: &mut Budget,
-) -> Result<(Stack, Vec<LayerLine>)> {
+fn apply(source: &Source, content: &Content, budget: &mut Budget) -> Result<Applied> {
     let mut stack = Stack::default();
-    let mut lines = Vec::new();
+    let (mut lines, mut warnings) = (Vec::new(), Vec::new());
     for (number, (descriptor, diff_id)) in content.layers.iter().zip(&content.diff_ids).enumerate() {
         let (layer, diff) = read(source, number, descriptor, budget)?;
         if diff.digest.digest() != diff_id.trim_start_matches("sha256:") {
@@ -119,7 +130,7 @@ fn apply(
         }
         lines.push(line(descriptor, diff_id, record));
     }
-    Ok((stack, lines))
+    Ok(Applied { stack, lines, warnings })
 }
 
 /// Reads a layer and checks its blob. What its tar is, compressed or not, comes with it.
