@@ -20,7 +20,8 @@ fn walk(root: &Path, path: &str, seen: &mut Seen) {
     for entry in fs::read_dir(root).expect("it is mounted") {
         let entry = entry.expect("it can be listed");
         let path = format!("{path}/{}", entry.file_name().to_string_lossy());
-        let metadata = entry.metadata().expect("it is there");
+        // overlayfs lists a whiteout that hides nothing, but nobody can open it.
+        let Ok(metadata) = entry.metadata() else { continue };
         let kind = metadata.file_type();
         let mode = metadata.mode() & 0o7777;
         let line = if kind.is_dir() {
