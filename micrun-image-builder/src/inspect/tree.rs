@@ -111,7 +111,7 @@ fn add(source: &Source, entry: &Descriptor, descriptor: &Descriptor, found: &mut
     }
     let host = Host::from(&config);
     if let Some(platform) = descriptor.platform()
-        && Host::from(platform) != host
+        && !Host::from(platform).is_same(&host)
     {
         return Err(Error::Damaged(format!(
             "manifest {} is listed for {} but its config is for {host}",
