@@ -13,10 +13,10 @@ mod digest;
 mod error;
 #[path = "../../micrun-image-builder/src/inspect/mod.rs"]
 mod inspect;
-#[path = "../../micrun-image-builder/src/interrupt.rs"]
-mod interrupt;
 #[path = "../../micrun-image-builder/src/json.rs"]
 mod json;
+#[path = "../../micrun-image-builder/src/layers/mod.rs"]
+mod layers;
 #[path = "../../micrun-image-builder/src/names.rs"]
 mod names;
 #[path = "../../micrun-image-builder/src/platform.rs"]
@@ -123,7 +123,7 @@ fuzz_target!(|bytes: &[u8]| {
         1 => write_archive(&image, &files(bytes)),
         _ => write_layout(&image, &files(bytes)),
     }
-    let inspected = inspect::run(&image, &BTreeMap::new());
+    let inspected = inspect::run(&image, &BTreeMap::new(), true);
     scratch.check();
     let Ok(report) = inspected else { return };
     assert!(!report.to_string().contains('\u{1b}'), "a report is fit for a terminal");

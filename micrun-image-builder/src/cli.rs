@@ -166,6 +166,9 @@ pub(crate) struct InspectArgs {
     /// An annotation that the runtime will pass (ctr run --annotation, nerdctl run -l, a pod's)
     #[arg(long = "annotation", value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) annotations: Vec<(String, String)>,
+    /// List every file that a container sees
+    #[arg(long)]
+    pub(crate) files: bool,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

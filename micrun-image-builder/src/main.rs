@@ -11,6 +11,7 @@ mod inspect;
 mod interrupt;
 mod json;
 mod layer;
+mod layers;
 mod names;
 mod old_options;
 mod pack;
@@ -71,7 +72,7 @@ fn run(command: Command) -> Result<()> {
         Command::Pack(args) => print(&yaml::run(*args)?),
         Command::Init(args) => print(&yaml::init(&args)?),
         Command::Inspect(args) => {
-            let report = inspect::run(&args.image, &args.annotations.into_iter().collect())?;
+            let report = inspect::run(&args.image, &args.annotations.into_iter().collect(), args.files)?;
             print(&if args.json { report.to_json() } else { report.to_string() })
         }
         #[cfg(feature = "registry")]

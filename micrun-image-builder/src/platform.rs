@@ -53,6 +53,18 @@ impl Host {
         }
     }
 
+    /// Whether containerd takes both for one: some variants are what an architecture has without one (containerd's
+    /// `platforms`, `database.go`).
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let variant = |host: &Self| match (host.arch.as_str(), host.variant.as_deref().unwrap_or_default()) {
+            ("arm64", "8" | "v8") | ("amd64", "v1") => String::new(),
+            ("arm", "" | "7") => "v7".to_owned(),
+            ("arm", variant @ ("5" | "6" | "8")) => format!("v{variant}"),
+            (_, variant) => variant.to_owned(),
+        };
+        (&self.os, &self.arch) == (&other.os, &other.arch) && variant(self) == variant(other)
+    }
+
     pub(crate) fn os(&self) -> Os {
         Os::from(self.os.as_str())
     }

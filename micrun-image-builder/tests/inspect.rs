@@ -131,15 +131,18 @@ fn sha256(path: &Path) -> String {
     String::from_utf8(sum.stdout).unwrap().split(' ').next().unwrap().to_owned()
 }
 
+/// Adds a blob: its digest and its size.
+fn store(layout: &Path, bytes: &[u8]) -> (Value, Value) {
+    let new = layout.join("blobs/sha256/new");
+    fs::write(&new, bytes).unwrap();
+    let digest = sha256(&new);
+    fs::rename(&new, layout.join("blobs/sha256").join(&digest)).unwrap();
+    (json!(format!("sha256:{digest}")), json!(bytes.len()))
+}
+
 /// Puts another layer into the image and corrects every digest above it, as a forger would.
 fn forge(layout: &Path, layer_bytes: &[u8]) {
-    let store = |bytes: &[u8]| {
-        let new = layout.join("blobs/sha256/new");
-        fs::write(&new, bytes).unwrap();
-        let digest = sha256(&new);
-        fs::rename(&new, layout.join("blobs/sha256").join(&digest)).unwrap();
-        (json!(format!("sha256:{digest}")), json!(bytes.len()))
-    };
+    let store = |bytes: &[u8]| store(layout, bytes);
     let (_, mut document) = manifest(layout);
     let (digest, size) = store(layer_bytes);
     document["layers"][0]["digest"] = digest.clone();
@@ -238,7 +241,7 @@ fn a_hostile_layer_writes_nothing_outside() {
     forge(&out, &tar.into_inner().unwrap());
     let ran = bench.run(["inspect", "out"]);
     assert!(!outside.exists() && !bench.path("../outside").exists());
-    assert!(ran.status == 4 && ran.stderr.contains(".."), "{ran:?}");
+    assert_eq!(ran.status, 4, "the layer has no record: {ran:?}");
 }
 
 #[test]
@@ -266,7 +269,7 @@ fn links_and_doubled_files_do_not_slip_past_a_record() {
         tar.append_data(&mut file, "./firmware.elf", &b"evil"[..]).unwrap();
         forge(layout, &tar.into_inner().unwrap());
     });
-    assert!(ran.status == 4 && ran.stderr.contains("twice"), "{ran:?}");
+    assert!(ran.status == 4 && ran.stderr.contains("/firmware.elf"), "{ran:?}");
 }
 
 #[test]
@@ -312,4 +315,24 @@ fn what_is_no_image_is_told_so() {
         assert_eq!(ran.status, status, "{ran:?}");
         assert!(ran.stderr.contains(image) && ran.stdout.is_empty(), "{ran:?}");
     }
+}
+
+/// skopeo, podman and others drop annotations of descriptors.
+#[test]
+fn a_record_without_its_annotation_is_found_by_its_path() {
+    let bench = bench();
+    bench.pack(&["-o", "out", "--platform", "linux/arm64"]);
+    let out = bench.path("out");
+    let (_, mut document) = manifest(&out);
+    document["layers"][0].as_object_mut().unwrap().remove("annotations");
+    let (digest, size) = store(&out, document.to_string().as_bytes());
+    let mut index = json(out.join("index.json"));
+    index["manifests"][0]["digest"] = digest;
+    index["manifests"][0]["size"] = size;
+    fs::write(out.join("index.json"), index.to_string()).unwrap();
+    let report = bench.inspect("out");
+    let image = &report["images"][0];
+    assert_eq!(image["layers"][0]["record"]["anchored"], false, "{report}");
+    assert_eq!(image["layers"][0]["record"]["verified"], true, "{report}");
+    assert!(image["warnings"].to_string().contains("nothing but the layer vouches"), "{report}");
 }

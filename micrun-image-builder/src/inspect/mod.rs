@@ -1,5 +1,6 @@
 //! `inspect`: an image checked to the last byte, and what a shim will do with it.
 
+mod files;
 mod records;
 mod report;
 mod rootfs;
@@ -16,22 +17,33 @@ use micrun_firmware::rootfs::RootFile;
 use micrun_firmware::{Firmware, Sha256Digest, is_firmware};
 use oci_spec::image::Descriptor;
 
+use crate::digest::{Measured, MeteredReader};
 use crate::error::{Error, Result};
-use crate::interrupt::Unfinished;
+use crate::layers::{Budget, Layer, Packing, Stack, decoder};
 use crate::names;
 use crate::pack::origin_of;
 use crate::source::Source;
-use records::Records;
 pub(crate) use report::Report;
 use report::{ElfLines, FileLine, FirmwareLine, ImageReport, LayerLine, PlatformLine};
+use rootfs::View;
 use tree::Content;
 
-/// Inspects the image at `path`, as a shim sees it that is given these annotations.
-pub(crate) fn run(path: &Path, annotations: &BTreeMap<String, String>) -> Result<Report> {
+/// Inspects the image at `path`, as a shim sees it that is given these annotations. With `files`, lists all of them.
+pub(crate) fn run(path: &Path, annotations: &BTreeMap<String, String>, files: bool) -> Result<Report> {
     let source = Source::open(path)?;
-    let mut images = Vec::new();
-    for content in tree::contents(&source)? {
-        images.push(inspect(&source, &content, annotations)?);
+    let mut images: Vec<ImageReport> = Vec::new();
+    let mut budget = Budget::for_an_image();
+    let contents = tree::contents(&source)?;
+    let mut known: BTreeMap<Vec<String>, Applied> = BTreeMap::new();
+    for content in &contents {
+        let key = content.key();
+        if !known.contains_key(&key) {
+            known.insert(key.clone(), apply(&source, content, &mut budget)?);
+        }
+        let applied = &known[&key];
+        let mut report = inspect(&source, content, applied, annotations)?;
+        report.files = files.then(|| files::list(applied.stack.tree()));
+        images.push(report);
     }
     let references = names::warnings(source.index()?.manifests());
     for image in &mut images {
@@ -50,31 +62,30 @@ pub(crate) fn run(path: &Path, annotations: &BTreeMap<String, String>) -> Result
 fn inspect(
     source: &Source,
     content: &Content,
+    applied: &Applied,
     annotations: &BTreeMap<String, String>,
 ) -> Result<ImageReport> {
-    let (_unfinished, root) = Unfinished::create(tempfile::TempDir::new)
-        .map_err(|source| Error::Write { path: std::env::temp_dir(), source })?;
-    let mut warnings = Vec::new();
-    let layers = unpack(source, content, root.path(), &mut warnings)?;
+    let root = View { source, layers: &content.layers, tree: applied.stack.tree() };
     let mut report = ImageReport {
         name: content.name.clone(),
         digest: content.digest.clone(),
         platforms: content.platforms.iter().map(PlatformLine::from).collect(),
-        layers,
+        layers: applied.lines.clone(),
         runtime: "linux",
         firmware: None,
         settings: Vec::new(),
         annotations: content.annotations.clone(),
         labels: content.labels.clone(),
-        warnings,
+        warnings: applied.warnings.clone(),
+        files: None,
     };
     if !content.has_command {
         report
             .warnings
             .push("the image has no command; Kubernetes refuses it unless the pod gives one".to_owned());
     }
-    if is_firmware(root.path(), annotations) {
-        describe(&mut report, root.path(), annotations)?;
+    if is_firmware(&root, annotations) {
+        describe(&mut report, &root, annotations)?;
     } else {
         report.warnings.push(format!(
             "no /client.conf in the rootfs: a shim starts an ordinary container, unless the runtime passes an \
@@ -84,36 +95,64 @@ fn inspect(
     Ok(report)
 }
 
-/// Unpacks the layers one over the other, checking blobs, diff ids and records.
-fn unpack(
-    source: &Source,
-    content: &Content,
-    root: &Path,
-    warnings: &mut Vec<String>,
-) -> Result<Vec<LayerLine>> {
-    let mut records = Records::default();
-    let mut lines = Vec::new();
-    for (descriptor, diff_id) in content.layers.iter().zip(&content.diff_ids) {
-        let mut blob = source.blob(descriptor)?;
-        let applied = rootfs::apply(root, &mut blob);
-        // A changed byte may also be what the unpacker stumbled over: the digest is the better answer.
-        blob.verify()?;
-        let applied = applied.map_err(|e| Error::Damaged(format!("layer {}: {e}", descriptor.digest())))?;
-        if applied.diff.digest.digest() != diff_id.trim_start_matches("sha256:") {
+/// Layers that are checked and applied.
+struct Applied {
+    stack: Stack,
+    lines: Vec<LayerLine>,
+    warnings: Vec<String>,
+}
+
+/// Lays the layers one over the other, checking blobs, diff ids and records.
+fn apply(source: &Source, content: &Content, budget: &mut Budget) -> Result<Applied> {
+    let mut stack = Stack::default();
+    let (mut lines, mut warnings) = (Vec::new(), Vec::new());
+    for (number, (descriptor, diff_id)) in content.layers.iter().zip(&content.diff_ids).enumerate() {
+        let (layer, diff) = read(source, number, descriptor, budget)?;
+        if diff.digest.digest() != diff_id.trim_start_matches("sha256:") {
             return Err(Error::Damaged(format!(
                 "layer {} unpacks to sha256:{}, but the config says {diff_id}",
                 descriptor.digest(),
-                applied.diff.digest.digest()
+                diff.digest.digest()
             )));
         }
-        let record = records.check(root, descriptor, &applied)?;
-        if record.is_none() {
-            warnings.push(format!("layer {} has no modification record", descriptor.digest()));
+        let changes = stack.push(layer);
+        let view = View { source, layers: &content.layers, tree: stack.tree() };
+        let record = records::check(&view, descriptor, &changes)?;
+        match &record {
+            None => warnings.push(format!("layer {} has no modification record", descriptor.digest())),
+            Some(record) if !record.anchored => warnings.push(format!(
+                "layer {} has the record {}, but its descriptor does not name it: a tool has dropped the \
+                 annotation, and nothing but the layer vouches for the record",
+                descriptor.digest(),
+                record.path
+            )),
+            Some(_) => {}
         }
-        warnings.extend(applied.skipped.iter().map(|it| format!("not unpacked: {it}")));
         lines.push(line(descriptor, diff_id, record));
     }
-    Ok(lines)
+    Ok(Applied { stack, lines, warnings })
+}
+
+/// Reads a layer and checks its blob. What its tar is, compressed or not, comes with it.
+fn read(
+    source: &Source,
+    number: usize,
+    descriptor: &Descriptor,
+    budget: &mut Budget,
+) -> Result<(Layer, Measured)> {
+    let packing = Packing::of(&descriptor.media_type().to_string());
+    let mut blob = source.blob(descriptor)?;
+    let layer = decoder(packing, &mut blob).and_then(|tar| {
+        let mut tar = MeteredReader::new(tar);
+        let layer = Layer::read(number, &mut tar, budget)?;
+        Ok((layer, tar.drain()?))
+    });
+    if layer.as_ref().is_err_and(|e| e.raw_os_error().is_some()) {
+        return layer.map_err(|e| source.unreadable(e));
+    }
+    // A changed byte may also be what the reader stumbled over: the digest is the better answer.
+    blob.verify()?;
+    layer.map_err(|e| Error::Damaged(format!("layer {}: {e}", descriptor.digest())))
 }
 
 fn line(descriptor: &Descriptor, diff_id: &str, record: Option<report::RecordLine>) -> LayerLine {
@@ -127,7 +166,7 @@ fn line(descriptor: &Descriptor, diff_id: &str, record: Option<report::RecordLin
 }
 
 /// What a shim finds in the unpacked rootfs. Its refusal is an error here.
-fn describe(report: &mut ImageReport, root: &Path, annotations: &BTreeMap<String, String>) -> Result<()> {
+fn describe(report: &mut ImageReport, root: &View<'_>, annotations: &BTreeMap<String, String>) -> Result<()> {
     let firmware = Firmware::resolve(root, annotations)?;
     report.runtime = "firmware";
     report.settings = firmware.settings.rows();

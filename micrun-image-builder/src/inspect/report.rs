@@ -7,6 +7,7 @@ use micrun_firmware::elf::{ElfInfo, Segment};
 use micrun_firmware::settings::Row;
 use serde::Serialize;
 
+use super::files::FileEntry;
 use super::tree::Listed;
 use crate::text::printable;
 
@@ -30,6 +31,9 @@ pub(super) struct ImageReport {
     pub(super) annotations: BTreeMap<String, String>,
     pub(super) labels: BTreeMap<String, String>,
     pub(super) warnings: Vec<String>,
+    /// With `--files`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) files: Option<Vec<FileEntry>>,
 }
 
 #[derive(Serialize)]
@@ -39,7 +43,7 @@ pub(super) struct PlatformLine {
     config: String,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub(super) struct LayerLine {
     pub(super) digest: String,
     pub(super) size: u64,
@@ -48,7 +52,7 @@ pub(super) struct LayerLine {
     pub(super) record: Option<RecordLine>,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub(super) struct RecordLine {
     pub(super) digest: String,
     pub(super) path: String,
@@ -56,6 +60,8 @@ pub(super) struct RecordLine {
     pub(super) files: usize,
     /// A record that does not fit its layer is an error, so this is always true.
     pub(super) verified: bool,
+    /// Whether the layer's descriptor has its digest, too.
+    pub(super) anchored: bool,
 }
 
 #[derive(Serialize)]
@@ -165,7 +171,12 @@ impl fmt::Display for ImageReport {
             if let Some(record) = &layer.record {
                 line(
                     f,
-                    format_args!("             fits its record {}, {} files", record.path, record.files),
+                    format_args!(
+                        "             fits its {}record {}, {} files",
+                        if record.anchored { "" } else { "unanchored " },
+                        record.path,
+                        record.files
+                    ),
                 )?;
             }
         }
@@ -175,6 +186,10 @@ impl fmt::Display for ImageReport {
         }
         for (title, row) in std::iter::once("settings").chain(std::iter::repeat("")).zip(&self.settings) {
             line(f, format_args!("  {title:<9}  {:<29} {:<19} ({})", row.key, row.text(), row.origin))?;
+        }
+        let files = self.files.iter().flatten();
+        for (title, file) in std::iter::once("files").chain(std::iter::repeat("")).zip(files) {
+            line(f, format_args!("  {title:<9}  {file}"))?;
         }
         self.warnings.iter().try_for_each(|warning| line(f, format_args!("  warning    {warning}")))
     }

@@ -1,240 +1,137 @@
-//! A layer unpacked, as far as a shim would look, and its files measured on the way.
+//! What a container would find in the image: the applied layers as a root file system for the shim's own code.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Component, Path, PathBuf};
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, BufWriter, Seek, Write};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
 
-use tar::EntryType;
+use micrun_firmware::Error as FirmwareError;
+use micrun_firmware::rootfs::{RootFile, Rootfs};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use oci_spec::image::Descriptor;
 
-use crate::digest::{Measured, MeteredReader};
+use crate::layers::{Content, Kind, Packing, Tree, copy_file, decoder};
+use crate::source::Source;
+use crate::text::printable;
 
-/// A layer is read up to this many bytes; firmware is limited to far less.
-const MAX_LAYER: u64 = 512 << 20;
-const MAX_ENTRIES: usize = 100_000;
-/// What a file that a layer deletes is called (image-spec, layer.md).
-const WHITEOUT: &str = ".wh.";
-const OPAQUE: &str = ".wh..wh..opq";
+/// As the shim's own walk (`micrun_firmware::rootfs`).
+const MAX_LINKS: usize = 40;
+const MAX_DEPTH: usize = 64;
 
-/// What a layer did.
-#[derive(Debug)]
-pub(crate) struct Applied {
-    /// The tar before compression.
-    pub(crate) diff: Measured,
-    /// The regular files it adds, by path without a leading slash.
-    pub(crate) files: BTreeMap<String, FileFacts>,
-    /// The paths it deletes.
-    pub(crate) deleted: Vec<String>,
-    /// The symbolic and hard links it adds.
-    pub(crate) links: Vec<String>,
-    /// Entries that were not unpacked, and why.
-    pub(crate) skipped: Vec<String>,
+/// The layers of an image, and the files that they give.
+pub(super) struct View<'a> {
+    pub(super) source: &'a Source,
+    pub(super) layers: &'a [Descriptor],
+    pub(super) tree: &'a Tree,
 }
 
-/// One file of a layer.
-#[derive(Debug)]
-pub(crate) struct FileFacts {
-    pub(crate) content: Measured,
-    pub(crate) mode: u32,
-}
-
-/// Unpacks a layer over `root`, a directory that nobody else writes to.
-///
-/// Only directories, regular files and links appear there, all below `root`: nothing is written through a
-/// symbolic link that the image brought along.
-pub(crate) fn apply(root: &Path, layer: impl Read) -> io::Result<Applied> {
-    let tar = MeteredReader::new(Limited { inner: decoder(layer)?, left: MAX_LAYER });
-    let mut archive = tar::Archive::new(tar);
-    let mut layer = Layer { root, seen: BTreeSet::new(), changes: Changes::default() };
-    for (count, entry) in archive.entries()?.enumerate() {
-        if count == MAX_ENTRIES {
-            return Err(io::Error::other(format!("it has more than {MAX_ENTRIES} entries")));
-        }
-        layer.entry(&mut entry?)?;
+impl View<'_> {
+    /// A file in memory with the content of one of the image.
+    pub(super) fn content(&self, content: &Content) -> io::Result<File> {
+        let descriptor =
+            self.layers.get(content.place.layer).ok_or_else(|| io::Error::other("no such layer"))?;
+        let blob = self.source.blob(descriptor).map_err(io::Error::other)?;
+        let tar = decoder(Packing::of(&descriptor.media_type().to_string()), blob)?;
+        let mut file = BufWriter::new(File::from(memfd_create(c"image file", MFdFlags::MFD_CLOEXEC)?));
+        copy_file(tar, content.place, content.size, &mut file)?;
+        file.flush()?;
+        let mut file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.rewind()?;
+        Ok(file)
     }
-    let diff = archive.into_inner().drain()?;
-    let Changes { files, deleted, links, skipped } = layer.changes;
-    Ok(Applied { diff, files, deleted, links, skipped })
-}
 
-/// The tar inside, whichever way it is compressed: by its first bytes, as containerd does.
-fn decoder<'a>(layer: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
-    let mut layer = BufReader::with_capacity(1 << 17, layer);
-    let start = layer.fill_buf()?;
-    Ok(if start.starts_with(&[0x1f, 0x8b]) {
-        Box::new(flate2::bufread::MultiGzDecoder::new(layer))
-    } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        Box::new(zstd::Decoder::with_buffer(layer)?)
-    } else {
-        Box::new(layer)
-    })
-}
-
-struct Layer<'a> {
-    root: &'a Path,
-    /// The paths changed so far, directories aside.
-    seen: BTreeSet<String>,
-    changes: Changes,
-}
-
-/// [`Applied`], before the last byte is read.
-#[derive(Default)]
-struct Changes {
-    files: BTreeMap<String, FileFacts>,
-    deleted: Vec<String>,
-    links: Vec<String>,
-    skipped: Vec<String>,
-}
-
-impl Layer<'_> {
-    fn entry(&mut self, entry: &mut tar::Entry<'_, impl Read>) -> io::Result<()> {
-        let path = relative(&entry.path()?)?;
-        let Some(name) = path.file_name() else { return Ok(()) };
-        let name = name.to_string_lossy();
-        let parent = path.parent().unwrap_or(Path::new(""));
-        if !self.make_parents(parent)? {
-            self.changes.skipped.push(format!("/{} (below a symbolic link)", path.display()));
-            return Ok(());
-        }
-        if name == OPAQUE {
-            self.changes.deleted.push(parent.to_string_lossy().into_owned());
-            return clear(&self.root.join(parent));
-        }
-        match name.strip_prefix(WHITEOUT) {
-            Some("" | "." | "..") => Err(io::Error::other(format!("{} deletes no file", path.display()))),
-            Some(hidden) => {
-                let path = parent.join(hidden);
-                let key = self.once(&path)?;
-                self.changes.deleted.push(key);
-                remove(&self.root.join(path))
+    /// Follows a path as the shim does: each link by itself, none out of the image.
+    fn find(&self, path: &str, asked_by: &str) -> Result<(Vec<Vec<u8>>, Content), FirmwareError> {
+        let shown = || printable(path);
+        let unusable = |reason: &str| FirmwareError::Unusable { path: shown(), reason: reason.to_owned() };
+        let mut last_link: Option<Vec<u8>> = None;
+        let mut links = 0;
+        let mut way: Vec<Vec<u8>> = Vec::new();
+        let mut names = names(path.as_bytes());
+        while let Some(name) = names.pop_front() {
+            if name == b".." {
+                let reason = "a symbolic link leads out of the rootfs".to_owned();
+                way.pop().ok_or_else(|| FirmwareError::Escape { path: shown(), reason })?;
+                continue;
             }
-            None if entry.header().entry_type().is_dir() => self.directory(&path),
-            None => {
-                let key = self.once(&path)?;
-                self.add(entry, &self.root.join(path), key)
-            }
-        }
-    }
-
-    /// The name of a path that is changed. Changed twice, readers would disagree about what it is.
-    fn once(&mut self, path: &Path) -> io::Result<String> {
-        let key = path.to_string_lossy().into_owned();
-        if self.seen.insert(key.clone()) {
-            return Ok(key);
-        }
-        Err(io::Error::other(format!("it changes /{key} twice")))
-    }
-
-    fn directory(&mut self, path: &Path) -> io::Result<()> {
-        if self.seen.contains(path.to_string_lossy().as_ref()) {
-            return Err(io::Error::other(format!("it changes /{} twice", path.display())));
-        }
-        make_directory(&self.root.join(path))
-    }
-
-    fn add(&mut self, entry: &mut tar::Entry<'_, impl Read>, target: &Path, key: String) -> io::Result<()> {
-        remove(target)?;
-        match entry.header().entry_type() {
-            EntryType::Regular | EntryType::Continuous => {
-                let mode = entry.header().mode()? & 0o7777;
-                let mut content = MeteredReader::new(entry);
-                io::copy(&mut content, &mut File::create_new(target)?)?;
-                self.changes.files.insert(key, FileFacts { content: content.drain()?, mode });
-            }
-            EntryType::Symlink => {
-                if let Some(link) = entry.link_name()? {
-                    std::os::unix::fs::symlink(link, target)?;
-                    self.changes.links.push(key);
+            way.push(name);
+            let Some(node) = self.tree.get(&way.join(&b'/')) else {
+                let looked_for = match &last_link {
+                    Some(target) => {
+                        let target = String::from_utf8_lossy(target);
+                        format!(
+                            "{asked_by}; the symbolic link to {target:?} leads to nothing inside the image"
+                        )
+                    }
+                    None => asked_by.to_owned(),
+                };
+                return Err(FirmwareError::NotFound { path: shown(), looked_for });
+            };
+            match &node.kind {
+                Kind::Symlink(target) => {
+                    links += 1;
+                    if links > MAX_LINKS {
+                        return Err(unusable("it leads through more than 40 symbolic links"));
+                    }
+                    way.pop();
+                    if target.starts_with(b"/") {
+                        way.clear();
+                    }
+                    for name in self::names(target).into_iter().rev() {
+                        names.push_front(name);
+                    }
+                    last_link = Some(target.clone());
+                }
+                Kind::Directory(_) if way.len() > MAX_DEPTH => {
+                    return Err(unusable("it is more than 64 directories deep"));
+                }
+                Kind::Directory(_) => {}
+                Kind::File(content) if names.is_empty() => return Ok((way, *content)),
+                Kind::File(_) => return Err(unusable("a file is where a directory should be")),
+                Kind::Device(..) | Kind::Fifo | Kind::Whiteout => {
+                    return Err(unusable("it is a device, a pipe or a socket; give a regular file"));
                 }
             }
-            EntryType::Link => {
-                if let Some(link) = entry.link_name()? {
-                    self.hard_link(&relative(&link)?, target, key)?;
-                }
-            }
-            kind => self.changes.skipped.push(format!("/{key} ({kind:?})")),
         }
-        Ok(())
+        Err(unusable("it is a directory; give a regular file"))
     }
+}
 
-    fn hard_link(&mut self, source: &Path, target: &Path, key: String) -> io::Result<()> {
-        let plain = self.make_parents(source.parent().unwrap_or(Path::new("")))?
-            && fs::symlink_metadata(self.root.join(source)).is_ok_and(|it| it.is_file());
-        if !plain {
-            self.changes.skipped.push(format!("/{key} (a hard link to no file of the image)"));
-            return Ok(());
+impl Rootfs for View<'_> {
+    fn open(&self, path: &str, limit: u64, asked_by: &str) -> Result<RootFile, FirmwareError> {
+        if path.split('/').any(|name| name == "..") {
+            let reason = "it contains \"..\"".to_owned();
+            return Err(FirmwareError::Escape { path: printable(path), reason });
         }
-        fs::hard_link(self.root.join(source), target)?;
-        self.changes.links.push(key);
-        Ok(())
-    }
-
-    /// Makes the directories above an entry. False if one of them is something else, such as a symbolic link.
-    fn make_parents(&self, parent: &Path) -> io::Result<bool> {
-        let mut directory = self.root.to_owned();
-        for part in parent {
-            directory.push(part);
-            match fs::symlink_metadata(&directory) {
-                Ok(found) if found.is_dir() => {}
-                Ok(_) => return Ok(false),
-                Err(e) if e.kind() == io::ErrorKind::NotFound => fs::create_dir(&directory)?,
-                Err(e) => return Err(e),
-            }
+        let (way, content) = self.find(path, asked_by)?;
+        if content.size > limit {
+            let reason = format!("it has {} bytes, more than the {limit} allowed", content.size);
+            return Err(FirmwareError::Unusable { path: printable(path), reason });
         }
-        Ok(true)
+        let file = self.content(&content).map_err(|source| FirmwareError::Io {
+            action: "read",
+            path: printable(path),
+            source,
+        })?;
+        let inside = PathBuf::from(OsString::from_vec(way.join(&b'/')));
+        let path = Path::new("/").join(inside);
+        Ok(RootFile { file, host_path: path.clone(), path, size: content.size })
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.tree.get(name.as_bytes()).is_some()
+    }
+
+    fn names(&self) -> Result<Vec<String>, FirmwareError> {
+        let files = self.tree.list(b"").filter(|(_, node)| !matches!(node.kind, Kind::Directory(_)));
+        Ok(files.filter_map(|(name, _)| String::from_utf8(name.to_vec()).ok()).collect())
     }
 }
 
-/// A path of the archive, without a leading `/` or `./`. `..` never occurs in an honest layer.
-fn relative(path: &Path) -> io::Result<PathBuf> {
-    let mut clean = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::Normal(part) => clean.push(part),
-            Component::RootDir | Component::CurDir => {}
-            Component::ParentDir | Component::Prefix(_) => {
-                return Err(io::Error::other(format!("the path {} leaves the root", path.display())));
-            }
-        }
-    }
-    Ok(clean)
-}
-
-fn make_directory(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
-        Ok(found) if found.is_dir() => return Ok(()),
-        Ok(_) => fs::remove_file(path)?,
-        Err(_) => {}
-    }
-    fs::create_dir(path)
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
-        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(e),
-    }
-}
-
-fn clear(directory: &Path) -> io::Result<()> {
-    fs::read_dir(directory)?.try_for_each(|entry| remove(&entry?.path()))
-}
-
-/// Fails, rather than ends, when there is more than it may read.
-struct Limited<R> {
-    inner: R,
-    left: u64,
-}
-
-impl<R: Read> Read for Limited<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.left = self
-            .left
-            .checked_sub(read as u64)
-            .ok_or_else(|| io::Error::other(format!("it unpacks to more than {MAX_LAYER} bytes")))?;
-        Ok(read)
-    }
+/// The names of a path, without those that stay in place.
+fn names(path: &[u8]) -> VecDeque<Vec<u8>> {
+    let parts = path.split(|byte| *byte == b'/').filter(|name| !matches!(*name, b"" | b"."));
+    parts.map(<[u8]>::to_vec).collect()
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use micrun_firmware::annotations::LAYER_RECORD;
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest, MediaType};
 
 use crate::error::{Error, Result};
@@ -26,6 +27,17 @@ pub(super) struct Content {
     pub(super) labels: BTreeMap<String, String>,
     /// Whether every config has a command.
     pub(super) has_command: bool,
+}
+
+impl Content {
+    /// What tells its layers from those of others.
+    pub(super) fn key(&self) -> Vec<String> {
+        let layers = self.layers.iter().map(|it| {
+            let record = it.annotations().as_ref().and_then(|it| it.get(LAYER_RECORD));
+            format!("{} {} {record:?}", it.digest(), it.media_type())
+        });
+        layers.chain(self.diff_ids.clone()).collect()
+    }
 }
 
 /// A manifest and the host it is for.
@@ -99,7 +111,7 @@ fn add(source: &Source, entry: &Descriptor, descriptor: &Descriptor, found: &mut
     }
     let host = Host::from(&config);
     if let Some(platform) = descriptor.platform()
-        && Host::from(platform) != host
+        && !Host::from(platform).is_same(&host)
     {
         return Err(Error::Damaged(format!(
             "manifest {} is listed for {} but its config is for {host}",

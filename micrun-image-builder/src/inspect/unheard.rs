@@ -3,16 +3,20 @@
 //! Neither ctr nor CRI hands them to a shim; an image that relies on them runs otherwise than it says.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use micrun_firmware::Firmware;
 use micrun_firmware::annotations::PREFIX;
 use micrun_firmware::settings::Row;
 
 use super::report::ImageReport;
+use super::rootfs::View;
 
 /// A sentence for each setting that the image asks for in vain; `given` are the annotations that are passed.
-pub(super) fn warnings(report: &ImageReport, root: &Path, given: &BTreeMap<String, String>) -> Vec<String> {
+pub(super) fn warnings(
+    report: &ImageReport,
+    root: &View<'_>,
+    given: &BTreeMap<String, String>,
+) -> Vec<String> {
     let mut all: BTreeMap<String, String> = report.labels.clone();
     all.extend(report.annotations.clone());
     all.retain(|key, _| key.starts_with(PREFIX));

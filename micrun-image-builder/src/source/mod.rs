@@ -131,6 +131,11 @@ impl Source {
         }
     }
 
+    /// The error when the image, or what it is in, cannot be read.
+    pub(crate) fn unreadable(&self, source: io::Error) -> Error {
+        Error::Read { path: self.path.clone(), source }
+    }
+
     fn small_file(&self, name: &str) -> Result<Option<Vec<u8>>> {
         let Some((content, _)) = self.file(name)? else { return Ok(None) };
         let mut bytes = Vec::new();

@@ -65,28 +65,58 @@ impl Image {
         });
         let layers: Vec<_> = layers.collect();
         let diff_ids: Vec<_> = layers.iter().map(|layer| &layer["digest"]).collect();
-        let config = json!({
-            "architecture": architecture(), "os": "linux",
-            "config": {"Cmd": self.command},
-            "rootfs": {"type": "layers", "diff_ids": diff_ids},
-        });
-        let config =
-            blob(&mut archive, "application/vnd.oci.image.config.v1+json", config.to_string().as_bytes());
-        let manifest = json!({"schemaVersion": 2, "config": config, "layers": layers});
-        let media_type = "application/vnd.oci.image.manifest.v1+json";
-        let mut manifest = blob(&mut archive, media_type, manifest.to_string().as_bytes());
-        manifest["annotations"] = json!({"io.containerd.image.name": self.name});
-        let index = json!({"schemaVersion": 2, "manifests": [manifest]});
-        append(&mut archive, "index.json", index.to_string().as_bytes());
-        append(&mut archive, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
-
-        let path = dir.join("image.tar");
-        let bytes = archive.into_inner().expect("memory can be written");
-        fs::File::create(&path)
-            .and_then(|mut file| file.write_all(&bytes))
-            .expect("the archive can be written");
-        path
+        finish(archive, &self.name, &self.command, &layers, &json!(diff_ids), dir)
     }
+}
+
+/// Adds config, manifest and index, and writes the archive into `dir`.
+fn finish(
+    mut archive: Builder<Vec<u8>>,
+    name: &str,
+    command: &[String],
+    layers: &[Value],
+    diff_ids: &Value,
+    dir: &Path,
+) -> PathBuf {
+    let config = json!({
+        "architecture": architecture(), "os": "linux",
+        "config": {"Cmd": command},
+        "rootfs": {"type": "layers", "diff_ids": diff_ids},
+    });
+    let config =
+        blob(&mut archive, "application/vnd.oci.image.config.v1+json", config.to_string().as_bytes());
+    let manifest = json!({"schemaVersion": 2, "config": config, "layers": layers});
+    let media_type = "application/vnd.oci.image.manifest.v1+json";
+    let mut manifest = blob(&mut archive, media_type, manifest.to_string().as_bytes());
+    manifest["annotations"] = json!({"io.containerd.image.name": name});
+    let index = json!({"schemaVersion": 2, "manifests": [manifest]});
+    append(&mut archive, "index.json", index.to_string().as_bytes());
+    append(&mut archive, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
+
+    let path = dir.join("image.tar");
+    let bytes = archive.into_inner().expect("memory can be written");
+    fs::File::create(&path).and_then(|mut file| file.write_all(&bytes)).expect("the archive can be written");
+    path
+}
+
+/// A layer made by hand.
+pub struct RawLayer {
+    /// What its descriptor says.
+    pub media_type: String,
+    /// As it is stored.
+    pub blob: Vec<u8>,
+    /// As it is unpacked.
+    pub tar: Vec<u8>,
+}
+
+/// Writes an archive of an image with these layers into `dir`.
+pub fn write_raw(name: &str, layers: &[RawLayer], dir: &Path) -> PathBuf {
+    let mut archive = Builder::new(Vec::new());
+    let blobs: Vec<_> =
+        layers.iter().map(|layer| blob(&mut archive, &layer.media_type, &layer.blob)).collect();
+    let diff_ids: Vec<_> =
+        layers.iter().map(|layer| format!("sha256:{}", hex::encode(Sha256::digest(&layer.tar)))).collect();
+    finish(archive, name, &["/none".to_owned()], &blobs, &json!(diff_ids), dir)
 }
 
 /// Debian's static busybox: a program for this machine.

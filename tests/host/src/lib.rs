@@ -21,6 +21,7 @@ pub mod host;
 pub mod isolation;
 pub mod leftovers;
 pub mod micad;
+pub mod odd;
 pub mod printer;
 pub mod process;
 pub mod system;

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 
 use super::lookup::{self, Wanted};
-use super::walk::{self, RootFile};
+use super::{RootFile, Rootfs};
 use crate::annotations::STOP_SIGNAL_LABEL;
 use crate::policy::ContainerPolicy;
 use crate::settings::{Layers, Settings};
@@ -42,20 +41,24 @@ impl Firmware {
     /// it runs. `annotations` are those of the container's specification.
     ///
     /// All errors are the image's or the specification's, except [`Error::Io`].
-    pub fn resolve(rootfs: &Path, annotations: &BTreeMap<String, String>) -> Result<Self> {
+    pub fn resolve(rootfs: &(impl Rootfs + ?Sized), annotations: &BTreeMap<String, String>) -> Result<Self> {
         Self::find(None, rootfs, annotations)
     }
 
     /// The same on a host with this configuration, whose policy the firmware must satisfy.
     pub fn resolve_on(
         host: &HostConf,
-        rootfs: &Path,
+        rootfs: &(impl Rootfs + ?Sized),
         annotations: &BTreeMap<String, String>,
     ) -> Result<Self> {
         Self::find(Some(host), rootfs, annotations)
     }
 
-    fn find(host: Option<&HostConf>, rootfs: &Path, annotations: &BTreeMap<String, String>) -> Result<Self> {
+    fn find(
+        host: Option<&HostConf>,
+        rootfs: &(impl Rootfs + ?Sized),
+        annotations: &BTreeMap<String, String>,
+    ) -> Result<Self> {
         let policy = host.map(HostConf::policy);
         if let Some(policy) = policy {
             policy.check_annotations(annotations.keys())?;
@@ -159,8 +162,8 @@ fn rewound(file: &mut RootFile) -> io::Result<impl Read> {
     Ok(Read::take(&file.file, MAX_FIRMWARE_SIZE))
 }
 
-fn open(rootfs: &Path, wanted: &Wanted, limit: u64) -> Result<RootFile> {
-    walk::open(rootfs, &wanted.path, limit, wanted.asked_by)
+fn open(rootfs: &(impl Rootfs + ?Sized), wanted: &Wanted, limit: u64) -> Result<RootFile> {
+    rootfs.open(&wanted.path, limit, wanted.asked_by)
 }
 
 /// What a user should know of the pedestal's file. No error: the daemon behind may take what this crate does not know.
@@ -173,12 +176,12 @@ fn doubt(pedestal: Pedestal, file: &RootFile) -> Result<Option<String>> {
 }
 
 /// The image's client.conf; a missing one is fine, any other trouble with it is not.
-fn read_conf(rootfs: &Path) -> Result<Option<(ClientConf, Sha256Digest)>> {
+fn read_conf(rootfs: &(impl Rootfs + ?Sized)) -> Result<Option<(ClientConf, Sha256Digest)>> {
     const NAME: &str = client_conf::FILE_NAME;
-    if rootfs.join(NAME).symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+    if !rootfs.has(NAME) {
         return Ok(None);
     }
-    let file = walk::open(rootfs, NAME, ini::MAX_SIZE, "the image's configuration")?;
+    let file = rootfs.open(NAME, ini::MAX_SIZE, "the image's configuration")?;
     let bytes = content(file, ini::MAX_SIZE, NAME)?;
     let digest = Sha256Digest::of(&bytes);
     let text = String::from_utf8(bytes).map_err(|error| Error::Unusable {
@@ -189,8 +192,12 @@ fn read_conf(rootfs: &Path) -> Result<Option<(ClientConf, Sha256Digest)>> {
 }
 
 /// What the image's signature lets run.
-fn signed(rootfs: &Path, keys: &signature::Keys, policy: &ContainerPolicy) -> Result<Signed> {
-    let opened = walk::open(rootfs, signature::PATH, signature::MAX_SIZE, "the image's signature");
+fn signed(
+    rootfs: &(impl Rootfs + ?Sized),
+    keys: &signature::Keys,
+    policy: &ContainerPolicy,
+) -> Result<Signed> {
+    let opened = rootfs.open(signature::PATH, signature::MAX_SIZE, "the image's signature");
     let file = opened.map_err(|error| policy.unsigned(error.to_string()))?;
     let bytes = content(file, signature::MAX_SIZE, signature::PATH)?;
     Signed::verify(&bytes, keys).map_err(|error| policy.unsigned(error.to_string()))

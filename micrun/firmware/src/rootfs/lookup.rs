@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::Rootfs;
 use crate::qemu::Bios;
 use crate::settings::{Layers, Settings};
 use crate::{Error, Pedestal, Result};
@@ -19,7 +20,7 @@ pub(super) struct Wanted {
 }
 
 /// The firmware: upstream's order, with `ClientPath` where upstream has its configuration's default.
-pub(super) fn firmware(rootfs: &Path, layers: &Layers<'_>) -> Result<Wanted> {
+pub(super) fn firmware(rootfs: &(impl Rootfs + ?Sized), layers: &Layers<'_>) -> Result<Wanted> {
     let by_annotation = layers.annotation(|annotations| annotations.firmware_path.clone());
     if let Some(path) = by_annotation {
         return Ok(Wanted { path, asked_by: "named by the annotation container.firmware_path" });
@@ -30,7 +31,7 @@ pub(super) fn firmware(rootfs: &Path, layers: &Layers<'_>) -> Result<Wanted> {
     if let Some(path) = layers.host(|annotations| annotations.firmware_path.clone()) {
         return Ok(Wanted { path, asked_by: "named by firmware_path in micrun.conf" });
     }
-    if rootfs.join(FIRMWARE).symlink_metadata().is_ok() {
+    if rootfs.has(FIRMWARE) {
         return Ok(Wanted { path: FIRMWARE.into(), asked_by: "the default" });
     }
     let path = first_elf(rootfs)?.ok_or_else(|| Error::NotFound {
@@ -44,19 +45,9 @@ pub(super) fn firmware(rootfs: &Path, layers: &Layers<'_>) -> Result<Wanted> {
 }
 
 /// The first `*.elf` of the root directory in the order of its bytes, directories left aside.
-fn first_elf(rootfs: &Path) -> Result<Option<String>> {
-    let io = |error| Error::io("list the rootfs", rootfs.display().to_string(), error);
-    let mut first: Option<String> = None;
-    for entry in rootfs.read_dir().map_err(io)? {
-        let entry = entry.map_err(io)?;
-        // A name that is no UTF-8 cannot be named in any message or record.
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        let is_elf = Path::new(&name).extension().is_some_and(|extension| extension == "elf");
-        if is_elf && !entry.file_type().map_err(io)?.is_dir() && first.as_ref().is_none_or(|f| name < *f) {
-            first = Some(name);
-        }
-    }
-    Ok(first)
+fn first_elf(rootfs: &(impl Rootfs + ?Sized)) -> Result<Option<String>> {
+    let is_elf = |name: &String| Path::new(name).extension().is_some_and(|extension| extension == "elf");
+    Ok(rootfs.names()?.into_iter().filter(is_elf).min())
 }
 
 /// The file that the pedestal wants beside the firmware, if it wants one.

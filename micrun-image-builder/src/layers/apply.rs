@@ -1,0 +1,255 @@
+//! A layer put into a directory of its own (containerd's `pkg/archive`, `applyNaive`).
+
+use std::collections::BTreeSet;
+use std::io::{self, Read};
+
+use micrun_firmware::Sha256Digest;
+
+use super::path;
+use super::resolve::{check, root_path};
+use super::tar::{Entries, Entry, Type};
+use super::tree::{Content, Directory, Id, Kind, Meta, Node, Place, ROOT, Tree};
+use super::{Budget, malformed, quoted};
+
+/// What a file that a layer deletes is called (image-spec, layer.md).
+const WHITEOUT: &[u8] = b".wh.";
+const OPAQUE: &[u8] = b".wh..wh..opq";
+
+/// A layer: its entries in a tree of their own.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    pub(crate) tree: Tree,
+}
+
+impl Layer {
+    /// Reads the layer `number`, whose tar is `tar`, to its last byte.
+    ///
+    /// The lowest one is put into an empty directory, where a whiteout removes what the layer itself had before. The
+    /// others are upper directories of an overlay, where a whiteout is a file of its own.
+    pub(crate) fn read(number: usize, mut tar: impl Read, budget: &mut Budget) -> io::Result<Self> {
+        let mut entries = Entries::new(&mut tar, budget);
+        let mut unpacked = Vec::new();
+        while let Some(entry) = entries.next()? {
+            let content = match entry.kind {
+                Type::File => {
+                    let (sha256, size) = Sha256Digest::copy(&mut entries, &mut io::sink())?;
+                    let place = Place { layer: number, entry: unpacked.len() };
+                    Some(Content { sha256, size, place })
+                }
+                _ => None,
+            };
+            unpacked.push((entry, content));
+        }
+        drop(entries);
+        let mut rest = CountedRest { inner: tar, budget };
+        io::copy(&mut rest, &mut io::sink())?;
+        Self::apply(number == 0, unpacked, budget)
+    }
+
+    fn apply(
+        lowest: bool,
+        entries: impl IntoIterator<Item = (Entry, Option<Content>)>,
+        budget: &mut Budget,
+    ) -> io::Result<Self> {
+        let mut unpacker =
+            Unpacker { tree: Tree::default(), lowest, own: BTreeSet::new(), directories: Vec::new(), budget };
+        for (entry, content) in entries {
+            unpacker.entry(entry, content)?;
+        }
+        unpacker.finish()
+    }
+}
+
+struct Unpacker<'b> {
+    tree: Tree,
+    lowest: bool,
+    /// The paths written so far, which a later opaque whiteout in the lowest layer spares.
+    own: BTreeSet<Vec<u8>>,
+    /// The directories whose time is set at the end.
+    directories: Vec<Vec<u8>>,
+    budget: &'b mut Budget,
+}
+
+impl Unpacker<'_> {
+    fn entry(&mut self, entry: Entry, content: Option<Content>) -> io::Result<()> {
+        let name = path::clean(&entry.path);
+        let (above, base) = path::split(&name);
+        let above = if above.is_empty() { b"/".to_vec() } else { root_path(&self.tree, above, self.budget)? };
+        let base = path::below_root(base);
+        let full = path::below_root(&[&above, base.as_slice()].concat());
+        if full == b"/" {
+            return Ok(());
+        }
+        check(&full)?;
+        let parent = self.make_directories(&above)?;
+        let (_, base) = path::split(&full);
+        if base == OPAQUE {
+            self.opaque(parent, &above);
+            return Ok(());
+        }
+        if let Some(hidden) = base.strip_prefix(WHITEOUT) {
+            return self.whiteout(parent, hidden, &full);
+        }
+        if let Some(old) = self.tree.child(parent, base)
+            && !(self.tree.is_directory(old) && entry.kind == Type::Directory)
+        {
+            self.tree.unlink(parent, base);
+        }
+        if entry.kind == Type::Directory {
+            self.directories.push(name.clone());
+        }
+        self.make(parent, base, entry, content)?;
+        self.own.insert(full);
+        Ok(())
+    }
+
+    fn make(&mut self, parent: Id, base: &[u8], entry: Entry, content: Option<Content>) -> io::Result<()> {
+        let Entry { kind, path, target, meta, device, .. } = entry;
+        let refuse = |what: &str| Err(malformed(format!("{}: {what}", quoted(&path))));
+        let kind = match (kind, content) {
+            (Type::Directory, _) => return self.directory(parent, base, meta),
+            (Type::HardLink, _) => return self.hard_link(parent, base, &target, meta),
+            (Type::Global, _) => return Ok(()),
+            (Type::File, Some(content)) => Kind::File(content),
+            (Type::Symlink, _) if target.is_empty() || target.len() > 4095 => {
+                return refuse("no link can lead there");
+            }
+            (Type::Symlink, _) => Kind::Symlink(target),
+            // What an overlay takes for a whiteout, whoever made it.
+            (Type::Character, _) if device == (0, 0) => Kind::Whiteout,
+            (Type::Character, _) => Kind::Device('c', device.0, device.1),
+            (Type::Block, _) => Kind::Device('b', device.0, device.1),
+            (Type::Fifo, _) => Kind::Fifo,
+            (Type::File, None) => return refuse("its content was not read"),
+            (Type::Other(flag), _) => {
+                return refuse(&format!(
+                    "containerd does not unpack entries of the type {:?}",
+                    char::from(flag)
+                ));
+            }
+        };
+        self.tree.put(parent, base, Node { kind, meta });
+        Ok(())
+    }
+
+    fn directory(&mut self, parent: Id, base: &[u8], meta: Meta) -> io::Result<()> {
+        let id = match self.tree.child(parent, base) {
+            Some(id) => id,
+            None => {
+                let kind = Kind::Directory(Directory::default());
+                self.tree.put(parent, base, Node { kind, meta: Meta::default() })
+            }
+        };
+        let node = &mut self.tree.nodes[id];
+        node.meta = meta;
+        if let Kind::Directory(directory) = &mut node.kind {
+            directory.implied = false;
+        }
+        Ok(())
+    }
+
+    fn hard_link(&mut self, parent: Id, base: &[u8], target: &[u8], meta: Meta) -> io::Result<()> {
+        let (above, name) = path::split(target);
+        let above = root_path(&self.tree, above, self.budget)?;
+        let led = path::below_root(&[&above, b"/".as_slice(), name].concat());
+        check(&led)?;
+        let found = self.tree.find(&led).filter(|id| !self.tree.is_directory(*id));
+        let Some(id) = found else {
+            return Err(malformed(format!(
+                "the hard link to {} leads to no file of its own layer, where containerd looks for it",
+                quoted(target)
+            )));
+        };
+        // The owner and the mode are those of the file, whichever name they are given by.
+        self.tree.nodes[id].meta = meta;
+        self.tree.link(parent, base, id);
+        Ok(())
+    }
+
+    fn opaque(&mut self, parent: Id, above: &[u8]) {
+        if let Kind::Directory(directory) = &mut self.tree.nodes[parent].kind
+            && !self.lowest
+        {
+            directory.opaque = true;
+            return;
+        }
+        // What the layer itself brought stays; in its lowest one there is hardly anything else.
+        let mut left = vec![(parent, above.to_vec())];
+        while let Some((id, path)) = left.pop() {
+            let children: Vec<_> = self.tree.children(id).into_iter().flatten().collect();
+            let children: Vec<_> = children.into_iter().map(|(name, id)| (name.clone(), *id)).collect();
+            for (name, child) in children {
+                let path = path::below_root(&[&path, b"/".as_slice(), &name].concat());
+                if self.own.contains(&path) {
+                    left.push((child, path));
+                } else {
+                    self.tree.unlink(id, &name);
+                }
+            }
+        }
+    }
+
+    fn whiteout(&mut self, parent: Id, hidden: &[u8], full: &[u8]) -> io::Result<()> {
+        if matches!(hidden, b"" | b"." | b"..") {
+            return Err(malformed(format!("the whiteout {} deletes no file", quoted(full))));
+        }
+        if self.lowest {
+            self.tree.unlink(parent, hidden);
+        } else if self.tree.child(parent, hidden).is_some() {
+            return Err(malformed(format!(
+                "the whiteout {} follows the file in the same layer, which containerd does not unpack",
+                quoted(full)
+            )));
+        } else {
+            self.tree.put(parent, hidden, Node { kind: Kind::Whiteout, meta: Meta::default() });
+        }
+        Ok(())
+    }
+
+    /// The directory at a path without links, made if it is missing.
+    fn make_directories(&mut self, path: &[u8]) -> io::Result<Id> {
+        let mut at = ROOT;
+        for name in path::names(path) {
+            self.budget.steps(1)?;
+            at = if let Some(id) = self.tree.child(at, name) {
+                if !self.tree.is_directory(id) {
+                    return Err(malformed(format!("{} is no directory, but it has entries", quoted(path))));
+                }
+                id
+            } else {
+                self.budget.entry(name.len())?;
+                let kind = Kind::Directory(Directory { implied: true, ..Directory::default() });
+                self.tree.put(at, name, Node { kind, meta: Meta { mode: 0o755, ..Meta::default() } })
+            };
+        }
+        Ok(at)
+    }
+
+    /// At the end containerd sets the times of directories: those that are gone again are an error.
+    fn finish(self) -> io::Result<Layer> {
+        for name in &self.directories {
+            let path = root_path(&self.tree, name, self.budget)?;
+            if self.tree.find(&path).is_none() {
+                return Err(malformed(format!(
+                    "the directory {} is removed again by the layer itself, which containerd does not unpack",
+                    quoted(name)
+                )));
+            }
+        }
+        Ok(Layer { tree: self.tree })
+    }
+}
+
+/// What follows the archive, which counts as well.
+struct CountedRest<'b, R> {
+    inner: R,
+    budget: &'b mut Budget,
+}
+
+impl<R: Read> Read for CountedRest<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.budget.bytes(read as u64)?;
+        Ok(read)
+    }
+}

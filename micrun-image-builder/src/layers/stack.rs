@@ -1,0 +1,155 @@
+//! The layers of an image, one over the other as overlayfs lays them.
+
+use super::apply::Layer;
+use super::tree::{Id, Kind, Node, ROOT, Tree, join};
+
+/// What a layer changes at a path. Directories are not listed, what is in them is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// Without a leading `/`.
+    pub(crate) path: Vec<u8>,
+    /// What the layers below have there.
+    pub(crate) before: Option<Node>,
+    /// What this layer has there. `None` if it removes what was.
+    pub(crate) after: Option<Node>,
+}
+
+/// What a container sees of the layers so far.
+#[derive(Debug, Default)]
+pub(crate) struct Stack {
+    tree: Tree,
+}
+
+impl Stack {
+    /// What is visible.
+    pub(crate) const fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// Lays a layer over the others. What it changes, by path, removals before what comes in their place.
+    pub(crate) fn push(&mut self, layer: Layer) -> Vec<Change> {
+        let base = self.tree.nodes.len();
+        self.tree.nodes.extend(layer.tree.nodes.into_iter().map(|mut node| {
+            if let Kind::Directory(directory) = &mut node.kind {
+                directory.children.values_mut().for_each(|id| *id += base);
+            }
+            node
+        }));
+        let mut changes = Vec::new();
+        // A root is never opaque: overlayfs always merges it.
+        let mut left = vec![(ROOT, base, Vec::new(), true)];
+        while let Some((lower, upper, path, is_root)) = left.pop() {
+            let (children, opaque) = match &mut self.tree.nodes[upper].kind {
+                Kind::Directory(it) => (std::mem::take(&mut it.children), it.opaque && !is_root),
+                _ => continue,
+            };
+            self.take_meta(lower, upper);
+            if opaque {
+                let hidden: Vec<_> = self.tree.children(lower).into_iter().flatten().collect();
+                let hidden: Vec<_> = hidden.into_iter().map(|(name, id)| (name.clone(), *id)).collect();
+                for (name, id) in hidden {
+                    if !children.contains_key(&name) || self.tree.is_directory(id) {
+                        self.removed(id, &join(&path, &name), &mut changes);
+                        self.tree.unlink(lower, &name);
+                    }
+                }
+            }
+            for (name, upper) in children {
+                let path = join(&path, &name);
+                let below = self.tree.child(lower, &name);
+                if let Some(below) = below
+                    && self.tree.is_directory(below)
+                    && self.tree.is_directory(upper)
+                {
+                    left.push((below, upper, path, false));
+                    continue;
+                }
+                self.replace(lower, &name, (below, upper), &path, &mut changes);
+            }
+        }
+        changes.sort_by(|a, b| a.path.cmp(&b.path));
+        changes
+    }
+
+    /// A directory that the layer names itself looks as it says.
+    fn take_meta(&mut self, lower: Id, upper: Id) {
+        if let Kind::Directory(directory) = &self.tree.nodes[upper].kind
+            && !directory.implied
+        {
+            let meta = std::mem::take(&mut self.tree.nodes[upper].meta);
+            self.tree.nodes[lower].meta = meta;
+        }
+    }
+
+    /// Puts what the layer has at a path in place of what was.
+    fn replace(
+        &mut self,
+        parent: Id,
+        name: &[u8],
+        (below, upper): (Option<Id>, Id),
+        path: &[u8],
+        changes: &mut Vec<Change>,
+    ) {
+        let is_file = |id: Id| !self.tree.is_directory(id);
+        let before = below.filter(|id| is_file(*id)).map(|id| self.tree.nodes[id].clone());
+        if let Some(below) = below.filter(|id| self.tree.is_directory(*id)) {
+            self.removed(below, path, changes);
+        }
+        self.tree.unlink(parent, name);
+        if matches!(self.tree.nodes[upper].kind, Kind::Whiteout) {
+            if before.is_some() {
+                changes.push(Change { path: path.to_owned(), before, after: None });
+            }
+            return;
+        }
+        self.without_whiteouts(upper);
+        self.tree.link(parent, name, upper);
+        if self.tree.is_directory(upper) {
+            if before.is_some() {
+                changes.push(Change { path: path.to_owned(), before, after: None });
+            }
+            let files = self.tree.below(upper, path.to_owned()).filter(|(_, node)| !is_directory(node));
+            changes.extend(files.map(|(path, node)| Change {
+                path,
+                before: None,
+                after: Some(node.clone()),
+            }));
+        } else {
+            let after = Some(self.tree.nodes[upper].clone());
+            changes.push(Change { path: path.to_owned(), before, after });
+        }
+    }
+
+    /// Lists what disappears with a node.
+    fn removed(&self, id: Id, path: &[u8], changes: &mut Vec<Change>) {
+        let below = self.tree.below(id, path.to_owned()).filter(|(_, node)| !is_directory(node));
+        let itself = Some((path.to_owned(), &self.tree.nodes[id])).filter(|(_, node)| !is_directory(node));
+        changes.extend(itself.into_iter().chain(below).map(|(path, node)| Change {
+            path,
+            before: Some(node.clone()),
+            after: None,
+        }));
+    }
+
+    /// Where nothing is below, a whiteout is nothing.
+    fn without_whiteouts(&mut self, id: Id) {
+        let mut left = vec![id];
+        while let Some(id) = left.pop() {
+            let children: Vec<_> = self.tree.children(id).into_iter().flatten().collect();
+            let children: Vec<_> = children.into_iter().map(|(name, id)| (name.clone(), *id)).collect();
+            for (name, child) in children {
+                match self.tree.nodes[child].kind {
+                    Kind::Whiteout => {
+                        self.tree.unlink(id, &name);
+                    }
+                    Kind::Directory(_) => left.push(child),
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+fn is_directory(node: &Node) -> bool {
+    matches!(node.kind, Kind::Directory(_))
+}
