@@ -135,6 +135,14 @@ pub enum Error {
         /// What is not the same.
         reason: String,
     },
+    /// A delta cannot be read, or does not fit its base.
+    #[error(
+        "the firmware's delta cannot be used: {reason}; pull the image again, or pack the firmware as a whole"
+    )]
+    Delta {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A layer-modification record cannot be used.
     #[error("layer record: {reason}")]
     Record {

@@ -11,6 +11,7 @@ pub mod changes;
 pub mod client_conf;
 mod copy;
 pub mod cpus;
+pub mod delta;
 pub mod digest;
 pub mod elf;
 mod error;

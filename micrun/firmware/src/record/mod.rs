@@ -153,7 +153,7 @@ fn refuse(reason: String) -> Error {
 }
 
 /// Absolute, canonical and printable: the same file has one name, which cannot leave the image.
-fn check_path(path: &str) -> Result<()> {
+pub(crate) fn check_path(path: &str) -> Result<()> {
     let clean = path.strip_prefix('/').is_some_and(|names| {
         names.split('/').all(|name| !matches!(name, "" | "." | "..")) && !path.chars().any(char::is_control)
     });
