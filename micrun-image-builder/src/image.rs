@@ -126,14 +126,14 @@ impl Image<'_> {
     }
 }
 
-fn descriptor(media_type: MediaType, blob: &Measured) -> Descriptor {
+pub(crate) fn descriptor(media_type: MediaType, blob: &Measured) -> Descriptor {
     let builder =
         DescriptorBuilder::default().media_type(media_type).size(blob.size).digest(blob.digest.clone());
     complete(builder.build())
 }
 
 /// A builder of oci-spec fails only for a field that was not set; every caller here sets all that are required.
-fn complete<T>(built: oci_spec::Result<T>) -> T {
+pub(crate) fn complete<T>(built: oci_spec::Result<T>) -> T {
     #[expect(clippy::expect_used, reason = "all required fields are set above")]
     built.expect("complete")
 }

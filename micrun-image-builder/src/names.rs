@@ -128,7 +128,7 @@ pub(crate) fn of(entry: &Descriptor) -> Option<&str> {
 }
 
 /// What skopeo, oras and umoci find an entry by.
-fn reference(entry: &Descriptor) -> Option<&str> {
+pub(crate) fn reference(entry: &Descriptor) -> Option<&str> {
     annotation(entry, ANNOTATION_REF_NAME)
 }
 
