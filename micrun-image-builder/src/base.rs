@@ -12,7 +12,7 @@ use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest,
 
 use crate::digest::MeteredReader;
 use crate::error::{Error, Result};
-use crate::layers::{Budget, Entries, Kind, Layer, Packing, Place, Stack, Type, decoder, quoted};
+use crate::layers::{Budget, Entries, Kind, Layer, Packing, Place, Stack, decoder, quoted};
 use crate::names;
 use crate::source::Source;
 
@@ -138,12 +138,11 @@ impl<'a> Base<'a> {
             let tar = decoder(packing(descriptor), &mut blob).map_err(|e| layer_error(descriptor, &e))?;
             let mut entries = Entries::new(tar, &mut budget);
             for entry in 0.. {
-                let Some(found) = entries.next().map_err(|e| layer_error(descriptor, &e))? else { break };
+                if entries.next().map_err(|e| layer_error(descriptor, &e))?.is_none() {
+                    break;
+                }
                 let Some(names) = files.get(&Place { layer: number, entry }) else { continue };
                 let [(first, mode), others @ ..] = names.as_slice() else { continue };
-                if found.kind != Type::File {
-                    return Err(Error::Damaged(format!("layer {} has changed", descriptor.digest())));
-                }
                 let mut to = File::create_new(first).map_err(write_error(first))?;
                 io::copy(&mut entries, &mut to).map_err(write_error(first))?;
                 chmod(first, mode & 0o777)?;

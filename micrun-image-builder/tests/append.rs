@@ -125,7 +125,16 @@ fn a_delta_is_small_and_gives_the_whole_firmware() {
     append(&bench, &["--image", "demo:3", "--firmware", "third.elf", "--delta", "-t", "demo:4"]);
     let seen = bench.inspect("images");
     let image = seen["images"].as_array().unwrap().iter().find(|it| it["name"] == "docker.io/library/demo:4");
-    assert_eq!(image.unwrap()["layers"].as_array().unwrap().len(), 3);
+    let image = image.unwrap();
+    assert_eq!(image["layers"].as_array().unwrap().len(), 3);
+    // What it runs is the third, put together.
+    let packed = bench.run(["pack", "third.elf", "--json", "-o", "third.tar", "--os", "freertos"]);
+    assert_eq!(packed.status, 0, "{}", packed.stderr);
+    let third = &bench.inspect("third.tar")["images"][0]["firmware"];
+    assert_eq!(
+        (&image["firmware"]["sha256"], &image["firmware"]["size"]),
+        (&third["sha256"], &third["size"])
+    );
 }
 
 #[test]

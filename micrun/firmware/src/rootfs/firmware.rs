@@ -190,9 +190,9 @@ fn doubt(pedestal: Pedestal, file: &RootFile) -> Result<Option<String>> {
 }
 
 /// The delta that a file is, with its bases from the same rootfs.
-fn delta_of(rootfs: &Path, file: &RootFile) -> Result<Option<Delta>> {
+fn delta_of(rootfs: &(impl Rootfs + ?Sized), file: &RootFile) -> Result<Option<Delta>> {
     let io = |error| Error::io("open", "the firmware", error);
-    let mut open = |path: &str| Ok(walk::open(rootfs, path, MAX_FIRMWARE_SIZE, "the base of a delta")?.file);
+    let mut open = |path: &str| Ok(rootfs.open(path, MAX_FIRMWARE_SIZE, "the base of a delta")?.file);
     let content = delta::Content::open(file.file.try_clone().map_err(io)?, &mut open)?;
     Ok(match content {
         delta::Content::Delta(delta) => Some(*delta),
