@@ -228,6 +228,7 @@ impl Mica for Daemon {
             uptime_usec: 5,
             exit: self.end.borrow().clone(),
             silent: None,
+            patched: None,
         })
     }
 
