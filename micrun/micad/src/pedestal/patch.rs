@@ -87,7 +87,9 @@ impl Plan {
         let mut pieces = Vec::new();
         for (start, end) in spans(&[before, &ranges]) {
             let mut old = read(base, from.segments(), start, end - start).map_err(unread)?;
-            before.iter().for_each(|written| lay_over(&mut old, start, written));
+            for written in before {
+                lay_over(&mut old, start, written);
+            }
             let after = read(new, to.segments(), start, end - start).map_err(unread)?;
             if old != after {
                 let runs_at = runs_at(&old_info, start);

@@ -63,7 +63,7 @@ impl Stub {
 
     async fn ask(&mut self, request: &str) -> Result<Vec<u8>> {
         let asked = async {
-            self.stream.write_all(&packet(request)).await.map_err(broken)?;
+            self.stream.write_all(&packet(request)).await.map_err(|e| broken(&e))?;
             loop {
                 if let Some(answer) = take_packet(&mut self.received) {
                     // That the machine stands still is known.
@@ -75,7 +75,7 @@ impl Stub {
                 if self.received.len() > MAX_PACKET {
                     return Err(Error::Qmp("the gdb stub's answer does not end".to_owned()));
                 }
-                if self.stream.read_buf(&mut self.received).await.map_err(broken)? == 0 {
+                if self.stream.read_buf(&mut self.received).await.map_err(|e| broken(&e))? == 0 {
                     return Err(Error::Qmp("the gdb stub closed".to_owned()));
                 }
             }
@@ -108,7 +108,7 @@ fn refused(request: &str, answer: &[u8]) -> Error {
     Error::Qmp(format!("the gdb stub answers {answer:?} to {request}"))
 }
 
-fn broken(error: io::Error) -> Error {
+fn broken(error: &io::Error) -> Error {
     Error::Qmp(format!("the gdb stub: {error}"))
 }
 
