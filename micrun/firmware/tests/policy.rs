@@ -278,7 +278,7 @@ fn every_key_of_the_policy_does_something() {
             _ => None,
         })
         .collect();
-    assert_eq!(rules.len(), 11);
+    assert_eq!(rules.len(), 12);
     assert!([Excess::Capped, Excess::Refused].iter().all(|it| rules.iter().any(|(_, rule)| rule == it)));
     for (key, _) in rules {
         let value = match key.kind {
