@@ -48,7 +48,8 @@ impl Verbosity {
 }
 
 const EXIT_STATUS: &str = "Exit status: 0 done; 1 a file cannot be read or written; 2 wrong usage; \
-3 the firmware, its client.conf or an annotation was refused; 4 the image is damaged or not an image; 5 a registry refused.";
+3 the firmware, its client.conf or an annotation was refused; 4 the image is damaged or not an image; 5 a registry refused; \
+6 a part of the image is not here, or cannot be read here.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -165,7 +166,14 @@ pub(crate) struct Target {
 #[derive(Args, Debug)]
 pub(crate) struct InspectArgs {
     /// An image archive, a layout directory, or - for an archive on the standard input
-    pub(crate) image: PathBuf,
+    #[arg(value_name = "IMAGE")]
+    pub(crate) path: PathBuf,
+    /// Which image of it [default: all]
+    #[arg(long, value_name = "NAME[:TAG]")]
+    pub(crate) image: Option<String>,
+    /// The host that the image must be complete for [default: any]
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub(crate) platform: Option<Host>,
     /// An annotation that the runtime will pass (ctr run --annotation, nerdctl run -l, a pod's)
     #[arg(long = "annotation", value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) annotations: Vec<(String, String)>,
