@@ -115,6 +115,9 @@ pub(crate) struct PackArgs {
     /// How the layer is compressed [default: gzip]
     #[arg(long, value_enum)]
     pub(crate) compression: Option<Compression>,
+    /// Give the firmware a second path, so that `append --delta` can build upon it
+    #[arg(long)]
+    pub(crate) updatable: bool,
     /// A private key (PEM, PKCS#8, ECDSA P-256) that signs the firmware, its client.conf and the file beside it
     #[arg(long, value_name = "FILE")]
     pub(crate) sign_key: Option<PathBuf>,

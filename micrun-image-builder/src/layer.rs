@@ -48,16 +48,33 @@ impl Compression {
 
 /// A file or directory of a layer, its path relative to the root and without a leading slash.
 pub(crate) enum Entry<'a> {
-    Directory { path: &'a str },
-    Bytes { path: &'a str, content: &'a [u8] },
-    File { path: &'a str, size: u64, content: &'a mut dyn Read },
+    Directory {
+        path: &'a str,
+    },
+    Bytes {
+        path: &'a str,
+        content: &'a [u8],
+    },
+    File {
+        path: &'a str,
+        size: u64,
+        content: &'a mut dyn Read,
+    },
+    /// Another name of a file that comes before it.
+    Link {
+        path: &'a str,
+        target: &'a str,
+    },
 }
 
 impl Entry<'_> {
     /// Where it is in the layer.
     pub(crate) const fn path(&self) -> &str {
         match self {
-            Self::Directory { path } | Self::Bytes { path, .. } | Self::File { path, .. } => path,
+            Self::Directory { path }
+            | Self::Bytes { path, .. }
+            | Self::File { path, .. }
+            | Self::Link { path, .. } => path,
         }
     }
 }
@@ -103,6 +120,12 @@ fn append(tar: &mut tar::Builder<impl Write>, entry: Entry<'_>, mtime: u64) -> i
             let mut exact = Exact { inner: content, left: size };
             tar.append(&header, &mut exact)?;
             exact.finish()
+        }
+        Entry::Link { path, target } => {
+            let mut header = header(path, EntryType::Link, FILE_MODE, 0, mtime)?;
+            header.set_link_name(target)?;
+            header.set_cksum();
+            tar.append(&header, io::empty())
         }
     }
 }

@@ -15,8 +15,9 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use micrun_firmware::record::{Change, Content};
 use micrun_firmware::signature::Signed;
-use micrun_firmware::{Pedestal, Sha256Digest};
+use micrun_firmware::{Pedestal, Sha256Digest, delta};
 
 use crate::cli::{InputArgs, PackArgs};
 use crate::error::{Error, Result};
@@ -65,7 +66,12 @@ pub(crate) fn run(mut args: PackArgs) -> Result<String> {
     let signature =
         args.sign_key.as_deref().map(|key| sign(key, &conf, &firmware, beside.as_ref())).transpose()?;
     let signature = signature.as_deref();
-    let record = Firmware::record(content, conf.text.as_bytes(), beside.as_ref(), signature)?;
+    let mut record = Firmware::record(content.clone(), conf.text.as_bytes(), beside.as_ref(), signature)?;
+    if args.updatable {
+        let content = Content { elf: None, ..content };
+        record.insert(&delta::base_path(0), Change::Add(content))?;
+    }
+    let record = record.to_json()?;
     conf.check_promises(&firmware)?;
 
     let mut sink = sink::create(&output, created.seconds())?;
@@ -73,7 +79,8 @@ pub(crate) fn run(mut args: PackArgs) -> Result<String> {
     sink.begin().map_err(write)?;
     let text = conf.text.as_bytes();
     let compression = args.compression.unwrap_or_default();
-    let files = Files { conf: text, beside: beside.as_ref(), signature, record: &record };
+    let files =
+        Files { conf: text, beside: beside.as_ref(), signature, record: &record, updatable: args.updatable };
     let layer = firmware.layer(sink.as_mut(), &files, compression, created);
     let layer = layer.map_err(write)?;
     sink.end(&layer.blob).map_err(write)?;

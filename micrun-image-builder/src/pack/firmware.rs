@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use micrun_firmware::client_conf::FILE_NAME as CONF;
 use micrun_firmware::elf::ElfInfo;
 use micrun_firmware::record::{self, Change, Content, LayerRecord};
-use micrun_firmware::{Evidence, Settings, Sha256Digest, signature};
+use micrun_firmware::{Evidence, Settings, Sha256Digest, delta, signature};
 
 use super::FIRMWARE;
 use super::input::{self, BuildFacts, Input};
@@ -25,6 +25,8 @@ pub(super) struct Files<'a> {
     pub(super) beside: Option<&'a PedestalFile>,
     pub(super) signature: Option<&'a [u8]>,
     pub(super) record: &'a [u8],
+    /// Whether the firmware has a second path.
+    pub(super) updatable: bool,
 }
 
 /// A firmware as an ELF, open. It is read twice, for its record and for its layer, and never held in memory.
@@ -78,7 +80,7 @@ impl Firmware {
         conf: &[u8],
         beside: Option<&PedestalFile>,
         signature: Option<&[u8]>,
-    ) -> Result<Vec<u8>> {
+    ) -> Result<LayerRecord> {
         let mut record = LayerRecord::default();
         record.insert(&format!("/{FIRMWARE}"), Change::Add(firmware))?;
         record.insert(&format!("/{CONF}"), Change::Add(Content::of(conf, FILE_MODE)))?;
@@ -88,7 +90,7 @@ impl Firmware {
         if let Some(signature) = signature {
             record.insert(signature::PATH, Change::Add(Content::of(signature, FILE_MODE)))?;
         }
-        Ok(record.to_json()?)
+        Ok(record)
     }
 
     /// Streams the layer: the firmware and the other files, sorted by path.
@@ -99,19 +101,30 @@ impl Firmware {
         compression: Compression,
         created: Timestamp,
     ) -> io::Result<Layer> {
-        let Files { conf, beside, signature, record } = *files;
+        let Files { conf, beside, signature, record, updatable } = *files;
         let mut content = &self.file;
         content.rewind()?;
         let mut firmware = MeteredReader::new(content);
         let mut other = beside.map(PedestalFile::reader).transpose()?;
         let record_path = record::path(0);
+        let base_path = delta::base_path(0);
+        let base_path = base_path.trim_start_matches('/');
         let mut entries = vec![
             Entry::Directory { path: ".micrun" },
             Entry::Directory { path: record::DIRECTORY.trim_start_matches('/') },
             Entry::Bytes { path: record_path.trim_start_matches('/'), content: record },
             Entry::Bytes { path: CONF, content: conf },
-            Entry::File { path: FIRMWARE, size: self.info.file_size, content: &mut firmware },
         ];
+        let size = self.info.file_size;
+        if updatable {
+            entries.extend([
+                Entry::Directory { path: delta::DIRECTORY.trim_start_matches('/') },
+                Entry::File { path: base_path, size, content: &mut firmware },
+                Entry::Link { path: FIRMWARE, target: base_path },
+            ]);
+        } else {
+            entries.push(Entry::File { path: FIRMWARE, size, content: &mut firmware });
+        }
         if let Some(content) = signature {
             entries.push(Entry::Bytes { path: signature::PATH.trim_start_matches('/'), content });
         }

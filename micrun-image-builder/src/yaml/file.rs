@@ -58,6 +58,8 @@ pub(super) struct Description {
     #[serde(default)]
     pub(super) platforms: Vec<Word<Host>>,
     pub(super) compression: Option<Compression>,
+    #[serde(default)]
+    pub(super) updatable: bool,
     pub(super) sign_key: Option<PathBuf>,
 }
 

@@ -43,6 +43,7 @@ pub(super) fn into(options: &PackArgs, image: Image, directory: &Path) -> PackAr
         tag: options.tag.or(Some(said.tag)),
         output: options.output.or(said.output.map(here)),
         compression: options.compression.or(said.compression),
+        updatable: options.updatable || said.updatable,
         sign_key: options.sign_key.or(said.sign_key.map(here)),
         json: options.json,
     }
