@@ -140,7 +140,7 @@ fn read(
     descriptor: &Descriptor,
     budget: &mut Budget,
 ) -> Result<(Layer, Measured)> {
-    let packing = Packing::of(&descriptor.media_type().to_string());
+    let packing = Packing::of(descriptor.media_type().as_ref());
     let mut blob = source.blob(descriptor)?;
     let layer = decoder(packing, &mut blob).and_then(|tar| {
         let mut tar = MeteredReader::new(tar);

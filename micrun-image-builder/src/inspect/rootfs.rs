@@ -33,7 +33,7 @@ impl View<'_> {
         let descriptor =
             self.layers.get(content.place.layer).ok_or_else(|| io::Error::other("no such layer"))?;
         let blob = self.source.blob(descriptor).map_err(io::Error::other)?;
-        let tar = decoder(Packing::of(&descriptor.media_type().to_string()), blob)?;
+        let tar = decoder(Packing::of(descriptor.media_type().as_ref()), blob)?;
         let mut file = BufWriter::new(File::from(memfd_create(c"image file", MFdFlags::MFD_CLOEXEC)?));
         copy_file(tar, content.place, content.size, &mut file)?;
         file.flush()?;

@@ -107,7 +107,10 @@ impl Unpacker<'_> {
         let Entry { kind, path, target, meta, device, .. } = entry;
         let refuse = |what: &str| Err(malformed(format!("{}: {what}", quoted(&path))));
         let kind = match (kind, content) {
-            (Type::Directory, _) => return self.directory(parent, base, meta),
+            (Type::Directory, _) => {
+                self.directory(parent, base, meta);
+                return Ok(());
+            }
             (Type::HardLink, _) => return self.hard_link(parent, base, &target, meta),
             (Type::Global, _) => return Ok(()),
             (Type::File, Some(content)) => Kind::File(content),
@@ -132,20 +135,16 @@ impl Unpacker<'_> {
         Ok(())
     }
 
-    fn directory(&mut self, parent: Id, base: &[u8], meta: Meta) -> io::Result<()> {
-        let id = match self.tree.child(parent, base) {
-            Some(id) => id,
-            None => {
-                let kind = Kind::Directory(Directory::default());
-                self.tree.put(parent, base, Node { kind, meta: Meta::default() })
-            }
-        };
+    fn directory(&mut self, parent: Id, base: &[u8], meta: Meta) {
+        let id = self.tree.child(parent, base).unwrap_or_else(|| {
+            let kind = Kind::Directory(Directory::default());
+            self.tree.put(parent, base, Node { kind, meta: Meta::default() })
+        });
         let node = &mut self.tree.nodes[id];
         node.meta = meta;
         if let Kind::Directory(directory) = &mut node.kind {
             directory.implied = false;
         }
-        Ok(())
     }
 
     fn hard_link(&mut self, parent: Id, base: &[u8], target: &[u8], meta: Meta) -> io::Result<()> {

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+use std::fmt::Write as _;
+
 use super::tree::Found;
 use super::*;
 
@@ -35,13 +37,11 @@ fn link(name: &str, flag: u8, target: &str) -> Vec<u8> {
 }
 
 fn pax(records: &[(&str, &str)]) -> Vec<u8> {
-    let text: String = records
-        .iter()
-        .map(|(key, value)| {
-            let length = (1..).find(|it| format!("{it} {key}={value}\n").len() == *it).unwrap();
-            format!("{length} {key}={value}\n")
-        })
-        .collect();
+    let mut text = String::new();
+    for (key, value) in records {
+        let length = (1..512).find(|it| format!("{it} {key}={value}\n").len() == *it).unwrap();
+        writeln!(text, "{length} {key}={value}").unwrap();
+    }
     entry("pax", b'x', text.as_bytes())
 }
 

@@ -24,7 +24,7 @@ pub struct Firmware {
     /// The ELF, open, or the delta that gives it.
     pub file: RootFile,
     /// The delta with all that it stands upon, if `file` is one.
-    pub delta: Option<Delta>,
+    pub delta: Option<Box<Delta>>,
     /// Its headers.
     pub elf: ElfInfo,
     /// The image's client.conf, if it has one.
@@ -101,7 +101,7 @@ impl Firmware {
             checked?;
         }
         let mut sha256 = match layers.annotation(|annotations| annotations.firmware_hash) {
-            Some(expected) => Some(verify(&mut file, delta.as_ref(), &name, expected)?),
+            Some(expected) => Some(verify(&mut file, delta.as_deref(), &name, expected)?),
             None => None,
         };
         let pedestal = settings.pedestal.value;
@@ -120,7 +120,7 @@ impl Firmware {
                 return Err(policy.unsigned("client.conf or the pedestal's file is not the signed one"));
             }
             if sha256.is_none() {
-                sha256 = Some(given(&mut file, delta.as_ref())?);
+                sha256 = Some(given(&mut file, delta.as_deref())?);
             }
             // The copy that runs is compared with it once more.
             if sha256 != Some(signed.firmware) {
@@ -190,12 +190,12 @@ fn doubt(pedestal: Pedestal, file: &RootFile) -> Result<Option<String>> {
 }
 
 /// The delta that a file is, with its bases from the same rootfs.
-fn delta_of(rootfs: &(impl Rootfs + ?Sized), file: &RootFile) -> Result<Option<Delta>> {
+fn delta_of(rootfs: &(impl Rootfs + ?Sized), file: &RootFile) -> Result<Option<Box<Delta>>> {
     let io = |error| Error::io("open", "the firmware", error);
     let mut open = |path: &str| Ok(rootfs.open(path, MAX_FIRMWARE_SIZE, "the base of a delta")?.file);
     let content = delta::Content::open(file.file.try_clone().map_err(io)?, &mut open)?;
     Ok(match content {
-        delta::Content::Delta(delta) => Some(*delta),
+        delta::Content::Delta(delta) => Some(delta),
         delta::Content::Plain(_) => None,
     })
 }
