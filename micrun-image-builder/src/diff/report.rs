@@ -99,7 +99,11 @@ impl Comparison {
             writeln!(f, "memory       no ranges: {}", printable(reason))?;
         }
         let ranges = self.ranges.as_deref().unwrap_or_default();
-        lines(f, "memory", ranges.iter().map(|it| format!("change  {} at {}", text::bytes(it.size), it.paddr)))?;
+        lines(
+            f,
+            "memory",
+            ranges.iter().map(|it| format!("change  {} at {}", text::bytes(it.size), it.paddr)),
+        )?;
         let Some(symbols) = &self.symbols else { return Ok(()) };
         for (op, names) in
             [("add", &symbols.added), ("remove", &symbols.removed), ("change", &symbols.changed)]
