@@ -11,6 +11,7 @@ mod delta;
 mod digest;
 mod error;
 mod image;
+mod image_path;
 mod inspect;
 mod interrupt;
 mod json;
