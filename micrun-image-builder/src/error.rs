@@ -1,6 +1,8 @@
 //! What can go wrong, as sentences, and the exit status each error has.
 
+use std::error::Error as _;
 use std::io;
+use std::iter;
 use std::path::PathBuf;
 
 /// Why a pack or an inspection failed.
@@ -68,6 +70,9 @@ pub(crate) enum Error {
     /// The image may be in order, but not for this program.
     #[error("the image cannot be read here: {0}")]
     Unreadable(String),
+    /// `verify` has listed what is wrong. `status` is the exit status of the worst of it.
+    #[error("{} is not in order: {count} found", path.display())]
+    Findings { path: PathBuf, count: String, status: u8 },
     /// A name in the image's `index.json` can be understood in two ways.
     #[error(
         "two different images are named {name:?}: each tool takes another one; remove or rename one of them"
@@ -87,6 +92,13 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// The sentence with those of its causes.
+    pub(crate) fn with_causes(&self) -> String {
+        let causes = iter::successors(self.source(), |&cause| cause.source());
+        let sentences: Vec<_> = iter::once(self.to_string()).chain(causes.map(ToString::to_string)).collect();
+        sentences.join(": ")
+    }
+
     /// The exit status of the program (`docs/IMAGE_BUILDER.md`, "Exit status"); 2 is clap's, for wrong usage.
     pub(crate) fn exit_status(&self) -> u8 {
         match self {
@@ -99,6 +111,7 @@ impl Error {
             Self::Registry(error) => error.exit_status(),
             Self::Argument { .. } | Self::File { .. } | Self::Destination { .. } => 2,
             Self::At { source, .. } | Self::Board { source, .. } => source.exit_status(),
+            Self::Findings { status, .. } => *status,
             Self::Firmware(_) | Self::Conf { .. } | Self::Refused { .. } => 3,
             Self::NotImage { .. } | Self::Damaged(_) | Self::Ambiguous { .. } | Self::Json { .. } => 4,
             Self::Incomplete(_) | Self::Unreadable(_) => 6,

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use micrun_firmware::{Firmware, is_firmware};
 
-use crate::base::Base;
+use crate::base::{self, Base};
 use crate::cli::key_value;
 use crate::error::{Error, Result};
 use crate::interrupt::Unfinished;
@@ -64,7 +64,7 @@ pub(crate) struct AppendArgs {
 pub(crate) fn run(args: &AppendArgs) -> Result<String> {
     let created = Timestamp::from_env()?;
     let name = ImageName::parse(&args.tag)?;
-    let output = args.output.clone().unwrap_or_else(|| default_output(&args.base, &name));
+    let output = args.output.clone().unwrap_or_else(|| base::default_output(&args.base, &name));
     let source = Source::open(&args.base)?;
     let base = Base::read(&source, &args.base, args.image.as_deref())?;
     let (_unfinished, root) = Unfinished::create(tempfile::TempDir::new)
@@ -115,11 +115,6 @@ pub(crate) fn run(args: &AppendArgs) -> Result<String> {
     say::usual(&report);
     let text = if args.json { report.to_json(&notes) } else { format!("{}\n", report.digest()) };
     Ok(say::beside(&output, text))
-}
-
-/// A layout gets the new image beside the old one.
-fn default_output(base: &Path, name: &ImageName) -> PathBuf {
-    if base.is_dir() { base.to_owned() } else { PathBuf::from(format!("{}.tar", name.short())) }
 }
 
 /// What a shim makes of the new image. Its refusal is an error here.
