@@ -13,7 +13,9 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(written, bytes[..written.len()], "it is canonical");
         assert_eq!(written.len() as u64, end);
     }
-    let Ok(Content::Delta(delta)) = Content::open(file(bytes), &mut |_| Ok(file(b"hello, world"))) else { return };
+    let Ok(Content::Delta(delta)) = Content::open(file(bytes), &mut |_| Ok(file(b"hello, world"))) else {
+        return;
+    };
     let to = tempfile::tempfile().expect("a temporary file");
     if delta.copy_to(&to).is_ok() {
         assert_eq!(to.metadata().expect("its size").len(), delta.header.result.size);
