@@ -13,7 +13,7 @@ use crate::append::AppendArgs;
 use crate::diff::DiffArgs;
 use crate::flatten::FlattenArgs;
 use crate::layer::Compression;
-use crate::pack::Arch;
+use crate::pack::{Arch, ExtraFile};
 use crate::platform::Host;
 use crate::records::RecordsArgs;
 use crate::say::Level;
@@ -118,6 +118,9 @@ pub(crate) struct PackArgs {
     /// A label of the image's configuration
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) labels: Vec<(String, String)>,
+    /// A further file of the image, readable by all unless a mode says otherwise
+    #[arg(long = "add", value_name = "FILE=PATH[,mode=MODE]")]
+    pub(crate) files: Vec<ExtraFile>,
     /// A host the image is for [default: linux on amd64, arm64 and riscv64 with qemu, else the ELF's own]
     #[arg(long = "platform", value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
     pub(crate) platforms: Vec<Host>,

@@ -48,6 +48,13 @@ pub(crate) enum Error {
         #[source]
         source: Box<Error>,
     },
+    /// The firmware of one of an image's boards could not be packed.
+    #[error("the firmware for the board {name} was not packed")]
+    Board {
+        name: String,
+        #[source]
+        source: Box<Error>,
+    },
     /// The destination is something that must not be overwritten.
     #[error("{} was not written: {reason}", path.display())]
     Destination { path: PathBuf, reason: &'static str },
@@ -103,7 +110,7 @@ impl Error {
             #[cfg(feature = "registry")]
             Self::Registry(error) => error.exit_status(),
             Self::Argument { .. } | Self::File { .. } | Self::Destination { .. } => 2,
-            Self::At { source, .. } => source.exit_status(),
+            Self::At { source, .. } | Self::Board { source, .. } => source.exit_status(),
             Self::Findings { status, .. } => *status,
             Self::Firmware(_) | Self::Conf { .. } | Self::Refused { .. } => 3,
             Self::NotImage { .. } | Self::Damaged(_) | Self::Ambiguous { .. } | Self::Json { .. } => 4,

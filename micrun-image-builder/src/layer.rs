@@ -18,7 +18,7 @@ const GZIP_LEVEL: u32 = 6;
 /// zstd's own default.
 const ZSTD_LEVEL: i32 = 3;
 const MOST_WORKERS: u32 = 4;
-/// The mode of every file; the host's do not count.
+/// The mode of a file of which nothing else is said; the host's do not count.
 pub(crate) const FILE_MODE: u32 = 0o644;
 const BUFFER: usize = 128 * 1024;
 
@@ -57,6 +57,7 @@ pub(crate) enum Entry<'a> {
     },
     File {
         path: &'a str,
+        mode: u32,
         size: u64,
         content: &'a mut dyn Read,
     },
@@ -128,8 +129,8 @@ fn append(tar: &mut tar::Builder<impl Write>, entry: Entry<'_>, mtime: u64) -> i
         Entry::Bytes { path, content } => {
             tar.append(&header(path, EntryType::Regular, FILE_MODE, content.len() as u64, mtime)?, content)
         }
-        Entry::File { path, size, content } => {
-            let header = header(path, EntryType::Regular, FILE_MODE, size, mtime)?;
+        Entry::File { path, mode, size, content } => {
+            let header = header(path, EntryType::Regular, mode, size, mtime)?;
             let mut exact = Exact { inner: content, left: size };
             tar.append(&header, &mut exact)?;
             exact.finish()

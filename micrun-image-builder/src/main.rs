@@ -13,6 +13,7 @@ mod digest;
 mod error;
 mod flatten;
 mod image;
+mod image_path;
 mod inspect;
 mod interrupt;
 mod json;

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use micrun_firmware::record::{Change, Content, LayerRecord};
 use micrun_firmware::{MAX_FIRMWARE_SIZE, Sha256Digest, rootfs};
 
 use super::firmware::Made;
 use crate::error::{Error, Result};
+use crate::image_path::ImagePath;
 use crate::layer::FILE_MODE;
 
 /// The changes of one layer, by path without a leading `/`.
@@ -203,12 +204,8 @@ pub(super) fn write_error(source: io::Error) -> Error {
 
 /// A path without a leading `/`, as records and tars have it.
 fn clean(path: &str) -> Result<String> {
-    let names = path.trim_start_matches('/');
-    let wrong = names.split('/').any(|name| matches!(name, "" | "." | "..") || name.starts_with(".wh."));
-    if wrong || names.chars().any(char::is_control) {
-        return Err(argument(path, "write a path of the image as /etc/table.bin"));
-    }
-    Ok(PathBuf::from(names).to_string_lossy().into_owned())
+    let parsed: ImagePath = path.parse().map_err(|reason| argument(path, reason))?;
+    Ok(parsed.as_str().to_owned())
 }
 
 fn argument(path: &str, reason: &str) -> Error {

@@ -123,6 +123,10 @@ fn resolved(root: &Path, made: Option<&firmware::Made>) -> Result<Option<Firmwar
     if !is_firmware(root, &no_annotations) {
         return Ok(None);
     }
+    if made.is_none() && !Firmware::boards(root)?.is_empty() {
+        // None of them changes.
+        return Ok(None);
+    }
     let firmware = Firmware::resolve(root, &no_annotations)?;
     let Some(made) = made else { return Ok(Some(firmware)) };
     let copy = tempfile::tempfile().map_err(|source| Error::Write { path: std::env::temp_dir(), source })?;

@@ -10,7 +10,7 @@ use micrun_firmware::{Firmware, Sha256Digest};
 use super::edits::{Changed, Edits};
 use crate::base::Base;
 use crate::error::{Error, Result};
-use crate::layer::{self, Compression, Entry, Layer};
+use crate::layer::{self, Compression, Entry, FILE_MODE, Layer};
 use crate::names::ImageName;
 use crate::rewrite::{self, NewLayer, Past, Rewrite};
 use crate::sink::{self, Sink};
@@ -100,7 +100,9 @@ impl Update<'_> {
         for ((changed, whiteout), file) in self.changed.iter().zip(&whiteouts).zip(&mut files) {
             entries.push(match (file, &changed.link) {
                 (Some(_), Some(target)) => Entry::Link { path: &changed.path, target },
-                (Some((file, size)), None) => Entry::File { path: &changed.path, size: *size, content: file },
+                (Some((file, size)), None) => {
+                    Entry::File { path: &changed.path, mode: FILE_MODE, size: *size, content: file }
+                }
                 (None, _) => Entry::Bytes { path: whiteout, content: b"" },
             });
         }

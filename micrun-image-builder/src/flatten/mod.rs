@@ -122,9 +122,8 @@ impl Flat {
             match &node.kind {
                 Kind::Directory(_) if !is_own(&path) => directories.push(path),
                 Kind::File(content) if !is_own(&path) => {
-                    let mode = FILE_MODE;
                     let content = Content {
-                        mode,
+                        mode: node.meta.mode & 0o7777,
                         sha256: content.sha256,
                         size: content.size,
                         elf: None,
@@ -176,17 +175,19 @@ impl Flat {
         };
         let record_path = record::path(0);
         let mut files: Vec<_> =
-            self.files.iter().map(|(path, (content, file))| (path, content.size, Lazy::new(file))).collect();
+            self.files.iter().map(|(path, (content, file))| (path, content, Lazy::new(file))).collect();
         let mut entries = vec![Entry::Bytes { path: record_path.trim_start_matches('/'), content: record }];
         entries.extend(self.directories.iter().map(|path| Entry::Directory { path }));
         let mut whole = Some(&mut whole as &mut dyn io::Read);
-        for (path, size, file) in &mut files {
+        for (path, Content { mode, size, .. }, file) in &mut files {
             entries.push(if Some(*path) == link {
                 Entry::Link { path, target: first }
-            } else if let Some(content) = whole.take_if(|_| *path == first) {
-                Entry::File { path, size: *size, content }
             } else {
-                Entry::File { path, size: *size, content: file }
+                let content = match whole.take_if(|_| *path == first) {
+                    Some(whole) => whole,
+                    None => file,
+                };
+                Entry::File { path, mode: *mode, size: *size, content }
             });
         }
         entries.sort_by(|one, other| one.path().cmp(other.path()));

@@ -15,7 +15,7 @@ use std::path::Path;
 use micrun_firmware::annotations::PREFIX;
 use micrun_firmware::policy::ContainerPolicy;
 use micrun_firmware::rootfs::RootFile;
-use micrun_firmware::{Firmware, Sha256Digest, is_firmware};
+use micrun_firmware::{Error as FirmwareError, Firmware, Sha256Digest, is_firmware};
 use oci_spec::image::Descriptor;
 
 use crate::checked;
@@ -75,7 +75,7 @@ pub(crate) fn run(
     let mut report = Report { file: path.display().to_string(), images: Vec::new(), beside: Vec::new() };
     for entry in tree::entries(&source, wanted, &mut inspection.budget)? {
         for content in &entry.contents {
-            report.images.push(inspection.image(content, files)?);
+            report.images.extend(inspection.image(content, files)?);
         }
         report.beside.extend(entry.beside);
     }
@@ -111,9 +111,14 @@ pub(crate) fn doubts(source: &Source, wanted: Wanted<'_>) -> Result<Vec<(String,
     let mut doubts = Vec::new();
     for content in entries.iter().flat_map(|it| &it.contents) {
         let name = content.name.clone().unwrap_or_else(|| content.digest.clone());
-        let report = inspection.image(content, false);
-        let warnings = report
-            .map(|it| [it.warnings, references.get(&it.digest).cloned().into_iter().collect()].concat());
+        let reports = inspection.image(content, false);
+        let warnings = reports.map(|reports| {
+            let of_name = references.get(&content.digest).cloned();
+            let mut all: Vec<_> = reports.into_iter().flat_map(|it| it.warnings).chain(of_name).collect();
+            all.sort();
+            all.dedup();
+            all
+        });
         doubts.push((name, warnings));
     }
     Ok(doubts)
@@ -126,15 +131,15 @@ struct Inspection<'a> {
     budget: Budget,
     for_files: RefCell<Budget>,
     applied: BTreeMap<Key, Applied>,
-    runs: BTreeMap<(Key, Said), Run>,
+    runs: BTreeMap<(Key, Said), Vec<Run>>,
 }
 
 /// The annotations and labels of an image.
 type Said = BTreeMap<String, String>;
 
 impl Inspection<'_> {
-    /// What an image holds for some of its platforms.
-    fn image(&mut self, content: &Content, files: bool) -> Result<ImageReport> {
+    /// What an image holds for some of its platforms; once for each of its boards, if it has several.
+    fn image(&mut self, content: &Content, files: bool) -> Result<Vec<ImageReport>> {
         let key = content.key();
         if !self.applied.contains_key(&key) {
             let applied = self.apply(content)?;
@@ -144,41 +149,32 @@ impl Inspection<'_> {
         let mut said = content.labels.clone();
         said.extend(content.annotations.clone());
         said.retain(|key, _| key.starts_with(PREFIX));
-        let run = match self.runs.get(&(key.clone(), said.clone())) {
-            Some(run) => run.clone(),
-            None => self.run(content, applied, &said)?,
+        let runs = match self.runs.get(&(key.clone(), said.clone())) {
+            Some(runs) => runs.clone(),
+            None => self.runs(content, applied, &said)?,
         };
-        self.runs.entry((key, said)).or_insert_with(|| run.clone());
-        let mut warnings = applied.warnings.clone();
-        warnings.extend(run.warnings.clone());
-        if !content.has_command {
-            warnings
-                .push("the image has no command; Kubernetes refuses it unless the pod gives one".to_owned());
-        }
-        Ok(ImageReport {
-            name: content.name.clone(),
-            digest: content.digest.clone(),
-            platforms: content.platforms.iter().map(PlatformLine::from).collect(),
-            layers: applied.lines.clone(),
-            run,
-            annotations: content.annotations.clone(),
-            labels: content.labels.clone(),
-            warnings,
-            files: files.then(|| files::list(applied.stack.tree())),
-        })
+        self.runs.entry((key, said)).or_insert_with(|| runs.clone());
+        Ok(runs.into_iter().map(|run| report(content, applied, run, files)).collect())
     }
 
     fn view<'b>(&'b self, content: &'b Content, stack: &'b Stack) -> View<'b> {
         View { source: self.source, layers: &content.layers, tree: stack.tree(), budget: &self.for_files }
     }
 
-    /// What a shim makes of an image that says this in its labels and annotations.
-    fn run(&self, content: &Content, applied: &Applied, said: &Said) -> Result<Run> {
+    /// What a shim makes of an image that says this in its labels and annotations, on each board that it has.
+    fn runs(&self, content: &Content, applied: &Applied, said: &Said) -> Result<Vec<Run>> {
         let root = self.view(content, &applied.stack);
         if is_firmware(&root, self.annotations) {
-            return firmware(&root, self.annotations, said);
+            let boards = Firmware::boards(&root)?;
+            let run = |board| firmware(&root, board, self.annotations, said);
+            return if boards.is_empty() {
+                Ok(vec![run(None)?])
+            } else {
+                boards.into_iter().map(Some).map(run).collect()
+            };
         }
-        Ok(Run {
+        Ok(vec![Run {
+            board: None,
             runtime: "linux",
             firmware: None,
             settings: Vec::new(),
@@ -186,7 +182,7 @@ impl Inspection<'_> {
                 "no /client.conf in the rootfs: a shim starts an ordinary container, unless the runtime passes an \
                  annotation {PREFIX}*"
             )],
-        })
+        }])
     }
 
     /// Lays the layers one over the other, checking blobs, diff ids and records.
@@ -221,6 +217,26 @@ struct Applied {
     warnings: Vec<String>,
 }
 
+/// One of the reports about an image.
+fn report(content: &Content, applied: &Applied, run: Run, files: bool) -> ImageReport {
+    let mut warnings = applied.warnings.clone();
+    warnings.extend(run.warnings.clone());
+    if !content.has_command {
+        warnings.push("the image has no command; Kubernetes refuses it unless the pod gives one".to_owned());
+    }
+    ImageReport {
+        name: content.name.clone(),
+        digest: content.digest.clone(),
+        platforms: content.platforms.iter().map(PlatformLine::from).collect(),
+        layers: applied.lines.clone(),
+        run,
+        annotations: content.annotations.clone(),
+        labels: content.labels.clone(),
+        warnings,
+        files: files.then(|| files::list(applied.stack.tree())),
+    }
+}
+
 fn line(descriptor: &Descriptor, diff_id: &str, record: Option<report::RecordLine>) -> LayerLine {
     LayerLine {
         digest: descriptor.digest().to_string(),
@@ -232,12 +248,17 @@ fn line(descriptor: &Descriptor, diff_id: &str, record: Option<report::RecordLin
 }
 
 /// What a shim finds in the root file system. Its refusal is an error here.
-fn firmware(root: &View<'_>, annotations: &BTreeMap<String, String>, said: &Said) -> Result<Run> {
-    let firmware = Firmware::resolve(root, annotations)?;
+fn firmware(
+    root: &View<'_>,
+    board: Option<String>,
+    annotations: &BTreeMap<String, String>,
+    said: &Said,
+) -> Result<Run> {
+    let firmware = resolve(board.as_deref(), root, annotations)?;
     let settings = firmware.settings.rows();
     let mut warnings = firmware.warnings.clone();
     warnings.extend(ContainerPolicy::default_objection(&firmware.settings, &firmware.elf));
-    warnings.extend(unheard::warnings(&settings, said, root, annotations));
+    warnings.extend(unheard::warnings(&settings, said, root, board.as_deref(), annotations));
     let FileLine { path, size, sha256 } = match &firmware.delta {
         Some(_) => of_delta(&firmware)?,
         None => file_line(&firmware.file)?,
@@ -250,7 +271,19 @@ fn firmware(root: &View<'_>, annotations: &BTreeMap<String, String>, said: &Said
         elf: ElfLines::from(&firmware.elf),
         pedestal_file: firmware.pedestal_file.as_ref().map(file_line).transpose()?,
     };
-    Ok(Run { runtime: "firmware", firmware: Some(line), settings, warnings })
+    Ok(Run { board, runtime: "firmware", firmware: Some(line), settings, warnings })
+}
+
+/// The firmware of an image, or that for one of its boards.
+fn resolve(
+    board: Option<&str>,
+    root: &View<'_>,
+    annotations: &BTreeMap<String, String>,
+) -> Result<Firmware, FirmwareError> {
+    match board {
+        Some(board) => Firmware::resolve_board(board, root, annotations),
+        None => Firmware::resolve(root, annotations),
+    }
 }
 
 /// The firmware that a delta gives, put together as a shim does.

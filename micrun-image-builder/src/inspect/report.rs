@@ -40,6 +40,9 @@ pub(super) struct ImageReport {
 /// What a shim makes of an image.
 #[derive(Clone, Serialize)]
 pub(super) struct Run {
+    /// Which of the image's boards this is about, if it has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) board: Option<String>,
     /// `firmware` or `linux`.
     pub(super) runtime: &'static str,
     pub(super) firmware: Option<FirmwareLine>,
@@ -193,6 +196,9 @@ impl fmt::Display for ImageReport {
                     ),
                 )?;
             }
+        }
+        if let Some(board) = &self.run.board {
+            line(f, format_args!("  board      {board}"))?;
         }
         match &self.run.firmware {
             Some(firmware) => firmware.fmt(f)?,

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use micrun_firmware::Firmware;
 use micrun_firmware::settings::Row;
 
+use super::resolve;
 use crate::view::View;
 
 /// A sentence for each setting that the image asks for in vain. `settings` are those that apply, `said` are its labels
@@ -15,6 +15,7 @@ pub(super) fn warnings(
     settings: &[Row],
     said: &BTreeMap<String, String>,
     root: &View<'_>,
+    board: Option<&str>,
     given: &BTreeMap<String, String>,
 ) -> Vec<String> {
     if said.is_empty() {
@@ -22,7 +23,7 @@ pub(super) fn warnings(
     }
     let mut all = said.clone();
     all.extend(given.clone());
-    let asked = match Firmware::resolve(root, &all) {
+    let asked = match resolve(board, root, &all) {
         Ok(firmware) => firmware.settings.rows(),
         Err(e) => return vec![format!("the image's labels and annotations do not fit its content: {e}")],
     };
