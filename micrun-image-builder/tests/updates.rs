@@ -155,12 +155,12 @@ fn the_update_is_what_the_first_image_does_not_have() {
     assert_eq!(diff["update"]["blobs"], fetched.len());
     assert_eq!(diff["update"]["bytes"], fetched.iter().map(|it| it.1).sum::<u64>());
     assert_eq!(diff["update"]["whole"], new.iter().map(|it| it.1).sum::<u64>());
-    let ranges = diff["firmware"]["ranges"].as_array().unwrap();
+    let ranges = diff["firmwares"][0]["ranges"].as_array().unwrap();
     assert_eq!((&ranges[0]["paddr"], &ranges[0]["size"]), (&json!("0x400003e8"), &json!(MESSAGE.len())));
     assert_eq!(diff["conf"][0]["key"], "Micrun.container.firmware_hash");
 
     let same = report(&bench, &["diff", "images", "--from", "demo:2", "--to", "demo:2"]);
-    assert_eq!((&same["update"]["blobs"], &same["firmware"]), (&json!(0), &Value::Null));
+    assert_eq!((&same["update"]["blobs"], &same["firmwares"]), (&json!(0), &json!([])));
     for list in ["files", "conf", "settings", "labels", "annotations"] {
         assert_eq!(same[list], json!([]), "{list}");
     }
@@ -191,6 +191,40 @@ fn a_flat_image_is_what_pack_makes_of_the_same_firmware() {
     assert!(!files.to_string().contains(".delta\""), "{files}");
     // Further ones can stand upon it.
     append("demo:4", "fw.elf", "demo:5", &["--delta"]);
+}
+
+/// A firmware for each of two boards, and their second paths.
+#[test]
+fn an_image_for_several_boards_is_flattened_and_compared() {
+    let bench = bench();
+    let yaml = |firmware: &str, tag: &str| {
+        let boards = format!("one: {{firmware: {firmware}}}\n      two: {{firmware: fw.elf}}");
+        let image = format!("tag: {tag}\n    output: images\n    os: freertos\n    updatable: true");
+        bench
+            .write("micrun.yaml", format!("version: 1\nimages:\n  - {image}\n    boards:\n      {boards}\n"));
+        done(bench.run(["pack"]));
+    };
+    yaml("fw.elf", "boards:1");
+    yaml("new.elf", "boards:2");
+    let diff = report(&bench, &["diff", "images", "--from", "boards:1", "--to", "boards:2"]);
+    let firmwares = diff["firmwares"].as_array().unwrap();
+    assert_eq!((firmwares.len(), &firmwares[0]["board"]), (1, &json!("one")));
+    bench.write("more.bin", "1");
+    let append = ["append", "images", "--image", "boards:2", "--add", "more.bin=/more.bin", "-t", "boards:3"];
+    done(bench.run(append));
+    report(&bench, &["flatten", "images", "--image", "boards:3", "-t", "boards:4"]);
+    done(bench.run(["verify", "images", "--image", "boards:4"]));
+    let layers = |tag: &str| inspected(&bench, tag)["layers"].clone();
+    let (packed, flat) = (layers("boards:2"), layers("boards:4"));
+    assert_eq!((packed.as_array().unwrap().len(), flat.as_array().unwrap().len()), (1, 1));
+    // The second names are links still: there is no second copy of a firmware.
+    let unpacked = |layers: &Value| {
+        let digest = layers[0]["digest"].as_str().unwrap();
+        fs::copy(blob(&bench.path("images"), digest), bench.path("layer.tar.gz")).unwrap();
+        let listed = std::process::Command::new("tar").arg("-tvzf").arg(bench.path("layer.tar.gz")).output();
+        String::from_utf8(listed.unwrap().stdout).unwrap().lines().filter(|it| it.starts_with('h')).count()
+    };
+    assert_eq!((unpacked(&packed), unpacked(&flat)), (2, 2));
 }
 
 #[test]
@@ -276,7 +310,7 @@ fn verify_finds_all_that_is_wrong() {
     bytes[20] ^= 1;
     fs::write(layer, bytes).unwrap();
     edit_index(&layout, |index| {
-        index["manifests"][0]["platform"] = json!({"os": "linux", "architecture": "arm"})
+        index["manifests"][0]["platform"] = json!({"os": "linux", "architecture": "arm"});
     });
 
     let ran = bench.run(["verify", "one", "--json"]);

@@ -76,10 +76,10 @@ fn diff_names_what_changes_in_a_real_firmware() {
     let layout = path("images");
     let args = ["diff", &layout, "--from", "localhost/demo:1", "--to", "localhost/demo:2", "--json"];
     let diff: Value = serde_json::from_str(&builder(&args).success()).expect("JSON");
-    let symbols = &diff["firmware"]["symbols"];
+    let symbols = &diff["firmwares"][0]["symbols"];
     assert!(symbols["changed"].as_array().is_some_and(|it| !it.is_empty()), "{diff}");
     assert_eq!((&symbols["added"], &symbols["removed"]), (&json!([]), &json!([])), "{diff}");
-    assert!(diff["firmware"]["ranges"].as_array().is_some_and(|it| !it.is_empty()), "{diff}");
+    assert!(diff["firmwares"][0]["ranges"].as_array().is_some_and(|it| !it.is_empty()), "{diff}");
     let [update, whole] = ["bytes", "whole"].map(|it| diff["update"][it].as_u64().expect("a number"));
     assert!(update * 2 < whole, "{update} of {whole}");
 }
