@@ -1,5 +1,6 @@
 //! An image that something is made of or compared with: its documents, and its layers applied.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
@@ -15,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::layers::{Budget, Entries, Kind, Place, Stack, decoder, quoted};
 use crate::names;
 use crate::source::Source;
+use crate::view::View;
 
 /// Manifests of one image that are read.
 const MAX_MANIFESTS: usize = 256;
@@ -22,6 +24,7 @@ const MAX_MANIFESTS: usize = 256;
 /// One image of an archive or a layout, read to its last byte.
 pub(crate) struct Base<'a> {
     source: &'a Source,
+    for_files: RefCell<Budget>,
     /// The index that the entry names, if it names one.
     pub(crate) index: Option<ImageIndex>,
     /// The same image for each of its platforms. All have the same layers.
@@ -62,7 +65,14 @@ impl<'a> Base<'a> {
                 reason: "its platforms have different layers, so it is no image of one firmware".to_owned(),
             });
         }
-        let mut base = Self { source, index, platforms, stack: Stack::default(), changes: Vec::new() };
+        let mut base = Self {
+            source,
+            for_files: RefCell::new(Budget::for_files()),
+            index,
+            platforms,
+            stack: Stack::default(),
+            changes: Vec::new(),
+        };
         base.apply()?;
         Ok(base)
     }
@@ -70,6 +80,12 @@ impl<'a> Base<'a> {
     /// The layers, from the lowest on.
     pub(crate) fn layers(&self) -> &[Descriptor] {
         self.platforms[0].manifest.layers()
+    }
+
+    /// What a container sees, as a root file system for the shim's own code.
+    pub(crate) fn view(&self) -> View<'_> {
+        let (layers, tree) = (self.layers(), self.stack.tree());
+        View { source: self.source, layers, tree, own: &[], budget: &self.for_files }
     }
 
     fn apply(&mut self) -> Result<()> {
@@ -93,6 +109,7 @@ impl<'a> Base<'a> {
     /// neither a file nor a directory nor a symbolic link, and therefore left out.
     ///
     /// Links come last: until then nothing leads out of the directory.
+    #[allow(dead_code, reason = "for the verbs that give files out of an image")]
     pub(crate) fn unpack(&self, root: &Path) -> Result<Vec<String>> {
         let (mut files, mut links, mut left_out) = (BTreeMap::<Place, Vec<_>>::new(), Vec::new(), Vec::new());
         let mut directories = Vec::new();
