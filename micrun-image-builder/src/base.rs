@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+use micrun_firmware::Firmware;
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest, MediaType};
 
 use crate::checked::{self, fault, packing};
@@ -105,6 +106,20 @@ impl<'a> Base<'a> {
             own: &[],
             budget: &self.for_files,
         }
+    }
+
+    /// What a shim would run: one firmware, or that of each board, by the board's name.
+    pub(crate) fn firmwares(&self) -> Result<Vec<(Option<String>, Firmware)>> {
+        let (view, nothing) = (self.view(), BTreeMap::new());
+        let boards = Firmware::boards(&view)?;
+        if boards.is_empty() {
+            return Ok(vec![(None, Firmware::resolve(&view, &nothing)?)]);
+        }
+        let of_board = |board: String| {
+            let firmware = Firmware::resolve_board(&board, &view, &nothing)?;
+            Ok((Some(board), firmware))
+        };
+        boards.into_iter().map(of_board).collect()
     }
 
     /// The blobs of which the image consists, each once, with their sizes.

@@ -83,7 +83,7 @@ fn run(command: Command) -> Result<()> {
         Command::Flatten(args) => print(&flatten::run(&args)?),
         Command::Records(args) => print(&records::run(&args)?),
         Command::Unpack(args) => print(&unpack::run(&args)?),
-        Command::Verify(args) => return verify::run(&args).and_then(|(text, worst)| print(&text).and(worst)),
+        Command::Verify(args) => verify::run(&args).and_then(|(text, worst)| print(&text).and(worst)),
         Command::Init(args) => print(&yaml::init(&args)?),
         Command::Inspect(args) => {
             let wanted = inspect::Wanted { image: args.image.as_deref(), platform: args.platform.as_ref() };
