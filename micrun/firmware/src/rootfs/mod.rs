@@ -3,6 +3,7 @@
 
 mod firmware;
 mod lookup;
+mod replaced;
 mod walk;
 
 use std::collections::BTreeMap;

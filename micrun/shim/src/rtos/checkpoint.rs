@@ -49,10 +49,9 @@ impl Files {
         create_new(&self.state)
     }
 
-    fn write_label(&self, machine: Machine, state: State) -> Result<()> {
+    fn write_label(&self, label: &Label) -> Result<()> {
         let path = &self.label;
-        let text = serde_json::to_vec(&Label::new(machine, state))
-            .map_err(|source| Error::Json { path: path.clone(), source })?;
+        let text = serde_json::to_vec(label).map_err(|source| Error::Json { path: path.clone(), source })?;
         create_new(path)?.write_all(&text).map_err(Error::io("write", path))
     }
 
@@ -97,14 +96,18 @@ pub(crate) async fn save(
 async fn write(context: &Context, container: &Container, files: &Files) -> Result<()> {
     let of_state = files.clone();
     let state = blocking::run(move || of_state.create()).await?;
+    // No patch meanwhile.
+    let held = container.resources.lock().await;
     context.mica.checkpoint(&container.id, state.as_fd()).await?;
+    let patched = context.mica.stats(&container.id).await?.patched;
+    drop(held);
     let (of_label, machine) = (files.clone(), container.plan.machine.clone());
-    blocking::run(move || label(state, &of_label, machine)).await
+    blocking::run(move || label(state, &of_label, machine, patched)).await
 }
 
-fn label(mut file: File, files: &Files, machine: Machine) -> Result<()> {
+fn label(mut file: File, files: &Files, machine: Machine, patched: Option<String>) -> Result<()> {
     let state = State::of(&mut file, u64::MAX).map_err(Error::io("read", &files.state))?;
-    files.write_label(machine, state)
+    files.write_label(&Label::new(machine, patched, state))
 }
 
 /// Opens the state in the directory of a checkpoint, which containerd removes after Create. It is not copied: it may be as
@@ -118,6 +121,12 @@ pub(crate) fn open(checkpoint: &Path, machine: &Machine) -> Result<File> {
     let state = State::of(&mut file, most + 1).map_err(Error::io("read", host_path))?;
     if state != label.state {
         return Err(refusal(checkpoint, &format!("`{STATE}` is not the state that `{LABEL}` describes")));
+    }
+    if let Some(patched) = &label.patched {
+        log::info!(
+            "the checkpoint in {} is of firmware that was patched to {patched:?}",
+            checkpoint.display()
+        );
     }
     Ok(file)
 }

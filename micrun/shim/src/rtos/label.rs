@@ -21,6 +21,9 @@ pub(super) struct Label {
     version: u32,
     /// The machine whose state it is.
     pub machine: Machine,
+    /// The digest of the firmware that this machine's own had been patched to: the state has its bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patched: Option<String>,
     /// The state.
     pub state: State,
 }
@@ -45,8 +48,8 @@ impl State {
 
 impl Label {
     /// The label of this machine's state.
-    pub(super) fn new(machine: Machine, state: State) -> Self {
-        Self { version: VERSION, machine, state }
+    pub(super) fn new(machine: Machine, patched: Option<String>, state: State) -> Self {
+        Self { version: VERSION, machine, patched, state }
     }
 
     /// Reads a label. `refuse` makes an error of the reason why it is none.
