@@ -3,6 +3,7 @@
 mod edits;
 mod firmware;
 mod report;
+mod snapshot;
 mod write;
 
 use std::collections::BTreeMap;
@@ -36,6 +37,9 @@ pub(crate) struct AppendArgs {
     /// Store of the firmware only what the image does not have; needs a shim that knows deltas
     #[arg(long, requires = "firmware")]
     delta: bool,
+    /// The state of a machine that ran the image, by `mica checkpoint`: containers of the new image go on from it
+    #[arg(long, value_name = "FILE", conflicts_with = "firmware")]
+    state: Option<PathBuf>,
     /// A file of the image, new or in place of the old one
     #[arg(long = "add", value_name = "FILE=PATH", value_parser = key_value)]
     add: Vec<(String, String)>,
@@ -79,6 +83,9 @@ pub(crate) fn run(args: &AppendArgs) -> Result<String> {
         Some(path) => Some(firmware::replace(path, args.delta, number, &mut edits, &mut notes)?),
         None => None,
     };
+    if let Some(path) = &args.state {
+        snapshot::add(path, &mut edits)?;
+    }
     let changed = edits.changed()?;
     let missing = write::directories(&edits, &changed, number);
     edits.write(&changed)?;
