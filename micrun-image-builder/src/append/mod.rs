@@ -3,6 +3,7 @@
 mod edits;
 mod firmware;
 mod report;
+mod snapshot;
 mod write;
 
 use std::collections::BTreeMap;
@@ -40,6 +41,9 @@ pub(crate) struct AppendArgs {
     /// Give the firmware a second path, so that deltas can be appended later; kept if the old one had one
     #[arg(long, requires = "firmware", conflicts_with = "delta")]
     updatable: bool,
+    /// The state of a machine that ran the image, by `mica checkpoint`: containers of the new image go on from it
+    #[arg(long, value_name = "FILE", conflicts_with = "firmware")]
+    state: Option<PathBuf>,
     /// A file of the image, new or in place of the old one
     #[arg(long = "add", value_name = "FILE=PATH", value_parser = key_value)]
     add: Vec<(String, String)>,
@@ -81,6 +85,9 @@ pub(crate) fn run(args: &AppendArgs) -> Result<String> {
         }
         None => None,
     };
+    if let Some(path) = &args.state {
+        snapshot::add(path, &mut edits)?;
+    }
     let changed = edits.changed()?;
     let missing = write::directories(&edits, &changed, number);
     let stack = edits::applied(base.stack.clone(), &changed, base.layers().len());
