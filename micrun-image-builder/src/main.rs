@@ -12,13 +12,16 @@ mod diff;
 mod digest;
 mod error;
 mod flatten;
+mod graph;
 mod image;
 mod image_path;
+mod index;
 mod inspect;
 mod interrupt;
 mod json;
 mod layer;
 mod layers;
+mod located;
 mod names;
 mod old_options;
 mod pack;
@@ -36,6 +39,7 @@ mod timestamp;
 mod unpack;
 mod verify;
 mod view;
+mod whole;
 mod yaml;
 
 use std::env;
@@ -84,6 +88,7 @@ fn run(command: Command) -> Result<()> {
         Command::Records(args) => print(&records::run(&args)?),
         Command::Unpack(args) => print(&unpack::run(&args)?),
         Command::Verify(args) => return verify::run(&args).and_then(|(text, worst)| print(&text).and(worst)),
+        Command::Index(args) => print(&index::run(&args)?),
         Command::Init(args) => print(&yaml::init(&args)?),
         Command::Inspect(args) => {
             let wanted = inspect::Wanted { image: args.image.as_deref(), platform: args.platform.as_ref() };
