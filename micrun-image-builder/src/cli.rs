@@ -79,6 +79,9 @@ pub(crate) enum Command {
     Init(InitArgs),
     /// Check an image and print what a shim will do with it
     Inspect(InspectArgs),
+    #[cfg(feature = "containerd")]
+    #[command(flatten)]
+    Containerd(crate::containerd::Verb),
     #[cfg(feature = "registry")]
     #[command(flatten)]
     Registry(crate::registry::Verb),

@@ -7,6 +7,8 @@ mod base;
 mod checked;
 mod cli;
 mod compressed;
+#[cfg(feature = "containerd")]
+mod containerd;
 mod delta;
 mod diff;
 mod digest;
@@ -96,6 +98,8 @@ fn run(command: Command) -> Result<()> {
             let report = inspect::run(&args.path, wanted, &annotations, args.files)?;
             print(&if args.json { report.to_json() } else { report.to_string() })
         }
+        #[cfg(feature = "containerd")]
+        Command::Containerd(verb) => print(&containerd::run(&verb)?),
         #[cfg(feature = "registry")]
         Command::Registry(verb) => print(&registry::run(verb)?),
         Command::Completions { shell } => {

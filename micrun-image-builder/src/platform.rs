@@ -75,6 +75,21 @@ impl Host {
         Self { variant: variant.map(str::to_owned), ..self.clone() }
     }
 
+    /// Whether containerd on this machine would take it.
+    #[cfg(feature = "containerd")]
+    pub(crate) fn is_this_machine(&self) -> bool {
+        let (arch, variants): (_, &[&str]) = match std::env::consts::ARCH {
+            "x86_64" => ("amd64", &[]),
+            "aarch64" => ("arm64", &[]),
+            "arm" => ("arm", &["v5", "v6", "v7"]),
+            other => (other, &[]),
+        };
+        let own = self.matched();
+        own.os == "linux"
+            && own.arch == arch
+            && own.variant.as_deref().is_none_or(|variant| variants.contains(&variant))
+    }
+
     /// Whether no host is so, as what is beside an image says of itself.
     pub(crate) fn is_unknown(&self) -> bool {
         self.os == "unknown"
