@@ -312,6 +312,12 @@ SEEDS: dict[str, list[str | bytes]] = {
     ],
     "spec": [json.dumps(SPEC), '{"linux":{"cgroupsPath":"/default/../c1","resources":{"cpu":{"quota":-1}}}}', "{}"],
     "status": [],
+    "stub": [
+        b"\x01+$OK#9a+$00112233aabbccdd#a0+$OK#9a",
+        b"\x02+$T05thread:01;#07+$OK#9a+$E14#aa",
+        b"\xff+$OK#9a+$" + b"00" * 1024 + b"#00+$OK#9a+$" + b"00" * 1016 + b"#00+$OK#9a$OK#9a",
+        b"\x00$OK#00",
+    ],
     "texts": [
         "mica-cpu3\n 11:   5   7  GICv3  27 Level  mica-cpu3\n",
         "x\n3,900,41,-;remoteproc remoteproc0: Boot failed: -22\n SUBSYSTEM=remoteproc\n\0\0\n",

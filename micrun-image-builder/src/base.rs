@@ -99,7 +99,13 @@ impl<'a> Base<'a> {
 
     /// What a container sees, as a root file system for the shim's own code.
     pub(crate) fn view(&self) -> View<'_> {
-        View { source: self.source, layers: self.layers(), tree: self.stack.tree(), budget: &self.for_files }
+        View {
+            source: self.source,
+            layers: self.layers(),
+            tree: self.stack.tree(),
+            own: &[],
+            budget: &self.for_files,
+        }
     }
 
     /// What a shim would run: one firmware, or that of each board, by the board's name.
@@ -146,6 +152,7 @@ impl<'a> Base<'a> {
     /// neither a file nor a directory nor a symbolic link, and therefore left out.
     ///
     /// Links come last: until then nothing leads out of the directory.
+    #[allow(dead_code, reason = "for the verbs that give files out of an image")]
     pub(crate) fn unpack(&self, root: &Path) -> Result<Vec<String>> {
         let (mut files, mut links, mut left_out) = (BTreeMap::<Place, Vec<_>>::new(), Vec::new(), Vec::new());
         let mut directories = Vec::new();

@@ -25,7 +25,7 @@ fn each_command_has_the_exit_statuses_that_are_documented() {
     fs::remove_file(blob(&bench.path("incomplete"), layer.as_str().unwrap())).unwrap();
     bench.write("text.elf", "no ELF at all");
     let hash = format!("org.openeuler.micrun.container.firmware_hash={}", "0".repeat(64));
-    let cases: [(&[&str], i32); 21] = [
+    let cases: [(&[&str], i32); 26] = [
         (&["pack", "fw.elf", "-o", "out.tar"], 0),
         (&["pack", "missing.elf"], 1),
         (&["pack", "fw.elf", "-o", "missing/out.tar"], 1),
@@ -42,6 +42,11 @@ fn each_command_has_the_exit_statuses_that_are_documented() {
         (&["inspect", "fw.tar", "--annotation", &hash], 3),
         (&["inspect", "damaged"], 4),
         (&["inspect", "incomplete"], 6),
+        (&["index", "-t", "a", "-o", "index.tar", "fw.tar"], 0),
+        (&["index", "-t", "a", "-o", "index.tar", "missing.tar"], 1),
+        (&["index", "-t", "a", "-o", "index.tar"], 2),
+        (&["index", "-t", "a", "-o", "index.tar", "damaged"], 4),
+        (&["index", "-t", "a", "-o", "index.tar", "incomplete"], 6),
         (&["completions", "bash"], 0),
         (&["completions", "no-such-shell"], 2),
         (&["man", "man1"], 0),
