@@ -1,4 +1,5 @@
 //! Updates that have only what changes of a firmware: `append --delta`, run by the real containerd.
+#![allow(clippy::expect_used, reason = "a failed step fails the test")]
 
 use std::fs;
 use std::io::Read;
