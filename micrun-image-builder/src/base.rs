@@ -1,5 +1,6 @@
 //! An image that something is made of or compared with: its documents, and its layers applied.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
@@ -10,11 +11,12 @@ use std::path::{Path, PathBuf};
 
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest, MediaType};
 
-use crate::digest::MeteredReader;
+use crate::checked::{self, fault, packing};
 use crate::error::{Error, Result};
-use crate::layers::{Budget, Entries, Kind, Layer, Packing, Place, Stack, decoder, quoted};
-use crate::names;
+use crate::layers::{Budget, Entries, Kind, Place, Stack, decoder, quoted};
+use crate::names::{self, ImageName};
 use crate::source::Source;
+use crate::view::View;
 
 /// Manifests of one image that are read.
 const MAX_MANIFESTS: usize = 256;
@@ -22,6 +24,8 @@ const MAX_MANIFESTS: usize = 256;
 /// One image of an archive or a layout, read to its last byte.
 pub(crate) struct Base<'a> {
     source: &'a Source,
+    /// What the name stands for.
+    pub(crate) entry: Descriptor,
     /// The index that the entry names, if it names one.
     pub(crate) index: Option<ImageIndex>,
     /// The same image for each of its platforms. All have the same layers.
@@ -30,6 +34,8 @@ pub(crate) struct Base<'a> {
     pub(crate) stack: Stack,
     /// What each layer changes, from the lowest on.
     pub(crate) changes: Vec<Vec<crate::layers::Change>>,
+    /// What fetching files may still cost.
+    for_files: RefCell<Budget>,
 }
 
 /// An image for one platform.
@@ -62,7 +68,15 @@ impl<'a> Base<'a> {
                 reason: "its platforms have different layers, so it is no image of one firmware".to_owned(),
             });
         }
-        let mut base = Self { source, index, platforms, stack: Stack::default(), changes: Vec::new() };
+        let mut base = Self {
+            source,
+            entry,
+            index,
+            platforms,
+            stack: Stack::default(),
+            changes: Vec::new(),
+            for_files: RefCell::new(Budget::for_files()),
+        };
         base.apply()?;
         Ok(base)
     }
@@ -70,6 +84,30 @@ impl<'a> Base<'a> {
     /// The layers, from the lowest on.
     pub(crate) fn layers(&self) -> &[Descriptor] {
         self.platforms[0].manifest.layers()
+    }
+
+    /// What each layer is unpacked, from the lowest on.
+    pub(crate) fn diff_ids(&self) -> &[String] {
+        self.platforms[0].config.rootfs().diff_ids()
+    }
+
+    /// The name that it was found by, if it has one.
+    pub(crate) fn name(&self) -> Option<&str> {
+        names::of(&self.entry)
+    }
+
+    /// What a container sees, as a root file system for the shim's own code.
+    pub(crate) fn view(&self) -> View<'_> {
+        View { source: self.source, layers: self.layers(), tree: self.stack.tree(), budget: &self.for_files }
+    }
+
+    /// The blobs of which the image consists, each once, with their sizes.
+    pub(crate) fn blobs(&self) -> BTreeMap<String, u64> {
+        let manifests = self.platforms.iter().flat_map(|platform| {
+            let layers = platform.manifest.layers().iter();
+            layers.chain([platform.manifest.config(), &platform.descriptor])
+        });
+        manifests.chain([&self.entry]).map(|it| (it.digest().to_string(), it.size())).collect()
     }
 
     fn apply(&mut self) -> Result<()> {
@@ -81,23 +119,10 @@ impl<'a> Base<'a> {
         }
         let mut budget = Budget::for_an_image();
         for (number, (descriptor, diff_id)) in layers.iter().zip(&diff_ids).enumerate() {
-            let mut blob = self.source.blob(descriptor)?;
-            let read = decoder(packing(descriptor), &mut blob).and_then(|tar| {
-                let mut tar = MeteredReader::new(tar);
-                let layer = Layer::read(number, &mut tar, &mut budget)?;
-                Ok((layer, tar.drain()?))
-            });
-            // A changed byte may also be what the reader stumbled over: the digest is the better answer.
-            blob.verify()?;
-            let (layer, diff) = read.map_err(|e| layer_error(descriptor, &e))?;
-            if diff.digest.digest() != diff_id.trim_start_matches("sha256:") {
-                return Err(Error::Damaged(format!(
-                    "layer {} unpacks to sha256:{}, but the config says {diff_id}",
-                    descriptor.digest(),
-                    diff.digest.digest()
-                )));
-            }
-            self.changes.push(self.stack.push(layer));
+            let layer = checked::layer(self.source, number, descriptor, diff_id, &mut budget)?;
+            let changes =
+                self.stack.push(layer, &mut budget).map_err(|e| fault(self.source, descriptor, e))?;
+            self.changes.push(changes);
         }
         Ok(())
     }
@@ -135,10 +160,11 @@ impl<'a> Base<'a> {
         let mut budget = Budget::for_an_image();
         for (number, descriptor) in self.layers().iter().enumerate() {
             let mut blob = self.source.blob(descriptor)?;
-            let tar = decoder(packing(descriptor), &mut blob).map_err(|e| layer_error(descriptor, &e))?;
+            let tar =
+                decoder(packing(descriptor), &mut blob).map_err(|e| fault(self.source, descriptor, e))?;
             let mut entries = Entries::new(tar, &mut budget);
             for entry in 0.. {
-                if entries.next().map_err(|e| layer_error(descriptor, &e))?.is_none() {
+                if entries.next().map_err(|e| fault(self.source, descriptor, e))?.is_none() {
                     break;
                 }
                 let Some(names) = files.get(&Place { layer: number, entry }) else { continue };
@@ -154,10 +180,20 @@ impl<'a> Base<'a> {
         Ok(())
     }
 
+    /// What an error of reading a layer says of the image.
+    pub(crate) fn fault(&self, descriptor: &Descriptor, error: io::Error) -> Error {
+        fault(self.source, descriptor, error)
+    }
+
     /// A blob of the image as it is stored.
     pub(crate) fn blob<'b>(&'b self, descriptor: &'b Descriptor) -> Result<crate::source::Blob<'b>> {
         self.source.blob(descriptor)
     }
+}
+
+/// Where an image that is made of `base` goes: a layout gets it beside the old one.
+pub(crate) fn default_output(base: &Path, name: &ImageName) -> PathBuf {
+    if base.is_dir() { base.to_owned() } else { PathBuf::from(format!("{}.tar", name.short())) }
 }
 
 fn choose(source: &Source, path: &Path, name: Option<&str>) -> Result<Descriptor> {
@@ -176,11 +212,7 @@ fn choose(source: &Source, path: &Path, name: Option<&str>) -> Result<Descriptor
             _ => refuse(format!("it holds several; name one with --image ({})", list())),
         };
     };
-    let full = names::ImageName::parse(name)?;
-    let is_named = |it: &&Descriptor| {
-        names::of(it).is_some_and(|it| it == full.full() || it == name) || names::reference(it) == Some(name)
-    };
-    match index.manifests().iter().find(is_named) {
+    match index.manifests().iter().find(|it| names::is_called(it, name)) {
         Some(entry) => Ok(entry.clone()),
         None => refuse(format!("it holds no image {name}, but: {}", list())),
     }
@@ -195,14 +227,6 @@ fn platform(source: &Source, descriptor: &Descriptor) -> Result<Platform> {
     let manifest: ImageManifest = source.document(descriptor)?;
     let config = source.document(manifest.config())?;
     Ok(Platform { descriptor: descriptor.clone(), manifest, config })
-}
-
-fn packing(descriptor: &Descriptor) -> Packing {
-    Packing::of(descriptor.media_type().as_ref())
-}
-
-fn layer_error(descriptor: &Descriptor, error: &io::Error) -> Error {
-    Error::Damaged(format!("layer {}: {error}", descriptor.digest()))
 }
 
 fn chmod(path: &Path, mode: u32) -> Result<()> {

@@ -4,12 +4,16 @@
 
 mod append;
 mod base;
+mod checked;
 mod cli;
 mod compressed;
 mod delta;
+mod diff;
 mod digest;
 mod error;
+mod flatten;
 mod image;
+mod image_path;
 mod inspect;
 mod interrupt;
 mod json;
@@ -19,22 +23,25 @@ mod names;
 mod old_options;
 mod pack;
 mod platform;
+mod records;
 #[cfg(feature = "registry")]
 mod registry;
+mod rewrite;
 mod say;
 mod sink;
 mod source;
 mod spool;
 mod text;
 mod timestamp;
+mod unpack;
+mod verify;
+mod view;
 mod yaml;
 
 use std::env;
-use std::error::Error as _;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
-use std::iter;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -51,9 +58,7 @@ fn main() -> ExitCode {
     };
     say::set(cli.verbosity.level());
     let Err(error) = run(cli.command) else { return ExitCode::SUCCESS };
-    let causes = iter::successors(error.source(), |&cause| cause.source());
-    let sentences: Vec<_> = iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect();
-    eprintln!("error: {}", text::printable(&sentences.join(": ")));
+    say::error(error.with_causes());
     ExitCode::from(error.exit_status())
 }
 
@@ -74,9 +79,16 @@ fn run(command: Command) -> Result<()> {
     match command {
         Command::Pack(args) => print(&yaml::run(*args)?),
         Command::Append(args) => print(&append::run(&args)?),
+        Command::Diff(args) => print(&diff::run(&args)?),
+        Command::Flatten(args) => print(&flatten::run(&args)?),
+        Command::Records(args) => print(&records::run(&args)?),
+        Command::Unpack(args) => print(&unpack::run(&args)?),
+        Command::Verify(args) => return verify::run(&args).and_then(|(text, worst)| print(&text).and(worst)),
         Command::Init(args) => print(&yaml::init(&args)?),
         Command::Inspect(args) => {
-            let report = inspect::run(&args.image, &args.annotations.into_iter().collect(), args.files)?;
+            let wanted = inspect::Wanted { image: args.image.as_deref(), platform: args.platform.as_ref() };
+            let annotations = args.annotations.into_iter().collect();
+            let report = inspect::run(&args.path, wanted, &annotations, args.files)?;
             print(&if args.json { report.to_json() } else { report.to_string() })
         }
         #[cfg(feature = "registry")]

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use micrun_firmware::{Firmware, is_firmware};
 
-use crate::base::Base;
+use crate::base::{self, Base};
 use crate::cli::key_value;
 use crate::error::{Error, Result};
 use crate::interrupt::Unfinished;
@@ -22,6 +22,7 @@ use crate::say;
 use crate::source::Source;
 use crate::timestamp::Timestamp;
 use edits::Edits;
+use firmware::How;
 use report::Report;
 
 #[derive(Args, Debug)]
@@ -40,6 +41,9 @@ pub(crate) struct AppendArgs {
     /// The state of a machine that ran the image, by `mica checkpoint`: containers of the new image go on from it
     #[arg(long, value_name = "FILE", conflicts_with = "firmware")]
     state: Option<PathBuf>,
+    /// Give the firmware a second path, so that deltas can be appended later; kept if the old one had one
+    #[arg(long, requires = "firmware", conflicts_with = "delta")]
+    updatable: bool,
     /// A file of the image, new or in place of the old one
     #[arg(long = "add", value_name = "FILE=PATH", value_parser = key_value)]
     add: Vec<(String, String)>,
@@ -64,7 +68,7 @@ pub(crate) struct AppendArgs {
 pub(crate) fn run(args: &AppendArgs) -> Result<String> {
     let created = Timestamp::from_env()?;
     let name = ImageName::parse(&args.tag)?;
-    let output = args.output.clone().unwrap_or_else(|| default_output(&args.base, &name));
+    let output = args.output.clone().unwrap_or_else(|| base::default_output(&args.base, &name));
     let source = Source::open(&args.base)?;
     let base = Base::read(&source, &args.base, args.image.as_deref())?;
     let (_unfinished, root) = Unfinished::create(tempfile::TempDir::new)
@@ -80,7 +84,11 @@ pub(crate) fn run(args: &AppendArgs) -> Result<String> {
     }
     args.delete.iter().try_for_each(|path| edits.delete(path))?;
     let made = match &args.firmware {
-        Some(path) => Some(firmware::replace(path, args.delta, number, &mut edits, &mut notes)?),
+        Some(path) => {
+            let how = How { as_delta: args.delta, updatable: args.updatable };
+            Some(firmware::replace(path, how, number, &mut edits, &mut notes)?)
+        }
+
         None => None,
     };
     if let Some(path) = &args.state {
@@ -116,15 +124,14 @@ pub(crate) fn run(args: &AppendArgs) -> Result<String> {
     Ok(say::beside(&output, text))
 }
 
-/// A layout gets the new image beside the old one.
-fn default_output(base: &Path, name: &ImageName) -> PathBuf {
-    if base.is_dir() { base.to_owned() } else { PathBuf::from(format!("{}.tar", name.short())) }
-}
-
 /// What a shim makes of the new image. Its refusal is an error here.
 fn resolved(root: &Path, made: Option<&firmware::Made>) -> Result<Option<Firmware>> {
     let no_annotations = BTreeMap::new();
     if !is_firmware(root, &no_annotations) {
+        return Ok(None);
+    }
+    if made.is_none() && !Firmware::boards(root)?.is_empty() {
+        // None of them changes.
         return Ok(None);
     }
     let firmware = Firmware::resolve(root, &no_annotations)?;

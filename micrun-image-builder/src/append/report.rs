@@ -88,11 +88,11 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let output = if self.output == sink::STDOUT { "the standard output" } else { &self.output };
-        write!(f, "wrote {} to {output}", self.name)?;
+        write!(f, "wrote {} to {}", self.name, sink::shown(Path::new(&self.output)))?;
         match &self.layer {
             Some(layer) => {
-                write!(f, ": a layer of {} bytes that changes {} files", layer.size, self.files.len())
+                let plural = if self.files.len() == 1 { "" } else { "s" };
+                write!(f, ": a layer of {} bytes that changes {} file{plural}", layer.size, self.files.len())
             }
             None => write!(f, ": no further layer"),
         }

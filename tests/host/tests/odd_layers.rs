@@ -61,10 +61,10 @@ fn containerd(odd: &Odd, archive: &Path) -> Option<Seen> {
     Some(seen)
 }
 
-/// What `inspect` sees; its words if it calls the image damaged.
+/// What `inspect` sees; its words if it calls the image damaged or not readable.
 fn ours(archive: &Path) -> Result<Seen, String> {
     let output = firmware::builder(&["inspect", "--json", "--files", archive.to_str().expect("UTF-8")]);
-    if output.status == 4 {
+    if matches!(output.status, 4 | 6) {
         return Err(output.stderr);
     }
     let report: Value = serde_json::from_str(&output.success()).expect("JSON");
