@@ -146,7 +146,7 @@ fn mount_update(host: &Host, dir: &Path, base: &Path, name: &str, options: &[&st
 #[test]
 fn an_image_is_a_patch_of_the_firmware_below_it() {
     let (host, dir) = host();
-    let base = firmware::pack(&firmware::demo(), DEMO, &[]);
+    let base = firmware::pack(&firmware::demo(), DEMO, &["--updatable"]);
     let (whole, delta) = ("localhost/micrun/whole:2", "localhost/micrun/delta:2");
     mount_update(&host, &dir.join("whole"), &base, whole, &[]);
     mount_update(&host, &dir.join("delta"), &base, delta, &["--delta"]);
