@@ -63,10 +63,10 @@ pub(crate) struct Export {
 /// Which containerd, and which of its namespaces.
 #[derive(Args, Debug)]
 pub(crate) struct Place {
-    /// Its socket [default: that of CONTAINERD_ADDRESS, else /run/containerd/containerd.sock]
+    /// Its socket [default: $CONTAINERD_ADDRESS, else /run/containerd/containerd.sock]
     #[arg(short, long, value_name = "SOCKET")]
     address: Option<String>,
-    /// The namespace; Kubernetes has k8s.io [default: that of CONTAINERD_NAMESPACE, else default]
+    /// The namespace; Kubernetes has k8s.io [default: $CONTAINERD_NAMESPACE, else default]
     #[arg(short, long, value_name = "NAME")]
     namespace: Option<String>,
 }

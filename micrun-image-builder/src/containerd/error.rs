@@ -42,8 +42,9 @@ impl Error {
     /// The exit status of the program: 1 containerd is not there or ended, 5 it said no.
     pub(crate) const fn exit_status(&self) -> u8 {
         match self {
-            Self::Runtime { .. } | Self::Unreachable { .. } => 1,
-            Self::Refused { code: Code::Unavailable | Code::Cancelled | Code::Unknown, .. } => 1,
+            Self::Runtime { .. }
+            | Self::Unreachable { .. }
+            | Self::Refused { code: Code::Unavailable | Code::Cancelled | Code::Unknown, .. } => 1,
             Self::Namespace { .. } => 2,
             Self::Layer { .. } => 4,
             Self::Refused { .. } => 5,

@@ -1,5 +1,6 @@
 //! `import` and `load`: from an archive or a layout to containerd.
 
+use std::collections::HashMap;
 use std::io::{self, Read};
 
 use oci_spec::image::Descriptor as Entry;
@@ -119,7 +120,7 @@ async fn images(client: &Client, lease: &str, source: &Source, wanted: &[Wanted]
 }
 
 async fn send(client: &Client, lease: &str, digest: &str, size: u64, content: &mut dyn Read) -> Result<()> {
-    let blob = Blob { digest: digest.to_owned(), size, labels: Default::default(), content };
+    let blob = Blob { digest: digest.to_owned(), size, labels: HashMap::new(), content };
     let sent = client.put(lease, blob).await?;
     say::verbose(format_args!(
         "blob {digest}, {size} bytes: {}",
@@ -142,9 +143,9 @@ async fn create(client: &Client, name: &str, entry: &Entry) -> Result<()> {
         media_type: entry.media_type().to_string(),
         digest: entry.digest().to_string(),
         size: i64::try_from(entry.size()).unwrap_or(i64::MAX),
-        annotations: Default::default(),
+        annotations: HashMap::new(),
     };
-    let image = Some(Image { name: name.to_owned(), labels: Default::default(), target: Some(target) });
+    let image = Some(Image { name: name.to_owned(), labels: HashMap::new(), target: Some(target) });
     let created: Result<Response, _> =
         client.call(images::CREATE, CreateRequest { image: image.clone() }).await;
     let done = match created {

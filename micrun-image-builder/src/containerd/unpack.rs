@@ -1,5 +1,7 @@
 //! The layers of an image as snapshots, so that its first container starts at once.
 
+use std::collections::HashMap;
+
 use micrun_firmware::Sha256Digest;
 use oci_spec::image::{Descriptor as Entry, ImageConfiguration, ImageManifest};
 use tonic::Code;
@@ -51,7 +53,7 @@ fn for_this_machine(source: &Source, graph: &Graph) -> Result<Option<(ImageManif
     Ok(None)
 }
 
-/// What containerd calls the layers up to one (image-spec, config.md, "Layer ChainID").
+/// What containerd calls the layers up to one (image-spec, config.md, "Layer `ChainID`").
 fn chain(parent: &str, diff_id: &str) -> String {
     if parent.is_empty() {
         return diff_id.to_owned();
@@ -116,7 +118,7 @@ impl Step<'_> {
             media_type: layer.media_type().to_string(),
             digest: layer.digest().to_string(),
             size: i64::try_from(layer.size()).unwrap_or(i64::MAX),
-            annotations: Default::default(),
+            annotations: HashMap::new(),
         };
         let apply = ApplyRequest { diff: Some(diff), mounts };
         let applied: ApplyResponse = self.client.call(snapshots::APPLY, apply).await.map_err(refused)?;
