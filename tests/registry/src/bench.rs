@@ -63,6 +63,34 @@ impl Bench {
         }
     }
 
+    /// Makes a certificate that nobody vouches for, with its key, for 127.0.0.1: `NAME.crt` and `NAME.key`.
+    pub fn certificate(&self, name: &str) -> [PathBuf; 2] {
+        let [certificate, key] = ["crt", "key"].map(|it| self.path(&format!("{name}.{it}")));
+        let args = [
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "3650",
+            "-subj",
+            "/CN=test",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+            "-out",
+            text(&certificate),
+            "-keyout",
+            text(&key),
+        ];
+        process::run(Command::new("openssl").args(args)).success();
+        [certificate, key]
+    }
+
     /// Logs in with the password of [`crate::registry::PASSWORD`] or another one.
     pub fn login(&self, host: &str, password: &str) -> Output {
         let args = [
