@@ -6,7 +6,7 @@ mod support;
 use std::io::Cursor;
 
 use micrun_firmware::elf::{
-    Class, Endian, Fault, Kind, Machine, Place, Requirements, Segment, Window, check,
+    Class, Endian, Fault, Kind, Machine, Moved, Place, Requirements, Segment, Window, check,
 };
 use micrun_firmware::{ElfInfo, Error, Pedestal};
 use proptest::prelude::*;
@@ -362,6 +362,26 @@ fn an_address_is_named_by_the_last_function_before_it() {
         elf.symbols = vec![("main\u{1b}", 0x4008_0011, FUNC)];
     });
     assert_eq!(place(&thumb, 0x4008_0010), "in main\\u{1b}");
+}
+
+#[test]
+fn a_function_that_has_moved_is_found_by_its_name() {
+    let with = |symbols: &[(&'static str, u64, u8)]| changed(|elf| elf.symbols = symbols.to_vec()).bytes();
+    let moved = |base: &[u8], result: &[u8]| Moved::find(Cursor::new(base), Cursor::new(result)).unwrap();
+    let base =
+        with(&[("idle", 0x4008_0040, FUNC), ("run", 0x4008_0010, FUNC), ("table", 0x4008_0048, OBJECT)]);
+    // Data may move, and functions may come and go.
+    let same =
+        with(&[("run", 0x4008_0010, FUNC), ("new", 0x4008_0080, FUNC), ("table", 0x4008_0060, OBJECT)]);
+    assert_eq!(moved(&base, &same), None);
+    let later = with(&[("run", 0x4008_0010, FUNC), ("idle", 0x4008_0050, FUNC)]);
+    let expected = Moved { name: "idle".into(), from: 0x4008_0040, to: 0x4008_0050 };
+    assert_eq!(moved(&base, &later), Some(expected));
+    assert_eq!(moved(&base, &Elf::default().bytes()), None, "a stripped file tells nothing");
+    // Two static functions of one name, in either order.
+    let two = with(&[("f", 0x4008_0010, FUNC), ("f", 0x4008_0020, FUNC)]);
+    let turned = with(&[("f", 0x4008_0020, FUNC), ("f", 0x4008_0010, FUNC)]);
+    assert_eq!(moved(&two, &turned), None);
 }
 
 proptest! {

@@ -6,10 +6,12 @@
 mod attributes;
 mod check;
 mod fault;
+mod moved;
 mod names;
 mod place;
 mod processor;
 mod read;
+mod symbols;
 
 use std::fmt;
 use std::fs::File;
@@ -19,6 +21,7 @@ use std::path::Path;
 pub(crate) use check::list;
 pub use check::{Memory, Requirements, Window, check};
 pub use fault::Fault;
+pub use moved::Moved;
 pub use place::Place;
 pub use processor::{ArmVersion, Family, Processor};
 

@@ -4,17 +4,12 @@ use std::fmt;
 use std::io::{Read, Seek};
 
 use object::elf::{self, FileHeader32, FileHeader64};
-use object::read::SectionIndex;
-use object::read::elf::{FileHeader, SectionHeader, Sym};
+use object::read::elf::FileHeader;
 use object::{Endianness, ReadCache, ReadRef};
 
-use super::read::{MAX_SECTIONS, bad, bounded};
-use super::{Class, ElfInfo, Fault, Machine};
+use super::{Class, ElfInfo, Fault, Machine, symbols};
 use crate::text::printable;
 use crate::{Error, Result};
-
-/// Largest symbol table that is read, in bytes: some 350000 symbols.
-const MAX_SYMBOLS: u64 = 8 << 20;
 
 /// Where an address lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,33 +52,18 @@ where
     H: FileHeader<Endian = Endianness>,
     R: ReadRef<'d>,
 {
-    let header = H::parse(data).map_err(bad)?;
-    let endian = header.endian().map_err(bad)?;
-    bounded("sections", header.shnum(endian, data).map_err(bad)?.into(), MAX_SECTIONS)?;
-    let sections = header.sections(endian, data).map_err(bad)?;
-    let table = sections.iter().enumerate().find(|(_, section)| section.sh_type(endian) == elf::SHT_SYMTAB);
-    let Some((index, section)) = table else { return Ok(None) };
-    bounded("bytes of symbols", section.sh_size(endian).into(), MAX_SYMBOLS)?;
-    let symbols = sections.symbol_table_by_index(endian, data, SectionIndex(index)).map_err(bad)?;
     let mut found: Option<(u64, &[u8])> = None;
-    for symbol in symbols.iter() {
-        let value: u64 = Into::<u64>::into(symbol.st_value(endian)) & mask;
-        let is_code = matches!(symbol.st_type(), elf::STT_FUNC | elf::STT_NOTYPE);
-        let is_nearer = found.is_none_or(|(best, _)| value > best);
-        if !is_code
-            || symbol.is_undefined(endian)
-            || symbol.is_absolute(endian)
-            || value > address
-            || !is_nearer
-        {
-            continue;
+    symbols::each::<H, R>(data, |kind, value, name| {
+        let value = value & mask;
+        let is_code = matches!(kind, elf::STT_FUNC | elf::STT_NOTYPE);
+        if !is_code || value > address || found.is_some_and(|(best, _)| value <= best) {
+            return;
         }
         // `$x`, `$d` and the like tell code from data (ELF for the Arm architecture, "Mapping symbols").
-        let named = symbol.name(endian, symbols.strings()).ok();
-        if let Some(name) = named.filter(|name| !name.is_empty() && !name.starts_with(b"$")) {
+        if let Some(name) = name().filter(|name| !name.is_empty() && !name.starts_with(b"$")) {
             found = Some((value, name));
         }
-    }
+    })?;
     Ok(found.map(|(value, name)| Place::Symbol {
         name: printable(&String::from_utf8_lossy(name)),
         offset: address - value,

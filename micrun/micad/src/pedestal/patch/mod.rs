@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use libmica::ext::PatchReport;
 use micrun_firmware::changes::{Image, Segment};
+use micrun_firmware::elf::Moved;
 use micrun_firmware::{Changes, ElfInfo, Sha256Digest, memory_file};
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +92,12 @@ impl Plan {
             let address = range.paddr.0;
             let bytes = read(new, to.segments(), address, range.size).map_err(unread)?;
             ranges.push(Written { address, bytes });
+        }
+        if let Some(Moved { name, from, to }) = Moved::find(base, new).map_err(text)? {
+            return Err(format!(
+                "the function {name} moves from {from:#x} to {to:#x}, and a task that sleeps there would wake up in \
+                 other code: keep functions at their sizes, or start the client anew"
+            ));
         }
         let before = applied.map_or(&[][..], |applied| &applied.ranges);
         let mut pieces = Vec::new();
