@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::io::{Read, Seek};
 
 use object::elf::{FileHeader32, FileHeader64, STT_FUNC};
-use object::{Endianness, ReadCache};
+use object::read::elf::FileHeader;
+use object::{Endianness, ReadCache, ReadRef};
 
-use super::{Class, ElfInfo, symbols};
+use super::{Class, ElfInfo, Fault, symbols};
 use crate::text::printable;
 use crate::{Error, Result};
 
@@ -35,21 +36,30 @@ impl Moved {
     }
 }
 
-/// The addresses of the functions, in their order, by name.
-fn functions(mut reader: impl Read + Seek) -> Result<BTreeMap<Vec<u8>, Vec<u64>>> {
+/// The addresses of functions, in their order, by name.
+type Functions = BTreeMap<Vec<u8>, Vec<u64>>;
+
+fn functions(mut reader: impl Read + Seek) -> Result<Functions> {
     let class = ElfInfo::from_reader(&mut reader)?.class;
     let cache = ReadCache::new(reader);
-    let mut functions: BTreeMap<Vec<u8>, Vec<u64>> = BTreeMap::new();
-    let seen = |kind, value, name: &dyn Fn() -> Option<&'_ [u8]>| {
+    let read = match class {
+        Class::Elf32 => collect::<FileHeader32<Endianness>, _>(&cache),
+        Class::Elf64 => collect::<FileHeader64<Endianness>, _>(&cache),
+    };
+    read.map_err(Error::elf)
+}
+
+fn collect<'d, H, R>(data: R) -> Result<Functions, Fault>
+where
+    H: FileHeader<Endian = Endianness>,
+    R: ReadRef<'d>,
+{
+    let mut functions = Functions::new();
+    symbols::each::<H, R>(data, |kind, value, name| {
         if let Some(name) = (kind == STT_FUNC).then(name).flatten() {
             functions.entry(name.to_owned()).or_default().push(value);
         }
-    };
-    let read = match class {
-        Class::Elf32 => symbols::each::<FileHeader32<Endianness>, _>(&cache, seen),
-        Class::Elf64 => symbols::each::<FileHeader64<Endianness>, _>(&cache, seen),
-    };
-    read.map_err(Error::elf)?;
+    })?;
     functions.values_mut().for_each(|addresses| addresses.sort_unstable());
     Ok(functions)
 }

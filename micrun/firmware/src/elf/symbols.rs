@@ -1,6 +1,6 @@
 //! The symbols of a firmware, read where they lie.
 
-use object::elf::{self};
+use object::elf::{self, SymbolType};
 use object::read::SectionIndex;
 use object::read::elf::{FileHeader, SectionHeader, Sym};
 use object::{Endianness, ReadRef};
@@ -15,7 +15,7 @@ const MAX_SYMBOLS: u64 = 8 << 20;
 /// that is stripped.
 pub(super) fn each<'d, H, R>(
     data: R,
-    mut seen: impl FnMut(u8, u64, &dyn Fn() -> Option<&'d [u8]>),
+    mut seen: impl FnMut(SymbolType, u64, &dyn Fn() -> Option<&'d [u8]>),
 ) -> Result<(), Fault>
 where
     H: FileHeader<Endian = Endianness>,
