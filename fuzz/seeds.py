@@ -4,6 +4,7 @@
 The create messages and the status lines are those of libmica's golden files, which upstream's layout was read from.
 """
 
+import base64
 import gzip
 import hashlib
 import io
@@ -219,6 +220,45 @@ o loop
 MACHINE = {"pedestal": "qemu", "firmware": "sha256:1", "hardware": "sha256:2", "memory_mb": 64, "vcpus": 1}
 
 ANNOTATION = "org.openeuler.micrun."
+def envelope(statement: dict, signature: str) -> str:
+    """A signature file of an image (DSSE) around a statement."""
+    payload = json.dumps(statement, separators=(",", ":")).encode()
+    fields = {
+        "payload": base64.b64encode(payload).decode(),
+        "payloadType": "application/vnd.in-toto+json",
+        "signatures": [{"sig": signature}],
+    }
+    return json.dumps(fields, separators=(",", ":"))
+
+
+# The key of the target `signature` has signed this once.
+STATEMENT = {
+    "_type": "https://in-toto.io/Statement/v1",
+    "predicate": {},
+    "predicateType": "https://openeuler.org/micrun/firmware/v1",
+    "subject": [
+        {"digest": {"sha256": "ca481857d746e852ce71c2fed0ebd131e4dc9f45a1fae01a2b4e3d25ddd9b310"}, "name": "firmware"},
+        {"digest": {"sha256": "3ed4f7dc3d66990466492ca56b4839edc0d09be8185100e7c069be02ecf4279b"}, "name": "client.conf"},
+    ],
+}
+SIGNATURE = (
+    "MEUCIQCAMWUw6uXYgIxDTv5sKELIkTAej9rR5ROpZ+MYrN0rQAIgGJOCCwbnvmhbdkUPX+KngTZrfSuiyvK55HMHUPro720="
+)
+YAML = """version: 1
+images:
+  - &first
+    tag: demo:1
+    firmware: "fw.elf"
+    memory: 0x40
+    qemu: {Consoles: "1"}
+    platforms: [linux/arm64, linux/arm/v7]
+    load-address: 0x4000_0000
+    compression: zstd
+  - tag: >-
+      other:2
+    firmware: 'b.elf'
+    labels: *first
+"""
 SEEDS: dict[str, list[str | bytes]] = {
     "annotations": [
         f"{ANNOTATION}container.os\nzephyr\n{ANNOTATION}container.auto_close_timeout\n1m30s\n",
@@ -310,6 +350,7 @@ SEEDS: dict[str, list[str | bytes]] = {
         "\x03\u00b5> \nx\n\u00b5> x\n\r y\n\r micrun-exit: 3\n\r\u00b5> ",
         "\x20>\necho\n\x1b7\x1b[8D\x1b[Jecho\r\n\r\n>> quoted\r\n> ",
     ],
+    "signature": [envelope(STATEMENT, SIGNATURE), envelope(STATEMENT, ""), envelope({}, SIGNATURE), "{}"],
     "spec": [json.dumps(SPEC), '{"linux":{"cgroupsPath":"/default/../c1","resources":{"cpu":{"quota":-1}}}}', "{}"],
     "status": [],
     "stub": [
@@ -333,6 +374,7 @@ SEEDS: dict[str, list[str | bytes]] = {
         "binary-v2:///bin/l?x=%00",
         "FILE:/var/log/a%20b?x=y#z",
     ],
+    "yaml": [*re.findall(r"```yaml\n(.*?)```", (HERE / "../docs/MICRUN_YAML.md").read_text(), re.S), YAML],
 }
 lines = json.loads((LIBMICA / "status.json").read_text())
 SEEDS["status"] = [f"{one['name']}\n{one['line']}" for one in lines[:: len(lines) // 8]]

@@ -35,6 +35,11 @@ mod text;
 #[path = "../../micrun-image-builder/src/view.rs"]
 mod view;
 
+/// What is known here of destinations.
+mod sink {
+    pub(crate) const STDOUT: &str = "-";
+}
+
 /// What `inspect` uses of packing.
 #[path = "."]
 mod pack {

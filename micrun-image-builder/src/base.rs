@@ -152,7 +152,6 @@ impl<'a> Base<'a> {
     /// neither a file nor a directory nor a symbolic link, and therefore left out.
     ///
     /// Links come last: until then nothing leads out of the directory.
-    #[allow(dead_code, reason = "for the verbs that give files out of an image")]
     pub(crate) fn unpack(&self, root: &Path) -> Result<Vec<String>> {
         let (mut files, mut links, mut left_out) = (BTreeMap::<Place, Vec<_>>::new(), Vec::new(), Vec::new());
         let mut directories = Vec::new();

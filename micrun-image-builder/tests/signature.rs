@@ -169,3 +169,20 @@ fn openssl_verifies_our_signature() {
     let ran = bench.run(["pack", "fw.elf", "--sign-key", "keys/team.pub"]);
     assert!(ran.status == 2 && ran.stderr.contains("PKCS#8"), "{ran:?}");
 }
+
+/// Of more keys than are read, some did not count, and nobody was told.
+#[test]
+fn too_many_keys_are_an_error() {
+    let bench = bench();
+    let place = bench.path("keys");
+    for number in 0..63 {
+        fs::copy(place.join("team.pub"), place.join(format!("{number}.pub"))).unwrap();
+    }
+    signature::Keys::load(&place).unwrap();
+    fs::copy(place.join("team.pub"), place.join("64.pub")).unwrap();
+    let error = signature::Keys::load(&place).unwrap_err().to_string();
+    assert!(
+        error.contains(place.to_str().unwrap()) && error.contains("65 files *.pub, but 64 at most"),
+        "{error}"
+    );
+}

@@ -100,6 +100,21 @@ fn paths_start_at_the_files_directory_and_one_image_can_be_chosen() {
     }
 }
 
+/// Two archives, one behind the other, are none.
+#[test]
+fn one_image_at_most_goes_to_the_standard_output() {
+    let bench = bench();
+    let second = "  - tag: other:1\n    firmware: fw.elf\n    output: '-'\n";
+    bench.write("micrun.yaml", one("    output: '-'\n") + second);
+    let ran = bench.run(["pack"]);
+    assert!(ran.status == 2 && ran.stdout.is_empty(), "{ran:?}");
+    assert!(
+        ran.stderr.contains("micrun.yaml:6: the image of line 3 goes to the standard output, too"),
+        "{ran:?}"
+    );
+    assert!(bench.command(["pack", "--only=other:1"]).output().unwrap().status.success());
+}
+
 /// The digest goes elsewhere, whoever says that the archive goes to the standard output.
 #[test]
 fn an_archive_has_the_standard_output_to_itself() {

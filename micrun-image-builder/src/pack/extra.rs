@@ -9,9 +9,9 @@ use micrun_firmware::record::Content;
 use micrun_firmware::{MAX_FIRMWARE_SIZE, Sha256Digest};
 
 use super::contents::Contents;
+use super::mode::Mode;
 use crate::error::{Error, Result};
 use crate::image_path::ImagePath;
-use crate::layer::FILE_MODE;
 
 /// Where the image keeps what is its own.
 const OURS: &str = ".micrun";
@@ -22,26 +22,6 @@ pub(crate) struct ExtraFile {
     pub(crate) from: PathBuf,
     pub(crate) place: ImagePath,
     pub(crate) mode: Mode,
-}
-
-/// Permissions; the host's do not count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Mode(u32);
-
-impl Default for Mode {
-    fn default() -> Self {
-        Self(FILE_MODE)
-    }
-}
-
-impl FromStr for Mode {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let digits = text.strip_prefix("0o").unwrap_or(text);
-        let mode = u32::from_str_radix(digits, 8).ok().filter(|mode| *mode <= 0o777);
-        mode.map(Self).ok_or("write a mode as 0644, with no more than 0777")
-    }
 }
 
 impl FromStr for ExtraFile {

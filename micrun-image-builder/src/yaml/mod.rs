@@ -72,5 +72,15 @@ fn chosen(path: &Path, only: &[String], options: &PackArgs) -> Result<Vec<Image>
             return Err(Error::Argument { what, value, reason });
         }
     }
+    let mut on_stdout =
+        images.iter().filter(|it| it.described.output.as_deref() == Some(Path::new(sink::STDOUT)));
+    if let (Some(first), Some(second)) = (on_stdout.next(), on_stdout.next()) {
+        let place = format!("{}:{}", path.display(), second.line);
+        let reason = format!(
+            "the image of line {} goes to the standard output, too; choose one with --only",
+            first.line
+        );
+        return Err(Error::File { place, reason });
+    }
     Ok(images)
 }

@@ -190,7 +190,14 @@ impl Keys {
             files.push(place.to_owned());
         }
         files.sort();
-        let keys = files.iter().take(MAX_KEYS).map(|path| key(path)).collect::<Result<Vec<_>>>()?;
+        if files.len() > MAX_KEYS {
+            let reason = format!(
+                "it has {} files *.pub, but {MAX_KEYS} at most are read; remove the keys that nobody uses",
+                files.len()
+            );
+            return Err(Error::HostConf { place: place.display().to_string(), reason });
+        }
+        let keys = files.iter().map(|path| key(path)).collect::<Result<Vec<_>>>()?;
         if keys.is_empty() {
             let reason = "it has no *.pub".to_owned();
             return Err(Error::HostConf { place: place.display().to_string(), reason });

@@ -2,8 +2,6 @@
 #![allow(clippy::expect_used, reason = "a failed step fails the test")]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
 
 use micrun_host_tests::process;
 use micrun_registry_tests::bench::{Bench, LARGE, text};
