@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+use micrun_firmware::Firmware;
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest, MediaType};
 
 use crate::checked::{self, fault, packing};
@@ -98,7 +99,27 @@ impl<'a> Base<'a> {
 
     /// What a container sees, as a root file system for the shim's own code.
     pub(crate) fn view(&self) -> View<'_> {
-        View { source: self.source, layers: self.layers(), tree: self.stack.tree(), budget: &self.for_files }
+        View {
+            source: self.source,
+            layers: self.layers(),
+            tree: self.stack.tree(),
+            own: &[],
+            budget: &self.for_files,
+        }
+    }
+
+    /// What a shim would run: one firmware, or that of each board, by the board's name.
+    pub(crate) fn firmwares(&self) -> Result<Vec<(Option<String>, Firmware)>> {
+        let (view, nothing) = (self.view(), BTreeMap::new());
+        let boards = Firmware::boards(&view)?;
+        if boards.is_empty() {
+            return Ok(vec![(None, Firmware::resolve(&view, &nothing)?)]);
+        }
+        let of_board = |board: String| {
+            let firmware = Firmware::resolve_board(&board, &view, &nothing)?;
+            Ok((Some(board), firmware))
+        };
+        boards.into_iter().map(of_board).collect()
     }
 
     /// The blobs of which the image consists, each once, with their sizes.
@@ -131,6 +152,7 @@ impl<'a> Base<'a> {
     /// neither a file nor a directory nor a symbolic link, and therefore left out.
     ///
     /// Links come last: until then nothing leads out of the directory.
+    #[allow(dead_code, reason = "for the verbs that give files out of an image")]
     pub(crate) fn unpack(&self, root: &Path) -> Result<Vec<String>> {
         let (mut files, mut links, mut left_out) = (BTreeMap::<Place, Vec<_>>::new(), Vec::new(), Vec::new());
         let mut directories = Vec::new();

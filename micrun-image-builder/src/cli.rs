@@ -12,6 +12,7 @@ use micrun_firmware::{Os, Pedestal};
 use crate::append::AppendArgs;
 use crate::diff::DiffArgs;
 use crate::flatten::FlattenArgs;
+use crate::index::IndexArgs;
 use crate::layer::Compression;
 use crate::pack::{Arch, ExtraFile};
 use crate::platform::Host;
@@ -72,10 +73,15 @@ pub(crate) enum Command {
     Unpack(UnpackArgs),
     /// Check everything about an image, and list what is wrong or doubtful
     Verify(VerifyArgs),
+    /// List images for different platforms under one name; prints the digest of the index
+    Index(IndexArgs),
     /// Write a micrun.yaml for a firmware or a build directory
     Init(InitArgs),
     /// Check an image and print what a shim will do with it
     Inspect(InspectArgs),
+    #[cfg(feature = "containerd")]
+    #[command(flatten)]
+    Containerd(crate::containerd::Verb),
     #[cfg(feature = "registry")]
     #[command(flatten)]
     Registry(crate::registry::Verb),

@@ -85,6 +85,10 @@ pub(crate) enum Error {
         #[source]
         source: serde_json::Error,
     },
+    /// containerd did not do what was asked.
+    #[cfg(feature = "containerd")]
+    #[error(transparent)]
+    Containerd(#[from] crate::containerd::Error),
     /// A registry did not do what was asked.
     #[cfg(feature = "registry")]
     #[error(transparent)]
@@ -107,6 +111,8 @@ impl Error {
             | Self::Write { .. }
             | Self::Firmware(micrun_firmware::Error::Io { .. })
             | Self::Conf { source: micrun_firmware::Error::Io { .. }, .. } => 1,
+            #[cfg(feature = "containerd")]
+            Self::Containerd(error) => error.exit_status(),
             #[cfg(feature = "registry")]
             Self::Registry(error) => error.exit_status(),
             Self::Argument { .. } | Self::File { .. } | Self::Destination { .. } => 2,

@@ -7,18 +7,23 @@ mod base;
 mod checked;
 mod cli;
 mod compressed;
+#[cfg(feature = "containerd")]
+mod containerd;
 mod delta;
 mod diff;
 mod digest;
 mod error;
 mod flatten;
+mod graph;
 mod image;
 mod image_path;
+mod index;
 mod inspect;
 mod interrupt;
 mod json;
 mod layer;
 mod layers;
+mod located;
 mod names;
 mod old_options;
 mod pack;
@@ -36,6 +41,7 @@ mod timestamp;
 mod unpack;
 mod verify;
 mod view;
+mod whole;
 mod yaml;
 
 use std::env;
@@ -83,7 +89,8 @@ fn run(command: Command) -> Result<()> {
         Command::Flatten(args) => print(&flatten::run(&args)?),
         Command::Records(args) => print(&records::run(&args)?),
         Command::Unpack(args) => print(&unpack::run(&args)?),
-        Command::Verify(args) => return verify::run(&args).and_then(|(text, worst)| print(&text).and(worst)),
+        Command::Verify(args) => verify::run(&args).and_then(|(text, worst)| print(&text).and(worst)),
+        Command::Index(args) => print(&index::run(&args)?),
         Command::Init(args) => print(&yaml::init(&args)?),
         Command::Inspect(args) => {
             let wanted = inspect::Wanted { image: args.image.as_deref(), platform: args.platform.as_ref() };
@@ -91,6 +98,8 @@ fn run(command: Command) -> Result<()> {
             let report = inspect::run(&args.path, wanted, &annotations, args.files)?;
             print(&if args.json { report.to_json() } else { report.to_string() })
         }
+        #[cfg(feature = "containerd")]
+        Command::Containerd(verb) => print(&containerd::run(&verb)?),
         #[cfg(feature = "registry")]
         Command::Registry(verb) => print(&registry::run(verb)?),
         Command::Completions { shell } => {

@@ -36,10 +36,10 @@ fn the_examples_do_what_the_pages_say() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Those of registries are run in `tests/registry`.
+/// Those of registries are run in `tests/registry`, those of containerd in `tests/host`.
 #[test]
 fn every_verb_has_an_example() {
-    let sessions = ["test", "registry"].map(|label| pages::sessions(Path::new(DOCS), label));
+    let sessions = ["test", "registry", "containerd"].map(|label| pages::sessions(Path::new(DOCS), label));
     let steps = sessions.iter().flatten().flat_map(|session| &session.steps).filter(|step| step.shown);
     let commands: Vec<_> = steps.map(|step| step.command.as_str()).collect();
     let help = samples().run(["--help"]).stdout;

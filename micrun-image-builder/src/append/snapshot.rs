@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 
 /// Adds the state in the file at `path`, with the label that a shim compares with the machine that it makes of the image.
 pub(super) fn add(path: &Path, edits: &mut Edits<'_>) -> Result<()> {
-    let firmware = Firmware::resolve(edits.root, &BTreeMap::new())?;
+    let firmware = Firmware::resolve(&edits.root, &BTreeMap::new())?;
     let machine =
         Machine { firmware: firmware.copy_to(&temporary()?)?.to_string(), ..Machine::new(&firmware)? };
     let refuse = |reason: &str| Error::Refused { path: path.to_owned(), reason: reason.to_owned() };

@@ -60,14 +60,13 @@ pub(super) fn image(update: &Update<'_>) -> Result<Written> {
         rewrite::copy(base, descriptor, update.output, sink.as_mut())?;
         layers.push(NewLayer::kept(base, number));
     }
-    let layer = match update.changed {
-        [] => None,
-        _ => {
-            let record = update.record.to_json()?;
-            let layer = update.layer(&record, sink.as_mut()).map_err(write)?;
-            layers.push(NewLayer::written(&layer, update.compression, Sha256Digest::of(&record)));
-            Some(layer)
-        }
+    let layer = if update.changed.is_empty() {
+        None
+    } else {
+        let record = update.record.to_json()?;
+        let layer = update.layer(&record, sink.as_mut()).map_err(write)?;
+        layers.push(NewLayer::written(&layer, update.compression, Sha256Digest::of(&record)));
+        Some(layer)
     };
     let rewrite = Rewrite {
         base,

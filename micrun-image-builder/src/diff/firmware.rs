@@ -57,6 +57,8 @@ impl Whole {
 /// What tells two firmwares apart.
 #[derive(Serialize)]
 pub(super) struct Comparison {
+    /// Null if there is one firmware for all boards.
+    pub(super) board: Option<String>,
     pub(super) facts: Vec<Pair>,
     pub(super) segments: Vec<Pair>,
     /// Ranges of memory that change. Null if the segments are not the same.
@@ -68,7 +70,7 @@ pub(super) struct Comparison {
 }
 
 /// Compares two firmwares. `None` if they are the same file.
-pub(super) fn compare(before: &Whole, after: &Whole) -> Result<Option<Comparison>> {
+pub(super) fn compare(board: Option<String>, before: &Whole, after: &Whole) -> Result<Option<Comparison>> {
     if before.sha256 == after.sha256 {
         return Ok(None);
     }
@@ -78,6 +80,7 @@ pub(super) fn compare(before: &Whole, after: &Whole) -> Result<Option<Comparison
         Err(other) => return Err(other.into()),
     };
     Ok(Some(Comparison {
+        board,
         facts: pairs::differing(&before.facts(), &after.facts()),
         segments: pairs::differing(&before.segments()?, &after.segments()?),
         ranges,

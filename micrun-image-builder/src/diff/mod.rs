@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use micrun_firmware::rootfs::Rootfs;
-use micrun_firmware::{Firmware, client_conf, is_firmware};
+use micrun_firmware::{client_conf, is_firmware};
 
 use crate::base::Base;
 use crate::error::Result;
@@ -53,24 +53,25 @@ pub(crate) fn run(args: &DiffArgs) -> Result<String> {
 struct Seen<'a> {
     side: Side,
     base: Base<'a>,
-    firmware: Option<Whole>,
+    /// By board; without a name if there is one for all.
+    firmwares: BTreeMap<String, Whole>,
 }
 
 impl<'a> Seen<'a> {
     fn of(source: &'a Source, path: &Path, name: Option<&str>) -> Result<Self> {
         let base = Base::read(source, path, name)?;
-        let nothing = BTreeMap::new();
-        let firmware = if is_firmware(&base.view(), &nothing) {
-            Some(Whole::of(Firmware::resolve(&base.view(), &nothing)?)?)
-        } else {
-            None
-        };
+        let mut firmwares = BTreeMap::new();
+        if is_firmware(&base.view(), &BTreeMap::new()) {
+            for (board, firmware) in base.firmwares()? {
+                firmwares.insert(board.unwrap_or_default(), Whole::of(firmware)?);
+            }
+        }
         let side = Side {
             file: path.display().to_string(),
             name: base.name().map(str::to_owned),
             digest: base.entry.digest().to_string(),
         };
-        Ok(Self { side, base, firmware })
+        Ok(Self { side, base, firmwares })
     }
 
     /// The files of the image but records, each described.
@@ -111,9 +112,14 @@ impl<'a> Seen<'a> {
         lines
     }
 
+    /// What applies, for each board.
     fn settings(&self) -> BTreeMap<String, String> {
-        let rows = self.firmware.as_ref().map(|it| it.firmware.settings.rows()).unwrap_or_default();
-        rows.iter().map(|row| (row.key.to_owned(), row.text())).collect()
+        let rows = self.firmwares.iter().flat_map(|(board, it)| {
+            let of = if board.is_empty() { String::new() } else { format!("{board}: ") };
+            let rows = it.firmware.settings.rows().into_iter();
+            rows.map(move |row| (format!("{of}{}", row.key), row.text()))
+        });
+        rows.collect()
     }
 
     fn labels(&self) -> BTreeMap<String, String> {
@@ -129,10 +135,13 @@ impl<'a> Seen<'a> {
 fn compare(before: &Seen<'_>, after: &Seen<'_>) -> Result<Report> {
     let (old, new) = (before.base.blobs(), after.base.blobs());
     let fetched: Vec<_> = new.iter().filter(|(digest, _)| !old.contains_key(*digest)).collect();
-    let firmware = match (&before.firmware, &after.firmware) {
-        (Some(before), Some(after)) => firmware::compare(before, after)?,
-        _ => None,
-    };
+    let mut firmwares = Vec::new();
+    for (board, before) in &before.firmwares {
+        if let Some(after) = after.firmwares.get(board) {
+            let board = Some(board.clone()).filter(|it| !it.is_empty());
+            firmwares.extend(firmware::compare(board, before, after)?);
+        }
+    }
     Ok(Report {
         from: before.side.clone(),
         to: after.side.clone(),
@@ -147,7 +156,7 @@ fn compare(before: &Seen<'_>, after: &Seen<'_>) -> Result<Report> {
         settings: pairs::differing(&before.settings(), &after.settings()),
         labels: pairs::differing(&before.labels(), &after.labels()),
         annotations: pairs::differing(&before.annotations(), &after.annotations()),
-        firmware,
+        firmwares,
     })
 }
 

@@ -28,8 +28,8 @@ pub(super) struct Report {
     pub(super) settings: Vec<Pair>,
     pub(super) labels: Vec<Pair>,
     pub(super) annotations: Vec<Pair>,
-    /// Null if the firmware is the same.
-    pub(super) firmware: Option<Comparison>,
+    /// Those that are not the same.
+    pub(super) firmwares: Vec<Comparison>,
 }
 
 /// One of the images.
@@ -87,12 +87,15 @@ impl fmt::Display for Report {
         pairs(f, "setting", &self.settings)?;
         pairs(f, "label", &self.labels)?;
         pairs(f, "annotation", &self.annotations)?;
-        self.firmware.as_ref().map_or(Ok(()), |it| it.write(f))
+        self.firmwares.iter().try_for_each(|it| it.write(f))
     }
 }
 
 impl Comparison {
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(board) = &self.board {
+            writeln!(f, "{:<11}  {}", "board", printable(board))?;
+        }
         pairs(f, "firmware", &self.facts)?;
         pairs(f, "segment", &self.segments)?;
         if let Some(reason) = &self.layout {

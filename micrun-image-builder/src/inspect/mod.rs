@@ -158,7 +158,13 @@ impl Inspection<'_> {
     }
 
     fn view<'b>(&'b self, content: &'b Content, stack: &'b Stack) -> View<'b> {
-        View { source: self.source, layers: &content.layers, tree: stack.tree(), budget: &self.for_files }
+        View {
+            source: self.source,
+            layers: &content.layers,
+            tree: stack.tree(),
+            own: &[],
+            budget: &self.for_files,
+        }
     }
 
     /// What a shim makes of an image that says this in its labels and annotations, on each board that it has.

@@ -67,17 +67,16 @@ impl Contents {
     /// Refuses a place that is taken, or that is below a file or above one.
     fn insert(&mut self, place: &str, item: Item) -> Result<()> {
         let is_above = |above: &str, below: &str| Path::new(below).starts_with(above);
-        match self.files.keys().find(|other| is_above(other, place) || is_above(place, other)) {
-            Some(other) => Err(Error::Argument {
+        if let Some(other) = self.files.keys().find(|other| is_above(other, place) || is_above(place, other))
+        {
+            return Err(Error::Argument {
                 what: "file",
                 value: format!("/{place}"),
                 reason: format!("the image has the file /{other}; give this one another place"),
-            }),
-            None => {
-                self.files.insert(place.to_owned(), item);
-                Ok(())
-            }
+            });
         }
+        self.files.insert(place.to_owned(), item);
+        Ok(())
     }
 
     /// Writes the layer, with its record in it. `destination` names the image in errors.

@@ -1,6 +1,7 @@
 //! The record of a layer that somebody else made.
 
 use std::fs::File;
+use std::path::Path;
 
 use micrun_firmware::changes::{ByteRange, Changes, Image};
 use micrun_firmware::record::{Change, Content, LayerRecord};
@@ -14,13 +15,16 @@ use crate::view::View;
 /// What tells an ELF from other files.
 const ELF: &[u8] = b"\x7fELF";
 
-/// What the layer `number` changes.
-pub(super) fn of_layer(base: &Base<'_>, number: usize) -> Result<LayerRecord> {
+/// What the layer `number` of the image in a file or directory changes.
+pub(super) fn of_layer(base: &Base<'_>, image: &Path, number: usize) -> Result<LayerRecord> {
     let view = base.view();
     let mut record = LayerRecord::default();
     for change in base.changes[number].iter().filter(|it| !is_record(&it.path)) {
         let shown = quoted(&change.path);
-        let refuse = |reason: &str| Error::Damaged(format!("layer {number} has {shown}, {reason}"));
+        let refuse = |reason: &str| Error::Refused {
+            path: image.to_owned(),
+            reason: format!("layer {number} has {shown}, {reason}"),
+        };
         let no_file = "which is no regular file: a record cannot list it";
         let path = std::str::from_utf8(&change.path).map_err(|_| refuse("which is no UTF-8"))?;
         let file = |node| file(node).ok_or_else(|| refuse(no_file));

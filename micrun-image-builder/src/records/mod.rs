@@ -55,7 +55,7 @@ pub(crate) fn run(args: &RecordsArgs) -> Result<String> {
     let created = Timestamp::from_env()?;
     let name = ImageName::parse(tag)?;
     let output = args.output.clone().unwrap_or_else(|| base::default_output(&args.image, &name));
-    let (digest, made) = rebuild::run(&base, &records, &name, &output, created)?;
+    let (digest, made) = rebuild::run(&base, &args.image, &records, &name, &output, created)?;
     let plural = if made == 1 { "" } else { "s" };
     say::usual(format_args!(
         "wrote {} to {}: a new record in {made} layer{plural}",

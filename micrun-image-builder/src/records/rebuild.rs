@@ -24,6 +24,7 @@ const BLOCK: u64 = 512;
 /// Writes the image; gives its digest and how many layers have a new record.
 pub(super) fn run(
     base: &Base<'_>,
+    image: &Path,
     records: &[Option<Recorded>],
     name: &ImageName,
     output: &Path,
@@ -39,7 +40,7 @@ pub(super) fn run(
             layers.push(NewLayer::kept(base, number).anchored(found.digest));
             continue;
         }
-        let record = make::of_layer(base, number)?.to_json()?;
+        let record = make::of_layer(base, image, number)?.to_json()?;
         let compression = compression(descriptor);
         let end = end(base, descriptor)?;
         sink.begin().map_err(write)?;

@@ -8,13 +8,12 @@ use serde_json::json;
 use super::args::{Network, Push};
 use super::blob::{Open, Outcome};
 use super::connect;
-use super::graph::Graph;
 use super::parallel;
 use super::progress::Progress;
 use super::reference::{Reference, Version};
-use super::repository::{Manifest, Repository};
-use crate::digest::Measured;
+use super::repository::Repository;
 use crate::error::{Error, Result};
+use crate::graph::{Graph, Manifest};
 use crate::source::Source;
 use crate::{names, say};
 
@@ -37,8 +36,7 @@ pub(super) fn run(args: &Push) -> Result<String> {
             });
         }
     };
-    let root = document(&source, entry)?;
-    let graph = Graph::of(root, |child| document(&source, child))?;
+    let graph = Graph::read(&source, entry)?.whole()?;
     let content = |blob: &Descriptor| -> Result<Box<dyn Read + '_>> {
         // `Blob` borrows its descriptor; the digest is checked by who sends it.
         source.content(blob)
@@ -67,16 +65,6 @@ fn choose<'a>(entries: &'a [Descriptor], name: Option<&Reference>, must: bool) -
             })
         }
     }
-}
-
-fn document(source: &Source, descriptor: &Descriptor) -> Result<Manifest> {
-    let mut bytes = Vec::new();
-    let mut blob = source.blob(descriptor)?;
-    blob.read_to_end(&mut bytes)
-        .map_err(|e| Error::Read { path: descriptor.digest().to_string().into(), source: e })?;
-    blob.verify()?;
-    let blob = Measured::of(&bytes);
-    Ok(Manifest { media_type: descriptor.media_type().to_string(), bytes: bytes.into(), blob })
 }
 
 /// Sends an image: blobs first, then the manifests that name them, the root last and under its tag.

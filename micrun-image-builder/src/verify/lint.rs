@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::findings::Findings;
 use crate::error::{Error, Result};
-use crate::source::Source;
+use crate::source::{Blob, Source};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -73,7 +73,9 @@ impl<'a> Lint<'a> {
             let message = "it lists a manifest without a platform: programs choose by its place in the list";
             self.findings.warning(digest, message);
         }
-        children.iter().for_each(|child| self.document(child, depth + 1));
+        for child in &children {
+            self.document(child, depth + 1);
+        }
     }
 
     fn manifest(&mut self, digest: &str, document: &Value) {
@@ -105,7 +107,9 @@ impl<'a> Lint<'a> {
                 self.blob(&config);
             }
         }
-        layers.iter().for_each(|layer| self.blob(layer));
+        for layer in &layers {
+            self.blob(layer);
+        }
     }
 
     fn config(&mut self, descriptor: &Descriptor, document: &Value, layers: usize) {
@@ -139,7 +143,7 @@ impl<'a> Lint<'a> {
     /// Reads a blob to its last byte.
     fn blob(&mut self, descriptor: &Descriptor) {
         if self.seen.insert(descriptor.digest().to_string())
-            && let Err(error) = self.source.blob(descriptor).and_then(|blob| blob.verify())
+            && let Err(error) = self.source.blob(descriptor).and_then(Blob::verify)
         {
             self.unread(descriptor, &error);
         }

@@ -40,7 +40,9 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<(String, Result<()>)> {
     let entries = wanted.of(index.manifests())?;
     let mut findings = Findings::default();
     let mut lint = Lint::new(&source, &mut findings);
-    entries.iter().for_each(|entry| lint.entry(entry));
+    for entry in &entries {
+        lint.entry(entry);
+    }
     doubts(&source, wanted, &mut findings);
 
     let verdict = findings.verdict(&args.path, args.strict);

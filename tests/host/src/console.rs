@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use nix::pty::{self, OpenptyResult, Winsize};
 use nix::sys::signal::{self, Signal};
-use nix::sys::termios::{self, OutputFlags, SetArg};
+use nix::sys::termios::{self, LocalFlags, OutputFlags, SetArg};
 use nix::unistd::Pid;
 
 use crate::process::{self, describe, wait_bounded};
@@ -96,6 +96,13 @@ impl Console {
         let mut stty = Command::new("stty");
         stty.args(size).stdin(terminal.expect("a descriptor can be shared"));
         assert!(stty.status().expect("stty runs").success());
+    }
+
+    /// Whether the program's terminal shows what is typed.
+    pub fn echoes(&self) -> bool {
+        let terminal = self.input.as_ref().expect("the terminal is open");
+        let modes = termios::tcgetattr(terminal).expect("a terminal has modes");
+        modes.local_flags.contains(LocalFlags::ECHO)
     }
 
     /// Changes the terminal's size until the change `has_arrived`: ctr looks at the size first and listens for changes

@@ -63,6 +63,34 @@ impl Bench {
         }
     }
 
+    /// Makes a certificate that nobody vouches for, with its key, for 127.0.0.1: `NAME.crt` and `NAME.key`.
+    pub fn certificate(&self, name: &str) -> [PathBuf; 2] {
+        let [certificate, key] = ["crt", "key"].map(|it| self.path(&format!("{name}.{it}")));
+        let args = [
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "3650",
+            "-subj",
+            "/CN=test",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+            "-out",
+            text(&certificate),
+            "-keyout",
+            text(&key),
+        ];
+        process::run(Command::new("openssl").args(args)).success();
+        [certificate, key]
+    }
+
     /// Logs in with the password of [`crate::registry::PASSWORD`] or another one.
     pub fn login(&self, host: &str, password: &str) -> Output {
         let args = [
@@ -80,6 +108,11 @@ impl Bench {
 
     /// Packs firmware of `size` bytes under a name; answers the digest.
     pub fn pack(&self, name: &str, output: &str, size: usize) -> String {
+        self.pack_with(name, output, size, &[])
+    }
+
+    /// The same with more options.
+    pub fn pack_with(&self, name: &str, output: &str, size: usize, options: &[&str]) -> String {
         // Not all alike, so that a displaced byte changes a digest.
         let content: Vec<_> =
             (0_u32..).take(size).map(|i| i.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect();
@@ -106,7 +139,7 @@ impl Bench {
             "-o",
             output,
         ];
-        self.run(&args).success().trim_end().to_owned()
+        self.run(&[&args[..], options].concat()).success().trim_end().to_owned()
     }
 }
 

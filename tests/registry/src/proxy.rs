@@ -8,6 +8,9 @@ use std::thread;
 use crate::gate::Gate;
 use crate::message::Message;
 
+/// Larger bodies of requests are not noted.
+const MOST_NOTED: usize = 4096;
+
 /// What happens to a request.
 #[derive(Clone, Debug)]
 pub enum Fault {
@@ -42,6 +45,14 @@ struct State {
     gate: Option<Gate>,
     ignores_ranges: bool,
     requests: Vec<Message>,
+    moved: Vec<Moved>,
+}
+
+/// The bodies of a request and its answer, in bytes.
+struct Moved {
+    path: String,
+    sent: usize,
+    answered: usize,
 }
 
 /// The proxy. It runs until the test's process ends.
@@ -105,14 +116,27 @@ impl Proxy {
 
     /// Forgets the requests so far.
     pub fn forget(&self) {
-        self.state().requests.clear();
+        let mut state = self.state();
+        state.requests.clear();
+        state.moved.clear();
+    }
+
+    /// The bytes in the bodies of the requests so far with this part of the path.
+    pub fn sent(&self, part: &str) -> usize {
+        self.state().moved.iter().filter(|it| it.path.contains(part)).map(|it| it.sent).sum()
+    }
+
+    /// The bytes in the bodies of their answers.
+    pub fn answered(&self, part: &str) -> usize {
+        self.state().moved.iter().filter(|it| it.path.contains(part)).map(|it| it.answered).sum()
     }
 }
 
 impl State {
     /// Notes a request; answers what is to happen to it.
     fn meet(&mut self, request: &Message) -> Option<Fault> {
-        self.requests.push(Message { body: Vec::new(), ..request.clone() });
+        let body = if request.body.len() > MOST_NOTED { Vec::new() } else { request.body.clone() };
+        self.requests.push(Message { body, ..request.clone() });
         if let Some(answer) = self.gate.as_mut().and_then(|gate| gate.check(request)) {
             return Some(Fault::Answer(answer));
         }
@@ -184,7 +208,11 @@ fn serve(client: &TcpStream, host: &str, shared: &Mutex<State>) -> io::Result<()
             }
             None => {
                 let answer = forward(&request, host)?;
-                send(client, &answer, answer.body.len(), request.method() == "HEAD")?;
+                let head_only = request.method() == "HEAD";
+                let (path, sent) = (request.path().to_owned(), request.body.len());
+                let moved = Moved { path, sent, answered: answer.body.len() };
+                shared.lock().expect("no thread panics with it").moved.push(moved);
+                send(client, &answer, answer.body.len(), head_only)?;
             }
         }
     }

@@ -33,6 +33,8 @@ pub enum Kind<'a> {
     Password,
     /// Everybody, by TLS with this certificate and key.
     Tls(&'a Path, &'a Path),
+    /// The same, for whoever has the last certificate.
+    TlsOfClients(&'a Path, &'a Path, &'a Path),
 }
 
 impl Registry {
@@ -51,6 +53,10 @@ impl Registry {
         let tls = match kind {
             Kind::Tls(certificate, key) => {
                 format!(", tls: {{certificate: {}, key: {}}}", text(certificate), text(key))
+            }
+            Kind::TlsOfClients(certificate, key, client) => {
+                let [certificate, key, client] = [certificate, key, client].map(text);
+                format!(", tls: {{certificate: {certificate}, key: {key}, clientcas: [{client}]}}")
             }
             _ => String::new(),
         };

@@ -6,12 +6,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use micrun_host_tests::process;
-use micrun_registry_tests::bench::{Bench, text};
+use micrun_registry_tests::bench::{Bench, LARGE, text};
 use micrun_registry_tests::proxy::Proxy;
 use micrun_registry_tests::registry::{Kind, PASSWORD, Registry};
 use serde_json::Value;
 
 const SIZE: usize = 200_000;
+/// More than an update of a few bytes needs, documents included.
+const SMALL: usize = 16 << 10;
 
 #[test]
 fn an_image_goes_there_and_comes_back() {
@@ -120,39 +122,11 @@ fn a_layout_of_several_images_is_asked_by_name() {
     assert_eq!(bench.run(&args).success().trim_end(), digests[1]);
 }
 
-/// A certificate for 127.0.0.1 that nobody vouches for.
-fn certificate(bench: &Bench) -> [std::path::PathBuf; 2] {
-    let [certificate, key] = ["server.crt", "server.key"].map(|it| bench.path(it));
-    let args = [
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-        "-days",
-        "3650",
-        "-subj",
-        "/CN=test",
-        "-addext",
-        "subjectAltName=IP:127.0.0.1",
-        "-addext",
-        "basicConstraints=critical,CA:FALSE",
-        "-out",
-        text(&certificate),
-        "-keyout",
-        text(&key),
-    ];
-    process::run(Command::new("openssl").args(args)).success();
-    [certificate, key]
-}
-
 /// cmu-sei/Polar#218: neither HTTP nor an unknown certificate is taken because the registry is near.
 #[test]
 fn neither_plain_http_nor_an_unknown_certificate_is_implied() {
     let bench = Bench::default();
-    let [certificate, key] = certificate(&bench);
+    let [certificate, key] = bench.certificate("server");
     let plain = Registry::start(Kind::Open);
     let proxy = Proxy::before(&plain.host());
     let name = format!("{}/demo:1", plain.host());
@@ -215,70 +189,9 @@ fn mirrors_are_tried_in_their_order() {
 }
 
 #[test]
-fn a_trace_has_no_secret() {
-    let registry = Registry::start(Kind::Password);
-    let bench = Bench::default();
-    let name = format!("{}/team/demo:1", registry.host());
-    bench.pack(&name, "image.tar", SIZE);
-    bench.login(&registry.host(), PASSWORD).success();
-    let output = bench.run(&["push", "image.tar", "--plain-http", "--http-trace"]);
-    for part in ["HEAD http://", "POST http://", " 202 ", "PUT http://", " 201 ", "_state=... ", " ms\n"] {
-        assert!(output.stderr.contains(part) || output.stderr.contains(part.trim_end()), "{part}: {output}");
-    }
-    let coded = "ZW5naW5lZXI6c2VjcmV0";
-    assert!(!output.stderr.contains(coded) && !output.stderr.contains(PASSWORD), "{output}");
-}
-
-#[test]
-fn a_credential_helper_keeps_the_password() {
-    let registry = Registry::start(Kind::Password);
-    let bench = Bench::default();
-    let host = registry.host();
-    let helper = "#!/bin/sh\ncase $1 in store) cat >kept;; get) cat >address; [ -e kept ] && cat kept || { echo 'credentials not found in native keychain'; exit 1; };; erase) rm -f kept;; esac\n";
-    let path = bench.write("bin/docker-credential-test", helper);
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("its own file");
-    bench.write(".docker/config.json", r#"{"credsStore":"test","detachKeys":"ctrl-x"}"#);
-    let search = format!("{}:{}", text(&bench.path("bin")), std::env::var("PATH").expect("a search path"));
-    let run =
-        |args: &[&str], input: &str| process::run_with_input(bench.command(args).env("PATH", &search), input);
-    let name = format!("{host}/demo:1");
-    let nobody = run(&["tags", &name, "--plain-http"], "");
-    assert_eq!(nobody.status, 5, "{nobody}");
-    let login = ["login", &host, "-u", "engineer", "--password-stdin", "--plain-http"];
-    run(&login, PASSWORD).success();
-    let config = fs::read_to_string(bench.path(".docker/config.json")).expect("readable");
-    assert!(config.contains("ctrl-x") && !config.contains("auth"), "{config}");
-    let none = run(&["tags", &name, "--plain-http"], "");
-    assert!(none.stderr.contains("404"), "no such repository, but let in: {none}");
-    run(&["logout", &host], "").success();
-    assert!(!bench.path("kept").exists());
-}
-
-#[test]
-fn the_file_of_credentials_is_its_owners_and_keeps_what_is_in_it() {
-    let registry = Registry::start(Kind::Password);
-    let bench = Bench::default();
-    let host = registry.host();
-    let kept = r#"{"auths":{"other.example":{"auth":"eDp5"}},"detachKeys":"ctrl-x"}"#;
-    let path = bench.write("auth.json", kept);
-    let login = ["login", &host, "-u", "engineer", "--password-stdin", "--plain-http"];
-    process::run_with_input(bench.command(&login).env("REGISTRY_AUTH_FILE", &path), PASSWORD).success();
-    let mode = fs::metadata(&path).expect("it is there").permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
-    let found: Value = serde_json::from_slice(&fs::read(&path).expect("readable")).expect("JSON");
-    assert_eq!(found["detachKeys"], "ctrl-x");
-    assert_eq!(found["auths"]["other.example"]["auth"], "eDp5");
-    assert!(found["auths"][&host]["auth"].is_string());
-    let args = ["tags", &format!("{host}/demo"), "--plain-http"];
-    let none = process::run(bench.command(&args).env("REGISTRY_AUTH_FILE", &path));
-    assert!(none.stderr.contains("404"), "{none}");
-    assert_eq!(bench.run(&args).status, 5, "not Docker's file");
-}
-
-#[test]
 fn registries_conf_of_podman_is_read() {
     let bench = Bench::default();
-    let [certificate, key] = certificate(&bench);
+    let [certificate, key] = bench.certificate("server");
     let tls = Registry::start(Kind::Tls(&certificate, &key));
     let digest = bench.pack(&format!("{}/team/demo:1", tls.host()), "image.tar", SIZE);
     bench.run(&["push", "image.tar", "--insecure"]).success();
@@ -299,4 +212,40 @@ fn registries_conf_of_podman_is_read() {
         tls.host()
     ));
     assert_eq!(part.status, 2, "what is not supported is refused: {part}");
+}
+
+/// An update moves what the other side does not have, in both directions.
+#[test]
+fn a_delta_moves_little() {
+    let registry = Registry::start(Kind::Open);
+    let proxy = Proxy::before(&registry.host());
+    let bench = Bench::default();
+    let [old, new] = ["1", "2"].map(|tag| format!("{}/team/demo:{tag}", proxy.host()));
+    bench.pack_with(&old, "layout", LARGE, &["--updatable"]);
+    bench.run(&["unpack", "layout", "unpacked"]).success();
+    let mut firmware = fs::read(bench.path("unpacked/firmware.elf")).expect("readable");
+    let middle = firmware.len() / 2;
+    firmware[middle..middle + 4].copy_from_slice(b"new!");
+    bench.write("new.elf", firmware);
+    bench.run(&["push", "layout", &old, "--plain-http"]).success();
+    let pull = |name: &str| bench.run(&["pull", name, "--plain-http", "-o", "other"]).success();
+    pull(&old);
+    let pulled = proxy.answered("/team/demo/");
+
+    let append = ["append", "layout", "--firmware", "new.elf", "--delta", "-t", &new, "--json"];
+    let report: Value = serde_json::from_str(&bench.run(&append).success()).expect("JSON");
+    proxy.forget();
+    bench.run(&["push", "layout", &new, "--plain-http"]).success();
+    let sent = proxy.sent("/team/demo/");
+    assert!(sent < SMALL, "{sent} bytes were sent");
+
+    proxy.forget();
+    assert_eq!(pull(&new).trim_end(), report["image"]["digest"]);
+    let fetched = proxy.answered("/team/demo/");
+    assert!(fetched < SMALL && pulled > LARGE, "{fetched} bytes were fetched, {pulled} at first");
+    // Of blobs, only those that the layout did not have.
+    let diff = bench.run(&["diff", "other", "--from", &old, "--to", &new, "--json"]).success();
+    let diff: Value = serde_json::from_str(&diff).expect("JSON");
+    assert_eq!(diff["update"]["bytes"], fetched);
+    bench.run(&["verify", "other"]).success();
 }
