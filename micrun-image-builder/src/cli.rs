@@ -57,6 +57,8 @@ pub(crate) enum Command {
     Init(InitArgs),
     /// Check an image and print what a shim will do with it
     Inspect(InspectArgs),
+    #[command(flatten)]
+    Provenance(crate::provenance::Verb),
     #[cfg(feature = "registry")]
     #[command(flatten)]
     Registry(crate::registry::Verb),
@@ -111,7 +113,7 @@ pub(crate) struct PackArgs {
     /// How the layer is compressed [default: gzip]
     #[arg(long, value_enum)]
     pub(crate) compression: Option<Compression>,
-    /// A private key (PEM, PKCS#8, ECDSA P-256) that signs the firmware, its client.conf and the file beside it
+    /// A private key (ECDSA P-256 in PEM, or a cosign.key) that signs the firmware, its client.conf and the file beside it
     #[arg(long, value_name = "FILE")]
     pub(crate) sign_key: Option<PathBuf>,
     /// Print what was written as JSON

@@ -49,6 +49,9 @@ pub(crate) enum Error {
     /// The destination is something that must not be overwritten.
     #[error("{} was not written: {reason}", path.display())]
     Destination { path: PathBuf, reason: &'static str },
+    /// Nobody whose key is trusted has signed the image.
+    #[error("{} is not signed as asked: {reason}", path.display())]
+    Unsigned { path: PathBuf, reason: String },
     /// The image is not an OCI image or layout.
     #[error("{} is not an OCI image: {reason}", path.display())]
     NotImage { path: PathBuf, reason: String },
@@ -82,7 +85,7 @@ impl Error {
             Self::Registry(error) => error.exit_status(),
             Self::Argument { .. } | Self::File { .. } | Self::Destination { .. } => 2,
             Self::At { source, .. } => source.exit_status(),
-            Self::Firmware(_) | Self::Conf { .. } | Self::Refused { .. } => 3,
+            Self::Firmware(_) | Self::Conf { .. } | Self::Refused { .. } | Self::Unsigned { .. } => 3,
             Self::NotImage { .. } | Self::Damaged(_) | Self::Ambiguous { .. } | Self::Json { .. } => 4,
         }
     }

@@ -16,6 +16,7 @@ mod names;
 mod old_options;
 mod pack;
 mod platform;
+mod provenance;
 #[cfg(feature = "registry")]
 mod registry;
 mod say;
@@ -75,6 +76,7 @@ fn run(command: Command) -> Result<()> {
             let report = inspect::run(&args.image, &args.annotations.into_iter().collect(), args.files)?;
             print(&if args.json { report.to_json() } else { report.to_string() })
         }
+        Command::Provenance(verb) => print(&provenance::run(&verb)?),
         #[cfg(feature = "registry")]
         Command::Registry(verb) => print(&registry::run(verb)?),
         Command::Completions { shell } => {

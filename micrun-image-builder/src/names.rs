@@ -128,7 +128,7 @@ pub(crate) fn of(entry: &Descriptor) -> Option<&str> {
 }
 
 /// What skopeo, oras and umoci find an entry by.
-fn reference(entry: &Descriptor) -> Option<&str> {
+pub(crate) fn reference(entry: &Descriptor) -> Option<&str> {
     annotation(entry, ANNOTATION_REF_NAME)
 }
 
@@ -141,7 +141,11 @@ fn annotation<'a>(entry: &'a Descriptor, key: &str) -> Option<&'a str> {
 /// An image of the same name is replaced. If another one has the new one's reference (its tag), its full name becomes
 /// its reference. Without a full name it is replaced, as skopeo and umoci do.
 pub(crate) fn insert(entries: &mut Vec<Descriptor>, new: Descriptor) {
-    entries.retain(|other| of(other) != of(&new));
+    let same = |other: &Descriptor| match of(&new) {
+        Some(name) => of(other) == Some(name),
+        None => of(other).is_none() && other.digest() == new.digest(),
+    };
+    entries.retain(|other| !same(other));
     let taken = reference(&new);
     entries.retain_mut(|other| {
         if taken.is_none() || reference(other) != taken {

@@ -24,7 +24,7 @@ use crate::image::Image;
 use crate::names::ImageName;
 use crate::platform::Host;
 use crate::timestamp::Timestamp;
-use crate::{say, sink, spool};
+use crate::{provenance, say, sink, spool};
 use conf::Conf;
 use firmware::{Files, Firmware};
 pub(crate) use input::{Arch, BuildFacts, origin_of};
@@ -109,17 +109,12 @@ pub(crate) fn run(mut args: PackArgs) -> Result<String> {
 
 /// The signature of the key in a file, for everything that decides what runs.
 fn sign(key: &Path, conf: &Conf, firmware: &Firmware, beside: Option<&PedestalFile>) -> Result<Vec<u8>> {
-    let pem = fs::read_to_string(key).map_err(|source| Error::Read { path: key.to_owned(), source })?;
     let signed = Signed {
         firmware: firmware.digest,
         conf: Some(Sha256Digest::of(conf.text.as_bytes())),
         pedestal_file: beside.map(|it| it.content().sha256),
     };
-    signed.sign(&pem).map_err(|error| Error::Argument {
-        what: "sign-key",
-        value: key.display().to_string(),
-        reason: error.to_string(),
-    })
+    Ok(signed.sign(&provenance::load_key(key)?)?)
 }
 
 /// The file's name without its extension: the default of every other name.

@@ -22,26 +22,37 @@ use crate::error::{Error, Result};
 use crate::layers::{Budget, Layer, Packing, Stack, decoder};
 use crate::names;
 use crate::pack::origin_of;
+use crate::provenance::Attached;
 use crate::source::Source;
 pub(crate) use report::Report;
-use report::{ElfLines, FileLine, FirmwareLine, ImageReport, LayerLine, PlatformLine};
+use report::{AttachedLine, ElfLines, FileLine, FirmwareLine, ImageReport, LayerLine, PlatformLine};
 use rootfs::View;
 use tree::Content;
 
 /// Inspects the image at `path`, as a shim sees it that is given these annotations. With `files`, lists all of them.
 pub(crate) fn run(path: &Path, annotations: &BTreeMap<String, String>, files: bool) -> Result<Report> {
-    let source = Source::open(path)?;
+    of(&Source::open(path)?, path, annotations, files)
+}
+
+/// Inspects an image that was opened at `path`.
+pub(crate) fn of(
+    source: &Source,
+    path: &Path,
+    annotations: &BTreeMap<String, String>,
+    files: bool,
+) -> Result<Report> {
     let mut images: Vec<ImageReport> = Vec::new();
     let mut budget = Budget::for_an_image();
-    let contents = tree::contents(&source)?;
+    let contents = tree::contents(source)?;
     let mut known: BTreeMap<Vec<String>, Applied> = BTreeMap::new();
     for content in &contents {
         let key = content.key();
         if !known.contains_key(&key) {
-            known.insert(key.clone(), apply(&source, content, &mut budget)?);
+            known.insert(key.clone(), apply(source, content, &mut budget)?);
         }
         let applied = &known[&key];
-        let mut report = inspect(&source, content, applied, annotations)?;
+        let mut report = inspect(source, content, applied, annotations)?;
+        report.attached = attached(source, &content.digest)?;
         report.files = files.then(|| files::list(applied.stack.tree()));
         images.push(report);
     }
@@ -52,10 +63,19 @@ pub(crate) fn run(path: &Path, annotations: &BTreeMap<String, String>, files: bo
     if images.is_empty() {
         return Err(Error::NotImage {
             path: path.to_owned(),
-            reason: "its index.json lists nothing".to_owned(),
+            reason: "its index.json lists no image".to_owned(),
         });
     }
     Ok(Report { file: path.display().to_string(), images })
+}
+
+/// What is attached to the image with this digest.
+fn attached(source: &Source, image: &str) -> Result<Vec<AttachedLine>> {
+    let lines = Attached::to(source, image)?.into_iter().map(|it| {
+        let key = it.claims(source)?.map(|key| format!("sha256:{key}"));
+        Ok(AttachedLine { what: it.what(), artifact_type: it.artifact_type(), digest: it.digest(), key })
+    });
+    lines.collect()
 }
 
 /// What an image holds for some of its platforms.
@@ -76,6 +96,7 @@ fn inspect(
         settings: Vec::new(),
         annotations: content.annotations.clone(),
         labels: content.labels.clone(),
+        attached: Vec::new(),
         warnings: applied.warnings.clone(),
         files: None,
     };

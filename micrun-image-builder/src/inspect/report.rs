@@ -30,6 +30,7 @@ pub(super) struct ImageReport {
     pub(super) settings: Vec<Row>,
     pub(super) annotations: BTreeMap<String, String>,
     pub(super) labels: BTreeMap<String, String>,
+    pub(super) attached: Vec<AttachedLine>,
     pub(super) warnings: Vec<String>,
     /// With `--files`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,6 +63,16 @@ pub(super) struct RecordLine {
     pub(super) verified: bool,
     /// Whether the layer's descriptor has its digest, too.
     pub(super) anchored: bool,
+}
+
+/// A signature, an SBOM or the like. Nobody has checked it.
+#[derive(Serialize)]
+pub(super) struct AttachedLine {
+    pub(super) what: String,
+    pub(super) artifact_type: String,
+    pub(super) digest: String,
+    /// The fingerprint of the key that it says it is of.
+    pub(super) key: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -190,6 +201,10 @@ impl fmt::Display for ImageReport {
         let files = self.files.iter().flatten();
         for (title, file) in std::iter::once("files").chain(std::iter::repeat("")).zip(files) {
             line(f, format_args!("  {title:<9}  {file}"))?;
+        }
+        for AttachedLine { what, digest, key, .. } in &self.attached {
+            let key = key.as_ref().map(|key| format!(", says it is by the key {key}")).unwrap_or_default();
+            line(f, format_args!("  attached   {what} {digest}{key}"))?;
         }
         self.warnings.iter().try_for_each(|warning| line(f, format_args!("  warning    {warning}")))
     }

@@ -47,15 +47,15 @@ pub(super) struct Listed {
     pub(super) config: String,
 }
 
-/// Everything that the image's `index.json` names.
+/// Every image that `index.json` names.
 pub(super) fn contents(source: &Source) -> Result<Vec<Content>> {
     let mut contents = Vec::new();
-    for entry in source.index()?.manifests() {
+    for entry in source.images()? {
         let mut manifests = Vec::new();
-        flatten(source, entry, 0, &mut manifests)?;
+        flatten(source, &entry, 0, &mut manifests)?;
         let mut found: Vec<Content> = Vec::new();
         for descriptor in &manifests {
-            add(source, entry, descriptor, &mut found)?;
+            add(source, &entry, descriptor, &mut found)?;
         }
         contents.append(&mut found);
     }

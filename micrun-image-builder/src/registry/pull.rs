@@ -157,7 +157,7 @@ fn store(output: &Path, name: &Reference, graph: &Graph, mut files: HashMap<Stri
     #[expect(clippy::expect_used, reason = "all required fields are set above")]
     let entry = entry.expect("complete");
     let docker = docker(name, graph);
-    sink.commit(Stored { entry, platforms: Vec::new(), docker })?;
+    sink.commit(Stored { entry, beside: Vec::new(), replaced: Vec::new(), platforms: Vec::new(), docker })?;
     Ok(digest)
 }
 

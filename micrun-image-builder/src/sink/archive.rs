@@ -107,8 +107,10 @@ impl Archive {
     }
 
     fn finish(&mut self, image: Stored) -> io::Result<()> {
-        self.file("index.json", &index_json(vec![image.entry]))?;
-        self.file("manifest.json", &json::canonical(&image.docker))?;
+        self.file("index.json", &index_json(image.entries()))?;
+        if !image.docker.is_null() {
+            self.file("manifest.json", &json::canonical(&image.docker))?;
+        }
         self.file("oci-layout", &layout_json())?;
         self.write_all(&[0; 2 * BLOCK])?;
         self.out.flush()
