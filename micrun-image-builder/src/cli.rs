@@ -9,6 +9,7 @@ use clap_complete::Shell;
 use micrun_firmware::client_conf::{Cpu, Machine};
 use micrun_firmware::{Os, Pedestal};
 
+use crate::append::AppendArgs;
 use crate::layer::Compression;
 use crate::pack::Arch;
 use crate::platform::Host;
@@ -53,6 +54,8 @@ const EXIT_STATUS: &str = "Exit status: 0 done; 1 a file cannot be read or writt
 pub(crate) enum Command {
     /// Pack a firmware into an image; prints its digest
     Pack(Box<PackCommand>),
+    /// Write an image with one more layer: files added or deleted, the firmware replaced or updated
+    Append(Box<AppendArgs>),
     /// Write a micrun.yaml for a firmware or a build directory
     Init(InitArgs),
     /// Check an image and print what a shim will do with it
@@ -176,7 +179,7 @@ pub(crate) struct InspectArgs {
     pub(crate) json: bool,
 }
 
-fn key_value(text: &str) -> Result<(String, String), String> {
+pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("write it as KEY=VALUE".to_owned()),

@@ -25,7 +25,9 @@ pub(crate) fn watch() {
     let watched = signals.thread_block().map_err(io::Error::from).and_then(|()| {
         thread::Builder::new().spawn(move || {
             let Ok(signal) = signals.wait() else { return };
-            finishing().iter().for_each(|path| remove(path));
+            // Held until the end: whoever notices that its files are gone waits, instead of exiting with an error.
+            let unfinished = finishing();
+            unfinished.iter().for_each(|path| remove(path));
             // Delivered to this thread as soon as it is unblocked, with its default effect.
             let _ = raise(signal).and_then(|()| signals.thread_unblock());
         })

@@ -2,8 +2,11 @@
 //!
 //! Results go to stdout, everything else to stderr (`docs/IMAGE_BUILDER.md`).
 
+mod append;
+mod base;
 mod cli;
 mod compressed;
+mod delta;
 mod digest;
 mod error;
 mod image;
@@ -71,6 +74,7 @@ fn misused(error: &clap::Error) -> ExitCode {
 fn run(command: Command) -> Result<()> {
     match command {
         Command::Pack(args) => print(&yaml::run(*args)?),
+        Command::Append(args) => print(&append::run(&args)?),
         Command::Init(args) => print(&yaml::init(&args)?),
         Command::Inspect(args) => {
             let report = inspect::run(&args.image, &args.annotations.into_iter().collect(), args.files)?;

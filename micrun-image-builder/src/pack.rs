@@ -27,12 +27,12 @@ use crate::timestamp::Timestamp;
 use crate::{provenance, say, sink, spool};
 use conf::Conf;
 use firmware::{Files, Firmware};
-pub(crate) use input::{Arch, BuildFacts, origin_of};
+pub(crate) use input::{Arch, BuildFacts, Input, open as open_input, origin_of};
 use pedestal_file::PedestalFile;
 use report::Report;
 
 /// The firmware's place in the image.
-const FIRMWARE: &str = "firmware.elf";
+pub(crate) const FIRMWARE: &str = "firmware.elf";
 /// More than any file that a firmware of the greatest size comes in.
 const MAX_STDIN: u64 = 4 << 30;
 
@@ -99,12 +99,7 @@ pub(crate) fn run(mut args: PackArgs) -> Result<String> {
     }
     say::usual(&report);
     let result = if args.json { report.to_json(&notes) } else { format!("{}\n", report.digest()) };
-    if output.as_path() == sink::STDOUT {
-        // The image has stdout to itself.
-        eprint!("{result}");
-        return Ok(String::new());
-    }
-    Ok(result)
+    Ok(say::beside(&output, result))
 }
 
 /// The signature of the key in a file, for everything that decides what runs.

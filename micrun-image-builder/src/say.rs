@@ -1,7 +1,10 @@
 //! What is said on stderr beside errors, as `--quiet` and `--verbose` ask.
 
 use std::fmt::Display;
+use std::path::Path;
 use std::sync::OnceLock;
+
+use crate::sink;
 
 /// How much is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,6 +56,15 @@ pub(crate) fn usual(sentence: impl Display) {
     if at_least(Level::Usual) {
         eprintln!("{sentence}");
     }
+}
+
+/// What is left for stdout of a verb's result: nothing where the image itself goes there, and the text to stderr.
+pub(crate) fn beside(output: &Path, text: String) -> String {
+    if output == sink::STDOUT {
+        eprint!("{text}");
+        return String::new();
+    }
+    text
 }
 
 /// A sentence for `--verbose`.

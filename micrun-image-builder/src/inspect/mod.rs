@@ -194,7 +194,10 @@ fn describe(report: &mut ImageReport, root: &View<'_>, annotations: &BTreeMap<St
     report.warnings.extend(firmware.warnings.iter().cloned());
     report.warnings.extend(ContainerPolicy::default_objection(&firmware.settings, &firmware.elf));
     report.warnings.extend(unheard::warnings(report, root, annotations));
-    let FileLine { path, size, sha256 } = file_line(&firmware.file)?;
+    let FileLine { path, size, sha256 } = match &firmware.delta {
+        Some(_) => of_delta(&firmware)?,
+        None => file_line(&firmware.file)?,
+    };
     report.firmware = Some(FirmwareLine {
         path,
         size,
@@ -204,6 +207,14 @@ fn describe(report: &mut ImageReport, root: &View<'_>, annotations: &BTreeMap<St
         pedestal_file: firmware.pedestal_file.as_ref().map(file_line).transpose()?,
     });
     Ok(())
+}
+
+/// The firmware that a delta gives, put together as a shim does.
+fn of_delta(firmware: &Firmware) -> Result<FileLine> {
+    let copy = tempfile::tempfile().map_err(|source| Error::Write { path: std::env::temp_dir(), source })?;
+    let sha256 = firmware.copy_to(&copy)?.to_string();
+    let path = firmware.file.path.display().to_string();
+    Ok(FileLine { path, size: firmware.elf.file_size, sha256 })
 }
 
 fn file_line(file: &RootFile) -> Result<FileLine> {

@@ -92,8 +92,13 @@ fn compare(
                     return Err(differ(format!("it has {shown}, which a record cannot list")));
                 };
                 let recorded = record.files().find(|it| it.0 == path).and_then(|it| it.1.after());
-                let mut actual =
-                    Content { mode: meta.mode, sha256: content.sha256, size: content.size, elf: None };
+                let mut actual = Content {
+                    mode: meta.mode,
+                    sha256: content.sha256,
+                    size: content.size,
+                    elf: None,
+                    changes: None,
+                };
                 if recorded.is_some_and(|it| it.elf.is_some()) {
                     actual.elf = Some(segments(view, &path, content).map_err(wrong)?);
                 }

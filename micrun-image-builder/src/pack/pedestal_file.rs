@@ -92,7 +92,7 @@ impl PedestalFile {
         file.rewind().map_err(read)?;
         let copied = Sha256Digest::copy(&mut file.by_ref().take(MAX_FIRMWARE_SIZE), &mut io::sink());
         let (sha256, size) = copied.map_err(read)?;
-        let content = Content { mode: FILE_MODE, sha256, size, elf: None };
+        let content = Content { mode: FILE_MODE, sha256, size, elf: None, changes: None };
         Ok(Self { path: path.to_owned(), place, file, content })
     }
 

@@ -57,12 +57,7 @@ pub(super) fn run(args: &Pull) -> Result<String> {
     } else {
         format!("{digest}\n")
     };
-    if output == Path::new(sink::STDOUT) {
-        // The image has stdout to itself.
-        eprint!("{text}");
-        return Ok(String::new());
-    }
-    Ok(text)
+    Ok(say::beside(&output, text))
 }
 
 /// The manifest of a name, and the endpoint that had it: mirrors are tried first.

@@ -50,7 +50,8 @@ fn length(left: u64) -> usize {
     usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK))
 }
 
-fn write_pages(to: &File, data: &[u8], at: u64) -> io::Result<()> {
+/// Writes what is not zero; `at` is the start of a page.
+pub(crate) fn write_pages(to: &File, data: &[u8], at: u64) -> io::Result<()> {
     for (page, offset) in data.chunks(PAGE).zip((at..).step_by(PAGE)) {
         if page != &ZEROS[..page.len()] {
             to.write_all_at(page, offset)?;

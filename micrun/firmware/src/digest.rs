@@ -50,6 +50,12 @@ impl Sha256Digest {
     }
 }
 
+impl From<Sha256> for Sha256Digest {
+    fn from(hasher: Sha256) -> Self {
+        Self(hasher.finalize().into())
+    }
+}
+
 /// Copies a file as [`crate::copy`] does; gives the digest of the copy and its size in bytes.
 pub fn copy(from: &File, to: &File, limit: u64) -> io::Result<(Sha256Digest, u64)> {
     let mut hasher = Sha256::new();

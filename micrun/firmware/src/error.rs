@@ -126,6 +126,23 @@ pub enum Error {
         /// What is wrong and what to do.
         fault: Box<Fault>,
     },
+    /// Two firmwares cannot be compared byte by byte.
+    #[error(
+        "the firmwares do not load the same segments: {reason}; such a change needs the whole firmware and a new \
+         start"
+    )]
+    Layout {
+        /// What is not the same.
+        reason: String,
+    },
+    /// A delta cannot be read, or does not fit its base.
+    #[error(
+        "the firmware's delta cannot be used: {reason}; pull the image again, or pack the firmware as a whole"
+    )]
+    Delta {
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A layer-modification record cannot be used.
     #[error("layer record: {reason}")]
     Record {

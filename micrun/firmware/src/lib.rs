@@ -7,9 +7,11 @@
 
 pub mod annotations;
 pub mod board;
+pub mod changes;
 pub mod client_conf;
 mod copy;
 pub mod cpus;
+pub mod delta;
 pub mod digest;
 pub mod elf;
 mod error;
@@ -31,6 +33,7 @@ mod text;
 pub use libmica::names;
 
 pub use annotations::Annotations;
+pub use changes::Changes;
 pub use client_conf::ClientConf;
 pub use copy::copy;
 pub use cpus::{CpuList, SharedCpus};

@@ -258,6 +258,7 @@ fn a_rule_that_is_not_understood_is_no_rule_that_does_not_hold() {
         ("max_firmware_size", "300", "300 is more than 256"),
         ("allow_restore", "perhaps", "is not a bool"),
         ("require_signature", "true", "is not an absolute path"),
+        ("patch_directory", "patches", "is not an absolute path"),
     ] {
         let in_file = load(&format!("{key} = {value}\n"), &[]).unwrap_err().to_string();
         assert!(in_file.contains(key) && in_file.contains(reason), "{in_file}");
@@ -277,7 +278,7 @@ fn every_key_of_the_policy_does_something() {
             _ => None,
         })
         .collect();
-    assert_eq!(rules.len(), 11);
+    assert_eq!(rules.len(), 12);
     assert!([Excess::Capped, Excess::Refused].iter().all(|it| rules.iter().any(|(_, rule)| rule == it)));
     for (key, _) in rules {
         let value = match key.kind {
@@ -295,6 +296,13 @@ fn every_key_of_the_policy_does_something() {
 fn restoring_is_off_until_the_host_says_so() {
     let said = HostConf::default().policy().check_restore().unwrap_err().to_string();
     assert!(said.contains("allow_restore, which") && said.contains("is false by default"), "{said}");
+    let patches =
+        |text: &str| host(text).policy().patch_directory().map(ToOwned::to_owned).map_err(|e| e.to_string());
+    assert!(patches("").unwrap_err().contains("patch_directory, which"));
+    assert_eq!(patches("patch_directory = /srv/patches\n"), Ok("/srv/patches".into()));
+    // A patch brings no signature.
+    let signed = patches("patch_directory = /srv/patches\nrequire_signature = /etc/keys\n");
+    assert!(signed.unwrap_err().contains("require_signature in"));
     assert!(host("allow_restore = true\n").policy().check_restore().is_ok());
 }
 

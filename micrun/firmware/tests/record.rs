@@ -5,6 +5,7 @@ mod support;
 
 use std::io::Cursor;
 
+use micrun_firmware::changes::{ByteRange, Changes, Image};
 use micrun_firmware::record::{self, Address, Change, Content, ElfContent, LayerRecord, SegmentContent};
 use micrun_firmware::{ElfInfo, Sha256Digest};
 use proptest::prelude::*;
@@ -32,6 +33,42 @@ fn schema_1_is_frozen() {
     assert_eq!(String::from_utf8_lossy(&record.to_json().unwrap()), String::from_utf8_lossy(golden));
     assert_eq!(LayerRecord::parse(golden).unwrap(), record);
     assert_eq!(record::path(0), "/.micrun/records/0000.json");
+}
+
+/// The bytes of schema 2, once and for ever.
+#[test]
+fn schema_2_is_frozen() {
+    let (base, mut result) = (Elf::default(), Elf::default());
+    result.loads[1].bytes[16..24].copy_from_slice(b"new text");
+    let image = |elf: &Elf| Image::elf(Cursor::new(elf.bytes())).unwrap();
+    let changes = Changes::between(&mut image(&base), &mut image(&result)).unwrap();
+    let content = Content { changes: Some(changes.ranges), ..firmware(&result) };
+    let mut record = LayerRecord::default();
+    let before = Sha256Digest::of(&base.bytes());
+    record.insert("/firmware.elf", Change::Replace { before, content }).unwrap();
+    let golden = include_bytes!("golden/changes.json");
+    assert_eq!(String::from_utf8_lossy(&record.to_json().unwrap()), String::from_utf8_lossy(golden));
+    assert_eq!(LayerRecord::parse(golden).unwrap(), record);
+}
+
+#[test]
+fn changes_that_are_not_possible_are_refused() {
+    let good = include_str!("golden/changes.json");
+    let paddr = "\"paddr\":\"0x40090010\"";
+    let range = &good[good.find("[{").unwrap() + 1..=good.find("}]").unwrap()];
+    for (bad, expected) in [
+        (good.replace("\"schema\":2", "\"schema\":1"), "schema 1 that of any other"),
+        (include_str!("golden/record.json").replace("\"schema\":1", "\"schema\":2"), "schema 2 is that of"),
+        (good.replace("\"size\":8", "\"size\":0"), "the change at 0x40090010 is not possible"),
+        (good.replace(paddr, "\"paddr\":\"0xffffffffffffffff\""), "is not possible"),
+        (good.replace("\"offset\":448", "\"offset\":999999999999"), "is not possible"),
+        (good.replace(range, &format!("{range},{range}")), "the change at 0x40090010 is not possible"),
+        (good.replace(range, &vec![range; 4097].join(",")), "it has 4097 changes"),
+    ] {
+        assert_ne!(bad, good);
+        let error = LayerRecord::parse(bad.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
 }
 
 #[test]
@@ -68,14 +105,17 @@ fn the_three_operations_are_read_back() {
 }
 
 #[test]
-fn what_is_not_canonical_or_not_schema_1_is_refused() {
+fn what_is_not_canonical_or_of_another_schema_is_refused() {
     let good = String::from_utf8(add("/a", Content::of(b"new", 0o755)).to_json().unwrap()).unwrap();
     for (bad, expected) in [
         (good.replace(',', ", "), "not canonical"),
         (format!("{good}\n"), "not canonical"),
         (good.replace("sha256:", ""), "not canonical"),
         (good.replace("\"0755\"", "\"755\""), "not canonical"),
-        (good.replace("\"schema\":1", "\"schema\":2"), "it has schema 2 and this program reads schema 1"),
+        (
+            good.replace("\"schema\":1", "\"schema\":3"),
+            "it has schema 3 and this program reads schemas 1 and 2",
+        ),
         (good.replace("\"schema\":1", "\"schema\":1,\"x\":0"), "unknown field `x`"),
         (good.replace("\"size\":3", "\"size\":9007199254740993"), "is not possible"),
         (good.replace("\"0755\"", "\"10755\""), "more than permission bits"),
@@ -144,14 +184,27 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn ranges()(sizes in prop::collection::vec((2..1u64 << 20, 1..1u64 << 20, digest(), digest()), 0..4)) -> Vec<ByteRange> {
+        let mut free = 0;
+        let range = |&(gap, size, sha256_before, sha256_after): &(u64, u64, Sha256Digest, Sha256Digest)| {
+            let paddr = Address(free + gap);
+            free = paddr.0 + size;
+            ByteRange { offset: gap, paddr, sha256_after, sha256_before, size }
+        };
+        sizes.iter().map(range).collect()
+    }
+}
+
+prop_compose! {
     fn content()(
         mode in 0u32..=0o7777, sha256 in digest(), size in 0..1u64 << 53,
         elf in prop::option::of((any::<u64>(), prop::collection::vec(segment(), 0..4))),
+        changes in prop::option::of(ranges()),
     ) -> Content {
         let elf = elf.map(|(entry, segments)| ElfContent {
             class: "ELF64".into(), entry: Address(entry), machine: "aarch64".into(), segments,
         });
-        Content { mode, sha256, size, elf }
+        Content { mode, sha256, size, elf, changes }
     }
 }
 

@@ -89,6 +89,8 @@ pub enum Command {
     },
     /// Extension: write the state of the machine to the descriptor that comes with it.
     Checkpoint,
+    /// Extension: change the memory of the running firmware to what another one has, which comes as a descriptor with it.
+    Patch,
     /// Extension: boot, and go on where the state says that comes by the descriptor with it.
     Restore(Extras),
 }
@@ -135,6 +137,7 @@ impl Command {
             "diagnose" => Self::Diagnose { silent: false },
             "diagnose silent" => Self::Diagnose { silent: true },
             "checkpoint" => Self::Checkpoint,
+            "patch" => Self::Patch,
             set if set.starts_with("set") => Self::decode_set(set)?,
             _ => return Err(unknown()),
         })
@@ -185,6 +188,7 @@ impl fmt::Display for Command {
             Self::Diagnose { silent: false } => "diagnose",
             Self::Diagnose { silent: true } => "diagnose silent",
             Self::Checkpoint => "checkpoint",
+            Self::Patch => "patch",
             Self::Restore(extras) => return write!(f, "restore{extras}"),
         })
     }

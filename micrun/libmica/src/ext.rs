@@ -9,8 +9,8 @@ use crate::status::ClientState;
 /// Version of these documents.
 pub const PROTOCOL: u32 = 1;
 /// The commands that upstream's daemon does not have.
-pub const EXTENSIONS: [&str; 9] =
-    ["version", "list", "pause", "resume", "stats", "wait", "diagnose", "checkpoint", "restore"];
+pub const EXTENSIONS: [&str; 10] =
+    ["version", "list", "pause", "resume", "stats", "wait", "diagnose", "checkpoint", "restore", "patch"];
 /// The name of the pool of CPUs that firmware without CPUs of its own shares.
 pub const SHARED_POOL: &str = "shared";
 /// Most descriptors that come with a command.
@@ -105,6 +105,9 @@ pub struct ClientEntry {
     /// What the firmware of the present run was seen doing when it was reported as silent, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silent: Option<Diagnosis>,
+    /// The digest of the firmware to which the present run was patched, as OCI writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patched: Option<String>,
 }
 
 /// Answer to `stats`.
@@ -126,6 +129,22 @@ pub struct Stats {
     /// What the firmware of the present run was seen doing when it was reported as silent, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silent: Option<Diagnosis>,
+    /// The digest of the firmware to which the present run was patched, as OCI writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patched: Option<String>,
+}
+
+/// What was changed in the memory of running firmware: answer to `patch`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PatchReport {
+    /// The digest of the firmware that memory is equal to now, as OCI writes it.
+    pub firmware: String,
+    /// How many ranges of memory were written.
+    pub ranges: u64,
+    /// How many bytes they have.
+    pub bytes: u64,
+    /// How long the machine stood still, in microseconds; 0 if nothing was to be written.
+    pub pause_usec: u64,
 }
 
 /// What firmware was seen doing: answer to `diagnose`.

@@ -100,6 +100,18 @@ pub enum Error {
         /// Its state.
         state: libmica::ClientState,
     },
+    /// Firmware that runs was not changed.
+    #[error("the firmware was not patched and runs as before: {problem}")]
+    NotPatched {
+        /// Why not.
+        problem: String,
+    },
+    /// Firmware was changed in part, which could not be undone.
+    #[error("the firmware's memory is changed in part, so it stays paused: stop the client; {problem}")]
+    HalfPatched {
+        /// What went wrong.
+        problem: String,
+    },
     /// A command that is of no use any more: the client is being stopped or removed, or the daemon ends.
     #[error("cannot {command} {name}: it was told to stop meanwhile")]
     Ending {

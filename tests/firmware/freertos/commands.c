@@ -15,6 +15,17 @@
 #define MAX_TASKS 8
 #define MAX_LINES 4294967295ul
 
+// A message and a limit that tell the two demos of the warm patch apart. Both take the same room.
+#ifdef PATCHED
+#define DEMO "patched-one"
+#define MAX_STATUS 99
+#define MAX_STATUS_TEXT " 99"
+#else
+#define DEMO "micrun-demo"
+#define MAX_STATUS 255
+#define MAX_STATUS_TEXT "255"
+#endif
+
 bool parse_number(const char *text, unsigned long max, unsigned long *number)
 {
 	unsigned long value = 0;
@@ -42,7 +53,7 @@ static void help(const char *arguments)
 static void uname(const char *arguments)
 {
 	(void)arguments;
-	console_printf("FreeRTOS " tskKERNEL_VERSION_NUMBER " micrun-demo " BOARD_ARCH "\n");
+	console_printf("FreeRTOS " tskKERNEL_VERSION_NUMBER " " DEMO " " BOARD_ARCH "\n");
 }
 
 static void uptime(const char *arguments)
@@ -81,8 +92,8 @@ static void exit_command(const char *arguments)
 {
 	unsigned long status = 0;
 
-	if (*arguments && !parse_number(arguments, 255, &status)) {
-		console_printf("exit: \"%s\" is not a status; give a number from 0 to 255\n", arguments);
+	if (*arguments && !parse_number(arguments, MAX_STATUS, &status)) {
+		console_printf("exit: \"%s\" is not a status; give a number from 0 to " MAX_STATUS_TEXT "\n", arguments);
 		return;
 	}
 	console_flush();

@@ -18,6 +18,11 @@ pub fn demo() -> PathBuf {
     built("freertos-demo.elf")
 }
 
+/// [`demo`] with another message and another limit at the same addresses.
+pub fn patched_demo() -> PathBuf {
+    built("freertos-demo-patched.elf")
+}
+
 /// The firmware that prints one line and powers off, without an exit record.
 pub fn hello() -> PathBuf {
     built("hello.elf")

@@ -46,19 +46,19 @@ use tree::{Directory, Tree};
 const START: u64 = 64;
 
 /// A firmware as an ELF.
-pub(super) struct Input {
+pub(crate) struct Input {
     /// The file that was given, or a temporary one without a name.
-    pub(super) file: File,
+    pub(crate) file: File,
     /// Its headers.
-    pub(super) info: ElfInfo,
+    pub(crate) info: ElfInfo,
     /// What the build says about it.
-    pub(super) facts: BuildFacts,
+    pub(crate) facts: BuildFacts,
     /// What the user should know.
-    pub(super) notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
 }
 
 /// Opens what is at `path`, which is a regular file or a directory.
-pub(super) fn open(path: &Path, args: &InputArgs) -> Result<Input> {
+pub(crate) fn open(path: &Path, args: &InputArgs) -> Result<Input> {
     let opener = Opener { path, args };
     let read = |source| Error::Read { path: path.to_owned(), source };
     // Looked at before it is opened: opening a fifo would wait for a writer.

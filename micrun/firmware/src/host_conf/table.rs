@@ -159,6 +159,14 @@ pub const TABLE: &[Key] = &[
         "A directory of public keys (`*.pub`, PEM, ECDSA P-256), or one such file. One of them must have signed the \
          firmware, its client.conf and the pedestal's file (SECURITY.md).",
     ),
+    policy(
+        "patch_directory",
+        "path",
+        "no patch is allowed",
+        Excess::Refused,
+        "A directory of firmware that Update may patch into firmware that runs (PATCH.md). Only root may be able to write \
+         there. With `require_signature`, no patch is allowed.",
+    ),
     key(
         "pause_image",
         "image reference",

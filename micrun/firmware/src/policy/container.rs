@@ -1,7 +1,7 @@
 //! The policy of micrun.conf.
 
 use std::fmt::Display;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Most, Patterns, Policy, Rule};
 use crate::annotations::{self, Effect, PREFIX, parse_bool};
@@ -26,6 +26,8 @@ pub struct ContainerPolicy {
     pub restore: Rule<bool>,
     /// Where the keys are of which one must have signed firmware; `None` asks for no signature.
     pub signature: Rule<Option<PathBuf>>,
+    /// Where firmware must be to be patched into one that runs; `None` allows no patch.
+    pub patches: Rule<Option<PathBuf>>,
 }
 
 impl Default for ContainerPolicy {
@@ -45,6 +47,7 @@ impl Default for ContainerPolicy {
             consoles: unset("max_consoles", None, "no limit"),
             restore: unset("allow_restore", false, "false"),
             signature: unset("require_signature", None, "not asked for"),
+            patches: unset("patch_directory", None, "none"),
         }
     }
 }
@@ -77,7 +80,7 @@ impl ContainerPolicy {
 
     /// Sets the rule of the key `name`, or gives the reason for a value that cannot be read.
     pub(crate) fn set(&mut self, name: &str, text: &str, place: &impl Display) -> Result<(), String> {
-        let Self { firmware, annotations, consoles, restore, signature } = self;
+        let Self { firmware, annotations, consoles, restore, signature, patches } = self;
         match name {
             "allowed_pedestals" => names(&mut firmware.pedestals, text, place),
             "allowed_remoteprocs" => names(&mut firmware.remoteprocs, text, place),
@@ -98,6 +101,11 @@ impl ContainerPolicy {
                 restore.set(value, text, place);
                 Ok(())
             }
+            "patch_directory" if text.starts_with('/') => {
+                patches.set(Some(text.into()), text, place);
+                Ok(())
+            }
+            "patch_directory" => Err(format!("{} is not an absolute path", quoted(text))),
             "require_signature" if text.starts_with('/') => {
                 signature.set(Some(text.into()), text, place);
                 Ok(())
@@ -149,6 +157,17 @@ impl ContainerPolicy {
     pub(crate) fn check_annotations<'a>(&self, keys: impl IntoIterator<Item = &'a String>) -> Result<()> {
         let ours = keys.into_iter().filter_map(|key| key.strip_prefix(PREFIX));
         ours.into_iter().try_for_each(|name| self.check_annotation(name, "the annotation"))
+    }
+
+    /// The directory whose firmware may be patched into one that runs. A patch brings no signature, so a host that asks for
+    /// signatures has none.
+    pub fn patch_directory(&self) -> Result<&Path> {
+        let subject = "a patch of firmware that runs";
+        if self.signature.value.is_some() {
+            return Err(self.signature.refuse(subject, "start the container anew, with the new image"));
+        }
+        let remedy = "start the container anew, or let the host's administrator name a directory of patches";
+        self.patches.value.as_deref().ok_or_else(|| self.patches.refuse(subject, remedy))
     }
 
     /// The keys of which one must have signed firmware; `None` if no signature is asked for. Read anew each time, so that

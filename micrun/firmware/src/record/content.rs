@@ -5,6 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use serde::{Deserialize, Serialize};
 
 use super::address::Address;
+use crate::changes::{ByteRange, MAX_RANGES};
 use crate::{ElfInfo, Error, MAX_FIRMWARE_SIZE, Result, Sha256Digest, elf};
 
 /// The largest whole number that every reader of JSON keeps (RFC 8259, section 6).
@@ -40,6 +41,9 @@ pub struct Content {
     pub size: u64,
     /// If it is a firmware, what is loaded where.
     pub elf: Option<ElfContent>,
+    /// If it takes a firmware's place, which bytes in memory change: those of a replaced firmware against the one
+    /// below, those of a [`crate::delta`] against its base. `None` if that cannot be said by ranges.
+    pub changes: Option<Vec<ByteRange>>,
 }
 
 /// What an ELF file loads.
@@ -96,6 +100,9 @@ impl Change {
         if content.mode > 0o7777 {
             return Err(format!("the mode {:o} has more than permission bits", content.mode));
         }
+        if let Some(changes) = &content.changes {
+            check_ranges(changes)?;
+        }
         let segments = content.elf.iter().flat_map(|elf| &elf.segments);
         let numbers = segments.flat_map(|segment| [segment.filesz, segment.memsz]).chain([content.size]);
         match numbers.into_iter().find(|number| *number > MAX_NUMBER) {
@@ -105,10 +112,28 @@ impl Change {
     }
 }
 
+/// Ranges have bytes, are in the order of their addresses, and none touches another.
+fn check_ranges(ranges: &[ByteRange]) -> Result<(), String> {
+    if ranges.len() > MAX_RANGES {
+        return Err(format!("it has {} changes, more than the {MAX_RANGES} allowed", ranges.len()));
+    }
+    let mut free = 0;
+    for range in ranges {
+        let Address(start) = range.paddr;
+        let end = start.checked_add(range.size).filter(|_| range.size > 0 && start >= free);
+        let fits = |number: u64| number <= MAX_FIRMWARE_SIZE;
+        free = match end {
+            Some(end) if fits(range.size) && fits(range.offset) => end.saturating_add(1),
+            _ => return Err(format!("the change at {} is not possible", range.paddr)),
+        };
+    }
+    Ok(())
+}
+
 impl Content {
     /// Describes a file that is no firmware.
     pub fn of(bytes: &[u8], mode: u32) -> Self {
-        Self { mode, sha256: Sha256Digest::of(bytes), size: bytes.len() as u64, elf: None }
+        Self { mode, sha256: Sha256Digest::of(bytes), size: bytes.len() as u64, elf: None, changes: None }
     }
 
     /// Describes a firmware by reading it, once as a whole and once by segments, in little memory.
@@ -118,7 +143,7 @@ impl Content {
         reader.seek(SeekFrom::Start(0)).map_err(io)?;
         let whole = &mut reader.by_ref().take(MAX_FIRMWARE_SIZE);
         let (sha256, size) = Sha256Digest::copy(whole, &mut std::io::sink()).map_err(io)?;
-        Ok(Self { mode, sha256, size, elf: Some(ElfContent::read(reader, info)?) })
+        Ok(Self { mode, sha256, size, elf: Some(ElfContent::read(reader, info)?), changes: None })
     }
 
     /// What tells `actual` from this, in words.

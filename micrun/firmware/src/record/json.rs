@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::content::{Change, Content, ElfContent};
 use crate::Sha256Digest;
+use crate::changes::ByteRange;
 use crate::text::serde_as_text;
 
 /// Permission bits. A string of four octal digits in JSON (`"0644"`).
@@ -42,6 +43,8 @@ enum Op {
 #[serde(deny_unknown_fields)]
 struct RawChange {
     #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<Vec<ByteRange>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     elf: Option<ElfContent>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mode: Option<Mode>,
@@ -68,6 +71,7 @@ impl From<Change> for RawChange {
             sha256_after: content.as_ref().map(|content| content.sha256),
             sha256_before,
             size: content.as_ref().map(|content| content.size),
+            changes: content.as_ref().and_then(|content| content.changes.clone()),
             elf: content.and_then(|content| content.elf),
         }
     }
@@ -77,9 +81,12 @@ impl TryFrom<RawChange> for Change {
     type Error = &'static str;
 
     fn try_from(raw: RawChange) -> Result<Self, &'static str> {
-        let content = match (raw.mode, raw.sha256_after, raw.size, raw.elf) {
-            (Some(Mode(mode)), Some(sha256), Some(size), elf) => Some(Content { mode, sha256, size, elf }),
-            (None, None, None, None) => None,
+        let RawChange { changes, elf, .. } = raw;
+        let content = match (raw.mode, raw.sha256_after, raw.size) {
+            (Some(Mode(mode)), Some(sha256), Some(size)) => {
+                Some(Content { mode, sha256, size, elf, changes })
+            }
+            (None, None, None) if elf.is_none() && changes.is_none() => None,
             _ => return Err("mode, sha256_after and size go together"),
         };
         match (raw.op, raw.sha256_before, content) {

@@ -19,8 +19,11 @@ pub use content::{Change, Content, ElfContent, SegmentContent};
 use crate::text::quoted;
 use crate::{Error, Result, Sha256Digest};
 
-/// The version of the schema that is written, and the only one that is read.
+/// The version of the schema that is written of a layer without [`Content::changes`]: its bytes stay what they were.
 pub const SCHEMA: u32 = 1;
+
+/// The version with changes, which is written where there are some. Both are read.
+pub const SCHEMA_WITH_CHANGES: u32 = 2;
 
 /// Where records are in an image.
 pub const DIRECTORY: &str = "/.micrun/records";
@@ -57,7 +60,12 @@ impl LayerRecord {
     pub fn insert(&mut self, path: &str, change: Change) -> Result<()> {
         check_path(path)?;
         change.check().map_err(|reason| refuse(format!("{}: {reason}", quoted(path))))?;
+        let has_changes = has_changes(&change);
         match self.files.insert(path.to_owned(), change) {
+            None if has_changes => {
+                self.schema = SCHEMA_WITH_CHANGES;
+                Ok(())
+            }
             Some(_) => Err(refuse(format!("{} is changed twice in one layer", quoted(path)))),
             None => Ok(()),
         }
@@ -80,12 +88,17 @@ impl LayerRecord {
         }
         // The version first: of another schema nothing else may be assumed.
         let Version { schema } = from_json(bytes)?;
-        if schema != SCHEMA {
+        if ![SCHEMA, SCHEMA_WITH_CHANGES].contains(&schema) {
             return Err(refuse(format!(
-                "it has schema {schema} and this program reads schema {SCHEMA}; use the version that wrote it"
+                "it has schema {schema} and this program reads schemas {SCHEMA} and {SCHEMA_WITH_CHANGES}; use the \
+                 version that wrote it"
             )));
         }
         let record: Self = from_json(bytes)?;
+        if (schema == SCHEMA_WITH_CHANGES) != record.files.values().any(has_changes) {
+            let reason = "schema 2 is that of a layer with changes of a firmware, schema 1 that of any other";
+            return Err(refuse(reason.into()));
+        }
         for (path, change) in record.files() {
             check_path(path)?;
             change.check().map_err(|reason| refuse(format!("{}: {reason}", quoted(path))))?;
@@ -122,6 +135,10 @@ impl LayerRecord {
     }
 }
 
+fn has_changes(change: &Change) -> bool {
+    change.after().is_some_and(|content| content.changes.is_some())
+}
+
 #[derive(Deserialize)]
 struct Version {
     schema: u32,
@@ -136,7 +153,7 @@ fn refuse(reason: String) -> Error {
 }
 
 /// Absolute, canonical and printable: the same file has one name, which cannot leave the image.
-fn check_path(path: &str) -> Result<()> {
+pub(crate) fn check_path(path: &str) -> Result<()> {
     let clean = path.strip_prefix('/').is_some_and(|names| {
         names.split('/').all(|name| !matches!(name, "" | "." | "..")) && !path.chars().any(char::is_control)
     });

@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt;
 use super::lookup::{self, Wanted};
 use super::{RootFile, Rootfs};
 use crate::annotations::STOP_SIGNAL_LABEL;
+use crate::delta::{self, Delta, View};
 use crate::policy::ContainerPolicy;
 use crate::settings::{Layers, Settings};
 use crate::signature::{self, Signed};
@@ -20,8 +21,10 @@ use crate::{
 /// A firmware that passed every check, with what applies to it.
 #[derive(Debug)]
 pub struct Firmware {
-    /// The ELF, open.
+    /// The ELF, open, or the delta that gives it.
     pub file: RootFile,
+    /// The delta with all that it stands upon, if `file` is one.
+    pub delta: Option<Delta>,
     /// Its headers.
     pub elf: ElfInfo,
     /// The image's client.conf, if it has one.
@@ -79,7 +82,12 @@ impl Firmware {
         let wanted = lookup::firmware(rootfs, &layers)?;
         let mut file = open(rootfs, &wanted, MAX_FIRMWARE_SIZE)?;
         let name = printable(&file.path.to_string_lossy());
-        let elf = ElfInfo::from_reader(&mut file.file).map_err(|error| error.in_file(&name))?;
+        let delta = delta_of(rootfs, &file)?;
+        let elf = match &delta {
+            Some(delta) => ElfInfo::from_reader(View::new(delta)),
+            None => ElfInfo::from_reader(&mut file.file),
+        };
+        let elf = elf.map_err(|error| error.in_file(&name))?;
         let mut settings = Settings::resolve(&layers, &elf)?;
         if settings.pedestal.origin == Origin::Annotation && annotations.contains_key(STOP_SIGNAL_LABEL) {
             settings.pedestal.origin = Origin::Label;
@@ -87,13 +95,13 @@ impl Firmware {
         let checked = settings.check(&elf).map_err(|error| error.in_file(&name));
         if let Some(ContainerPolicy { firmware: policy, .. }) = policy {
             settings.check_policy(policy, &elf)?;
-            policy.check_size("the firmware", file.size)?;
+            policy.check_size("the firmware", elf.file_size)?;
             checked.map_err(|error| policy.explain_lack(settings.memory_mb, error))?;
         } else {
             checked?;
         }
         let mut sha256 = match layers.annotation(|annotations| annotations.firmware_hash) {
-            Some(expected) => Some(verify(&mut file, &name, expected)?),
+            Some(expected) => Some(verify(&mut file, delta.as_ref(), &name, expected)?),
             None => None,
         };
         let pedestal = settings.pedestal.value;
@@ -112,7 +120,7 @@ impl Firmware {
                 return Err(policy.unsigned("client.conf or the pedestal's file is not the signed one"));
             }
             if sha256.is_none() {
-                sha256 = Some(digest_of(&mut file)?);
+                sha256 = Some(given(&mut file, delta.as_ref())?);
             }
             // The copy that runs is compared with it once more.
             if sha256 != Some(signed.firmware) {
@@ -132,13 +140,16 @@ impl Firmware {
             Some(file) => warnings.extend(doubt(pedestal, file)?),
             None => {}
         }
-        Ok(Self { file, elf, conf, settings, sha256, pedestal_file, warnings })
+        Ok(Self { file, delta, elf, conf, settings, sha256, pedestal_file, warnings })
     }
 
     /// Copies the firmware out of the rootfs, to where nobody else can change it, and gives its digest.
     ///
     /// [`Self::check_copy`] says whether the copy is what was checked.
     pub fn copy_to(&self, to: &File) -> Result<Sha256Digest> {
+        if let Some(delta) = &self.delta {
+            return delta.copy_to(to);
+        }
         let path = printable(&self.file.path.to_string_lossy());
         let (digest, size) = digest::copy(&self.file.file, to, MAX_FIRMWARE_SIZE)
             .map_err(|error| Error::io("copy", &path, error))?;
@@ -146,10 +157,13 @@ impl Firmware {
         Ok(digest)
     }
 
-    /// Refuses a copy of the firmware, made by anybody, that is not what was checked. When a digest was asked for, the
-    /// copy has it, whatever happened to the file meanwhile; otherwise a change of the size is noticed.
+    /// Refuses a copy of the firmware, made by anybody, that is not what was checked. When a digest was asked for, or a
+    /// delta says one, the copy has it, whatever happened to the file meanwhile; otherwise a change of the size is
+    /// noticed.
     pub fn check_copy(&self, digest: &Sha256Digest, size: u64) -> Result<()> {
-        if size != self.file.size || self.sha256.is_some_and(|expected| expected != *digest) {
+        let of_delta = self.delta.as_ref().map(|delta| delta.header.result.sha256);
+        let expected = of_delta.or(self.sha256);
+        if size != self.elf.file_size || expected.is_some_and(|expected| expected != *digest) {
             return Err(Error::Changed { path: printable(&self.file.path.to_string_lossy()) });
         }
         Ok(())
@@ -173,6 +187,17 @@ fn doubt(pedestal: Pedestal, file: &RootFile) -> Result<Option<String>> {
     let read = file.file.read_at(&mut start, 0).map_err(|error| Error::io("read", &path, error))?;
     let fault = pedestal_file_fault(pedestal, &start[..read]);
     Ok(fault.map(|fault| format!("{path} will not do for the pedestal {pedestal}: {fault}")))
+}
+
+/// The delta that a file is, with its bases from the same rootfs.
+fn delta_of(rootfs: &(impl Rootfs + ?Sized), file: &RootFile) -> Result<Option<Delta>> {
+    let io = |error| Error::io("open", "the firmware", error);
+    let mut open = |path: &str| Ok(rootfs.open(path, MAX_FIRMWARE_SIZE, "the base of a delta")?.file);
+    let content = delta::Content::open(file.file.try_clone().map_err(io)?, &mut open)?;
+    Ok(match content {
+        delta::Content::Delta(delta) => Some(*delta),
+        delta::Content::Plain(_) => None,
+    })
 }
 
 /// The image's client.conf; a missing one is fine, any other trouble with it is not.
@@ -210,6 +235,12 @@ fn content(file: RootFile, limit: u64, name: &str) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The digest of the firmware that runs.
+fn given(file: &mut RootFile, delta: Option<&Delta>) -> Result<Sha256Digest> {
+    // Of a delta, the copy is compared with it.
+    delta.map_or_else(|| digest_of(file), |delta| Ok(delta.header.result.sha256))
+}
+
 fn digest_of(file: &mut RootFile) -> Result<Sha256Digest> {
     let name = printable(&file.path.to_string_lossy());
     rewound(file)
@@ -217,8 +248,13 @@ fn digest_of(file: &mut RootFile) -> Result<Sha256Digest> {
         .map_err(|error| Error::io("read", name, error))
 }
 
-fn verify(file: &mut RootFile, name: &str, expected: Sha256Digest) -> Result<Sha256Digest> {
-    let actual = digest_of(file)?;
+fn verify(
+    file: &mut RootFile,
+    delta: Option<&Delta>,
+    name: &str,
+    expected: Sha256Digest,
+) -> Result<Sha256Digest> {
+    let actual = given(file, delta)?;
     if actual != expected {
         return Err(Error::DigestMismatch { path: name.into(), expected, actual });
     }

@@ -6,7 +6,7 @@
 pub(crate) mod image;
 
 /// A `PT_LOAD` segment to be written.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Load {
     pub(crate) paddr: u64,
     pub(crate) vaddr: u64,
@@ -16,7 +16,7 @@ pub(crate) struct Load {
 }
 
 /// An ELF file to be written. The default is a firmware for QEMU's aarch64 `virt`.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Elf {
     pub(crate) bits: u8,
     pub(crate) big_endian: bool,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::command::{Command, Extras};
 use crate::create::CreateMessage;
-use crate::ext::{ClientList, Diagnosis, ExitReport, Stats, Version};
+use crate::ext::{ClientList, Diagnosis, ExitReport, PatchReport, Stats, Version};
 use crate::status::ClientStatus;
 use crate::{Error, Result, names};
 
@@ -17,7 +17,7 @@ use crate::{Error, Result, names};
 pub struct Timeouts {
     /// Bound of `start`, which boots the firmware.
     pub start: Duration,
-    /// Bound of `checkpoint` and `restore`, which move the memory of a machine.
+    /// Bound of `checkpoint`, `restore` and `patch`, which read or move the memory of a machine.
     pub transfer: Duration,
     /// Bound of every other command.
     pub other: Duration,
@@ -126,6 +126,11 @@ impl Client {
         self.control_with(name, &Command::Checkpoint, &[to]).await.map(drop)
     }
 
+    /// Extension: has the running firmware's memory be what `firmware` loads. It is an ELF in a sealed memory file.
+    pub async fn patch(&self, name: &str, firmware: BorrowedFd<'_>) -> Result<PatchReport> {
+        parse_json("patch", &self.control_with(name, &Command::Patch, &[firmware]).await?)
+    }
+
     /// Stops the client's firmware.
     pub async fn stop(&self, name: &str) -> Result<()> {
         self.control(name, &Command::Stop).await.map(drop)
@@ -206,7 +211,7 @@ impl Client {
         let bound = match command {
             Command::Start(_) => Some(self.timeouts.start),
             Command::Wait => None,
-            Command::Checkpoint | Command::Restore(_) => Some(self.timeouts.transfer),
+            Command::Checkpoint | Command::Restore(_) | Command::Patch => Some(self.timeouts.transfer),
             _ => Some(self.timeouts.other),
         };
         let reply = exchange::exchange(&socket, &command.to_string(), &command.encode()?, fds, bound).await;

@@ -106,6 +106,16 @@ pub(super) enum Command {
         /// The file that `checkpoint` wrote.
         file: PathBuf,
     },
+    /// Change the memory of a client's running firmware to that of another one.
+    Patch {
+        /// The client.
+        name: String,
+        /// The firmware, an ELF with the same segments as the one that runs.
+        file: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Show what a client uses.
     Stats {
         /// The client.

@@ -3,6 +3,7 @@
 mod args;
 mod gdb_stub;
 mod generate;
+mod patch;
 mod saved;
 mod show;
 
@@ -37,6 +38,9 @@ pub async fn run(args: Args, out: &mut impl Write) -> anyhow::Result<()> {
         Command::Resume { name } => client.resume(&name).await?,
         Command::Checkpoint { name, file } => saved::checkpoint(&client, &name, &file).await?,
         Command::Restore { name, file } => saved::restore(&client, &name, &file).await?,
+        Command::Patch { name, file, json } => {
+            show::patched(&patch::patch(&client, &name, &file).await?, json, out)?;
+        }
         Command::Stats { name, json } => show::stats(&client.stats(&name).await?, json, out)?,
         Command::Diagnose { name, json } => {
             show::diagnosis(&client.diagnose(&name, false).await?, json, out)?;

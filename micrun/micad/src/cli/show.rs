@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::anyhow;
 use libmica::ClientStatus;
-use libmica::ext::{ClientList, Diagnosis, ExitReport, Stats, Version};
+use libmica::ext::{ClientList, Diagnosis, ExitReport, PatchReport, Stats, Version};
 use serde::Serialize;
 use serde_json::json;
 
@@ -48,10 +48,25 @@ pub(super) fn stats(stats: &Stats, json: bool, out: &mut impl Write) -> anyhow::
     if let Some(silent) = &stats.silent {
         writeln!(out, "silent        by {}: {}", silent.seen_at, silent.detail)?;
     }
+    if let Some(patched) = &stats.patched {
+        writeln!(out, "patched to    {patched}")?;
+    }
     match &stats.exit {
         Some(report) => exit(report, false, out),
         None => Ok(()),
     }
+}
+
+/// What was changed in running firmware.
+pub(super) fn patched(report: &PatchReport, json: bool, out: &mut impl Write) -> anyhow::Result<()> {
+    if json {
+        return document(report, out);
+    }
+    let PatchReport { firmware, ranges, bytes, pause_usec } = report;
+    Ok(writeln!(
+        out,
+        "patched to {firmware}: {bytes} bytes in {ranges} ranges, in a pause of {pause_usec} us"
+    )?)
 }
 
 /// What firmware is doing.

@@ -61,6 +61,10 @@ impl Daemon {
             Command::Stats => return Ok(json(&blocking::run(move || stats(&snapshot)).await)),
             Command::Wait => return Ok(json(&client.ended().await?)),
             Command::Diagnose { silent } => return Ok(json(&client.diagnose(silent).await?)),
+            Command::Patch => {
+                let firmware = fds.next().ok_or(Error::NoDescriptor("patch"))?;
+                return Ok(json(&client.patch(firmware).await?));
+            }
             Command::Remove => return self.remove(client).await.map(|()| String::new()),
             Command::List => {
                 return Err(libmica::Error::UnknownCommand(
@@ -98,6 +102,7 @@ impl Daemon {
                 tty: snapshot.services.first().and_then(|console| console.device.clone()),
                 exit: snapshot.exit().cloned(),
                 silent: snapshot.silent,
+                patched: snapshot.patched,
             }
         };
         let clients: Vec<_> = self.clients().values().map(|entry| Arc::clone(&entry.client)).collect();
@@ -149,7 +154,8 @@ fn stats(snapshot: &Snapshot) -> Stats {
     let Usage { cpu_usec, memory_bytes, uptime_usec } = usage.unwrap_or_default();
     let pid = snapshot.runner.and_then(Runner::pid).unwrap_or_default();
     let (exit, silent) = (snapshot.exit().cloned(), snapshot.silent.clone());
-    Stats { state: snapshot.state, pid, cpu_usec, memory_bytes, uptime_usec, exit, silent }
+    let patched = snapshot.patched.clone();
+    Stats { state: snapshot.state, pid, cpu_usec, memory_bytes, uptime_usec, exit, silent, patched }
 }
 
 fn gdb(client: &Client, snapshot: Snapshot) -> Result<String> {

@@ -1,8 +1,9 @@
 //! A client: one task that does what changes it, and a snapshot that everyone may read at any time.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use libmica::ext::{Diagnosis, ExitReport};
+use libmica::ext::{Diagnosis, ExitReport, PatchReport};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::request::{Action, Request, Snapshot};
@@ -68,6 +69,13 @@ impl Client {
         let (answer, seen) = oneshot::channel();
         self.act(Action::Diagnose { silent, answer }).await?;
         seen.await.map_err(|_| Error::Removed(self.spec.name().to_owned()))
+    }
+
+    /// Has the memory of its firmware be that of another one.
+    pub(super) async fn patch(&self, firmware: OwnedFd) -> Result<PatchReport> {
+        let (answer, done) = oneshot::channel();
+        self.act(Action::Patch { firmware, answer }).await?;
+        done.await.map_err(|_| Error::Removed(self.spec.name().to_owned()))
     }
 
     /// Waits until the run that is the current one now has ended.

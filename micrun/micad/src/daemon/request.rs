@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use libmica::ext::{Diagnosis, ExitReport};
+use libmica::ext::{Diagnosis, ExitReport, PatchReport};
 use libmica::{ClientState, Launch, Service};
 use tokio::sync::oneshot;
 
@@ -20,6 +20,8 @@ pub(super) struct Snapshot {
     pub(super) services: Vec<Service>,
     /// What its firmware was seen doing when it was reported as silent in this run.
     pub(super) silent: Option<Diagnosis>,
+    /// The digest of the firmware that this run was patched to.
+    pub(super) patched: Option<String>,
     /// The command line for gdb.
     pub(super) gdb: Option<String>,
     /// Number of the current or last run; 0 before the first.
@@ -55,6 +57,11 @@ pub(super) enum Action {
     },
     /// Write the machine's state there.
     Checkpoint(OwnedFd),
+    /// Have the firmware's memory be that of another one.
+    Patch {
+        firmware: OwnedFd,
+        answer: oneshot::Sender<PatchReport>,
+    },
     Set {
         key: String,
         value: String,

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::sync::Arc;
 
-use libmica::ext::{Diagnosis, ExitReport};
+use libmica::ext::{Diagnosis, ExitReport, PatchReport};
 use libmica::{ClientState, Launch};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -94,6 +94,7 @@ impl Task {
             runner: running.map(|guest| guest.runner()),
             services: self.guest.as_ref().map(|guest| guest.services()).unwrap_or_default(),
             silent: running.and_then(|_| self.silent.clone()),
+            patched: running.and_then(|guest| guest.patched()),
             gdb: running.and_then(|guest| guest.gdb()),
             run: self.run,
             ended: self.ended.clone(),
@@ -108,6 +109,7 @@ impl Task {
             Action::Resume => self.resume().await,
             Action::Diagnose { silent, answer } => self.diagnose(silent, answer, pin!(inbox.ending())).await,
             Action::Checkpoint(to) => self.checkpoint(to, pin!(inbox.ending())).await,
+            Action::Patch { firmware, answer } => self.patch(firmware, answer).await,
             Action::Set { key, value } => self.pedestal.set(&self.spec, &key, &value),
             Action::Remove => self.remove().await,
             Action::Detach => Ok(()),
@@ -148,7 +150,10 @@ impl Task {
     async fn close_run(&mut self, ended: Result<ExitReport>) -> Result<()> {
         let name = self.spec.name();
         let result = match ended {
-            Ok(report) => {
+            Ok(mut report) => {
+                if let Some(digest) = self.guest.as_ref().and_then(|guest| guest.patched()) {
+                    report.detail = format!("{}; it had been patched to {digest}", report.detail);
+                }
                 log::info!("{name}: {} (status {}, {:?})", report.detail, report.status, report.reason);
                 self.state = ClientState::Offline;
                 self.ended = Some((self.run, report));
@@ -219,6 +224,30 @@ impl Task {
             }
             _ => Err(self.wrong_state("checkpoint")),
         }
+    }
+
+    /// Firmware that stands still may be in the middle of what changes, for a reason that nobody here knows.
+    async fn patch(&mut self, firmware: OwnedFd, answer: oneshot::Sender<PatchReport>) -> Result<()> {
+        let Some(guest) = self.guest.as_mut().filter(|_| self.state == ClientState::Running) else {
+            return Err(self.wrong_state("patch"));
+        };
+        let patched = guest.patch(firmware).await;
+        if self.guest.as_ref().is_some_and(|guest| guest.state() != self.state) {
+            self.take_state();
+        }
+        let report = patched?;
+        self.save().await;
+        log::info!(
+            "{}: patched to {}: {} bytes in {} ranges, in a pause of {} us",
+            self.spec.name(),
+            report.firmware,
+            report.bytes,
+            report.ranges,
+            report.pause_usec
+        );
+        // Whoever asked may have gone away meanwhile.
+        let _ = answer.send(report);
+        Ok(())
     }
 
     fn take_state(&mut self) {

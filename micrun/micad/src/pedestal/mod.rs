@@ -5,6 +5,7 @@ mod console;
 mod ending;
 mod firmware_file;
 mod gdb;
+mod patch;
 mod process;
 mod processor;
 mod qemu;
@@ -17,7 +18,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use libmica::ext::ExitReport;
+use libmica::ext::{ExitReport, PatchReport};
 use libmica::{ClientState, CreateMessage, Launch, Service};
 use micrun_firmware::client_conf::QemuSection;
 
@@ -137,6 +138,19 @@ pub(crate) trait Guest: Send + Sync {
     /// Writes the state of the machine, from which [`Pedestal::start`] can go on, unless `cancel` ends that. The machine
     /// is as before then.
     async fn checkpoint(&mut self, to: OwnedFd, cancel: Cancel<'_>) -> Result<()>;
+
+    /// Has the memory of the running firmware be what another one, in a sealed memory file, loads. On an error it is as
+    /// before, unless that is [`Error::HalfPatched`].
+    async fn patch(&mut self, firmware: OwnedFd) -> Result<PatchReport> {
+        drop(firmware);
+        let problem = "firmware on a core of its own cannot be patched: start it anew".to_owned();
+        Err(Error::NotPatched { problem })
+    }
+
+    /// The digest of the firmware that this run was patched to, as OCI writes it.
+    fn patched(&self) -> Option<String> {
+        None
+    }
 
     /// Gives the console up: what has not been read of it is lost.
     async fn release(&mut self);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use libmica::CreateMessage;
 use micrun_firmware::annotations::Ready;
+use micrun_firmware::policy::ContainerPolicy;
 
 use super::machine::Machine;
 use crate::cgroup::Cgroup;
@@ -28,6 +29,8 @@ pub(crate) struct Plan {
     pub overhead_mb: u32,
     /// Whether an Update is accepted and ignored.
     pub static_resource: bool,
+    /// What the host allowed when it was created.
+    pub policy: ContainerPolicy,
     /// What its shell prints when it waits for a command.
     pub prompt: Option<String>,
     /// What is typed on its console once it has started.

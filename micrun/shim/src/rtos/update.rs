@@ -9,6 +9,7 @@ use crate::cgroup::Cgroup;
 use crate::error::{Error, Result, describe};
 use crate::oci::resources::Resources;
 use crate::rtos::container::Container;
+use crate::rtos::patch;
 use crate::rtos::terms::Terms;
 use crate::task::context::Context;
 use crate::task::state::Attempt;
@@ -21,6 +22,14 @@ pub(crate) async fn update(
     container: &Container,
     request: &UpdateTaskRequest,
 ) -> Result<()> {
+    if let Some(name) = patch::asked(request) {
+        if !request.resources.value.is_empty() {
+            return Err(Error::Invalid(
+                "an Update either patches firmware or changes limits: send two".into(),
+            ));
+        }
+        return patch::patch(context, container, name).await;
+    }
     let mut wished = read(request)?;
     // Held to the end: two changes at a time would undo each other.
     let mut current = container.resources.lock().await;

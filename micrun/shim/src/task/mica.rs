@@ -4,7 +4,7 @@
 use std::os::fd::BorrowedFd;
 
 use async_trait::async_trait;
-use libmica::ext::{Diagnosis, ExitReport, Stats, Version};
+use libmica::ext::{Diagnosis, ExitReport, PatchReport, Stats, Version};
 use libmica::{Client, ClientStatus, CreateMessage, Error, Launch};
 
 /// A mica daemon.
@@ -26,6 +26,8 @@ pub(crate) trait Mica: Send + Sync {
     async fn resume(&self, name: &str) -> Result<(), Error>;
     /// Writes its state down.
     async fn checkpoint(&self, name: &str, to: BorrowedFd<'_>) -> Result<(), Error>;
+    /// Has the memory of its firmware be that of another one.
+    async fn patch(&self, name: &str, firmware: BorrowedFd<'_>) -> Result<PatchReport, Error>;
     /// Changes a resource of it.
     async fn set(&self, name: &str, key: &str, value: &str) -> Result<(), Error>;
     /// Asks for what it has used, and how it ended.
@@ -70,6 +72,10 @@ impl Mica for Client {
 
     async fn checkpoint(&self, name: &str, to: BorrowedFd<'_>) -> Result<(), Error> {
         self.checkpoint(name, to).await
+    }
+
+    async fn patch(&self, name: &str, firmware: BorrowedFd<'_>) -> Result<PatchReport, Error> {
+        self.patch(name, firmware).await
     }
 
     async fn set(&self, name: &str, key: &str, value: &str) -> Result<(), Error> {

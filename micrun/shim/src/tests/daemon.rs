@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use libmica::ext::{Diagnosis, ExitReason, ExitReport, Policy, Pools, Stats, Version};
+use libmica::ext::{Diagnosis, ExitReason, ExitReport, PatchReport, Policy, Pools, Stats, Version};
 use libmica::{ClientState, ClientStatus, CreateMessage, Error, Launch, Service};
+use micrun_firmware::memory_file;
 use nix::pty::{OpenptyResult, openpty};
 use tokio::sync::{Notify, watch};
 
@@ -200,6 +201,12 @@ impl Mica for Daemon {
         Ok(())
     }
 
+    async fn patch(&self, _: &str, firmware: BorrowedFd<'_>) -> Result<PatchReport, Error> {
+        self.note("patch");
+        assert!(memory_file::is_sealed(&File::from(firmware.try_clone_to_owned().unwrap())));
+        Ok(PatchReport { firmware: "sha256:0".into(), ranges: 1, bytes: 4, pause_usec: 5 })
+    }
+
     async fn checkpoint(&self, _: &str, to: BorrowedFd<'_>) -> Result<(), Error> {
         self.note("checkpoint");
         let mut file = File::from(to.try_clone_to_owned().unwrap());
@@ -228,6 +235,7 @@ impl Mica for Daemon {
             uptime_usec: 5,
             exit: self.end.borrow().clone(),
             silent: None,
+            patched: None,
         })
     }
 

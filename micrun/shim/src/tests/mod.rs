@@ -10,6 +10,7 @@ mod faults;
 mod fixture;
 mod life;
 mod linux;
+mod patch;
 mod pedestal_file;
 mod policy;
 mod queue;

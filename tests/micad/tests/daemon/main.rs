@@ -15,6 +15,7 @@ mod harness;
 #[cfg(target_arch = "x86_64")]
 mod jail;
 mod lifecycle;
+mod patch;
 mod policy;
 mod reactor;
 mod restart;

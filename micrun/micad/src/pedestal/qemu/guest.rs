@@ -4,14 +4,15 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use async_trait::async_trait;
-use libmica::ext::{ExitReason, ExitReport};
+use libmica::ext::{ExitReason, ExitReport, PatchReport};
 use libmica::{ClientState, Service};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::emulator::Emulator;
-use super::{diagnosis, exit_record, migration};
+use super::{diagnosis, exit_record, migration, patch};
 use crate::pedestal::console::Console;
+use crate::pedestal::patch::Applied;
 use crate::pedestal::process::ProcessId;
 use crate::pedestal::{Cancel, Ending, Event, Guest, Runner, report};
 use crate::{Result, blocking};
@@ -32,6 +33,9 @@ pub(super) struct Saved {
     pub(super) exit_record: Option<u64>,
     /// The command line for gdb, if the client was created for debugging.
     pub(super) gdb: Option<String>,
+    /// What the firmware was patched with.
+    #[serde(default)]
+    pub(super) patch: Option<Applied>,
 }
 
 /// One run of firmware.
@@ -128,6 +132,14 @@ impl Guest for QemuGuest {
 
     async fn checkpoint(&mut self, to: OwnedFd, cancel: Cancel<'_>) -> Result<()> {
         migration::save(&mut self.emulator, to, cancel).await
+    }
+
+    async fn patch(&mut self, firmware: OwnedFd) -> Result<PatchReport> {
+        patch::patch(self, firmware).await
+    }
+
+    fn patched(&self) -> Option<String> {
+        self.saved.patch.as_ref().map(|patch| patch.firmware.to_string())
     }
 
     async fn release(&mut self) {

@@ -153,6 +153,7 @@ fn spawn(
         shell: consoles.second.as_ref().map(Console::numbers),
         exit_record: image.info().exit_record,
         gdb: gdb.is_some().then(|| gdb::command(&spec.message.path, &gdb_socket.display().to_string())),
+        patch: None,
     };
     // QEMU alone holds the listening ends from here on, so that its death refuses the connection.
     Ok((Emulator::new(process, qmp_socket(spec), log), saved))

@@ -17,12 +17,14 @@ mod inbox;
 mod launch;
 mod machine;
 mod migration;
+mod patch;
 mod pending;
 mod processor;
 mod qmp;
 mod registers;
 mod second_core;
 mod start;
+mod stub;
 mod transfer;
 mod turns;
 

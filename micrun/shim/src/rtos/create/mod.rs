@@ -134,6 +134,7 @@ impl Creation {
             resources,
             overhead_mb: host.emulator_overhead_mb(),
             static_resource: settings.static_resource.value,
+            policy: host.policy().clone(),
             prompt: settings.shell_prompt.value,
             greeting: settings.greeting.value.bytes().to_vec(),
             ready: settings.ready.value,

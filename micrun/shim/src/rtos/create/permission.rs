@@ -25,7 +25,7 @@ pub(super) fn check(
     }
     if let Some(policy) = &terms.policy {
         firmware.settings.check_policy(policy, &firmware.elf)?;
-        policy.check_size("the firmware", firmware.file.size)?;
+        policy.check_size("the firmware", firmware.elf.file_size)?;
     }
     Ok(())
 }

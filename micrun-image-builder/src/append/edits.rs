@@ -1,0 +1,193 @@
+//! What a layer changes, made in the unpacked image.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use micrun_firmware::record::{Change, Content, LayerRecord};
+use micrun_firmware::{MAX_FIRMWARE_SIZE, Sha256Digest, rootfs};
+
+use super::firmware::Made;
+use crate::error::{Error, Result};
+use crate::layer::FILE_MODE;
+
+/// The changes of one layer, by path without a leading `/`.
+pub(super) struct Edits<'a> {
+    pub(super) root: &'a Path,
+    files: BTreeMap<String, Edit>,
+}
+
+/// What becomes of a file.
+pub(super) enum Edit {
+    Delete,
+    /// This content, which is open and nobody else's.
+    Put(File),
+}
+
+/// One change that makes a difference.
+pub(super) struct Changed {
+    pub(super) path: String,
+    pub(super) before: Option<Sha256Digest>,
+    /// The new content, its digest and its size.
+    pub(super) after: Option<(File, Sha256Digest, u64)>,
+}
+
+impl<'a> Edits<'a> {
+    pub(super) fn new(root: &'a Path) -> Self {
+        Self { root, files: BTreeMap::new() }
+    }
+
+    /// Adds or replaces a file by one of the host's.
+    pub(super) fn add_file(&mut self, path: &str, host: &Path) -> Result<()> {
+        let read = |source| Error::Read { path: host.to_owned(), source };
+        let found = fs::metadata(host).map_err(read)?;
+        if !found.is_file() || found.len() > MAX_FIRMWARE_SIZE {
+            let reason = format!("only a regular file of at most {MAX_FIRMWARE_SIZE} bytes can be added");
+            return Err(Error::Refused { path: host.to_owned(), reason });
+        }
+        let mut copy = temporary()?;
+        let mut file = File::open(host).map_err(read)?;
+        io::copy(&mut file, &mut copy).map_err(read)?;
+        self.put(path, copy)
+    }
+
+    pub(super) fn put_bytes(&mut self, path: &str, bytes: &[u8]) -> Result<()> {
+        let mut copy = temporary()?;
+        copy.write_all(bytes).map_err(write_error)?;
+        self.put(path, copy)
+    }
+
+    pub(super) fn put(&mut self, path: &str, content: File) -> Result<()> {
+        self.set(path, Edit::Put(content))
+    }
+
+    pub(super) fn delete(&mut self, path: &str) -> Result<()> {
+        let key = clean(path)?;
+        if self.before(&key)?.is_none() {
+            return Err(argument(path, "the image has no such file"));
+        }
+        self.set(path, Edit::Delete)
+    }
+
+    fn set(&mut self, path: &str, edit: Edit) -> Result<()> {
+        match self.files.insert(clean(path)?, edit) {
+            Some(_) => Err(argument(path, "it is changed twice")),
+            None => Ok(()),
+        }
+    }
+
+    /// The digest of the image's file; nothing if there is none.
+    fn before(&self, path: &str) -> Result<Option<Sha256Digest>> {
+        let mut walked = self.root.to_owned();
+        for name in path.split('/') {
+            match walked.symlink_metadata() {
+                Ok(found) if found.is_dir() => walked.push(name),
+                _ => return Err(argument(path, "a part of it is no directory of the image")),
+            }
+            if walked.symlink_metadata().is_err() {
+                return Ok(None);
+            }
+        }
+        if !walked.symlink_metadata().is_ok_and(|it| it.is_file()) {
+            return Err(argument(path, "the image has something there that is not a regular file"));
+        }
+        let mut file = rootfs::open(self.root, path, u64::MAX, "a changed file")?.file;
+        let digest = Sha256Digest::read(&mut file);
+        digest.map(Some).map_err(|source| Error::Read { path: walked, source })
+    }
+
+    /// The directories above a path that the image does not have yet.
+    pub(super) fn missing_directories(&self, path: &str) -> Vec<String> {
+        let above = Path::new(path).ancestors().skip(1).filter(|it| !it.as_os_str().is_empty());
+        let missing = above.filter(|it| !self.root.join(it).is_dir());
+        missing.map(|it| it.to_string_lossy().into_owned()).collect()
+    }
+
+    /// The edits that change something, in the order of their paths. To be asked before [`Self::write`].
+    pub(super) fn changed(&self) -> Result<Vec<Changed>> {
+        let mut changed = Vec::new();
+        for (path, edit) in &self.files {
+            let before = self.before(path)?;
+            let after = match edit {
+                Edit::Delete => None,
+                Edit::Put(file) => {
+                    let mut file = file.try_clone().map_err(write_error)?;
+                    file.rewind().map_err(write_error)?;
+                    let (sha256, size) =
+                        Sha256Digest::copy(&mut file, &mut io::sink()).map_err(write_error)?;
+                    Some((file, sha256, size))
+                }
+            };
+            if before != after.as_ref().map(|it| it.1) {
+                changed.push(Changed { path: path.clone(), before, after });
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Makes the changes in the unpacked image.
+    pub(super) fn write(&self, changed: &[Changed]) -> Result<()> {
+        for Changed { path, after, .. } in changed {
+            let target = self.root.join(path);
+            let wrong = |source| Error::Write { path: target.clone(), source };
+            let Some((file, ..)) = after else {
+                fs::remove_file(&target).map_err(wrong)?;
+                continue;
+            };
+            if let Some(parent) = target.parent() {
+                fs::create_dir_all(parent).map_err(wrong)?;
+            }
+            let mut file = file;
+            file.rewind().map_err(wrong)?;
+            io::copy(&mut file, &mut File::create(&target).map_err(wrong)?).map_err(wrong)?;
+        }
+        Ok(())
+    }
+}
+
+/// The record of the layer that makes these changes.
+pub(super) fn record(changed: &[Changed], made: Option<&Made>) -> Result<LayerRecord> {
+    let mut record = LayerRecord::default();
+    for Changed { path, before, after } in changed {
+        let content = after.as_ref().map(|(_, sha256, size)| {
+            let plain = Content { mode: FILE_MODE, sha256: *sha256, size: *size, elf: None, changes: None };
+            match made.filter(|made| made.place == *path) {
+                Some(made) if made.is_delta => Content { changes: made.content.changes.clone(), ..plain },
+                Some(made) => made.content.clone(),
+                None => plain,
+            }
+        });
+        let change = match (*before, content) {
+            (None, Some(content)) => Change::Add(content),
+            (Some(before), Some(content)) => Change::Replace { before, content },
+            (Some(before), None) => Change::Delete { before },
+            (None, None) => continue,
+        };
+        record.insert(&format!("/{path}"), change)?;
+    }
+    Ok(record)
+}
+
+/// A file of the host's temporary directory without a name.
+pub(super) fn temporary() -> Result<File> {
+    tempfile::tempfile().map_err(write_error)
+}
+
+pub(super) fn write_error(source: io::Error) -> Error {
+    Error::Write { path: std::env::temp_dir(), source }
+}
+
+/// A path without a leading `/`, as records and tars have it.
+fn clean(path: &str) -> Result<String> {
+    let names = path.trim_start_matches('/');
+    let wrong = names.split('/').any(|name| matches!(name, "" | "." | "..") || name.starts_with(".wh."));
+    if wrong || names.chars().any(char::is_control) {
+        return Err(argument(path, "write a path of the image as /etc/table.bin"));
+    }
+    Ok(PathBuf::from(names).to_string_lossy().into_owned())
+}
+
+fn argument(path: &str, reason: &str) -> Error {
+    Error::Argument { what: "path", value: path.to_owned(), reason: reason.to_owned() }
+}

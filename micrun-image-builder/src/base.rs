@@ -1,0 +1,215 @@
+//! An image that something is made of or compared with: its documents, and its layers applied.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest, MediaType};
+
+use crate::digest::MeteredReader;
+use crate::error::{Error, Result};
+use crate::layers::{Budget, Entries, Kind, Layer, Packing, Place, Stack, decoder, quoted};
+use crate::names;
+use crate::source::Source;
+
+/// Manifests of one image that are read.
+const MAX_MANIFESTS: usize = 256;
+
+/// One image of an archive or a layout, read to its last byte.
+pub(crate) struct Base<'a> {
+    source: &'a Source,
+    /// The index that the entry names, if it names one.
+    pub(crate) index: Option<ImageIndex>,
+    /// The same image for each of its platforms. All have the same layers.
+    pub(crate) platforms: Vec<Platform>,
+    /// What a container sees.
+    pub(crate) stack: Stack,
+    /// What each layer changes, from the lowest on.
+    pub(crate) changes: Vec<Vec<crate::layers::Change>>,
+}
+
+/// An image for one platform.
+pub(crate) struct Platform {
+    pub(crate) descriptor: Descriptor,
+    pub(crate) manifest: ImageManifest,
+    pub(crate) config: ImageConfiguration,
+}
+
+impl<'a> Base<'a> {
+    /// Reads the image of this name, or the only one there is.
+    pub(crate) fn read(source: &'a Source, path: &Path, name: Option<&str>) -> Result<Self> {
+        let entry = choose(source, path, name)?;
+        let index = match entry.media_type() {
+            MediaType::ImageIndex => Some(source.document::<ImageIndex>(&entry)?),
+            _ => None,
+        };
+        let manifests = match &index {
+            Some(index) => index.manifests().iter().filter(|it| !is_attestation(it)).cloned().collect(),
+            None => vec![entry.clone()],
+        };
+        let platforms: Vec<_> =
+            manifests.iter().take(MAX_MANIFESTS).map(|it| platform(source, it)).collect::<Result<_>>()?;
+        let Some((first, others)) = platforms.split_first() else {
+            return Err(Error::Damaged(format!("the index {} lists no image", entry.digest())));
+        };
+        if others.iter().any(|it| it.config.rootfs() != first.config.rootfs()) {
+            return Err(Error::NotImage {
+                path: path.to_owned(),
+                reason: "its platforms have different layers, so it is no image of one firmware".to_owned(),
+            });
+        }
+        let mut base = Self { source, index, platforms, stack: Stack::default(), changes: Vec::new() };
+        base.apply()?;
+        Ok(base)
+    }
+
+    /// The layers, from the lowest on.
+    pub(crate) fn layers(&self) -> &[Descriptor] {
+        self.platforms[0].manifest.layers()
+    }
+
+    fn apply(&mut self) -> Result<()> {
+        let layers = self.layers().to_vec();
+        let diff_ids = self.platforms[0].config.rootfs().diff_ids().clone();
+        if layers.len() != diff_ids.len() {
+            let (layers, ids) = (layers.len(), diff_ids.len());
+            return Err(Error::Damaged(format!("it has {layers} layers, but its config has {ids} diff ids")));
+        }
+        let mut budget = Budget::for_an_image();
+        for (number, (descriptor, diff_id)) in layers.iter().zip(&diff_ids).enumerate() {
+            let mut blob = self.source.blob(descriptor)?;
+            let read = decoder(packing(descriptor), &mut blob).and_then(|tar| {
+                let mut tar = MeteredReader::new(tar);
+                let layer = Layer::read(number, &mut tar, &mut budget)?;
+                Ok((layer, tar.drain()?))
+            });
+            // A changed byte may also be what the reader stumbled over: the digest is the better answer.
+            blob.verify()?;
+            let (layer, diff) = read.map_err(|e| layer_error(descriptor, &e))?;
+            if diff.digest.digest() != diff_id.trim_start_matches("sha256:") {
+                return Err(Error::Damaged(format!(
+                    "layer {} unpacks to sha256:{}, but the config says {diff_id}",
+                    descriptor.digest(),
+                    diff.digest.digest()
+                )));
+            }
+            self.changes.push(self.stack.push(layer));
+        }
+        Ok(())
+    }
+
+    /// Unpacks what a container sees into an empty directory that nobody else writes to. Gives the names of what is
+    /// neither a file nor a directory nor a symbolic link, and therefore left out.
+    ///
+    /// Links come last: until then nothing leads out of the directory.
+    pub(crate) fn unpack(&self, root: &Path) -> Result<Vec<String>> {
+        let (mut files, mut links, mut left_out) = (BTreeMap::<Place, Vec<_>>::new(), Vec::new(), Vec::new());
+        let mut directories = Vec::new();
+        for (path, node) in self.stack.tree().walk() {
+            let target = root.join(OsStr::from_bytes(&path));
+            match &node.kind {
+                Kind::Directory(_) => {
+                    fs::create_dir(&target).map_err(write_error(&target))?;
+                    directories.push((target, node.meta.mode));
+                }
+                Kind::File(content) => files.entry(content.place).or_default().push((target, node.meta.mode)),
+                Kind::Symlink(to) => links.push((target, to.clone())),
+                Kind::Device(..) | Kind::Fifo | Kind::Whiteout => left_out.push(quoted(&path)),
+            }
+        }
+        self.copy_files(&files)?;
+        for (path, to) in links {
+            symlink(OsStr::from_bytes(&to), &path).map_err(write_error(&path))?;
+        }
+        // A directory that its owner cannot write to could not be filled, nor be removed.
+        directories.iter().rev().try_for_each(|(path, mode)| chmod(path, mode | 0o700))?;
+        Ok(left_out)
+    }
+
+    /// Writes each file of the layers where it is wanted.
+    fn copy_files(&self, files: &BTreeMap<Place, Vec<(PathBuf, u32)>>) -> Result<()> {
+        let mut budget = Budget::for_an_image();
+        for (number, descriptor) in self.layers().iter().enumerate() {
+            let mut blob = self.source.blob(descriptor)?;
+            let tar = decoder(packing(descriptor), &mut blob).map_err(|e| layer_error(descriptor, &e))?;
+            let mut entries = Entries::new(tar, &mut budget);
+            for entry in 0.. {
+                if entries.next().map_err(|e| layer_error(descriptor, &e))?.is_none() {
+                    break;
+                }
+                let Some(names) = files.get(&Place { layer: number, entry }) else { continue };
+                let [(first, mode), others @ ..] = names.as_slice() else { continue };
+                let mut to = File::create_new(first).map_err(write_error(first))?;
+                io::copy(&mut entries, &mut to).map_err(write_error(first))?;
+                chmod(first, mode & 0o777)?;
+                for (name, _) in others {
+                    fs::hard_link(first, name).map_err(write_error(name))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A blob of the image as it is stored.
+    pub(crate) fn blob<'b>(&'b self, descriptor: &'b Descriptor) -> Result<crate::source::Blob<'b>> {
+        self.source.blob(descriptor)
+    }
+}
+
+fn choose(source: &Source, path: &Path, name: Option<&str>) -> Result<Descriptor> {
+    let index = source.index()?;
+    let refuse = |reason| Err(Error::NotImage { path: path.to_owned(), reason });
+    let list = || {
+        let names: Vec<_> = index.manifests().iter().filter_map(names::of).collect();
+        names.join(", ")
+    };
+    let Some(name) = name else {
+        let mut digests: Vec<_> = index.manifests().iter().collect();
+        digests.dedup_by_key(|it| it.digest());
+        return match digests[..] {
+            [one] => Ok(one.clone()),
+            [] => refuse("its index.json lists nothing".to_owned()),
+            _ => refuse(format!("it holds several; name one with --image ({})", list())),
+        };
+    };
+    let full = names::ImageName::parse(name)?;
+    let is_named = |it: &&Descriptor| {
+        names::of(it).is_some_and(|it| it == full.full() || it == name) || names::reference(it) == Some(name)
+    };
+    match index.manifests().iter().find(is_named) {
+        Some(entry) => Ok(entry.clone()),
+        None => refuse(format!("it holds no image {name}, but: {}", list())),
+    }
+}
+
+/// What `BuildKit` attests about an image hides behind a platform that no host has.
+fn is_attestation(descriptor: &Descriptor) -> bool {
+    descriptor.platform().as_ref().is_some_and(|it| it.os().to_string() == "unknown")
+}
+
+fn platform(source: &Source, descriptor: &Descriptor) -> Result<Platform> {
+    let manifest: ImageManifest = source.document(descriptor)?;
+    let config = source.document(manifest.config())?;
+    Ok(Platform { descriptor: descriptor.clone(), manifest, config })
+}
+
+fn packing(descriptor: &Descriptor) -> Packing {
+    Packing::of(descriptor.media_type().as_ref())
+}
+
+fn layer_error(descriptor: &Descriptor, error: &io::Error) -> Error {
+    Error::Damaged(format!("layer {}: {error}", descriptor.digest()))
+}
+
+fn chmod(path: &Path, mode: u32) -> Result<()> {
+    fs::set_permissions(path, Permissions::from_mode(mode)).map_err(write_error(path))
+}
+
+fn write_error(path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
+    let path = path.to_owned();
+    move |source| Error::Write { path, source }
+}

@@ -1,0 +1,161 @@
+//! Firmware that is changed while it runs.
+
+use std::fs::{self, File};
+use std::os::fd::AsFd;
+
+use libmica::{Client, ClientState, Error};
+use micrun_host_tests::firmware::{hello, patched_demo};
+use rustix::process::Signal;
+
+use crate::harness::{Console, Daemon, demo, mica};
+
+/// The two demos' answers to `uname`, and to a status that neither takes.
+const MESSAGES: [&str; 2] = ["micrun-demo", "patched-one"];
+const LIMITS: [&str; 2] = ["give a number from 0 to 255", "give a number from 0 to  99"];
+
+/// Types a line and reads up to the next prompt.
+fn run(console: &mut Console, line: &str) -> String {
+    console.write(format!("{line}\r").as_bytes());
+    console.read_to("micrun> ")
+}
+
+fn ticks(text: &str) -> u64 {
+    let (_, rest) = text.split_once(" s, ").unwrap_or_else(|| panic!("{text}"));
+    rest.split(' ').next().unwrap().parse().unwrap()
+}
+
+/// A demo that has executed all that a patch changes: QEMU has translated it by then.
+async fn boot(daemon: &Daemon) -> (Client, Console) {
+    let client = daemon.boot("one", &demo()).await;
+    let mut console = daemon.console("one");
+    console.read_to("micrun> ");
+    assert_is(&mut console, 0);
+    (client, console)
+}
+
+/// Whether the firmware is the one that was started, or the patched one.
+fn assert_is(console: &mut Console, which: usize) {
+    let text = run(console, "uname");
+    assert!(text.contains(MESSAGES[which]), "{text}");
+    let text = run(console, "exit none");
+    assert!(text.contains(LIMITS[which]), "{text}");
+}
+
+fn patch(daemon: &Daemon, firmware: &str) -> Result<String, String> {
+    let output = mica(daemon, &["patch", "one", firmware]);
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+}
+
+/// A copy of the patched demo in which `change` was made.
+fn altered(daemon: &Daemon, change: impl FnOnce(&mut Vec<u8>)) -> String {
+    let mut bytes = fs::read(patched_demo()).unwrap();
+    change(&mut bytes);
+    let path = daemon.path("altered.elf");
+    fs::write(&path, bytes).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_message_and_a_limit_change_while_the_firmware_runs_on() {
+    let mut daemon = Daemon::start();
+    let (client, mut console) = boot(&daemon).await;
+    let before = ticks(&run(&mut console, "uptime"));
+    let (base, patched) = (demo(), patched_demo());
+    let (base, patched) = (base.to_str().unwrap(), patched.to_str().unwrap());
+
+    let said = patch(&daemon, patched).unwrap_or_else(|e| panic!("{e}: {}", daemon.log()));
+    println!("{said}");
+    assert!(said.starts_with("patched to sha256:") && said.contains(" us"), "{said}");
+    assert_is(&mut console, 1);
+    // The limit is an instruction, and holds: the firmware refuses what it took before.
+    assert!(run(&mut console, "exit 200").contains(LIMITS[1]));
+    assert!(ticks(&run(&mut console, "uptime")) >= before);
+    let digest = client.stats("one").await.unwrap().patched.unwrap();
+    assert!(said.contains(&digest), "{said} {digest}");
+    assert_eq!(client.list().await.unwrap().clients[0].patched.as_ref(), Some(&digest));
+
+    // A second time there is nothing to do.
+    assert!(patch(&daemon, patched).unwrap().contains(": 0 bytes in 0 ranges"));
+
+    // The next daemon knows it, and can go back to what was started, and forth.
+    daemon.end(Signal::KILL);
+    daemon.launch();
+    assert_eq!(client.stats("one").await.unwrap().patched, Some(digest.clone()));
+    patch(&daemon, base).unwrap_or_else(|e| panic!("{e}: {}", daemon.log()));
+    assert_is(&mut console, 0);
+    patch(&daemon, patched).unwrap_or_else(|e| panic!("{e}: {}", daemon.log()));
+    assert_is(&mut console, 1);
+
+    // The exit report knows it; the next run is that of the client's file.
+    console.write(b"exit 7\r");
+    let report = client.wait("one").await.unwrap();
+    assert_eq!(report.status, 7);
+    assert!(report.detail.contains(&digest), "{}", report.detail);
+    assert_eq!(client.stats("one").await.unwrap().patched, None);
+    client.start("one").await.unwrap();
+    let mut console = daemon.console("one");
+    console.read_to("micrun> ");
+    assert_is(&mut console, 0);
+}
+
+#[tokio::test]
+async fn what_cannot_be_patched_is_refused_and_runs_on_unchanged() {
+    let daemon = Daemon::start();
+    let (client, mut console) = boot(&daemon).await;
+    let not_patched = "the firmware was not patched and runs as before: ";
+    let refused = |firmware: &str, reason: &str| {
+        let said = patch(&daemon, firmware).unwrap_err();
+        assert!(said.contains(not_patched) && said.contains(reason), "{said}");
+    };
+    // Another firmware.
+    refused(hello().to_str().unwrap(), "the firmwares do not load the same segments");
+    refused("/etc/os-release", "not an ELF");
+    // For another processor: e_machine is RISC-V's.
+    refused(
+        &altered(&daemon, |elf| elf[18..20].copy_from_slice(&243_u16.to_le_bytes())),
+        "another processor",
+    );
+    // A descriptor whose bytes can change after they were looked at.
+    let open = File::open(patched_demo()).unwrap();
+    let said = client.patch("one", open.as_fd()).await.unwrap_err().to_string();
+    assert!(said.contains("send a sealed memory file"), "{said}");
+    // The firmware has written to its data, which therefore is not the base's any more.
+    let data = altered(&daemon, |elf| elf[0x9000..0x9048].iter_mut().for_each(|byte| *byte ^= 0xff));
+    refused(&data, "are not those of the firmware that was started");
+    assert_is(&mut console, 0);
+    assert_eq!(client.stats("one").await.unwrap().patched, None);
+    // After all of these, a good one.
+    patch(&daemon, patched_demo().to_str().unwrap()).unwrap_or_else(|e| panic!("{e}: {}", daemon.log()));
+    assert_is(&mut console, 1);
+}
+
+#[tokio::test]
+async fn the_code_under_the_program_counter_is_not_changed() {
+    let daemon = Daemon::start();
+    let (_, mut console) = boot(&daemon).await;
+    console.write(b"spin\r");
+    console.read_to("spinning with interrupts masked");
+    // All of the code: the loop is a part of it.
+    let code = altered(&daemon, |elf| elf[0x1000..0x868c].iter_mut().for_each(|byte| *byte ^= 0xff));
+    let said = patch(&daemon, &code).unwrap_err();
+    assert!(said.contains("is executing at 0x"), "{said}");
+}
+
+#[tokio::test]
+async fn only_firmware_that_runs_is_patched() {
+    let daemon = Daemon::start();
+    let (client, mut console) = boot(&daemon).await;
+    let firmware = patched_demo();
+    client.pause("one").await.unwrap();
+    let said = patch(&daemon, firmware.to_str().unwrap()).unwrap_err();
+    assert!(said.contains("cannot patch one: it is Suspended"), "{said}");
+    assert_eq!(client.status("one").await.unwrap().state, ClientState::Suspended);
+    client.resume("one").await.unwrap();
+    assert_is(&mut console, 0);
+    client.stop("one").await.unwrap();
+    let said = patch(&daemon, firmware.to_str().unwrap()).unwrap_err();
+    assert!(said.contains("cannot patch one: it is Offline"), "{said}");
+    assert!(daemon.ask("one.socket", b"patch").ends_with("MICA-FAILED"));
+    assert!(!matches!(client.start("one").await, Err(Error::Unsupported { .. })));
+}
