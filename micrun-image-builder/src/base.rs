@@ -161,14 +161,14 @@ impl<'a> Base<'a> {
 }
 
 fn choose(source: &Source, path: &Path, name: Option<&str>) -> Result<Descriptor> {
-    let index = source.index()?;
+    let images = source.images()?;
     let refuse = |reason| Err(Error::NotImage { path: path.to_owned(), reason });
     let list = || {
-        let names: Vec<_> = index.manifests().iter().filter_map(names::of).collect();
+        let names: Vec<_> = images.iter().filter_map(names::of).collect();
         names.join(", ")
     };
     let Some(name) = name else {
-        let mut digests: Vec<_> = index.manifests().iter().collect();
+        let mut digests: Vec<_> = images.iter().collect();
         digests.dedup_by_key(|it| it.digest());
         return match digests[..] {
             [one] => Ok(one.clone()),
@@ -180,7 +180,7 @@ fn choose(source: &Source, path: &Path, name: Option<&str>) -> Result<Descriptor
     let is_named = |it: &&Descriptor| {
         names::of(it).is_some_and(|it| it == full.full() || it == name) || names::reference(it) == Some(name)
     };
-    match index.manifests().iter().find(is_named) {
+    match images.iter().find(is_named) {
         Some(entry) => Ok(entry.clone()),
         None => refuse(format!("it holds no image {name}, but: {}", list())),
     }

@@ -13,6 +13,7 @@ use crate::append::AppendArgs;
 use crate::layer::Compression;
 use crate::pack::Arch;
 use crate::platform::Host;
+use crate::provenance::AttachArgs;
 use crate::say::Level;
 use crate::yaml::{InitArgs, PackCommand};
 
@@ -119,6 +120,8 @@ pub(crate) struct PackArgs {
     /// A private key (ECDSA P-256 in PEM, or a cosign.key) that signs the firmware, its client.conf and the file beside it
     #[arg(long, value_name = "FILE")]
     pub(crate) sign_key: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) attach: AttachArgs,
     /// Print what was written as JSON
     #[arg(long)]
     pub(crate) json: bool,

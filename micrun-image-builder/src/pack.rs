@@ -1,5 +1,6 @@
 //! `pack`: firmware in, image out.
 
+mod attached;
 mod build;
 mod conf;
 mod core;
@@ -25,6 +26,7 @@ use crate::names::ImageName;
 use crate::platform::Host;
 use crate::timestamp::Timestamp;
 use crate::{provenance, say, sink, spool};
+use attached::Packed;
 use conf::Conf;
 use firmware::{Files, Firmware};
 pub(crate) use input::{Arch, BuildFacts, Input, open as open_input, origin_of};
@@ -90,7 +92,17 @@ pub(crate) fn run(mut args: PackArgs) -> Result<String> {
         record: Sha256Digest::of(&record).to_string(),
         created,
     };
-    let stored = image.store(sink.as_mut()).map_err(write)?;
+    let mut stored = image.store(sink.as_mut()).map_err(write)?;
+    let packed = Packed {
+        args,
+        name: &name,
+        title: &title,
+        firmware: &firmware,
+        conf: &conf,
+        beside: beside.as_ref(),
+        created,
+    };
+    packed.attach(&mut stored, sink.as_mut(), &output)?;
     let report = Report::new(&output, &name, &hosts, &stored, &layer, compression);
     sink.commit(stored)?;
     let notes: Vec<_> = firmware.notes.iter().chain(&conf.notes).cloned().collect();

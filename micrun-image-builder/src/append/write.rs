@@ -143,7 +143,7 @@ impl Update<'_> {
         entry.set_annotations(Some(self.name.annotations()));
         let (config, layers) = first.unwrap_or_default();
         let docker = json!([{ "Config": config, "RepoTags": [self.name.full()], "Layers": layers }]);
-        Ok(Stored { entry, platforms, docker })
+        Ok(Stored { entry, beside: Vec::new(), replaced: Vec::new(), platforms, docker })
     }
 
     fn config(&self, platform: &Platform, layer: Option<&Layer>) -> ImageConfiguration {

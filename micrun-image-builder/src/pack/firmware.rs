@@ -49,6 +49,11 @@ impl Firmware {
         Ok(Self { path: path.clone(), file, info, facts, notes, digest: Sha256Digest::of(&[]) })
     }
 
+    /// The ELF.
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Whether it can run with these settings.
     pub(super) fn check(&self, settings: &Settings) -> Result<()> {
         Ok(settings.check(&self.info).map_err(|e| e.in_file(&self.path.display().to_string()))?)

@@ -5,6 +5,7 @@ use oci_spec::image::{Descriptor, ImageManifest, MediaType};
 use serde::Serialize;
 
 use super::cosign::{self, Bundle, Simple};
+use super::{slsa, spdx};
 use crate::error::Result;
 use crate::source::Source;
 
@@ -47,6 +48,12 @@ impl Attached {
         Ok(found)
     }
 
+    /// Its entry in `index.json`.
+    #[cfg(feature = "registry")]
+    pub(crate) fn entry(&self) -> &Descriptor {
+        &self.entry
+    }
+
     pub(crate) fn digest(&self) -> String {
         self.entry.digest().to_string()
     }
@@ -62,7 +69,7 @@ impl Attached {
     pub(crate) fn what(&self) -> String {
         let annotations = self.manifest.annotations().as_ref();
         let stated =
-            annotations.and_then(|it| it.get(cosign::PREDICATE_TYPE).or(it.get("in-toto.io/predicate-type")));
+            annotations.and_then(|it| it.get(cosign::PREDICATE_TYPE).or(it.get(slsa::PREDICATE_TYPE)));
         let is_simple = self.manifest.layers().iter().any(is_simple);
         match (stated.map(String::as_str), self.artifact_type().as_str()) {
             (Some(cosign::SIGNED), _) => "signature".to_owned(),
@@ -71,9 +78,7 @@ impl Attached {
             }
             (Some(other), _) => format!("attestation of {other}"),
             (None, _) if is_simple => "signature".to_owned(),
-            (None, "application/spdx+json" | "text/spdx" | "application/vnd.cyclonedx+json") => {
-                "SBOM".to_owned()
-            }
+            (None, spdx::JSON | spdx::TAGS | "application/vnd.cyclonedx+json") => "SBOM".to_owned(),
             (None, other) => other.to_owned(),
         }
     }

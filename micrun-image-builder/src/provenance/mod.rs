@@ -6,19 +6,33 @@ mod attach;
 mod attached;
 mod cosign;
 mod key;
+mod options;
+mod sbom;
 mod sign;
+mod slsa;
+mod spdx;
 mod statement;
 mod verify;
 
-use std::path::Path;
-
 use clap::Subcommand;
 
+pub(crate) use artifact::{Artifact, Blobs};
 pub(crate) use attached::Attached;
 pub(crate) use key::load as load_key;
+pub(crate) use options::{AttachArgs, Package, Sbom, Switch};
+pub(crate) use sbom::{
+    build_id, of_build as sbom_of_build, of_facts as sbom_of_facts, of_file as sbom_of_file,
+};
+pub(crate) use slsa::{Provenance, artifact as slsa};
+pub(crate) use spdx::Facts;
 
 use crate::error::Result;
-use crate::sink;
+
+/// Whether an artifact type is that of cosign's older signatures.
+#[cfg(feature = "registry")]
+pub(crate) fn is_signatures(artifact_type: &str) -> bool {
+    artifact_type == cosign::SIGNATURES
+}
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -27,6 +41,8 @@ pub(crate) enum Verb {
     Sign(sign::SignArgs),
     /// Check who has signed an image; prints its digest
     Verify(verify::VerifyArgs),
+    /// Print or attach the SBOM of an image
+    Sbom(sbom::SbomArgs),
 }
 
 /// Does what the verb says; answers what is printed.
@@ -34,14 +50,6 @@ pub(crate) fn run(verb: &Verb) -> Result<String> {
     match verb {
         Verb::Sign(args) => sign::run(args),
         Verb::Verify(args) => verify::run(args),
+        Verb::Sbom(args) => sbom::run(args),
     }
-}
-
-/// The text for stdout, unless an image goes there.
-fn beside(output: &Path, text: String) -> String {
-    if output == sink::STDOUT {
-        eprint!("{text}");
-        return String::new();
-    }
-    text
 }

@@ -63,5 +63,5 @@ pub(super) fn run(args: &SignArgs) -> Result<String> {
     } else {
         format!("{digest}\n")
     };
-    Ok(super::beside(args.output.as_deref().unwrap_or(&args.image), text))
+    Ok(say::beside(args.output.as_deref().unwrap_or(&args.image), text))
 }

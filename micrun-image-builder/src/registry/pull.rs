@@ -16,6 +16,7 @@ use super::hosts::Use;
 use super::parallel;
 use super::progress::Progress;
 use super::reference::{Reference, Version};
+use super::referrers;
 use super::repository::{Manifest, Repository};
 use super::transport::Endpoint;
 use crate::digest::Measured;
@@ -35,6 +36,12 @@ pub(super) fn run(args: &Pull) -> Result<String> {
         None => root,
     };
     let graph = graph(&repository, root)?;
+    let referrers = if args.referrers { referrers::listed(&repository, &graph)? } else { Vec::new() };
+    let beside = Beside {
+        entries: referrers.iter().map(|it| it.entry.clone()).collect(),
+        docker: docker(&args.name, &graph),
+    };
+    let graph = graph.with(&referrers);
     let output = args.output.clone().unwrap_or_else(|| default_output(&args.name));
     let fetched: Mutex<HashMap<String, File>> = Mutex::default();
     let progress = Progress::new();
@@ -49,8 +56,13 @@ pub(super) fn run(args: &Pull) -> Result<String> {
         fetched.lock().unwrap_or_else(PoisonError::into_inner).insert(blob.digest().to_string(), file);
         Ok(())
     })?;
-    let digest =
-        store(&output, &args.name, &graph, fetched.into_inner().unwrap_or_else(PoisonError::into_inner))?;
+    let digest = store(
+        &output,
+        &args.name,
+        &graph,
+        beside,
+        fetched.into_inner().unwrap_or_else(PoisonError::into_inner),
+    )?;
     say::usual(format_args!("fetched {} to {}", args.name, output.display()));
     let text = if args.json {
         format!("{}\n", json!({"name": args.name.to_string(), "digest": digest, "output": output}))
@@ -121,7 +133,21 @@ fn is_there(output: &Path, blob: &Descriptor) -> bool {
     output.join("oci-layout").is_file() && File::open(path).is_ok_and(same)
 }
 
-fn store(output: &Path, name: &Reference, graph: &Graph, mut files: HashMap<String, File>) -> Result<String> {
+/// What is in an archive or a layout beside the image.
+struct Beside {
+    /// The entries of what is about it.
+    entries: Vec<Descriptor>,
+    /// The document for Docker.
+    docker: Value,
+}
+
+fn store(
+    output: &Path,
+    name: &Reference,
+    graph: &Graph,
+    beside: Beside,
+    mut files: HashMap<String, File>,
+) -> Result<String> {
     let write = |source| Error::Write { path: output.to_owned(), source };
     let mut sink = sink::create(output, Timestamp::from_env()?.seconds())?;
     for blob in &graph.blobs {
@@ -151,8 +177,13 @@ fn store(output: &Path, name: &Reference, graph: &Graph, mut files: HashMap<Stri
         .build();
     #[expect(clippy::expect_used, reason = "all required fields are set above")]
     let entry = entry.expect("complete");
-    let docker = docker(name, graph);
-    sink.commit(Stored { entry, beside: Vec::new(), replaced: Vec::new(), platforms: Vec::new(), docker })?;
+    sink.commit(Stored {
+        entry,
+        beside: beside.entries,
+        replaced: Vec::new(),
+        platforms: Vec::new(),
+        docker: beside.docker,
+    })?;
     Ok(digest)
 }
 

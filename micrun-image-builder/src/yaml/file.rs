@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::layer::Compression;
 use crate::pack::Arch;
 use crate::platform::Host;
+use crate::provenance::{Package, Switch};
 
 /// More than anybody writes by hand.
 const MAX_SIZE: u64 = 1 << 20;
@@ -59,6 +60,10 @@ pub(super) struct Description {
     pub(super) platforms: Vec<Word<Host>>,
     pub(super) compression: Option<Compression>,
     pub(super) sign_key: Option<PathBuf>,
+    pub(super) sbom: Option<Switch>,
+    #[serde(default)]
+    pub(super) packages: Vec<Package>,
+    pub(super) provenance: Option<Switch>,
 }
 
 /// An image and where the file describes it.

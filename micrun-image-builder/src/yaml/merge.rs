@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::Image;
 use crate::cli::{InputArgs, PackArgs, Target};
+use crate::provenance::{AttachArgs, Switch};
 
 /// The options for one image. Paths in the file start at its `directory`.
 pub(super) fn into(options: &PackArgs, image: Image, directory: &Path) -> PackArgs {
@@ -44,6 +45,11 @@ pub(super) fn into(options: &PackArgs, image: Image, directory: &Path) -> PackAr
         output: options.output.or(said.output.map(here)),
         compression: options.compression.or(said.compression),
         sign_key: options.sign_key.or(said.sign_key.map(here)),
+        attach: AttachArgs {
+            sbom: options.attach.sbom.or(said.sbom.and_then(Switch::sbom).map(|it| it.below(directory))),
+            provenance: options.attach.provenance.or(said.provenance.and_then(Switch::provenance)),
+            packages: said.packages,
+        },
         json: options.json,
     }
 }
