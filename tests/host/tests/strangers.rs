@@ -110,7 +110,7 @@ fn one_reference_is_one_image_for_all() {
 /// Docker 20.10 reads `manifest.json`, Docker 28 with containerd's image store reads `index.json`.
 #[test]
 fn docker_loads_an_archive() {
-    pack("localhost/demo:1", "demo.tar", &[]);
+    pack("localhost/demo:1", "demo.tar", &["--sbom", "--provenance"]);
     for (suite_name, platforms) in [(OLD, 1), (NEW, 3)] {
         let home = home();
         let socket = format!("unix://{}/{suite_name}.sock", home.display());
@@ -208,9 +208,9 @@ fn artifacts_beside_an_image_are_in_nobodys_way() {
         let to = format!("docker-archive:{to}.tar:localhost/copy:1");
         run(OLD, "skopeo", &["--policy", "policy.json", "copy", from, &to]).success();
     }
-    pack("localhost/demo:1", "images", &["--platform", "linux/amd64", "--sbom", "--provenance"]);
+    pack("localhost/demo:1", "layout", &["--platform", "linux/amd64", "--sbom", "--provenance"]);
     for suite_name in [OLD, NEW] {
-        run(suite_name, "umoci", &["unpack", "--image", "images:1", suite_name]).success();
+        run(suite_name, "umoci", &["unpack", "--image", "layout:1", suite_name]).success();
         let unpacked = home().join(suite_name).join("rootfs/firmware.elf");
         assert!(fs::read(unpacked).expect("umoci has unpacked it") == demo_bytes());
     }
