@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest, MediaType};
 
-use crate::digest::MeteredReader;
+use crate::checked::{self, fault, packing};
 use crate::error::{Error, Result};
-use crate::layers::{Budget, Entries, Kind, Layer, Packing, Place, Stack, decoder, quoted};
+use crate::layers::{Budget, Entries, Kind, Place, Stack, decoder, quoted};
 use crate::names;
 use crate::source::Source;
 
@@ -81,23 +81,10 @@ impl<'a> Base<'a> {
         }
         let mut budget = Budget::for_an_image();
         for (number, (descriptor, diff_id)) in layers.iter().zip(&diff_ids).enumerate() {
-            let mut blob = self.source.blob(descriptor)?;
-            let read = decoder(packing(descriptor), &mut blob).and_then(|tar| {
-                let mut tar = MeteredReader::new(tar);
-                let layer = Layer::read(number, &mut tar, &mut budget)?;
-                Ok((layer, tar.drain()?))
-            });
-            // A changed byte may also be what the reader stumbled over: the digest is the better answer.
-            blob.verify()?;
-            let (layer, diff) = read.map_err(|e| layer_error(descriptor, &e))?;
-            if diff.digest.digest() != diff_id.trim_start_matches("sha256:") {
-                return Err(Error::Damaged(format!(
-                    "layer {} unpacks to sha256:{}, but the config says {diff_id}",
-                    descriptor.digest(),
-                    diff.digest.digest()
-                )));
-            }
-            self.changes.push(self.stack.push(layer));
+            let layer = checked::layer(self.source, number, descriptor, diff_id, &mut budget)?;
+            let changes =
+                self.stack.push(layer, &mut budget).map_err(|e| fault(self.source, descriptor, e))?;
+            self.changes.push(changes);
         }
         Ok(())
     }
@@ -135,10 +122,11 @@ impl<'a> Base<'a> {
         let mut budget = Budget::for_an_image();
         for (number, descriptor) in self.layers().iter().enumerate() {
             let mut blob = self.source.blob(descriptor)?;
-            let tar = decoder(packing(descriptor), &mut blob).map_err(|e| layer_error(descriptor, &e))?;
+            let tar =
+                decoder(packing(descriptor), &mut blob).map_err(|e| fault(self.source, descriptor, e))?;
             let mut entries = Entries::new(tar, &mut budget);
             for entry in 0.. {
-                if entries.next().map_err(|e| layer_error(descriptor, &e))?.is_none() {
+                if entries.next().map_err(|e| fault(self.source, descriptor, e))?.is_none() {
                     break;
                 }
                 let Some(names) = files.get(&Place { layer: number, entry }) else { continue };
@@ -176,11 +164,7 @@ fn choose(source: &Source, path: &Path, name: Option<&str>) -> Result<Descriptor
             _ => refuse(format!("it holds several; name one with --image ({})", list())),
         };
     };
-    let full = names::ImageName::parse(name)?;
-    let is_named = |it: &&Descriptor| {
-        names::of(it).is_some_and(|it| it == full.full() || it == name) || names::reference(it) == Some(name)
-    };
-    match images.iter().find(is_named) {
+    match images.iter().find(|it| names::is_called(it, name)) {
         Some(entry) => Ok(entry.clone()),
         None => refuse(format!("it holds no image {name}, but: {}", list())),
     }
@@ -195,14 +179,6 @@ fn platform(source: &Source, descriptor: &Descriptor) -> Result<Platform> {
     let manifest: ImageManifest = source.document(descriptor)?;
     let config = source.document(manifest.config())?;
     Ok(Platform { descriptor: descriptor.clone(), manifest, config })
-}
-
-fn packing(descriptor: &Descriptor) -> Packing {
-    Packing::of(descriptor.media_type().as_ref())
-}
-
-fn layer_error(descriptor: &Descriptor, error: &io::Error) -> Error {
-    Error::Damaged(format!("layer {}: {error}", descriptor.digest()))
 }
 
 fn chmod(path: &Path, mode: u32) -> Result<()> {

@@ -11,7 +11,7 @@ use micrun_firmware::{Os, Pedestal};
 
 use crate::append::AppendArgs;
 use crate::layer::Compression;
-use crate::pack::Arch;
+use crate::pack::{Arch, ExtraFile};
 use crate::platform::Host;
 use crate::provenance::AttachArgs;
 use crate::say::Level;
@@ -49,7 +49,8 @@ impl Verbosity {
 }
 
 const EXIT_STATUS: &str = "Exit status: 0 done; 1 a file cannot be read or written; 2 wrong usage; \
-3 the firmware, its client.conf or an annotation was refused; 4 the image is damaged or not an image; 5 a registry refused.";
+3 the firmware, its client.conf or an annotation was refused; 4 the image is damaged or not an image; 5 a registry refused; \
+6 a part of the image is not here, or cannot be read here.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -105,6 +106,9 @@ pub(crate) struct PackArgs {
     /// A label of the image's configuration
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) labels: Vec<(String, String)>,
+    /// A further file of the image, readable by all unless a mode says otherwise
+    #[arg(long = "add", value_name = "FILE=PATH[,mode=MODE]")]
+    pub(crate) files: Vec<ExtraFile>,
     /// A host the image is for [default: linux on amd64, arm64 and riscv64 with qemu, else the ELF's own]
     #[arg(long = "platform", value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
     pub(crate) platforms: Vec<Host>,
@@ -117,6 +121,9 @@ pub(crate) struct PackArgs {
     /// How the layer is compressed [default: gzip]
     #[arg(long, value_enum)]
     pub(crate) compression: Option<Compression>,
+    /// Give the firmware a second path, so that `append --delta` can build upon it
+    #[arg(long)]
+    pub(crate) updatable: bool,
     /// A private key (ECDSA P-256 in PEM, or a cosign.key) that signs the firmware, its client.conf and the file beside it
     #[arg(long, value_name = "FILE")]
     pub(crate) sign_key: Option<PathBuf>,
@@ -170,7 +177,14 @@ pub(crate) struct Target {
 #[derive(Args, Debug)]
 pub(crate) struct InspectArgs {
     /// An image archive, a layout directory, or - for an archive on the standard input
-    pub(crate) image: PathBuf,
+    #[arg(value_name = "IMAGE")]
+    pub(crate) path: PathBuf,
+    /// Which image of it [default: all]
+    #[arg(long, value_name = "NAME[:TAG]")]
+    pub(crate) image: Option<String>,
+    /// The host that the image must be complete for [default: any]
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub(crate) platform: Option<Host>,
     /// An annotation that the runtime will pass (ctr run --annotation, nerdctl run -l, a pod's)
     #[arg(long = "annotation", value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) annotations: Vec<(String, String)>,

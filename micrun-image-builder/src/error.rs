@@ -46,6 +46,13 @@ pub(crate) enum Error {
         #[source]
         source: Box<Error>,
     },
+    /// The firmware of one of an image's boards could not be packed.
+    #[error("the firmware for the board {name} was not packed")]
+    Board {
+        name: String,
+        #[source]
+        source: Box<Error>,
+    },
     /// The destination is something that must not be overwritten.
     #[error("{} was not written: {reason}", path.display())]
     Destination { path: PathBuf, reason: &'static str },
@@ -58,6 +65,12 @@ pub(crate) enum Error {
     /// The image contradicts itself.
     #[error("the image is damaged: {0}")]
     Damaged(String),
+    /// A part of the image is not in this archive or layout.
+    #[error("the image is incomplete here: {0}")]
+    Incomplete(String),
+    /// The image may be in order, but not for this program.
+    #[error("the image cannot be read here: {0}")]
+    Unreadable(String),
     /// A name in the image's `index.json` can be understood in two ways.
     #[error(
         "two different images are named {name:?}: each tool takes another one; remove or rename one of them"
@@ -80,13 +93,18 @@ impl Error {
     /// The exit status of the program (`docs/IMAGE_BUILDER.md`, "Exit status"); 2 is clap's, for wrong usage.
     pub(crate) fn exit_status(&self) -> u8 {
         match self {
-            Self::Read { .. } | Self::Write { .. } => 1,
+            // The machine's fault, whatever the file is of.
+            Self::Read { .. }
+            | Self::Write { .. }
+            | Self::Firmware(micrun_firmware::Error::Io { .. })
+            | Self::Conf { source: micrun_firmware::Error::Io { .. }, .. } => 1,
             #[cfg(feature = "registry")]
             Self::Registry(error) => error.exit_status(),
             Self::Argument { .. } | Self::File { .. } | Self::Destination { .. } => 2,
-            Self::At { source, .. } => source.exit_status(),
+            Self::At { source, .. } | Self::Board { source, .. } => source.exit_status(),
             Self::Firmware(_) | Self::Conf { .. } | Self::Refused { .. } | Self::Unsigned { .. } => 3,
             Self::NotImage { .. } | Self::Damaged(_) | Self::Ambiguous { .. } | Self::Json { .. } => 4,
+            Self::Incomplete(_) | Self::Unreadable(_) => 6,
         }
     }
 }

@@ -18,7 +18,7 @@ const GZIP_LEVEL: u32 = 6;
 /// zstd's own default.
 const ZSTD_LEVEL: i32 = 3;
 const MOST_WORKERS: u32 = 4;
-/// The mode of every file; the host's do not count.
+/// The mode of a file of which nothing else is said; the host's do not count.
 pub(crate) const FILE_MODE: u32 = 0o644;
 const BUFFER: usize = 128 * 1024;
 
@@ -48,16 +48,34 @@ impl Compression {
 
 /// A file or directory of a layer, its path relative to the root and without a leading slash.
 pub(crate) enum Entry<'a> {
-    Directory { path: &'a str },
-    Bytes { path: &'a str, content: &'a [u8] },
-    File { path: &'a str, size: u64, content: &'a mut dyn Read },
+    Directory {
+        path: &'a str,
+    },
+    Bytes {
+        path: &'a str,
+        content: &'a [u8],
+    },
+    File {
+        path: &'a str,
+        mode: u32,
+        size: u64,
+        content: &'a mut dyn Read,
+    },
+    /// Another name of a file that comes before it.
+    Link {
+        path: &'a str,
+        target: &'a str,
+    },
 }
 
 impl Entry<'_> {
     /// Where it is in the layer.
     pub(crate) const fn path(&self) -> &str {
         match self {
-            Self::Directory { path } | Self::Bytes { path, .. } | Self::File { path, .. } => path,
+            Self::Directory { path }
+            | Self::Bytes { path, .. }
+            | Self::File { path, .. }
+            | Self::Link { path, .. } => path,
         }
     }
 }
@@ -98,11 +116,17 @@ fn append(tar: &mut tar::Builder<impl Write>, entry: Entry<'_>, mtime: u64) -> i
         Entry::Bytes { path, content } => {
             tar.append(&header(path, EntryType::Regular, FILE_MODE, content.len() as u64, mtime)?, content)
         }
-        Entry::File { path, size, content } => {
-            let header = header(path, EntryType::Regular, FILE_MODE, size, mtime)?;
+        Entry::File { path, mode, size, content } => {
+            let header = header(path, EntryType::Regular, mode, size, mtime)?;
             let mut exact = Exact { inner: content, left: size };
             tar.append(&header, &mut exact)?;
             exact.finish()
+        }
+        Entry::Link { path, target } => {
+            let mut header = header(path, EntryType::Link, FILE_MODE, 0, mtime)?;
+            header.set_link_name(target)?;
+            header.set_cksum();
+            tar.append(&header, io::empty())
         }
     }
 }

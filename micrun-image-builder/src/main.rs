@@ -4,12 +4,14 @@
 
 mod append;
 mod base;
+mod checked;
 mod cli;
 mod compressed;
 mod delta;
 mod digest;
 mod error;
 mod image;
+mod image_path;
 mod inspect;
 mod interrupt;
 mod json;
@@ -28,6 +30,7 @@ mod source;
 mod spool;
 mod text;
 mod timestamp;
+mod view;
 mod yaml;
 
 use std::env;
@@ -77,7 +80,9 @@ fn run(command: Command) -> Result<()> {
         Command::Append(args) => print(&append::run(&args)?),
         Command::Init(args) => print(&yaml::init(&args)?),
         Command::Inspect(args) => {
-            let report = inspect::run(&args.image, &args.annotations.into_iter().collect(), args.files)?;
+            let wanted = inspect::Wanted { image: args.image.as_deref(), platform: args.platform.as_ref() };
+            let annotations = args.annotations.into_iter().collect();
+            let report = inspect::run(&args.path, wanted, &annotations, args.files)?;
             print(&if args.json { report.to_json() } else { report.to_string() })
         }
         Command::Provenance(verb) => print(&provenance::run(&verb)?),

@@ -127,6 +127,13 @@ pub(crate) fn of(entry: &Descriptor) -> Option<&str> {
     annotation(entry, IMAGE_NAME).or_else(|| reference(entry))
 }
 
+/// Whether an entry is found by a name, complete or not.
+pub(crate) fn is_called(entry: &Descriptor, name: &str) -> bool {
+    let full = ImageName::parse(name).ok();
+    of(entry).is_some_and(|it| it == name || full.as_ref().is_some_and(|full| it == full.full()))
+        || reference(entry) == Some(name)
+}
+
 /// What skopeo, oras and umoci find an entry by.
 pub(crate) fn reference(entry: &Descriptor) -> Option<&str> {
     annotation(entry, ANNOTATION_REF_NAME)

@@ -1,23 +1,25 @@
 //! `pack`: firmware in, image out.
 
 mod attached;
+mod boards;
 mod build;
 mod conf;
+mod contents;
 mod core;
+mod extra;
 mod firmware;
 mod input;
 mod labels;
 mod machine;
+mod part;
 mod pedestal_file;
 mod report;
 mod system;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-
-use micrun_firmware::signature::Signed;
-use micrun_firmware::{Pedestal, Sha256Digest};
 
 use crate::cli::{InputArgs, PackArgs};
 use crate::error::{Error, Result};
@@ -25,12 +27,14 @@ use crate::image::Image;
 use crate::names::ImageName;
 use crate::platform::Host;
 use crate::timestamp::Timestamp;
-use crate::{provenance, say, sink, spool};
-use attached::Packed;
-use conf::Conf;
-use firmware::{Files, Firmware};
+use crate::{say, sink, spool};
+use attached::{Attachments, Packed};
+pub(crate) use boards::run as run_boards;
+use contents::{Contents, Written};
+pub(crate) use extra::{ExtraFile, Mode};
+use firmware::Firmware;
 pub(crate) use input::{Arch, BuildFacts, Input, open as open_input, origin_of};
-use pedestal_file::PedestalFile;
+use part::Part;
 use report::Report;
 
 /// The firmware's place in the image.
@@ -51,7 +55,7 @@ pub(crate) fn run(mut args: PackArgs) -> Result<String> {
     // Never called after something that a build says of itself: that could be the name of another file here.
     let output = args.output.clone().unwrap_or_else(|| PathBuf::from(format!("{stem}.tar")));
     differ(&output, &args.firmware)?;
-    let mut firmware = Firmware::open(args)?;
+    let firmware = Firmware::open(args)?;
     let stem = firmware.facts.application.clone().unwrap_or(stem);
     let name = match &args.tag {
         Some(tag) => ImageName::parse(tag)?,
@@ -59,69 +63,69 @@ pub(crate) fn run(mut args: PackArgs) -> Result<String> {
     };
     // Whoever names the image gets the same one from a file of any name.
     let title = if args.tag.is_some() { name.short().to_owned() } else { stem };
-    let conf = conf::make(args, &title, &firmware)?;
-    firmware.check(&conf.settings)?;
-    let hosts = hosts(args, conf.settings.pedestal.value, &firmware)?;
-    let beside = PedestalFile::open(args, &conf.settings, &firmware)?;
-    let content = firmware.measure()?;
-    let signature =
-        args.sign_key.as_deref().map(|key| sign(key, &conf, &firmware, beside.as_ref())).transpose()?;
-    let signature = signature.as_deref();
-    let record = Firmware::record(content, conf.text.as_bytes(), beside.as_ref(), signature)?;
-    conf.check_promises(&firmware)?;
-
-    let mut sink = sink::create(&output, created.seconds())?;
-    let write = |source| Error::Write { path: output.clone(), source };
-    sink.begin().map_err(write)?;
-    let text = conf.text.as_bytes();
-    let compression = args.compression.unwrap_or_default();
-    let files = Files { conf: text, beside: beside.as_ref(), signature, record: &record };
-    let layer = firmware.layer(sink.as_mut(), &files, compression, created);
-    let layer = layer.map_err(write)?;
-    sink.end(&layer.blob).map_err(write)?;
-    sink::say_written(&layer.blob);
-    let image = Image {
-        name: &name,
-        title: &title,
-        hosts: &hosts,
-        cmd: vec![format!("/{FIRMWARE}")],
-        labels: labels::labels(args, &conf, &firmware),
-        annotations: labels::annotations(args, &conf, &firmware),
-        layer: &layer,
-        compression,
-        record: Sha256Digest::of(&record).to_string(),
-        created,
-    };
-    let mut stored = image.store(sink.as_mut()).map_err(write)?;
-    let packed = Packed {
-        args,
-        name: &name,
-        title: &title,
-        firmware: &firmware,
-        conf: &conf,
-        beside: beside.as_ref(),
-        created,
-    };
-    packed.attach(&mut stored, sink.as_mut(), &output)?;
-    let report = Report::new(&output, &name, &hosts, &stored, &layer, compression);
-    sink.commit(stored)?;
-    let notes: Vec<_> = firmware.notes.iter().chain(&conf.notes).cloned().collect();
-    for note in &notes {
-        say::usual(format_args!("note: {note}"));
-    }
-    say::usual(&report);
-    let result = if args.json { report.to_json(&notes) } else { format!("{}\n", report.digest()) };
-    Ok(say::beside(&output, result))
+    let part = Part::prepare(args, &title, firmware)?;
+    let mut contents = Contents::default();
+    part.add_to(&mut contents, "")?;
+    let notes = part.notes().cloned().collect();
+    let (facts, hosts) = (labels::facts(&part), part.hosts());
+    let parts = vec![Packed { args, board: None, part }];
+    let packing = Packing { args, output, name: &name, title: &title, facts, notes, parts, created };
+    packing.write(contents, hosts)
 }
 
-/// The signature of the key in a file, for everything that decides what runs.
-fn sign(key: &Path, conf: &Conf, firmware: &Firmware, beside: Option<&PedestalFile>) -> Result<Vec<u8>> {
-    let signed = Signed {
-        firmware: firmware.digest,
-        conf: Some(Sha256Digest::of(conf.text.as_bytes())),
-        pedestal_file: beside.map(|it| it.content().sha256),
-    };
-    Ok(signed.sign(&provenance::load_key(key)?)?)
+/// An image whose firmware is ready.
+struct Packing<'a> {
+    args: &'a PackArgs,
+    output: PathBuf,
+    name: &'a ImageName,
+    title: &'a str,
+    /// What labels and annotations say of the firmware.
+    facts: BTreeMap<String, String>,
+    /// What the user should know.
+    notes: Vec<String>,
+    /// The firmware; one for each board, if there are several.
+    parts: Vec<Packed<'a>>,
+    created: Timestamp,
+}
+
+impl Packing<'_> {
+    /// Writes the image of these files, for `hosts` unless the options say others.
+    fn write(self, mut contents: Contents, hosts: Vec<Host>) -> Result<String> {
+        let Self { args, output, name, title, facts, notes, parts, created } = self;
+        let hosts = if args.platforms.is_empty() { once_each(hosts) } else { asked(&args.platforms)? };
+        args.files.iter().try_for_each(|file| file.add_to(&mut contents))?;
+        let mut sink = sink::create(&output, created.seconds())?;
+        let write = |source| Error::Write { path: output.clone(), source };
+        sink.begin().map_err(write)?;
+        let compression = args.compression.unwrap_or_default();
+        let Written { layer, record } = contents.write(sink.as_mut(), &output, compression, created)?;
+        sink.end(&layer.blob).map_err(write)?;
+        sink::say_written(&layer.blob);
+        let image = Image {
+            name,
+            title,
+            hosts: &hosts,
+            cmd: vec![format!("/{FIRMWARE}")],
+            labels: labels::labels(args, &facts),
+            annotations: labels::annotations(args, &facts),
+            layer: &layer,
+            compression,
+            record: record.to_string(),
+            created,
+        };
+        let mut stored = image.store(sink.as_mut()).map_err(write)?;
+        let digest = stored.entry.digest().to_string();
+        let attachments = Attachments { args, name, title, digest: &digest, parts: &parts, created };
+        attachments.store(&mut stored, sink.as_mut(), &output)?;
+        let report = Report::new(&output, name, &hosts, &stored, &layer, compression);
+        sink.commit(stored)?;
+        for note in &notes {
+            say::usual(format_args!("note: {note}"));
+        }
+        say::usual(&report);
+        let result = if args.json { report.to_json(&notes) } else { format!("{}\n", report.digest()) };
+        Ok(say::beside(&output, result))
+    }
 }
 
 /// The file's name without its extension: the default of every other name.
@@ -148,27 +152,28 @@ fn differ(output: &Path, firmware: &Path) -> Result<()> {
     }
 }
 
-/// The hosts the image is listed for.
-fn hosts(args: &PackArgs, pedestal: Pedestal, firmware: &Firmware) -> Result<Vec<Host>> {
-    let mut hosts: Vec<Host> = Vec::new();
-    for host in &args.platforms {
-        if hosts.contains(host) {
+/// The hosts that the options name.
+fn asked(platforms: &[Host]) -> Result<Vec<Host>> {
+    for (at, host) in platforms.iter().enumerate() {
+        if platforms[..at].contains(host) {
             return Err(Error::Argument {
                 what: "platform",
                 value: host.to_string(),
                 reason: "it is given twice".to_owned(),
             });
         }
-        hosts.push(host.clone());
     }
-    if !hosts.is_empty() {
-        return Ok(hosts);
+    Ok(platforms.to_vec())
+}
+
+fn once_each(hosts: Vec<Host>) -> Vec<Host> {
+    let mut known = Vec::new();
+    for host in hosts {
+        if !known.contains(&host) {
+            known.push(host);
+        }
     }
-    if pedestal == Pedestal::Qemu {
-        return Ok(Host::with_microvm());
-    }
-    let own = Host::with_core(firmware.info.machine);
-    Ok(own.into_iter().collect())
+    known
 }
 
 /// What a firmware or its build directory says of itself, beside the firmware's own bytes.

@@ -1,10 +1,11 @@
-//! What is said on stderr beside errors, as `--quiet` and `--verbose` ask.
+//! What is said on stderr beside errors, as `--quiet` and `--verbose` ask. Each sentence is one line.
 
 use std::fmt::Display;
 use std::path::Path;
 use std::sync::OnceLock;
 
 use crate::sink;
+use crate::text::printable;
 
 /// How much is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,7 +42,7 @@ pub(crate) fn set_http() {
 #[cfg(feature = "registry")]
 pub(crate) fn http(line: impl Display) {
     if HTTP.get().is_some() {
-        eprintln!("{line}");
+        eprintln!("{}", printable(&line.to_string()));
     }
 }
 
@@ -54,7 +55,7 @@ pub(crate) fn bars() -> bool {
 /// A sentence that `--quiet` suppresses.
 pub(crate) fn usual(sentence: impl Display) {
     if at_least(Level::Usual) {
-        eprintln!("{sentence}");
+        eprintln!("{}", printable(&sentence.to_string()));
     }
 }
 
@@ -70,6 +71,6 @@ pub(crate) fn beside(output: &Path, text: String) -> String {
 /// A sentence for `--verbose`.
 pub(crate) fn verbose(sentence: impl Display) {
     if at_least(Level::Verbose) {
-        eprintln!("{sentence}");
+        eprintln!("{}", printable(&sentence.to_string()));
     }
 }

@@ -1,16 +1,22 @@
 //! Texts of others, made fit for a terminal.
 
-/// The text with its control characters escaped: an image chooses its names.
+/// The text with all escaped that moves the cursor, breaks the line or turns the writing: an image chooses its names.
 pub(crate) fn printable(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for letter in text.chars() {
-        if letter.is_control() {
+        if letter.is_control() || is_invisible(letter) {
             plain.extend(letter.escape_debug());
         } else {
             plain.push(letter);
         }
     }
     plain
+}
+
+/// Characters that change how the text around them is shown.
+const fn is_invisible(letter: char) -> bool {
+    matches!(letter, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(letter, '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -21,5 +27,10 @@ mod tests {
     #[test]
     fn a_name_does_not_command_the_terminal() {
         assert_eq!(printable("a\u{1b}[2J\nb\u{9b}é ➜"), "a\\u{1b}[2J\\nb\\u{9b}é ➜");
+    }
+
+    #[test]
+    fn a_name_does_not_turn_what_follows() {
+        assert_eq!(printable("a\u{202e}b\u{2028}c"), "a\\u{202e}b\\u{2028}c");
     }
 }

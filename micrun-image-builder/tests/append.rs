@@ -15,7 +15,7 @@ const MESSAGE: &str = "another message";
 fn bench() -> Bench {
     let mut elf = Elf::aarch64(40_000);
     let bench = Bench::with_firmware(&elf.to_bytes());
-    bench.pack(&["-t", "demo:1", "-o", "images", "--os", "freertos"]);
+    bench.pack(&["-t", "demo:1", "-o", "images", "--os", "freertos", "--updatable"]);
     elf.content[1000..1000 + MESSAGE.len()].copy_from_slice(MESSAGE.as_bytes());
     bench.write("new.elf", elf.to_bytes());
     bench
@@ -116,17 +116,24 @@ fn a_delta_is_small_and_gives_the_whole_firmware() {
     let size = |report: &Value| report["image"]["layer"]["size"].as_u64().unwrap();
     assert!(size(&delta) * 5 < size(&whole), "{} of {}", size(&delta), size(&whole));
     let record = record(&bench, &delta);
-    assert_eq!(record["files"]["/.micrun/deltas/0001.delta"]["changes"].as_array().unwrap().len(), 1);
+    assert_eq!(record["files"]["/firmware.elf"]["changes"].as_array().unwrap().len(), 1);
 
     // One more, upon the first.
     let mut elf = bench.read("new.elf");
     *elf.last_mut().unwrap() ^= 1;
     bench.write("third.elf", &elf);
-    append(&bench, &["--image", "demo:3", "--firmware", "third.elf", "--delta", "-t", "demo:4"]);
+    let again = append(&bench, &["--image", "demo:3", "--firmware", "third.elf", "--delta", "-t", "demo:4"]);
     let seen = bench.inspect("images");
     let image = seen["images"].as_array().unwrap().iter().find(|it| it["name"] == "docker.io/library/demo:4");
     let image = image.unwrap();
     assert_eq!(image["layers"].as_array().unwrap().len(), 3);
+    // Whoever knows no deltas finds no firmware where it was.
+    for (tag, digest) in [("demo:3", &delta), ("demo:4", &again)] {
+        let layer = blob(&bench.path("images"), digest["image"]["layer"]["digest"].as_str().unwrap());
+        fs::copy(layer, bench.path("layer.tar")).unwrap();
+        let into = bench.untar("layer.tar", tag);
+        assert!(fs::read(into.join("firmware.elf")).unwrap().starts_with(b"micrun-delta\n"), "{tag}");
+    }
     // What it runs is the third, put together.
     let packed = bench.run(["pack", "third.elf", "--json", "-o", "third.tar", "--os", "freertos"]);
     assert_eq!(packed.status, 0, "{}", packed.stderr);
@@ -135,6 +142,22 @@ fn a_delta_is_small_and_gives_the_whole_firmware() {
         (&image["firmware"]["sha256"], &image["firmware"]["size"]),
         (&third["sha256"], &third["size"])
     );
+}
+
+#[test]
+fn a_whole_firmware_makes_an_image_one_for_deltas() {
+    let bench = bench();
+    bench.pack(&["-t", "plain:1", "-o", "images", "--os", "freertos"]);
+    let base = ["append", "images", "--image", "plain:1", "--firmware", "new.elf", "-t", "plain:2"];
+    let refused = bench.run(base.iter().chain(&["--delta"]));
+    assert!(refused.status == 3 && refused.stderr.contains("--updatable"), "{refused:?}");
+    append(&bench, &["--image", "plain:1", "--firmware", "new.elf", "--updatable", "-t", "plain:2"]);
+    let back = ["--image", "plain:2", "--firmware", "fw.elf", "--delta", "-t", "plain:3"];
+    assert_eq!(append(&bench, &back)["image"]["files"].as_array().unwrap().len(), 3);
+    // An image for deltas stays one.
+    append(&bench, &["--image", "demo:1", "--firmware", "new.elf", "-t", "demo:2"]);
+    append(&bench, &["--image", "demo:2", "--firmware", "fw.elf", "--delta", "-t", "demo:3"]);
+    bench.inspect("images");
 }
 
 #[test]

@@ -135,7 +135,7 @@ fn an_archive_of_docker_s_is_read() {
     assert_eq!(image["layers"][0]["media_type"], "application/vnd.oci.image.layer.v1.tar+gzip");
     tar(&["manifest.json", "config.json"]);
     let ran = bench.run(["inspect", "saved.tgz"]);
-    assert!(ran.status == 4 && ran.stderr.contains("\"1/layer.tar\", which is missing"), "{ran:?}");
+    assert!(ran.status == 6 && ran.stderr.contains("\"1/layer.tar\", which is missing"), "{ran:?}");
 }
 
 /// Packs a firmware that takes its time, and waits until a file or directory with a temporary name is there.

@@ -30,6 +30,11 @@ fn one(lines: &str) -> String {
     format!("version: 1\nimages:\n  - tag: demo:1\n    firmware: fw.elf\n{lines}")
 }
 
+/// A file with one image of these boards.
+fn boards(lines: &str) -> String {
+    format!("version: 1\nimages:\n  - tag: demo:1\n    boards:\n{lines}")
+}
+
 #[test]
 fn the_example_of_the_documentation_packs_what_the_options_pack() {
     let bench = bench();
@@ -37,6 +42,7 @@ fn the_example_of_the_documentation_packs_what_the_options_pack() {
     for name in ["build/demo.elf", "build/worker.elf"] {
         bench.write(name, Elf::aarch64(9_000).to_bytes());
     }
+    bench.write("build/table.bin", "1 2 3");
     bench.write("micrun.yaml", example("yaml"));
     let ran = bench.run(["pack"]);
     assert_eq!(ran.status, 0, "{}", ran.stderr);
@@ -51,6 +57,7 @@ fn the_example_of_the_documentation_packs_what_the_options_pack() {
         "--qemu=Consoles=1",
         "--label=org.opencontainers.image.vendor=Example",
         "--annotation=org.openeuler.micrun.container.auto_close_timeout=90",
+        "--add=build/table.bin=/etc/table.bin",
         "--platform=linux/arm64",
         "--compression=zstd",
         "--output=other",
@@ -109,7 +116,14 @@ fn an_archive_has_the_standard_output_to_itself() {
 fn a_mistake_has_a_place() {
     let bench = bench();
     let cases = [
-        (one("    boards: imx8mp\n"), "micrun.yaml:5:5: ", "boards"),
+        (one("    board-name: imx8mp\n"), "micrun.yaml:5:5: ", "board-name"),
+        (one("    boards: imx8mp\n"), "micrun.yaml:5:13: ", ""),
+        (one("    boards: {qemu: {firmware: fw.elf}}\n"), "micrun.yaml:3:5: ", "move it to its board"),
+        (boards("      ../up: {firmware: fw.elf}\n"), "micrun.yaml:5:7: ", "../up"),
+        (boards("      qemu: {firmware: fw.elf, tag: a}\n"), "micrun.yaml:5:32: ", "tag"),
+        (boards("      qemu: {os: zephyr}\n"), "micrun.yaml:5:", "firmware"),
+        (one("    files: [{file: fw.elf, path: ../fw}]\n"), "micrun.yaml:5:34: ", "path of the image"),
+        (one("    files: [{file: fw.elf, path: a, mode: 4755}]\n"), "micrun.yaml:5:43: ", "0777"),
         (one("    pedestal: quemu\n"), "micrun.yaml:5:15: ", "quemu"),
         (one("    memory: 0\n"), "micrun.yaml:5:13: ", "1 or more"),
         (one("    memory: lots\n"), "micrun.yaml:5:13: ", ""),
@@ -165,6 +179,12 @@ fn the_schema_says_what_is_read() {
         keys.iter().all(|key| table.contains(&format!("| `{key}` |"))),
         "MICRUN_YAML.md has a row for each"
     );
+    let keys: BTreeSet<_> =
+        schema["$defs"]["board"]["properties"].as_object().unwrap().keys().cloned().collect();
+    bench.write("micrun.yaml", boards("      qemu: {nosuch: 1}\n"));
+    let said = bench.run(["pack"]).stderr;
+    let (_, list) = said.trim_end().split_once("expected one of ").unwrap();
+    assert_eq!(keys, list.split(", ").map(str::to_owned).collect(), "the program says: {said}");
     // Each word of an enumeration is one that is read, and the error for another names all of them.
     for key in ["pedestal", "arch", "compression"] {
         bench.write("micrun.yaml", one(&format!("    {key}: nosuch\n")));

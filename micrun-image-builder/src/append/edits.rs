@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use micrun_firmware::record::{Change, Content, LayerRecord};
 use micrun_firmware::{MAX_FIRMWARE_SIZE, Sha256Digest, rootfs};
 
 use super::firmware::Made;
 use crate::error::{Error, Result};
+use crate::image_path::ImagePath;
 use crate::layer::FILE_MODE;
 
 /// The changes of one layer, by path without a leading `/`.
@@ -23,6 +24,10 @@ pub(super) enum Edit {
     Delete,
     /// This content, which is open and nobody else's.
     Put(File),
+    /// Another name of a file that is put, and whose path comes before.
+    Link {
+        target: String,
+    },
 }
 
 /// One change that makes a difference.
@@ -31,6 +36,8 @@ pub(super) struct Changed {
     pub(super) before: Option<Sha256Digest>,
     /// The new content, its digest and its size.
     pub(super) after: Option<(File, Sha256Digest, u64)>,
+    /// The file of the same layer that it is another name of.
+    pub(super) link: Option<String>,
 }
 
 impl<'a> Edits<'a> {
@@ -60,6 +67,13 @@ impl<'a> Edits<'a> {
 
     pub(super) fn put(&mut self, path: &str, content: File) -> Result<()> {
         self.set(path, Edit::Put(content))
+    }
+
+    /// Puts one content under two paths.
+    pub(super) fn put_twice(&mut self, paths: [&str; 2], content: File) -> Result<()> {
+        let [first, second] = if paths[0] < paths[1] { paths } else { [paths[1], paths[0]] };
+        self.put(first, content)?;
+        self.set(second, Edit::Link { target: clean(first)? })
     }
 
     pub(super) fn delete(&mut self, path: &str) -> Result<()> {
@@ -109,18 +123,19 @@ impl<'a> Edits<'a> {
         let mut changed = Vec::new();
         for (path, edit) in &self.files {
             let before = self.before(path)?;
-            let after = match edit {
-                Edit::Delete => None,
-                Edit::Put(file) => {
-                    let mut file = file.try_clone().map_err(write_error)?;
-                    file.rewind().map_err(write_error)?;
-                    let (sha256, size) =
-                        Sha256Digest::copy(&mut file, &mut io::sink()).map_err(write_error)?;
-                    Some((file, sha256, size))
-                }
+            let (after, link) = match edit {
+                Edit::Delete => (None, None),
+                Edit::Put(file) => (Some(file), None),
+                Edit::Link { target } => match self.files.get(target) {
+                    Some(Edit::Put(file)) => (Some(file), Some(target)),
+                    _ => return Err(argument(path, "it is a link to a file that is not put")),
+                },
             };
+            let after = after.map(measured).transpose()?;
             if before != after.as_ref().map(|it| it.1) {
-                changed.push(Changed { path: path.clone(), before, after });
+                let is_there = |target: &&String| changed.iter().any(|it: &Changed| it.path == **target);
+                let link = link.filter(is_there).cloned();
+                changed.push(Changed { path: path.clone(), before, after, link });
             }
         }
         Ok(changed)
@@ -131,10 +146,12 @@ impl<'a> Edits<'a> {
         for Changed { path, after, .. } in changed {
             let target = self.root.join(path);
             let wrong = |source| Error::Write { path: target.clone(), source };
-            let Some((file, ..)) = after else {
-                fs::remove_file(&target).map_err(wrong)?;
-                continue;
-            };
+            // Never into the old file, which may have other names.
+            match fs::remove_file(&target) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(wrong(e)),
+                _ => {}
+            }
+            let Some((file, ..)) = after else { continue };
             if let Some(parent) = target.parent() {
                 fs::create_dir_all(parent).map_err(wrong)?;
             }
@@ -146,10 +163,17 @@ impl<'a> Edits<'a> {
     }
 }
 
+fn measured(file: &File) -> Result<(File, Sha256Digest, u64)> {
+    let mut file = file.try_clone().map_err(write_error)?;
+    file.rewind().map_err(write_error)?;
+    let (sha256, size) = Sha256Digest::copy(&mut file, &mut io::sink()).map_err(write_error)?;
+    Ok((file, sha256, size))
+}
+
 /// The record of the layer that makes these changes.
 pub(super) fn record(changed: &[Changed], made: Option<&Made>) -> Result<LayerRecord> {
     let mut record = LayerRecord::default();
-    for Changed { path, before, after } in changed {
+    for Changed { path, before, after, .. } in changed {
         let content = after.as_ref().map(|(_, sha256, size)| {
             let plain = Content { mode: FILE_MODE, sha256: *sha256, size: *size, elf: None, changes: None };
             match made.filter(|made| made.place == *path) {
@@ -180,12 +204,8 @@ pub(super) fn write_error(source: io::Error) -> Error {
 
 /// A path without a leading `/`, as records and tars have it.
 fn clean(path: &str) -> Result<String> {
-    let names = path.trim_start_matches('/');
-    let wrong = names.split('/').any(|name| matches!(name, "" | "." | "..") || name.starts_with(".wh."));
-    if wrong || names.chars().any(char::is_control) {
-        return Err(argument(path, "write a path of the image as /etc/table.bin"));
-    }
-    Ok(PathBuf::from(names).to_string_lossy().into_owned())
+    let parsed: ImagePath = path.parse().map_err(|reason| argument(path, reason))?;
+    Ok(parsed.as_str().to_owned())
 }
 
 fn argument(path: &str, reason: &str) -> Error {

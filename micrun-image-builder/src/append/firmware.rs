@@ -9,13 +9,13 @@ use micrun_firmware::changes::{Changes, Image};
 use micrun_firmware::client_conf::FILE_NAME as CONF;
 use micrun_firmware::delta::{self, Header, Identity, Target};
 use micrun_firmware::record::Content;
-use micrun_firmware::{ClientConf, Error as FirmwareError, Firmware, Sha256Digest, signature};
+use micrun_firmware::{Error as FirmwareError, Firmware, Sha256Digest, signature};
 
 use super::edits::{Edits, temporary, write_error};
 use crate::cli::InputArgs;
 use crate::error::{Error, Result};
 use crate::layer::FILE_MODE;
-use crate::pack::{FIRMWARE, Input, open_input};
+use crate::pack::{Input, open_input};
 
 const HASH: &str = "container.firmware_hash";
 
@@ -23,21 +23,29 @@ const HASH: &str = "container.firmware_hash";
 pub(super) struct Made {
     /// The file that was given.
     pub(super) given: PathBuf,
-    /// Its place in the image, or that of the delta that gives it, without a leading `/`.
+    /// Its place in the image, where a delta may stand for it, without a leading `/`.
     pub(super) place: String,
     pub(super) is_delta: bool,
     /// What a record says of the whole firmware.
     pub(super) content: Content,
 }
 
+/// How the new firmware is stored.
+#[derive(Clone, Copy)]
+pub(super) struct How {
+    pub(super) as_delta: bool,
+    pub(super) updatable: bool,
+}
+
 /// Puts the firmware at `path` into the image, where the layer `number` is made.
 pub(super) fn replace(
     path: &Path,
-    as_delta: bool,
+    how: How,
     number: u32,
     edits: &mut Edits<'_>,
     notes: &mut Vec<String>,
 ) -> Result<Made> {
+    let as_delta = how.as_delta;
     let named = |error: FirmwareError| error.in_file(&path.display().to_string());
     let base = Firmware::resolve(edits.root, &BTreeMap::new())?;
     let old = temporary()?;
@@ -50,22 +58,20 @@ pub(super) fn replace(
     notes.extend(of_input);
     let mut content = Content::of_firmware(&mut &file, &info, FILE_MODE).map_err(named)?;
     content.changes = changes(&old, &file, notes)?;
-    let own_place = base.file.path.to_string_lossy().trim_start_matches('/').to_owned();
-    // A delta lies beside what it stands upon; a whole firmware takes the place that firmware has.
-    let place = match (as_delta, &base.delta) {
-        (true, _) => delta::path(number).trim_start_matches('/').to_owned(),
-        (false, None) => own_place.clone(),
-        (false, Some(_)) => FIRMWARE.to_owned(),
-    };
+    let place = in_image(&base.file.path);
     if content.sha256 != before {
+        let kept = second_path(edits.root, &base)?;
         if as_delta {
-            let target = Target { path: format!("/{own_place}"), sha256: before, size: base.elf.file_size };
+            let Some(kept) = kept else { return Err(not_updatable(path)) };
+            let target = Target { path: format!("/{kept}"), sha256: before, size: base.elf.file_size };
             let result = Identity { sha256: content.sha256, size: content.size };
-            edits.put(&place, make(&old, &file, target, result)?)?;
+            edits.put_twice([&delta::path(number), &place], make(&old, &file, target, result)?)?;
+        } else if kept.is_some() || how.updatable {
+            edits.put_twice([&delta::base_path(number), &place], file)?;
         } else {
             edits.put(&place, file)?;
         }
-        conf(&base, &place, as_delta, content.sha256, edits)?;
+        conf(&base, as_delta, content.sha256, edits)?;
         if edits.root.join(signature::PATH.trim_start_matches('/')).exists() {
             notes.push(
                 "the image's signature is that of the old firmware; pack a signed image anew".to_owned(),
@@ -106,38 +112,53 @@ fn make(old: &File, new: &File, base: Target, result: Identity) -> Result<File> 
     Ok(file)
 }
 
-/// Names the firmware in client.conf, if it does not yet. With a delta, the digest keeps every reader from running
-/// the base, which is still in the image.
-fn conf(
-    base: &Firmware,
-    place: &str,
-    is_delta: bool,
-    digest: Sha256Digest,
-    edits: &mut Edits<'_>,
-) -> Result<()> {
-    let Some(mut conf) = base.conf.clone() else {
-        if is_delta {
-            return Err(Error::Argument {
-                what: "delta",
-                value: place.to_owned(),
-                reason: "the image has no client.conf that could name a delta; omit --delta".to_owned(),
-            });
-        }
-        return Ok(());
-    };
-    let old: &ClientConf = &base.conf.clone().unwrap_or_default();
-    let path = format!("/{place}");
-    if conf.mica.client_path.as_ref().is_some_and(|it| it.trim_start_matches('/') != place) || is_delta {
-        conf.mica.client_path = Some(path.clone());
-    }
-    if let Some(named) = conf.micrun.get_mut("container.firmware_path") {
-        *named = path;
-    }
-    if is_delta || conf.micrun.contains_key(HASH) {
-        conf.micrun.insert(HASH.to_owned(), digest.to_string());
-    }
-    if conf == *old {
+/// Says the firmware's digest in client.conf if it said the old one's. With a delta always: then no reader takes the
+/// base for the firmware, whoever names it.
+fn conf(base: &Firmware, is_delta: bool, digest: Sha256Digest, edits: &mut Edits<'_>) -> Result<()> {
+    let Some(old) = &base.conf else { return Ok(()) };
+    if !is_delta && !old.micrun.contains_key(HASH) {
         return Ok(());
     }
+    let mut conf = old.clone();
+    conf.micrun.insert(HASH.to_owned(), digest.to_string());
     edits.put_bytes(CONF, conf.to_ini()?.as_bytes())
+}
+
+/// Where else the image has the firmware's file, so that it stays there when a delta takes its place.
+fn second_path(root: &Path, firmware: &Firmware) -> Result<Option<String>> {
+    let own = digest_of(&firmware.file.host_path)?;
+    let directory = root.join(in_image(Path::new(delta::DIRECTORY)));
+    let Ok(files) = fs::read_dir(&directory) else { return Ok(None) };
+    let mut names: Vec<_> = files.flatten().map(|it| it.file_name()).collect();
+    names.sort();
+    for name in names.iter().rev() {
+        let path = directory.join(name);
+        let is_file = path.symlink_metadata().is_ok_and(|it| it.is_file());
+        if let Some(name) = name.to_str().filter(|_| is_file)
+            && digest_of(&path)? == own
+        {
+            return Ok(Some(format!("{}/{name}", in_image(Path::new(delta::DIRECTORY)))));
+        }
+    }
+    Ok(None)
+}
+
+fn digest_of(path: &Path) -> Result<Sha256Digest> {
+    let read = |source| Error::Read { path: path.to_owned(), source };
+    Sha256Digest::read(&mut File::open(path).map_err(read)?).map_err(read)
+}
+
+/// A path without a leading `/`, as records and tars have it.
+fn in_image(path: &Path) -> String {
+    path.to_string_lossy().trim_start_matches('/').to_owned()
+}
+
+fn not_updatable(path: &Path) -> Error {
+    Error::Refused {
+        path: path.to_owned(),
+        reason:
+            "the image was not made for deltas; pack it with --updatable, or append the whole firmware with \
+                 --updatable once"
+                .to_owned(),
+    }
 }

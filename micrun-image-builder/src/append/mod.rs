@@ -21,6 +21,7 @@ use crate::say;
 use crate::source::Source;
 use crate::timestamp::Timestamp;
 use edits::Edits;
+use firmware::How;
 use report::Report;
 
 #[derive(Args, Debug)]
@@ -36,6 +37,9 @@ pub(crate) struct AppendArgs {
     /// Store of the firmware only what the image does not have; needs a shim that knows deltas
     #[arg(long, requires = "firmware")]
     delta: bool,
+    /// Give the firmware a second path, so that deltas can be appended later; kept if the old one had one
+    #[arg(long, requires = "firmware", conflicts_with = "delta")]
+    updatable: bool,
     /// A file of the image, new or in place of the old one
     #[arg(long = "add", value_name = "FILE=PATH", value_parser = key_value)]
     add: Vec<(String, String)>,
@@ -76,7 +80,11 @@ pub(crate) fn run(args: &AppendArgs) -> Result<String> {
     }
     args.delete.iter().try_for_each(|path| edits.delete(path))?;
     let made = match &args.firmware {
-        Some(path) => Some(firmware::replace(path, args.delta, number, &mut edits, &mut notes)?),
+        Some(path) => {
+            let how = How { as_delta: args.delta, updatable: args.updatable };
+            Some(firmware::replace(path, how, number, &mut edits, &mut notes)?)
+        }
+
         None => None,
     };
     let changed = edits.changed()?;
@@ -118,6 +126,10 @@ fn default_output(base: &Path, name: &ImageName) -> PathBuf {
 fn resolved(root: &Path, made: Option<&firmware::Made>) -> Result<Option<Firmware>> {
     let no_annotations = BTreeMap::new();
     if !is_firmware(root, &no_annotations) {
+        return Ok(None);
+    }
+    if made.is_none() && !Firmware::boards(root)?.is_empty() {
+        // None of them changes.
         return Ok(None);
     }
     let firmware = Firmware::resolve(root, &no_annotations)?;

@@ -92,7 +92,8 @@ impl fmt::Display for Report {
         write!(f, "wrote {} to {output}", self.name)?;
         match &self.layer {
             Some(layer) => {
-                write!(f, ": a layer of {} bytes that changes {} files", layer.size, self.files.len())
+                let plural = if self.files.len() == 1 { "" } else { "s" };
+                write!(f, ": a layer of {} bytes that changes {} file{plural}", layer.size, self.files.len())
             }
             None => write!(f, ": no further layer"),
         }

@@ -18,7 +18,7 @@ use crate::digest::Measured;
 use crate::error::{Error, Result};
 use crate::image::{Stored, complete, descriptor};
 use crate::json;
-use crate::layer::{self, Compression, Entry, Layer};
+use crate::layer::{self, Compression, Entry, FILE_MODE, Layer};
 use crate::names::ImageName;
 use crate::sink::{self, Sink};
 use crate::timestamp::Timestamp;
@@ -103,9 +103,12 @@ impl Update<'_> {
         let mut entries = vec![Entry::Bytes { path: record_path.trim_start_matches('/'), content: record }];
         entries.extend(self.missing.iter().map(|path| Entry::Directory { path }));
         for ((changed, whiteout), file) in self.changed.iter().zip(&whiteouts).zip(&mut files) {
-            entries.push(match file {
-                Some((file, size)) => Entry::File { path: &changed.path, size: *size, content: file },
-                None => Entry::Bytes { path: whiteout, content: b"" },
+            entries.push(match (file, &changed.link) {
+                (Some(_), Some(target)) => Entry::Link { path: &changed.path, target },
+                (Some((file, size)), None) => {
+                    Entry::File { path: &changed.path, mode: FILE_MODE, size: *size, content: file }
+                }
+                (None, _) => Entry::Bytes { path: whiteout, content: b"" },
             });
         }
         entries.sort_by(|one, other| one.path().cmp(other.path()));

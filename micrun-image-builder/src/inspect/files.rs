@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::layers::{Kind, Tree, quoted};
 
 /// A file of any kind.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub(super) struct FileEntry {
     /// Absolute; bytes that are no UTF-8 are replaced.
     path: String,

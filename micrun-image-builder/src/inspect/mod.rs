@@ -1,119 +1,200 @@
 //! `inspect`: an image checked to the last byte, and what a shim will do with it.
 
+mod beside;
 mod files;
 mod records;
 mod report;
-mod rootfs;
 mod tree;
 mod unheard;
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Seek;
 use std::path::Path;
 
 use micrun_firmware::annotations::PREFIX;
 use micrun_firmware::policy::ContainerPolicy;
 use micrun_firmware::rootfs::RootFile;
-use micrun_firmware::{Firmware, Sha256Digest, is_firmware};
+use micrun_firmware::{Error as FirmwareError, Firmware, Sha256Digest, is_firmware};
 use oci_spec::image::Descriptor;
 
-use crate::digest::{Measured, MeteredReader};
+use crate::checked;
 use crate::error::{Error, Result};
-use crate::layers::{Budget, Layer, Packing, Stack, decoder};
+use crate::layers::{Budget, Stack};
 use crate::names;
 use crate::pack::origin_of;
+use crate::platform::Host;
 use crate::provenance::Attached;
 use crate::source::Source;
+use crate::view::View;
 pub(crate) use report::Report;
-use report::{AttachedLine, ElfLines, FileLine, FirmwareLine, ImageReport, LayerLine, PlatformLine};
-use rootfs::View;
-use tree::Content;
+use report::{AttachedLine, ElfLines, FileLine, FirmwareLine, ImageReport, LayerLine, PlatformLine, Run};
+use tree::{Content, Key};
+
+/// What is looked at: nothing named is everything.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    /// An image, by its name.
+    pub(crate) image: Option<&'a str>,
+    /// The host that it must be complete for.
+    pub(crate) platform: Option<&'a Host>,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(self, entries: &'a [Descriptor]) -> Result<Vec<&'a Descriptor>> {
+        let Some(name) = self.image else { return Ok(entries.iter().collect()) };
+        let found: Vec<_> = entries.iter().filter(|it| names::is_called(it, name)).collect();
+        if found.is_empty() {
+            let all: Vec<_> = entries.iter().filter_map(names::of).collect();
+            return Err(Error::Argument {
+                what: "image name",
+                value: name.to_owned(),
+                reason: format!("there is none of that name, but: {}", all.join(", ")),
+            });
+        }
+        Ok(found)
+    }
+}
 
 /// Inspects the image at `path`, as a shim sees it that is given these annotations. With `files`, lists all of them.
-pub(crate) fn run(path: &Path, annotations: &BTreeMap<String, String>, files: bool) -> Result<Report> {
-    of(&Source::open(path)?, path, annotations, files)
+pub(crate) fn run(
+    path: &Path,
+    wanted: Wanted<'_>,
+    annotations: &BTreeMap<String, String>,
+    files: bool,
+) -> Result<Report> {
+    of(&Source::open(path)?, path, wanted, annotations, files)
 }
 
 /// Inspects an image that was opened at `path`.
 pub(crate) fn of(
     source: &Source,
     path: &Path,
+    wanted: Wanted<'_>,
     annotations: &BTreeMap<String, String>,
     files: bool,
 ) -> Result<Report> {
-    let mut images: Vec<ImageReport> = Vec::new();
-    let mut budget = Budget::for_an_image();
-    let contents = tree::contents(source)?;
-    let mut known: BTreeMap<Vec<String>, Applied> = BTreeMap::new();
-    for content in &contents {
-        let key = content.key();
-        if !known.contains_key(&key) {
-            known.insert(key.clone(), apply(source, content, &mut budget)?);
+    let mut inspection = Inspection {
+        source,
+        annotations,
+        budget: Budget::for_an_image(),
+        for_files: RefCell::new(Budget::for_files()),
+        applied: BTreeMap::new(),
+        runs: BTreeMap::new(),
+    };
+    let mut report = Report { file: path.display().to_string(), images: Vec::new(), beside: Vec::new() };
+    for entry in tree::entries(source, wanted, &mut inspection.budget)? {
+        for content in &entry.contents {
+            report.images.extend(inspection.image(content, files)?);
         }
-        let applied = &known[&key];
-        let mut report = inspect(source, content, applied, annotations)?;
-        report.attached = attached(source, &content.digest)?;
-        report.files = files.then(|| files::list(applied.stack.tree()));
-        images.push(report);
+        report.beside.extend(entry.beside);
+    }
+    if report.images.is_empty() {
+        let reason = match report.beside.first() {
+            Some(it) => {
+                format!("{} is an artifact of the type {}, and there is no image", it.digest, it.reason)
+            }
+            None => "its index.json lists nothing".to_owned(),
+        };
+        return Err(Error::NotImage { path: path.to_owned(), reason });
     }
     let references = names::warnings(source.index()?.manifests());
-    for image in &mut images {
+    let attached = Attached::all(source)?;
+    let mut shown = HashSet::new();
+    for image in &mut report.images {
         image.warnings.extend(references.get(&image.digest).cloned());
+        for artifact in attached.get(&image.digest).into_iter().flatten() {
+            shown.insert(artifact.digest());
+            image.attached.push(AttachedLine::of(artifact, source)?);
+        }
     }
-    if images.is_empty() {
-        return Err(Error::NotImage {
-            path: path.to_owned(),
-            reason: "its index.json lists no image".to_owned(),
-        });
-    }
-    Ok(Report { file: path.display().to_string(), images })
-}
-
-/// What is attached to the image with this digest.
-fn attached(source: &Source, image: &str) -> Result<Vec<AttachedLine>> {
-    let lines = Attached::to(source, image)?.into_iter().map(|it| {
-        let key = it.claims(source)?.map(|key| format!("sha256:{key}"));
-        Ok(AttachedLine { what: it.what(), artifact_type: it.artifact_type(), digest: it.digest(), key })
-    });
-    lines.collect()
-}
-
-/// What an image holds for some of its platforms.
-fn inspect(
-    source: &Source,
-    content: &Content,
-    applied: &Applied,
-    annotations: &BTreeMap<String, String>,
-) -> Result<ImageReport> {
-    let root = View { source, layers: &content.layers, tree: applied.stack.tree() };
-    let mut report = ImageReport {
-        name: content.name.clone(),
-        digest: content.digest.clone(),
-        platforms: content.platforms.iter().map(PlatformLine::from).collect(),
-        layers: applied.lines.clone(),
-        runtime: "linux",
-        firmware: None,
-        settings: Vec::new(),
-        annotations: content.annotations.clone(),
-        labels: content.labels.clone(),
-        attached: Vec::new(),
-        warnings: applied.warnings.clone(),
-        files: None,
-    };
-    if !content.has_command {
-        report
-            .warnings
-            .push("the image has no command; Kubernetes refuses it unless the pod gives one".to_owned());
-    }
-    if is_firmware(&root, annotations) {
-        describe(&mut report, &root, annotations)?;
-    } else {
-        report.warnings.push(format!(
-            "no /client.conf in the rootfs: a shim starts an ordinary container, unless the runtime passes an \
-             annotation {PREFIX}*"
-        ));
-    }
+    report.beside.retain(|it| !shown.contains(&it.digest));
     Ok(report)
+}
+
+/// What is found out once and holds for many images of a layout.
+struct Inspection<'a> {
+    source: &'a Source,
+    annotations: &'a BTreeMap<String, String>,
+    budget: Budget,
+    for_files: RefCell<Budget>,
+    applied: BTreeMap<Key, Applied>,
+    runs: BTreeMap<(Key, Said), Vec<Run>>,
+}
+
+/// The annotations and labels of an image.
+type Said = BTreeMap<String, String>;
+
+impl Inspection<'_> {
+    /// What an image holds for some of its platforms; once for each of its boards, if it has several.
+    fn image(&mut self, content: &Content, files: bool) -> Result<Vec<ImageReport>> {
+        let key = content.key();
+        if !self.applied.contains_key(&key) {
+            let applied = self.apply(content)?;
+            self.applied.insert(key.clone(), applied);
+        }
+        let applied = &self.applied[&key];
+        let mut said = content.labels.clone();
+        said.extend(content.annotations.clone());
+        said.retain(|key, _| key.starts_with(PREFIX));
+        let runs = match self.runs.get(&(key.clone(), said.clone())) {
+            Some(runs) => runs.clone(),
+            None => self.runs(content, applied, &said)?,
+        };
+        self.runs.entry((key, said)).or_insert_with(|| runs.clone());
+        Ok(runs.into_iter().map(|run| report(content, applied, run, files)).collect())
+    }
+
+    fn view<'b>(&'b self, content: &'b Content, stack: &'b Stack) -> View<'b> {
+        View { source: self.source, layers: &content.layers, tree: stack.tree(), budget: &self.for_files }
+    }
+
+    /// What a shim makes of an image that says this in its labels and annotations, on each board that it has.
+    fn runs(&self, content: &Content, applied: &Applied, said: &Said) -> Result<Vec<Run>> {
+        let root = self.view(content, &applied.stack);
+        if is_firmware(&root, self.annotations) {
+            let boards = Firmware::boards(&root)?;
+            let run = |board| firmware(&root, board, self.annotations, said);
+            return if boards.is_empty() {
+                Ok(vec![run(None)?])
+            } else {
+                boards.into_iter().map(Some).map(run).collect()
+            };
+        }
+        Ok(vec![Run {
+            board: None,
+            runtime: "linux",
+            firmware: None,
+            settings: Vec::new(),
+            warnings: vec![format!(
+                "no /client.conf in the rootfs: a shim starts an ordinary container, unless the runtime passes an \
+                 annotation {PREFIX}*"
+            )],
+        }])
+    }
+
+    /// Lays the layers one over the other, checking blobs, diff ids and records.
+    fn apply(&mut self, content: &Content) -> Result<Applied> {
+        let mut applied = Applied { stack: Stack::default(), lines: Vec::new(), warnings: Vec::new() };
+        for (number, (descriptor, diff_id)) in content.layers.iter().zip(&content.diff_ids).enumerate() {
+            let layer = checked::layer(self.source, number, descriptor, diff_id, &mut self.budget)?;
+            let changes = applied.stack.push(layer, &mut self.budget);
+            let changes = changes.map_err(|error| checked::fault(self.source, descriptor, error))?;
+            let record = records::check(&self.view(content, &applied.stack), number, descriptor, &changes)?;
+            let missing = match &record {
+                None => Some("has no modification record".to_owned()),
+                Some(record) if !record.anchored => Some(format!(
+                    "has the record {}, but its descriptor does not name it: a tool has dropped the annotation, and \
+                     nothing but the layer vouches for the record",
+                    record.path
+                )),
+                Some(_) => None,
+            };
+            applied.warnings.extend(missing.map(|it| format!("layer {} {it}", descriptor.digest())));
+            applied.lines.push(line(descriptor, diff_id, record));
+        }
+        Ok(applied)
+    }
 }
 
 /// Layers that are checked and applied.
@@ -123,57 +204,25 @@ struct Applied {
     warnings: Vec<String>,
 }
 
-/// Lays the layers one over the other, checking blobs, diff ids and records.
-fn apply(source: &Source, content: &Content, budget: &mut Budget) -> Result<Applied> {
-    let mut stack = Stack::default();
-    let (mut lines, mut warnings) = (Vec::new(), Vec::new());
-    for (number, (descriptor, diff_id)) in content.layers.iter().zip(&content.diff_ids).enumerate() {
-        let (layer, diff) = read(source, number, descriptor, budget)?;
-        if diff.digest.digest() != diff_id.trim_start_matches("sha256:") {
-            return Err(Error::Damaged(format!(
-                "layer {} unpacks to sha256:{}, but the config says {diff_id}",
-                descriptor.digest(),
-                diff.digest.digest()
-            )));
-        }
-        let changes = stack.push(layer);
-        let view = View { source, layers: &content.layers, tree: stack.tree() };
-        let record = records::check(&view, descriptor, &changes)?;
-        match &record {
-            None => warnings.push(format!("layer {} has no modification record", descriptor.digest())),
-            Some(record) if !record.anchored => warnings.push(format!(
-                "layer {} has the record {}, but its descriptor does not name it: a tool has dropped the \
-                 annotation, and nothing but the layer vouches for the record",
-                descriptor.digest(),
-                record.path
-            )),
-            Some(_) => {}
-        }
-        lines.push(line(descriptor, diff_id, record));
+/// One of the reports about an image.
+fn report(content: &Content, applied: &Applied, run: Run, files: bool) -> ImageReport {
+    let mut warnings = applied.warnings.clone();
+    warnings.extend(run.warnings.clone());
+    if !content.has_command {
+        warnings.push("the image has no command; Kubernetes refuses it unless the pod gives one".to_owned());
     }
-    Ok(Applied { stack, lines, warnings })
-}
-
-/// Reads a layer and checks its blob. What its tar is, compressed or not, comes with it.
-fn read(
-    source: &Source,
-    number: usize,
-    descriptor: &Descriptor,
-    budget: &mut Budget,
-) -> Result<(Layer, Measured)> {
-    let packing = Packing::of(&descriptor.media_type().to_string());
-    let mut blob = source.blob(descriptor)?;
-    let layer = decoder(packing, &mut blob).and_then(|tar| {
-        let mut tar = MeteredReader::new(tar);
-        let layer = Layer::read(number, &mut tar, budget)?;
-        Ok((layer, tar.drain()?))
-    });
-    if layer.as_ref().is_err_and(|e| e.raw_os_error().is_some()) {
-        return layer.map_err(|e| source.unreadable(e));
+    ImageReport {
+        name: content.name.clone(),
+        digest: content.digest.clone(),
+        platforms: content.platforms.iter().map(PlatformLine::from).collect(),
+        layers: applied.lines.clone(),
+        run,
+        annotations: content.annotations.clone(),
+        labels: content.labels.clone(),
+        attached: Vec::new(),
+        warnings,
+        files: files.then(|| files::list(applied.stack.tree())),
     }
-    // A changed byte may also be what the reader stumbled over: the digest is the better answer.
-    blob.verify()?;
-    layer.map_err(|e| Error::Damaged(format!("layer {}: {e}", descriptor.digest())))
 }
 
 fn line(descriptor: &Descriptor, diff_id: &str, record: Option<report::RecordLine>) -> LayerLine {
@@ -186,27 +235,43 @@ fn line(descriptor: &Descriptor, diff_id: &str, record: Option<report::RecordLin
     }
 }
 
-/// What a shim finds in the unpacked rootfs. Its refusal is an error here.
-fn describe(report: &mut ImageReport, root: &View<'_>, annotations: &BTreeMap<String, String>) -> Result<()> {
-    let firmware = Firmware::resolve(root, annotations)?;
-    report.runtime = "firmware";
-    report.settings = firmware.settings.rows();
-    report.warnings.extend(firmware.warnings.iter().cloned());
-    report.warnings.extend(ContainerPolicy::default_objection(&firmware.settings, &firmware.elf));
-    report.warnings.extend(unheard::warnings(report, root, annotations));
+/// What a shim finds in the root file system. Its refusal is an error here.
+fn firmware(
+    root: &View<'_>,
+    board: Option<String>,
+    annotations: &BTreeMap<String, String>,
+    said: &Said,
+) -> Result<Run> {
+    let firmware = resolve(board.as_deref(), root, annotations)?;
+    let settings = firmware.settings.rows();
+    let mut warnings = firmware.warnings.clone();
+    warnings.extend(ContainerPolicy::default_objection(&firmware.settings, &firmware.elf));
+    warnings.extend(unheard::warnings(&settings, said, root, board.as_deref(), annotations));
     let FileLine { path, size, sha256 } = match &firmware.delta {
         Some(_) => of_delta(&firmware)?,
         None => file_line(&firmware.file)?,
     };
-    report.firmware = Some(FirmwareLine {
+    let line = FirmwareLine {
         path,
         size,
         sha256,
         made_from: origin_of(&firmware.file.file),
         elf: ElfLines::from(&firmware.elf),
         pedestal_file: firmware.pedestal_file.as_ref().map(file_line).transpose()?,
-    });
-    Ok(())
+    };
+    Ok(Run { board, runtime: "firmware", firmware: Some(line), settings, warnings })
+}
+
+/// The firmware of an image, or that for one of its boards.
+fn resolve(
+    board: Option<&str>,
+    root: &View<'_>,
+    annotations: &BTreeMap<String, String>,
+) -> Result<Firmware, FirmwareError> {
+    match board {
+        Some(board) => Firmware::resolve_board(board, root, annotations),
+        None => Firmware::resolve(root, annotations),
+    }
 }
 
 /// The firmware that a delta gives, put together as a shim does.

@@ -1,6 +1,7 @@
 //! A layer compared with its modification record.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fs::File;
 use std::io::Read;
 
 use micrun_firmware::annotations::LAYER_RECORD;
@@ -10,16 +11,18 @@ use micrun_firmware::{Error as FirmwareError, Sha256Digest};
 use oci_spec::image::Descriptor;
 
 use super::report::RecordLine;
-use super::rootfs::View;
+use crate::checked;
 use crate::error::{Error, Result};
 use crate::layers::{self, Change, Kind, Node};
+use crate::view::View;
 
-/// Checks a layer that has just been laid over those below it. `None` if it has no record.
+/// Checks the layer `number`, which has just been laid over those below it. `None` if it has no record.
 ///
 /// Many tools drop annotations of descriptors. Then the record is found by its path, and nothing but the layer vouches
 /// for it: it is not anchored.
 pub(super) fn check(
     view: &View<'_>,
+    number: usize,
     descriptor: &Descriptor,
     changes: &[Change],
 ) -> Result<Option<RecordLine>> {
@@ -41,10 +44,15 @@ pub(super) fn check(
     }
     let mut bytes = Vec::new();
     let read = view.content(content).and_then(|file| file.take(record::MAX_SIZE).read_to_end(&mut bytes));
-    read.map_err(|e| differ(format!("its record cannot be read: {e}")))?;
+    read.map_err(|error| checked::fault(view.source, descriptor, error))?;
     let record = LayerRecord::parse_verified(&bytes, content.sha256).map_err(wrong)?;
     let others = changes.iter().filter(|it| it.path != own.path);
-    compare(view, &record, &others.collect::<Vec<_>>(), descriptor)?;
+    let others: Vec<_> = others.collect();
+    let elves = elves(view, number, &record, &others).map_err(|error| match error {
+        FirmwareError::Io { source, .. } => checked::fault(view.source, descriptor, source),
+        other => wrong(other),
+    })?;
+    compare(&record, &others, &elves, descriptor)?;
     Ok(Some(RecordLine {
         digest: content.sha256.to_string(),
         path: format!("/{}", String::from_utf8_lossy(&own.path)),
@@ -54,10 +62,52 @@ pub(super) fn check(
     }))
 }
 
-fn compare(
+/// What the ELFs of a layer load, by their paths.
+type Elves<'a> = BTreeMap<&'a [u8], ElfContent>;
+
+/// Reads those that the record knows, all in one pass.
+fn elves<'a>(
     view: &View<'_>,
+    number: usize,
+    record: &LayerRecord,
+    changes: &[&'a Change],
+) -> Result<Elves<'a>, FirmwareError> {
+    let recorded: HashSet<_> = record
+        .files()
+        .filter_map(|(path, change)| Some((path, change.after().filter(|it| it.elf.is_some())?)))
+        .map(|(path, content)| (path.trim_start_matches('/').as_bytes(), content.sha256))
+        .collect();
+    let mut paths: BTreeMap<usize, Vec<&[u8]>> = BTreeMap::new();
+    for change in changes {
+        if let Some((_, content)) = file(change.after.as_ref())
+            && recorded.contains(&(change.path.as_slice(), content.sha256))
+        {
+            paths.entry(content.place.entry).or_default().push(&change.path);
+        }
+    }
+    let mut elves = Elves::new();
+    let mut refusal = None;
+    let wanted = paths.keys().copied().collect();
+    let read = view.contents(number, &wanted, |entry, file| {
+        let Some(paths) = paths.get(&entry).filter(|_| refusal.is_none()) else { return Ok(()) };
+        match segments(file) {
+            Ok(elf) => elves.extend(paths.iter().map(|path| (*path, elf.clone()))),
+            Err(error) => {
+                let path = paths.first().map(|it| String::from_utf8_lossy(it)).unwrap_or_default();
+                refusal = Some(error.in_file(&format!("/{path}")));
+            }
+        }
+        Ok(())
+    });
+    let io = |source| FirmwareError::Io { action: "read", path: "the layer".to_owned(), source };
+    read.map_err(io)?;
+    refusal.map_or(Ok(elves), Err)
+}
+
+fn compare(
     record: &LayerRecord,
     changes: &[&Change],
+    elves: &Elves<'_>,
     descriptor: &Descriptor,
 ) -> Result<()> {
     let differ = |what: String| Error::Damaged(format!("layer {}: {what}", descriptor.digest()));
@@ -91,17 +141,13 @@ fn compare(
                 let Some((meta, content)) = file(Some(node)) else {
                     return Err(differ(format!("it has {shown}, which a record cannot list")));
                 };
-                let recorded = record.files().find(|it| it.0 == path).and_then(|it| it.1.after());
-                let mut actual = Content {
+                let actual = Content {
                     mode: meta.mode,
                     sha256: content.sha256,
                     size: content.size,
-                    elf: None,
+                    elf: elves.get(change.path.as_slice()).cloned(),
                     changes: None,
                 };
-                if recorded.is_some_and(|it| it.elf.is_some()) {
-                    actual.elf = Some(segments(view, &path, content).map_err(wrong)?);
-                }
                 record.verify(&path, &actual).map_err(wrong)?;
             }
         }
@@ -123,10 +169,8 @@ fn file(node: Option<&Node>) -> Option<(&layers::Meta, &layers::Content)> {
 }
 
 /// What an ELF of the layer loads.
-fn segments(view: &View<'_>, path: &str, content: &layers::Content) -> Result<ElfContent, FirmwareError> {
-    let io = |source| FirmwareError::Io { action: "read", path: path.to_owned(), source };
-    let mut file = view.content(content).map_err(io)?;
-    let info = ElfInfo::from_reader(&file).map_err(|e| e.in_file(path))?;
-    elf::check(&info, &Requirements::default()).map_err(|e| e.in_file(path))?;
-    ElfContent::read(&mut file, &info).map_err(|e| e.in_file(path))
+fn segments(mut file: File) -> Result<ElfContent, FirmwareError> {
+    let info = ElfInfo::from_reader(&file)?;
+    elf::check(&info, &Requirements::default())?;
+    ElfContent::read(&mut file, &info)
 }

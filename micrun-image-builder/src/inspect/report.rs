@@ -7,8 +7,12 @@ use micrun_firmware::elf::{ElfInfo, Segment};
 use micrun_firmware::settings::Row;
 use serde::Serialize;
 
+use super::beside::Beside;
 use super::files::FileEntry;
 use super::tree::Listed;
+use crate::error::Result;
+use crate::provenance::Attached;
+use crate::source::Source;
 use crate::text::printable;
 
 /// What an image holds, for people and for programs.
@@ -16,6 +20,8 @@ use crate::text::printable;
 pub(crate) struct Report {
     pub(super) file: String,
     pub(super) images: Vec<ImageReport>,
+    /// What is listed, too, and is not looked at.
+    pub(super) beside: Vec<Beside>,
 }
 
 #[derive(Serialize)]
@@ -24,10 +30,8 @@ pub(super) struct ImageReport {
     pub(super) digest: String,
     pub(super) platforms: Vec<PlatformLine>,
     pub(super) layers: Vec<LayerLine>,
-    /// `firmware` or `linux`.
-    pub(super) runtime: &'static str,
-    pub(super) firmware: Option<FirmwareLine>,
-    pub(super) settings: Vec<Row>,
+    #[serde(flatten)]
+    pub(super) run: Run,
     pub(super) annotations: BTreeMap<String, String>,
     pub(super) labels: BTreeMap<String, String>,
     pub(super) attached: Vec<AttachedLine>,
@@ -35,6 +39,21 @@ pub(super) struct ImageReport {
     /// With `--files`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) files: Option<Vec<FileEntry>>,
+}
+
+/// What a shim makes of an image.
+#[derive(Clone, Serialize)]
+pub(super) struct Run {
+    /// Which of the image's boards this is about, if it has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) board: Option<String>,
+    /// `firmware` or `linux`.
+    pub(super) runtime: &'static str,
+    pub(super) firmware: Option<FirmwareLine>,
+    pub(super) settings: Vec<Row>,
+    /// They are among those of the image.
+    #[serde(skip)]
+    pub(super) warnings: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -75,7 +94,7 @@ pub(super) struct AttachedLine {
     pub(super) key: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub(super) struct FirmwareLine {
     pub(super) path: String,
     pub(super) size: u64,
@@ -87,14 +106,14 @@ pub(super) struct FirmwareLine {
     pub(super) pedestal_file: Option<FileLine>,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub(super) struct FileLine {
     pub(super) path: String,
     pub(super) size: u64,
     pub(super) sha256: String,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub(super) struct ElfLines {
     class: String,
     endian: String,
@@ -107,13 +126,24 @@ pub(super) struct ElfLines {
     exit_record: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 struct SegmentLine {
     paddr: String,
     vaddr: String,
     filesz: u64,
     memsz: u64,
     flags: String,
+}
+
+impl AttachedLine {
+    pub(super) fn of(artifact: &Attached, source: &Source) -> Result<Self> {
+        Ok(Self {
+            what: artifact.what(),
+            artifact_type: artifact.artifact_type(),
+            digest: artifact.digest(),
+            key: artifact.claims(source)?.map(|key| format!("sha256:{key}")),
+        })
+    }
 }
 
 impl From<&Listed> for PlatformLine {
@@ -164,7 +194,8 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.images.iter().try_for_each(|image| image.fmt(f))
+        self.images.iter().try_for_each(|image| image.fmt(f))?;
+        self.beside.iter().try_for_each(|it| line(f, format_args!("{it}")))
     }
 }
 
@@ -191,11 +222,14 @@ impl fmt::Display for ImageReport {
                 )?;
             }
         }
-        match &self.firmware {
+        if let Some(board) = &self.run.board {
+            line(f, format_args!("  board      {board}"))?;
+        }
+        match &self.run.firmware {
             Some(firmware) => firmware.fmt(f)?,
             None => line(f, format_args!("  runs as    an ordinary Linux container"))?,
         }
-        for (title, row) in std::iter::once("settings").chain(std::iter::repeat("")).zip(&self.settings) {
+        for (title, row) in std::iter::once("settings").chain(std::iter::repeat("")).zip(&self.run.settings) {
             line(f, format_args!("  {title:<9}  {:<29} {:<19} ({})", row.key, row.text(), row.origin))?;
         }
         let files = self.files.iter().flatten();

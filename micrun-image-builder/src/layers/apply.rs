@@ -81,11 +81,12 @@ impl Unpacker<'_> {
             return Ok(());
         }
         check(&full)?;
+        // Links make a short name in the tar a long path.
+        self.budget.names(full.len())?;
         let parent = self.make_directories(&above)?;
         let (_, base) = path::split(&full);
         if base == OPAQUE {
-            self.opaque(parent, &above);
-            return Ok(());
+            return self.opaque(parent, &above);
         }
         if let Some(hidden) = base.strip_prefix(WHITEOUT) {
             return self.whiteout(parent, hidden, &full);
@@ -107,7 +108,10 @@ impl Unpacker<'_> {
         let Entry { kind, path, target, meta, device, .. } = entry;
         let refuse = |what: &str| Err(malformed(format!("{}: {what}", quoted(&path))));
         let kind = match (kind, content) {
-            (Type::Directory, _) => return self.directory(parent, base, meta),
+            (Type::Directory, _) => {
+                self.directory(parent, base, meta);
+                return Ok(());
+            }
             (Type::HardLink, _) => return self.hard_link(parent, base, &target, meta),
             (Type::Global, _) => return Ok(()),
             (Type::File, Some(content)) => Kind::File(content),
@@ -132,20 +136,16 @@ impl Unpacker<'_> {
         Ok(())
     }
 
-    fn directory(&mut self, parent: Id, base: &[u8], meta: Meta) -> io::Result<()> {
-        let id = match self.tree.child(parent, base) {
-            Some(id) => id,
-            None => {
-                let kind = Kind::Directory(Directory::default());
-                self.tree.put(parent, base, Node { kind, meta: Meta::default() })
-            }
-        };
+    fn directory(&mut self, parent: Id, base: &[u8], meta: Meta) {
+        let id = self.tree.child(parent, base).unwrap_or_else(|| {
+            let kind = Kind::Directory(Directory::default());
+            self.tree.put(parent, base, Node { kind, meta: Meta::default() })
+        });
         let node = &mut self.tree.nodes[id];
         node.meta = meta;
         if let Kind::Directory(directory) = &mut node.kind {
             directory.implied = false;
         }
-        Ok(())
     }
 
     fn hard_link(&mut self, parent: Id, base: &[u8], target: &[u8], meta: Meta) -> io::Result<()> {
@@ -166,18 +166,19 @@ impl Unpacker<'_> {
         Ok(())
     }
 
-    fn opaque(&mut self, parent: Id, above: &[u8]) {
+    fn opaque(&mut self, parent: Id, above: &[u8]) -> io::Result<()> {
         if let Kind::Directory(directory) = &mut self.tree.nodes[parent].kind
             && !self.lowest
         {
             directory.opaque = true;
-            return;
+            return Ok(());
         }
         // What the layer itself brought stays; in its lowest one there is hardly anything else.
         let mut left = vec![(parent, above.to_vec())];
         while let Some((id, path)) = left.pop() {
             let children: Vec<_> = self.tree.children(id).into_iter().flatten().collect();
             let children: Vec<_> = children.into_iter().map(|(name, id)| (name.clone(), *id)).collect();
+            self.budget.steps(children.len())?;
             for (name, child) in children {
                 let path = path::below_root(&[&path, b"/".as_slice(), &name].concat());
                 if self.own.contains(&path) {
@@ -187,6 +188,7 @@ impl Unpacker<'_> {
                 }
             }
         }
+        Ok(())
     }
 
     fn whiteout(&mut self, parent: Id, hidden: &[u8], full: &[u8]) -> io::Result<()> {
@@ -208,16 +210,17 @@ impl Unpacker<'_> {
 
     /// The directory at a path without links, made if it is missing.
     fn make_directories(&mut self, path: &[u8]) -> io::Result<Id> {
-        let mut at = ROOT;
+        let (mut at, mut length) = (ROOT, 0);
         for name in path::names(path) {
             self.budget.steps(1)?;
+            length += name.len() + 1;
             at = if let Some(id) = self.tree.child(at, name) {
                 if !self.tree.is_directory(id) {
                     return Err(malformed(format!("{} is no directory, but it has entries", quoted(path))));
                 }
                 id
             } else {
-                self.budget.entry(name.len())?;
+                self.budget.entry(length)?;
                 let kind = Kind::Directory(Directory { implied: true, ..Directory::default() });
                 self.tree.put(at, name, Node { kind, meta: Meta { mode: 0o755, ..Meta::default() } })
             };

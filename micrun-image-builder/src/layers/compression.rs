@@ -2,8 +2,6 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
-use super::malformed;
-
 const BUFFER: usize = 1 << 17;
 /// Of skippable frames, whose last four bits are free (RFC 8878, 3.1.2).
 const SKIPPABLE: u32 = 0x184d_2a50;
@@ -59,7 +57,8 @@ pub(crate) fn decoder<'a>(packing: Packing, layer: impl Read + 'a) -> io::Result
         Packing::Plain => return Ok(Box::new(layer)),
         Packing::ByContent => {}
         Packing::Encrypted | Packing::Unknown => {
-            return Err(malformed("its media type is none that can be unpacked"));
+            let sentence = "its media type is none that this program unpacks";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, sentence));
         }
     }
     let start = layer.fill_buf()?;

@@ -7,7 +7,8 @@
 //!
 //! Nothing is unpacked. A file is its digest and its place; [`copy_file`] reads it in a second pass.
 //!
-//! All errors are [`io::Error`]: with a number if this machine failed, with a sentence if the layer is at fault.
+//! All errors are [`io::Error`]: with a number if this machine failed, else with a sentence. The kind is `Unsupported`
+//! or `FileTooLarge` if the layer is not at fault, but cannot be read here.
 
 mod apply;
 mod budget;
@@ -18,7 +19,8 @@ mod stack;
 mod tar;
 mod tree;
 
-use std::io::{self, Read, Write};
+use std::collections::BTreeSet;
+use std::io::{self, Read};
 
 pub(crate) use apply::Layer;
 pub(crate) use budget::Budget;
@@ -37,20 +39,25 @@ pub(crate) fn quoted(path: &[u8]) -> String {
     format!("{:?}", String::from_utf8_lossy(path))
 }
 
-/// Copies the content of a file out of its layer, whose tar is `layer`. It has at most `most` bytes.
-pub(crate) fn copy_file(layer: impl Read, place: Place, most: u64, to: &mut impl Write) -> io::Result<u64> {
-    let mut budget = Budget::for_an_image();
-    let mut entries = Entries::new(layer, &mut budget);
-    for _ in 0..=place.entry {
+/// Reads files out of a layer, whose tar is `layer`, in one pass. `wanted` are the numbers of their entries; `take` gets
+/// each of them with its content.
+pub(crate) fn read_files(
+    layer: impl Read,
+    wanted: &BTreeSet<usize>,
+    budget: &mut Budget,
+    mut take: impl FnMut(usize, &mut dyn Read) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut entries = Entries::new(layer, budget);
+    let last = wanted.last().map_or(0, |last| last + 1);
+    for number in 0..last {
         if entries.next()?.is_none() {
             return Err(malformed("it is not the layer that was read before"));
         }
+        if wanted.contains(&number) {
+            take(number, &mut entries)?;
+        }
     }
-    let copied = io::copy(&mut entries.by_ref().take(most.saturating_add(1)), to)?;
-    if copied > most {
-        return Err(malformed(format!("a file of it has more than {most} bytes")));
-    }
-    Ok(copied)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -65,18 +65,10 @@ fn pass(tree: &Tree, path: &[u8], links: &mut usize, budget: &mut Budget) -> io:
     let mut led = b"/".to_vec();
     for name in path::names(path) {
         let next = path::below_root(&[&led, b"/".as_slice(), name].concat());
-        let target = match lstat(tree, &next, budget)? {
-            Some(id) => match &tree.nodes[id].kind {
-                Kind::Symlink(target) => target,
-                _ => {
-                    led = next;
-                    continue;
-                }
-            },
-            None => {
-                led = next;
-                continue;
-            }
+        let found = lstat(tree, &next, budget)?;
+        let Some(Kind::Symlink(target)) = found.map(|id| &tree.nodes[id].kind) else {
+            led = next;
+            continue;
         };
         *links += 1;
         if *links > MOST_LINKS {

@@ -1,5 +1,8 @@
 //! The layers of an image, one over the other as overlayfs lays them.
 
+use std::io;
+
+use super::Budget;
 use super::apply::Layer;
 use super::tree::{Id, Kind, Node, ROOT, Tree, join};
 
@@ -27,7 +30,7 @@ impl Stack {
     }
 
     /// Lays a layer over the others. What it changes, by path, removals before what comes in their place.
-    pub(crate) fn push(&mut self, layer: Layer) -> Vec<Change> {
+    pub(crate) fn push(&mut self, layer: Layer, budget: &mut Budget) -> io::Result<Vec<Change>> {
         let base = self.tree.nodes.len();
         self.tree.nodes.extend(layer.tree.nodes.into_iter().map(|mut node| {
             if let Kind::Directory(directory) = &mut node.kind {
@@ -44,9 +47,11 @@ impl Stack {
                 _ => continue,
             };
             self.take_meta(lower, upper);
+            budget.steps(children.len())?;
             if opaque {
                 let hidden: Vec<_> = self.tree.children(lower).into_iter().flatten().collect();
                 let hidden: Vec<_> = hidden.into_iter().map(|(name, id)| (name.clone(), *id)).collect();
+                budget.steps(hidden.len())?;
                 for (name, id) in hidden {
                     if !children.contains_key(&name) || self.tree.is_directory(id) {
                         self.removed(id, &join(&path, &name), &mut changes);
@@ -64,11 +69,13 @@ impl Stack {
                     left.push((below, upper, path, false));
                     continue;
                 }
+                let before = changes.len();
                 self.replace(lower, &name, (below, upper), &path, &mut changes);
+                budget.steps(changes.len() - before)?;
             }
         }
         changes.sort_by(|a, b| a.path.cmp(&b.path));
-        changes
+        Ok(changes)
     }
 
     /// A directory that the layer names itself looks as it says.

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+use std::io::Write;
+
 use super::tree::Found;
 use super::*;
 
@@ -35,14 +37,12 @@ fn link(name: &str, flag: u8, target: &str) -> Vec<u8> {
 }
 
 fn pax(records: &[(&str, &str)]) -> Vec<u8> {
-    let text: String = records
-        .iter()
-        .map(|(key, value)| {
-            let length = (1..).find(|it| format!("{it} {key}={value}\n").len() == *it).unwrap();
-            format!("{length} {key}={value}\n")
-        })
-        .collect();
-    entry("pax", b'x', text.as_bytes())
+    let mut text = Vec::new();
+    for (key, value) in records {
+        let length = (1..5000).find(|it| format!("{it} {key}={value}\n").len() == *it).unwrap();
+        writeln!(text, "{length} {key}={value}").unwrap();
+    }
+    entry("pax", b'x', &text)
 }
 
 fn read(number: usize, parts: &[Vec<u8>]) -> io::Result<Layer> {
@@ -53,7 +53,7 @@ fn read(number: usize, parts: &[Vec<u8>]) -> io::Result<Layer> {
 fn seen(layers: &[&[Vec<u8>]]) -> io::Result<Vec<String>> {
     let mut stack = Stack::default();
     for (number, parts) in layers.iter().enumerate() {
-        stack.push(read(number, parts)?);
+        stack.push(read(number, parts)?, &mut Budget::for_an_image())?;
     }
     let line = |(path, node): Found<'_>| {
         let path = String::from_utf8(path).unwrap();
@@ -73,7 +73,12 @@ fn content(parts: &[Vec<u8>], path: &str) -> Vec<u8> {
         panic!("{layer:?}")
     };
     let mut bytes = Vec::new();
-    copy_file(parts.concat().as_slice(), file.place, 1 << 20, &mut bytes).unwrap();
+    let wanted = BTreeSet::from([file.place.entry]);
+    let mut budget = Budget::for_files();
+    read_files(parts.concat().as_slice(), &wanted, &mut budget, |_, from| {
+        from.read_to_end(&mut bytes).map(drop)
+    })
+    .unwrap();
     assert_eq!(bytes.len() as u64, file.size);
     assert_eq!(micrun_firmware::Sha256Digest::of(&bytes), file.sha256);
     bytes
@@ -162,8 +167,10 @@ fn what_containerd_cannot_unpack_is_refused() {
 #[test]
 fn a_layer_is_what_it_changes() {
     let mut stack = Stack::default();
-    stack.push(read(0, &[entry("d/a", b'0', b"x"), entry("e", b'0', b"x")]).unwrap());
-    let changes = stack.push(read(1, &[entry(".wh.d", b'0', b""), entry("e", b'0', b"new")]).unwrap());
+    let mut budget = Budget::for_an_image();
+    stack.push(read(0, &[entry("d/a", b'0', b"x"), entry("e", b'0', b"x")]).unwrap(), &mut budget).unwrap();
+    let upper = read(1, &[entry(".wh.d", b'0', b""), entry("e", b'0', b"new")]).unwrap();
+    let changes = stack.push(upper, &mut budget).unwrap();
     let lines: Vec<_> = changes
         .iter()
         .map(|it| (String::from_utf8_lossy(&it.path), it.before.is_some(), it.after.is_some()))
@@ -198,15 +205,46 @@ fn any_compression_is_told_by_its_bytes() {
     assert_eq!(Packing::of("text/plain"), Packing::Unknown);
 }
 
-/// These did not end in time, or not in the memory that there is.
+/// A layer upon another one, when only so many names may be looked up or passed by.
+fn pushed(steps: u64, layers: &[&[Vec<u8>]]) -> io::Result<Stack> {
+    let mut budget = Budget::of_steps(steps);
+    let mut stack = Stack::default();
+    for (number, parts) in layers.iter().enumerate() {
+        let layer = Layer::read(number, parts.concat().as_slice(), &mut budget)?;
+        stack.push(layer, &mut budget)?;
+    }
+    Ok(stack)
+}
+
+/// These did not end in time.
 #[test]
-fn much_of_anything_ends() {
-    let lower: Vec<_> = (0..10_000).map(|id| entry(&format!("d/{id}"), b'0', b"")).collect();
-    let upper: Vec<_> = (0..10_000).map(|id| entry(&format!("d/.wh.{id}"), b'0', b"")).collect();
-    assert_eq!(seen(&[&lower, &upper]).unwrap(), ["d/"]);
+fn work_is_linear_in_what_an_image_has() {
+    const FILES: u64 = 10_000;
+    let lower: Vec<_> = (0..FILES).map(|id| entry(&format!("d/{id}"), b'0', b"")).collect();
+    let upper: Vec<_> = (0..FILES).map(|id| entry(&format!("d/.wh.{id}"), b'0', b"")).collect();
+    let stack = pushed(20 * FILES, &[&lower, &upper]).unwrap();
+    assert_eq!(stack.tree().walk().count(), 1);
     let deep = |id| pax(&[("path", &format!("{}{id}", "d/".repeat(1900)))]);
-    let deep: Vec<_> = (0..300).flat_map(|id| [deep(id), entry("f", b'0', b"")]).collect();
-    assert_eq!(read(0, &deep).unwrap().tree.walk().count(), 2200);
+    let deep: Vec<_> = (0..100).flat_map(|id| [deep(id), entry("f", b'0', b"")]).collect();
+    let stack = pushed(10 * 100 * 1900, &[&deep]).unwrap();
+    assert_eq!(stack.tree().walk().count(), 2000);
+}
+
+#[test]
+fn what_cannot_be_linear_is_refused_as_too_large() {
+    let too_large = |parts: &[Vec<u8>]| {
+        let error = pushed(100_000, &[parts]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge, "{error}");
+    };
+    // Each opaque whiteout in the lowest layer looks at all files.
+    let files = (0..1000).map(|id| entry(&format!("d/{id}"), b'0', b""));
+    let opaque = vec![entry("d/.wh..wh..opq", b'0', b""); 1000];
+    too_large(&files.chain(opaque).collect::<Vec<_>>());
+    // Below a link, a short name in the tar is a long path.
+    let deep = pax(&[("path", &format!("{}f", "d/".repeat(1900)))]);
+    let link = [pax(&[("linkpath", &"d/".repeat(1900))]), link("l", b'2', "d")].concat();
+    let files = (0..2000).map(|id| entry(&format!("l/{id}"), b'0', b""));
+    too_large(&[vec![deep, entry("f", b'0', b""), link], files.collect()].concat());
     let bomb = pax(&[
         ("GNU.sparse.map", "0,0"),
         ("GNU.sparse.numblocks", "1"),
@@ -215,5 +253,37 @@ fn much_of_anything_ends() {
     let mut budget = Budget::of_bytes(1 << 20);
     let bomb = [bomb, entry("f", b'0', b"")].concat();
     let error = Layer::read(0, bomb.as_slice(), &mut budget).unwrap_err();
-    assert!(error.to_string().contains("too large"), "{error}");
+    assert_eq!(error.kind(), io::ErrorKind::FileTooLarge, "{error}");
+}
+
+/// A reader that counts.
+struct Counting<'a> {
+    bytes: &'a [u8],
+    read: usize,
+}
+
+impl Read for Counting<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.bytes.read(buffer)?;
+        self.read += read;
+        Ok(read)
+    }
+}
+
+/// Each file of a layer was a pass over it.
+#[test]
+fn many_files_are_fetched_in_one_pass() {
+    let parts: Vec<_> = (0..1000).map(|id| entry(&id.to_string(), b'0', b"content")).collect();
+    let bytes = parts.concat();
+    let mut layer = Counting { bytes: &bytes, read: 0 };
+    let mut taken = Vec::new();
+    let wanted = (0..1000).collect();
+    read_files(&mut layer, &wanted, &mut Budget::for_files(), |number, from| {
+        assert_eq!(io::copy(from, &mut io::sink())?, 7);
+        taken.push(number);
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(taken, wanted.into_iter().collect::<Vec<_>>());
+    assert!(layer.read <= bytes.len(), "{} of {}", layer.read, bytes.len());
 }

@@ -7,35 +7,40 @@ use std::path::Path;
 use micrun_firmware::Sha256Digest;
 use serde_json::{Map, Value};
 
-use super::conf::Conf;
-use super::pedestal_file::PedestalFile;
-use super::{Firmware, input};
+use super::input;
+use super::part::Part;
 use crate::cli::PackArgs;
 use crate::error::{Error, Result};
 use crate::image::Stored;
 use crate::names::ImageName;
 use crate::platform::Host;
-use crate::provenance::{self, Artifact, Blobs, Facts, Provenance, Sbom};
+use crate::provenance::{self, Artifact, Blobs, Facts, FirmwareFacts, Provenance, Sbom};
 use crate::sink::Sink;
 use crate::timestamp::Timestamp;
 
-/// An image that has been packed.
+/// A firmware of the image, and what it was packed by.
 pub(super) struct Packed<'a> {
+    pub(super) args: &'a PackArgs,
+    /// The board that it is for, if the image has several.
+    pub(super) board: Option<&'a str>,
+    pub(super) part: Part,
+}
+
+/// An image that has been packed, and what is to be said about it.
+pub(super) struct Attachments<'a> {
     pub(super) args: &'a PackArgs,
     pub(super) name: &'a ImageName,
     pub(super) title: &'a str,
-    pub(super) firmware: &'a Firmware,
-    pub(super) conf: &'a Conf,
-    pub(super) beside: Option<&'a PedestalFile>,
+    pub(super) digest: &'a str,
+    pub(super) parts: &'a [Packed<'a>],
     pub(super) created: Timestamp,
 }
 
-impl Packed<'_> {
+impl Attachments<'_> {
     /// Stores what the options ask for.
-    pub(super) fn attach(&self, stored: &mut Stored, sink: &mut dyn Sink, output: &Path) -> Result<()> {
-        let digest = stored.entry.digest().to_string();
+    pub(super) fn store(&self, stored: &mut Stored, sink: &mut dyn Sink, output: &Path) -> Result<()> {
         let mut blobs = Blobs::new(sink);
-        for artifact in self.artifacts(&digest)? {
+        for artifact in self.artifacts()? {
             let entry = artifact.store(&mut blobs, &stored.entry);
             let entry = entry.map_err(|source| Error::Write { path: output.to_owned(), source })?;
             stored.beside.push(entry);
@@ -43,59 +48,92 @@ impl Packed<'_> {
         Ok(())
     }
 
-    fn artifacts(&self, digest: &str) -> Result<Vec<Artifact>> {
+    fn artifacts(&self) -> Result<Vec<Artifact>> {
         let asked = &self.args.attach;
         let mut artifacts = Vec::new();
         match &asked.sbom {
             Some(Sbom::File(path)) => artifacts.push(provenance::sbom_of_file(path)?),
             made if made.is_some() || !asked.packages.is_empty() => {
-                artifacts.push(provenance::sbom_of_facts(&self.facts(digest)));
-                artifacts.extend(provenance::sbom_of_build(&self.firmware.facts.documents));
+                artifacts.push(provenance::sbom_of_facts(&self.facts()));
+                let documents = self.parts.iter().map(|it| &it.part.firmware.facts.documents);
+                artifacts.extend(documents.filter_map(|it| provenance::sbom_of_build(it)));
             }
             _ => {}
         }
         if let Some(builder) = &asked.provenance {
             let key = self.args.sign_key.as_deref().map(provenance::load_key).transpose()?;
+            let mut materials = Vec::new();
+            for part in self.parts {
+                materials.extend(part.materials()?);
+            }
             let provenance = Provenance {
                 name: self.name.full(),
-                digest,
+                digest: self.digest,
                 builder,
-                parameters: parameters(self.args),
-                materials: self.materials()?,
+                parameters: self.parameters(),
+                materials,
             };
             artifacts.push(provenance::slsa(&provenance, key.as_ref()));
         }
         Ok(artifacts)
     }
 
-    fn facts<'a>(&'a self, digest: &'a str) -> Facts<'a> {
+    fn facts(&self) -> Facts<'_> {
         Facts {
             name: self.name.full(),
-            digest,
-            title: self.title,
-            firmware: self.firmware.digest,
-            elf: &self.firmware.info,
-            build_id: provenance::build_id(self.firmware.file()),
-            made_from: input::origin_of(self.firmware.file()),
-            os: self.conf.annotations.os.as_ref().map(ToString::to_string),
-            os_version: self.firmware.facts.os_version.clone(),
-            beside: self.beside.map(|it| (format!("/{}", it.place), it.content().sha256)),
+            digest: self.digest,
+            firmware: self.parts.iter().map(|it| it.facts(self.title)).collect(),
             packages: &self.args.attach.packages,
             created: self.created,
         }
     }
 
+    /// The options that decide what the image is; those of each board, if there are several.
+    fn parameters(&self) -> Map<String, Value> {
+        let mut all = of_image(self.args);
+        for part in self.parts {
+            let own = of_firmware(part.args);
+            match part.board {
+                Some(board) => {
+                    all.insert(format!("board {board}"), own.into());
+                }
+                None => all.extend(own),
+            }
+        }
+        all
+    }
+}
+
+impl Packed<'_> {
+    fn facts(&self, title: &str) -> FirmwareFacts<'_> {
+        let Part { firmware, conf, beside, .. } = &self.part;
+        FirmwareFacts {
+            title: match self.board {
+                Some(board) => format!("{title} for {board}"),
+                None => title.to_owned(),
+            },
+            digest: firmware.digest,
+            elf: &firmware.info,
+            build_id: provenance::build_id(&firmware.file),
+            made_from: input::origin_of(&firmware.file),
+            os: conf.annotations.os.as_ref().map(ToString::to_string),
+            os_version: firmware.facts.os_version.clone(),
+            beside: beside.as_ref().map(|it| (format!("/{}", it.place), it.content().sha256)),
+        }
+    }
+
     /// The files that were given. Their names are this machine's matter.
-    fn materials(&self) -> Result<Vec<(&'static str, Sha256Digest)>> {
+    fn materials(&self) -> Result<Vec<(String, Sha256Digest)>> {
         let given = &self.args.firmware;
         // Of a build directory, what counts is its ELF.
-        let firmware = if given.is_file() { digest(given)? } else { self.firmware.digest };
+        let firmware = if given.is_file() { digest(given)? } else { self.part.firmware.digest };
         let mut materials = vec![("firmware", firmware)];
         if let Some(path) = &self.args.client_conf {
             materials.push(("client.conf", digest(path)?));
         }
-        materials.extend(self.beside.map(|it| (it.place, it.content().sha256)));
-        Ok(materials)
+        materials.extend(self.part.beside.as_ref().map(|it| (it.place, it.content().sha256)));
+        let place = self.board.map(|board| format!("{board}/")).unwrap_or_default();
+        Ok(materials.into_iter().map(|(name, digest)| (format!("{place}{name}"), digest)).collect())
     }
 }
 
@@ -104,18 +142,21 @@ fn digest(path: &Path) -> Result<Sha256Digest> {
     Sha256Digest::read(&mut File::open(path).map_err(read)?).map_err(read)
 }
 
-/// The options that decide what the image is, by their names.
-fn parameters(args: &PackArgs) -> Map<String, Value> {
-    let text = |value: Option<String>| value.map(Value::from);
-    let address = |value: Option<u64>| value.map(|it| format!("{it:#x}").into());
-    let pairs = |pairs: &[(String, String)]| {
-        let pairs: BTreeMap<_, _> = pairs.iter().cloned().collect();
-        (!pairs.is_empty()).then(|| Value::from_iter(pairs))
-    };
+fn of_image(args: &PackArgs) -> Map<String, Value> {
     let platforms: Vec<_> = args.platforms.iter().map(Host::to_string).collect();
     let compression = args.compression.unwrap_or_default();
-    let given = [
+    given([
         ("tag", text(args.tag.clone())),
+        ("label", pairs(&args.labels)),
+        ("platform", (!platforms.is_empty()).then(|| platforms.into())),
+        ("compression", Some(compression.media_type().to_string().into())),
+        ("updatable", args.updatable.then(|| true.into())),
+    ])
+}
+
+fn of_firmware(args: &PackArgs) -> Map<String, Value> {
+    let address = |value: Option<u64>| value.map(|it| format!("{it:#x}").into());
+    given([
         ("os", text(args.os.as_ref().map(ToString::to_string))),
         ("pedestal", text(args.pedestal.as_ref().map(ToString::to_string))),
         ("board", text(args.target.board.clone())),
@@ -125,12 +166,22 @@ fn parameters(args: &PackArgs) -> Map<String, Value> {
         ("qemu", pairs(&args.target.qemu)),
         ("name", text(args.name.clone())),
         ("annotation", pairs(&args.annotations)),
-        ("label", pairs(&args.labels)),
-        ("platform", (!platforms.is_empty()).then(|| platforms.into())),
-        ("compression", Some(compression.media_type().to_string().into())),
         ("load-address", address(args.input.load_address)),
         ("entry", address(args.input.entry)),
         ("arch", text(args.input.arch.map(|it| it.as_str().to_owned()))),
-    ];
-    given.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+    ])
+}
+
+/// Options by their names, without those that were not given.
+fn given<const N: usize>(options: [(&str, Option<Value>); N]) -> Map<String, Value> {
+    options.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+}
+
+fn text(value: Option<String>) -> Option<Value> {
+    value.map(Value::from)
+}
+
+fn pairs(pairs: &[(String, String)]) -> Option<Value> {
+    let pairs: BTreeMap<_, _> = pairs.iter().cloned().collect();
+    (!pairs.is_empty()).then(|| Value::from_iter(pairs))
 }

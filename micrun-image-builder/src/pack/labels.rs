@@ -5,26 +5,27 @@ use std::collections::BTreeMap;
 use micrun_firmware::annotations::PREFIX;
 use oci_spec::image::ANNOTATION_VERSION;
 
-use super::Firmware;
-use super::conf::Conf;
+use super::part::Part;
 use crate::cli::PackArgs;
 
 /// The labels of the config: facts about the firmware, the micrun annotations, and the caller's labels.
-pub(super) fn labels(args: &PackArgs, conf: &Conf, firmware: &Firmware) -> BTreeMap<String, String> {
+pub(super) fn labels(args: &PackArgs, facts: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let micrun = args.annotations.iter().filter(|(key, _)| key.starts_with(PREFIX));
-    let mut labels = facts(conf, firmware);
+    let mut labels = facts.clone();
     labels.extend(micrun.chain(&args.labels).cloned());
     labels
 }
 
 /// The annotations of the manifests and their index: the same facts, and the caller's annotations.
-pub(super) fn annotations(args: &PackArgs, conf: &Conf, firmware: &Firmware) -> BTreeMap<String, String> {
-    let mut annotations = facts(conf, firmware);
+pub(super) fn annotations(args: &PackArgs, facts: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut annotations = facts.clone();
     annotations.extend(args.annotations.iter().cloned());
     annotations
 }
 
-fn facts(conf: &Conf, firmware: &Firmware) -> BTreeMap<String, String> {
+/// What is so about a firmware.
+pub(super) fn facts(part: &Part) -> BTreeMap<String, String> {
+    let Part { conf, firmware, .. } = part;
     let os = conf.annotations.os.as_ref().map(|os| ("container.os", os.to_string()));
     let facts = [
         ("container.firmware_hash", firmware.digest.to_string()),

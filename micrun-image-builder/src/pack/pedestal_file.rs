@@ -1,5 +1,5 @@
-//! The file that some pedestals want beside the firmware, and the boot code of a RISC-V machine: checked, recorded and
-//! streamed into the layer. No image has both.
+//! The file that some pedestals want beside the firmware, and the boot code of a RISC-V machine: checked and
+//! measured. No image has both.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek};
@@ -14,9 +14,8 @@ use micrun_firmware::{
 use super::Firmware;
 
 use crate::cli::PackArgs;
-use crate::digest::MeteredReader;
 use crate::error::{Error, Result};
-use crate::layer::{self, FILE_MODE};
+use crate::layer::FILE_MODE;
 
 /// Its place in the image, as upstream has it.
 pub(super) const PATH: &str = "image.bin";
@@ -25,10 +24,10 @@ pub(super) const BIOS: &str = "bios.bin";
 
 /// The file of a pedestal, open.
 pub(super) struct PedestalFile {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     /// Its place in the image.
     pub(super) place: &'static str,
-    file: File,
+    pub(super) file: File,
     content: Content,
 }
 
@@ -99,26 +98,6 @@ impl PedestalFile {
     /// What the layer's record says of it.
     pub(super) fn content(&self) -> Content {
         self.content.clone()
-    }
-
-    /// The bytes for the layer, from the first on.
-    pub(super) fn reader(&self) -> io::Result<MeteredReader<&File>> {
-        let mut file = &self.file;
-        file.rewind()?;
-        Ok(MeteredReader::new(file))
-    }
-
-    /// The layer's entry.
-    pub(super) fn entry<'a>(&self, reader: &'a mut MeteredReader<&File>) -> layer::Entry<'a> {
-        layer::Entry::File { path: self.place, size: self.content.size, content: reader }
-    }
-
-    /// Whether what was read is what was recorded.
-    pub(super) fn verify(&self, reader: MeteredReader<&File>) -> io::Result<()> {
-        if reader.drain()?.digest.digest() == self.content.sha256.hex() {
-            return Ok(());
-        }
-        Err(io::Error::other(format!("{} changed while it was being packed", self.path.display())))
     }
 }
 

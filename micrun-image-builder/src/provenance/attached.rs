@@ -1,5 +1,7 @@
 //! What is attached to the images of an archive or a layout.
 
+use std::collections::HashMap;
+
 use micrun_firmware::signature::Keys;
 use oci_spec::image::{Descriptor, ImageManifest, MediaType};
 use serde::Serialize;
@@ -30,22 +32,27 @@ pub(crate) struct Verified {
 }
 
 impl Attached {
-    /// The artifacts that are about the image with this digest.
-    pub(crate) fn to(source: &Source, image: &str) -> Result<Vec<Self>> {
-        let mut found = Vec::new();
+    /// All artifacts, by the digest of the image that they are about.
+    pub(crate) fn all(source: &Source) -> Result<HashMap<String, Vec<Self>>> {
+        let mut all: HashMap<_, Vec<_>> = HashMap::new();
         for (entry, manifest) in source.artifacts()? {
             let subject = manifest.subject().as_ref().map(|it| it.digest().to_string());
             let this = Self { entry, manifest };
-            let about = match subject {
-                Some(subject) => subject == image,
+            let subject = match subject {
+                Some(subject) => Some(subject),
                 // cosign's older signatures are found by their name in a registry, and here by what they say.
-                None => this.simple(source)?.iter().any(|(it, ..)| it.image() == Some(image)),
+                None => this.simple(source)?.iter().find_map(|(it, ..)| it.image().map(str::to_owned)),
             };
-            if about {
-                found.push(this);
+            if let Some(subject) = subject {
+                all.entry(subject).or_default().push(this);
             }
         }
-        Ok(found)
+        Ok(all)
+    }
+
+    /// The artifacts that are about the image with this digest.
+    pub(crate) fn to(source: &Source, image: &str) -> Result<Vec<Self>> {
+        Ok(Self::all(source)?.remove(image).unwrap_or_default())
     }
 
     /// Its entry in `index.json`.

@@ -24,7 +24,7 @@ pub(crate) use sbom::{
     build_id, of_build as sbom_of_build, of_facts as sbom_of_facts, of_file as sbom_of_file,
 };
 pub(crate) use slsa::{Provenance, artifact as slsa};
-pub(crate) use spdx::Facts;
+pub(crate) use spdx::{Facts, FirmwareFacts};
 
 use crate::error::Result;
 

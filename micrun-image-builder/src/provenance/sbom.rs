@@ -7,14 +7,14 @@ use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use micrun_firmware::annotations::PREFIX;
+use micrun_firmware::settings::{Origin, Setting};
 use micrun_firmware::{Firmware, Sha256Digest, is_firmware};
 use object::{Object, ReadCache};
 use oci_spec::image::{ANNOTATION_TITLE, ANNOTATION_VERSION};
 
 use super::artifact::{Artifact, Part};
 use super::attach::Chosen;
-use super::spdx::{self, Facts};
+use super::spdx::{self, Facts, FirmwareFacts};
 use crate::base::Base;
 use crate::error::{Error, Result};
 use crate::interrupt::Unfinished;
@@ -76,11 +76,35 @@ fn of_image(image: &Chosen<'_>) -> Result<Vec<u8>> {
         let reason = "it has no client.conf, so it is no firmware".to_owned();
         return Err(Error::NotImage { path: image.path.to_owned(), reason });
     }
-    let firmware = Firmware::resolve(root.path(), &none)?;
-    let copy = tempfile::tempfile().map_err(temporary)?;
-    let digest = firmware.copy_to(&copy)?;
     let said = base.platforms[0].manifest.annotations().clone().unwrap_or_default();
-    let says = |key: &str| said.get(key).cloned();
+    let title = said.get(ANNOTATION_TITLE).map_or("firmware", String::as_str);
+    let boards = Firmware::boards(root.path())?;
+    let mut found = Vec::new();
+    for board in &boards {
+        let firmware = Firmware::resolve_board(board, root.path(), &none)?;
+        found.push((format!("{title} for {board}"), firmware));
+    }
+    if boards.is_empty() {
+        found.push((title.to_owned(), Firmware::resolve(root.path(), &none)?));
+    }
+    let firmware = found.iter().map(|(title, firmware)| facts(title, firmware, &said));
+    Ok(spdx::document(&Facts {
+        name: names::of(&image.entry).unwrap_or("image"),
+        digest: &image.digest(),
+        firmware: firmware.collect::<Result<_>>()?,
+        packages: &[],
+        created: Timestamp::from_env()?,
+    }))
+}
+
+/// What is known of a firmware of an image that says this in its annotations.
+fn facts<'a>(
+    title: &str,
+    firmware: &'a Firmware,
+    said: &HashMap<String, String>,
+) -> Result<FirmwareFacts<'a>> {
+    let copy = tempfile::tempfile().map_err(|source| Error::Write { path: env::temp_dir(), source })?;
+    let digest = firmware.copy_to(&copy)?;
     let beside = match &firmware.pedestal_file {
         Some(file) => {
             let read = |source| Error::Read { path: file.host_path.clone(), source };
@@ -90,20 +114,17 @@ fn of_image(image: &Chosen<'_>) -> Result<Vec<u8>> {
         }
         None => None,
     };
-    Ok(spdx::document(&Facts {
-        name: names::of(&image.entry).unwrap_or("image"),
-        digest: &image.digest(),
-        title: &says(ANNOTATION_TITLE).unwrap_or_else(|| "firmware".to_owned()),
-        firmware: digest,
+    let Setting { value: os, origin } = &firmware.settings.os;
+    Ok(FirmwareFacts {
+        title: title.to_owned(),
+        digest,
         elf: &firmware.elf,
         build_id: build_id(&copy),
         made_from: crate::pack::origin_of(&copy),
-        os: says(&format!("{PREFIX}container.os")),
-        os_version: says(ANNOTATION_VERSION),
+        os: (*origin != Origin::Default).then(|| os.to_string()),
+        os_version: said.get(ANNOTATION_VERSION).cloned(),
         beside,
-        packages: &[],
-        created: Timestamp::from_env()?,
-    }))
+    })
 }
 
 /// The build id that the linker has left in an ELF, in hexadecimal digits.

@@ -27,7 +27,7 @@ pub(crate) struct Provenance<'a> {
     /// The options that were given.
     pub(crate) parameters: Map<String, Value>,
     /// The files that were given: what each was for, and its digest.
-    pub(crate) materials: Vec<(&'static str, Sha256Digest)>,
+    pub(crate) materials: Vec<(String, Sha256Digest)>,
 }
 
 /// The provenance as an artifact, signed if there is a key. It has no times: the same input gives the same bytes.

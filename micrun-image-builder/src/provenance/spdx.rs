@@ -26,15 +26,24 @@ const CPE: [(&str, &str); 5] = [
     ("riot", "o:riot-os:riot"),
 ];
 
-/// What is known of an image and its firmware.
+/// What is known of an image.
 pub(crate) struct Facts<'a> {
     /// The image's full name.
     pub(crate) name: &'a str,
     /// `sha256:...` of what the name stands for.
     pub(crate) digest: &'a str,
-    /// What the firmware is called.
-    pub(crate) title: &'a str,
-    pub(crate) firmware: Sha256Digest,
+    /// One for each board, if there are several.
+    pub(crate) firmware: Vec<FirmwareFacts<'a>>,
+    /// What the firmware is made of, as somebody says.
+    pub(crate) packages: &'a [Package],
+    pub(crate) created: Timestamp,
+}
+
+/// What is known of a firmware.
+pub(crate) struct FirmwareFacts<'a> {
+    /// What it is called.
+    pub(crate) title: String,
+    pub(crate) digest: Sha256Digest,
     pub(crate) elf: &'a ElfInfo,
     /// The linker's build id, in hexadecimal digits.
     pub(crate) build_id: Option<String>,
@@ -44,8 +53,6 @@ pub(crate) struct Facts<'a> {
     pub(crate) os_version: Option<String>,
     /// What the pedestal reads beside the firmware: its path and its digest.
     pub(crate) beside: Option<(String, Sha256Digest)>,
-    pub(crate) packages: &'a [Package],
-    pub(crate) created: Timestamp,
 }
 
 /// A document under construction.
@@ -84,21 +91,22 @@ pub(crate) fn document(facts: &Facts<'_>) -> Vec<u8> {
             "checksums": checksums(facts.digest),
         }),
     );
-    document.add("SPDXRef-Firmware", "SPDXRef-Image", firmware(facts));
-    if let Some((path, digest)) = &facts.beside {
-        document.add(
-            "SPDXRef-Beside",
-            "SPDXRef-Image",
-            json!({
+    for (number, facts) in facts.firmware.iter().enumerate() {
+        let number = if number == 0 { String::new() } else { format!("-{}", number + 1) };
+        let id = format!("SPDXRef-Firmware{number}");
+        document.add(&id, "SPDXRef-Image", firmware(facts));
+        if let Some((path, digest)) = &facts.beside {
+            let package = json!({
                 "name": path.trim_start_matches('/'),
                 "packageFileName": path,
                 "primaryPackagePurpose": "FIRMWARE",
                 "checksums": checksums(&digest.to_string()),
-            }),
-        );
-    }
-    if let Some(os) = &facts.os {
-        document.add("SPDXRef-OperatingSystem", "SPDXRef-Firmware", operating_system(os, facts));
+            });
+            document.add(&format!("SPDXRef-Beside{number}"), "SPDXRef-Image", package);
+        }
+        if let Some(os) = &facts.os {
+            document.add(&format!("SPDXRef-OperatingSystem{number}"), &id, operating_system(os, facts));
+        }
     }
     for (number, package) in facts.packages.iter().enumerate() {
         document.add(&format!("SPDXRef-Package-{}", number + 1), "SPDXRef-Firmware", listed(package));
@@ -123,7 +131,7 @@ pub(crate) fn document(facts: &Facts<'_>) -> Vec<u8> {
     json::canonical(&document)
 }
 
-fn firmware(facts: &Facts<'_>) -> Value {
+fn firmware(facts: &FirmwareFacts<'_>) -> Value {
     let elf = facts.elf;
     let processor = elf.processor.as_ref().map_or_else(|| elf.machine.to_string(), ToString::to_string);
     let made_from = facts.made_from.iter().map(|it| format!("; made from {it}"));
@@ -133,7 +141,7 @@ fn firmware(facts: &Facts<'_>) -> Value {
         "name": facts.title,
         "packageFileName": "/firmware.elf",
         "primaryPackagePurpose": "FIRMWARE",
-        "checksums": checksums(&facts.firmware.to_string()),
+        "checksums": checksums(&facts.digest.to_string()),
         "comment": comment,
     });
     if let Some(id) = &facts.build_id {
@@ -142,7 +150,7 @@ fn firmware(facts: &Facts<'_>) -> Value {
     package
 }
 
-fn operating_system(os: &str, facts: &Facts<'_>) -> Value {
+fn operating_system(os: &str, facts: &FirmwareFacts<'_>) -> Value {
     let mut package = json!({ "name": os, "primaryPackagePurpose": "OPERATING_SYSTEM" });
     if let Some(version) = &facts.os_version {
         package["versionInfo"] = version.as_str().into();

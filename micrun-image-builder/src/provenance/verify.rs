@@ -33,7 +33,8 @@ pub(crate) struct VerifyArgs {
 pub(super) fn run(args: &VerifyArgs) -> Result<String> {
     let source = Source::open(&args.image)?;
     let image = Chosen::of(&source, &args.image, args.name.as_deref())?;
-    inspect::of(&source, &args.image, &BTreeMap::new(), false)?;
+    let wanted = inspect::Wanted { image: args.name.as_deref(), platform: None };
+    inspect::of(&source, &args.image, wanted, &BTreeMap::new(), false)?;
     let verified = verify_signatures(&source, &args.image, &image.digest(), &args.key)?;
     for Verified { what, key, .. } in &verified {
         say::usual(format_args!("{what} by the key {key}"));

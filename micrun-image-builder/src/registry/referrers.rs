@@ -64,9 +64,10 @@ impl Referrer {
 /// What is stored beside an image in an archive or a layout.
 pub(super) fn stored(source: &Source, image: &Graph) -> Result<Vec<Referrer>> {
     let mut found = Vec::new();
+    let mut all = Attached::all(source)?;
     for manifest in &image.manifests {
         let subject = manifest.digest();
-        for attached in Attached::to(source, &subject)? {
+        for attached in all.remove(&subject).unwrap_or_default() {
             let root = document(source, attached.entry())?;
             found.push(Referrer::of(&subject, Graph::of(root, |child| document(source, child))?)?);
         }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::Source;
 use crate::error::Result;
+use crate::names;
 
 /// Entries that are looked at.
 const MAX_ENTRIES: usize = 4096;
@@ -56,9 +57,12 @@ impl Source {
         Ok(artifacts)
     }
 
-    /// What cannot be read is taken for an image: whoever wants that image is told why.
+    /// What has a name is what somebody has named, unless the name is one that cosign makes of a digest. What cannot be
+    /// read is taken for an image: whoever wants that image is told why.
     fn is_artifact(&self, entry: &Descriptor) -> bool {
-        matches!(entry.media_type(), MediaType::ImageManifest | MediaType::ImageIndex)
+        let of_cosign = |name: &str| name.starts_with("sha256-");
+        names::reference(entry).or_else(|| names::of(entry)).is_none_or(of_cosign)
+            && matches!(entry.media_type(), MediaType::ImageManifest | MediaType::ImageIndex)
             && self.document::<Outline>(entry).is_ok_and(|it| it.is_artifact())
     }
 }

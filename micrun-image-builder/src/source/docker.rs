@@ -64,7 +64,7 @@ impl Source {
 
     /// Gives a file of the archive the name that it has as a blob.
     fn adopt(&mut self, path: &str, media_type: fn(&[u8]) -> MediaType) -> Result<Descriptor> {
-        let missing = || Error::Damaged(format!("{MANIFEST} names {path:?}, which is missing"));
+        let missing = || Error::Incomplete(format!("{MANIFEST} names {path:?}, which is missing"));
         let read = |source| Error::Read { path: self.path.clone(), source };
         let (content, _) = self.file(path)?.ok_or_else(missing)?;
         let (start, blob) = measure(content).map_err(read)?;

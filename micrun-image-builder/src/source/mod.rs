@@ -6,7 +6,7 @@ mod file;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, ErrorKind, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -46,9 +46,12 @@ impl Source {
             Store::Layout
         } else {
             let file = file::open(path)?;
-            let files = list(&file).map_err(|e| Error::NotImage {
-                path: path.to_owned(),
-                reason: format!("it is not a tar archive, compressed or not ({e})"),
+            let files = list(&file).map_err(|source| match source.raw_os_error() {
+                Some(_) => Error::Read { path: path.to_owned(), source },
+                None => Error::NotImage {
+                    path: path.to_owned(),
+                    reason: format!("it is not a tar archive, compressed or not ({source})"),
+                },
             })?;
             Store::Archive { file, files }
         };
@@ -115,7 +118,7 @@ impl Source {
             )));
         };
         let Some((content, size)) = self.file(&format!("blobs/sha256/{hex}"))? else {
-            return Err(Error::Damaged(format!("the blob {} is missing", descriptor.digest())));
+            return Err(missing(descriptor));
         };
         if size != descriptor.size() {
             return Err(Error::Damaged(format!(
@@ -159,10 +162,20 @@ impl Source {
         self.small_file("manifest.json")?.map(|bytes| parse("manifest.json", &bytes)).transpose()
     }
 
+    /// Whether a blob is there, whatever it holds.
+    pub(crate) fn has(&self, descriptor: &Descriptor) -> Result<bool> {
+        let hex = descriptor.as_digest_sha256().unwrap_or_default();
+        Ok(self.file(&format!("blobs/sha256/{hex}"))?.is_some())
+    }
+
     /// The content of a blob, by its digest, unchecked.
     #[cfg(feature = "registry")]
     pub(crate) fn content(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + '_>> {
-        Ok(self.stored(descriptor.as_digest_sha256().unwrap_or_default())?.0)
+        let hex = descriptor.as_digest_sha256().unwrap_or_default();
+        match self.file(&format!("blobs/sha256/{hex}"))? {
+            Some((content, _)) => Ok(content),
+            None => Err(missing(descriptor)),
+        }
     }
 
     /// The error when the image, or what it is in, cannot be read.
@@ -205,7 +218,7 @@ impl Source {
                         Ok(Some((Box::new(content), found.len())))
                     }
                     Ok(_) => Ok(None),
-                    Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+                    Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
                     Err(e) => Err(read(e)),
                 }
             }
@@ -215,6 +228,10 @@ impl Source {
 
 fn parse<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|source| Error::Json { name: name.to_owned(), source })
+}
+
+fn missing(descriptor: &Descriptor) -> Error {
+    Error::Incomplete(format!("the blob {} is missing", descriptor.digest()))
 }
 
 /// Where the regular files of a tar stand.

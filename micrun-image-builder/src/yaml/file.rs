@@ -10,10 +10,11 @@ use micrun_firmware::{Os, Pedestal};
 use serde::Deserialize;
 use serde_yaml::Spanned;
 
-use super::value::{Address, Mebibytes, Version, Word};
+use super::value::{Address, BoardName, Mebibytes, Version, Word};
 use crate::error::{Error, Result};
+use crate::image_path::ImagePath;
 use crate::layer::Compression;
-use crate::pack::Arch;
+use crate::pack::{Arch, Mode};
 use crate::platform::Host;
 use crate::provenance::{Package, Switch};
 
@@ -35,7 +36,11 @@ pub(super) struct File {
 pub(super) struct Description {
     /// The image's name.
     pub(super) tag: String,
-    pub(super) firmware: PathBuf,
+    /// What every board's firmware is, or the only one; absent where `boards` name others.
+    pub(super) firmware: Option<PathBuf>,
+    /// The firmware of each board. What stands beside them holds for all.
+    #[serde(default)]
+    pub(super) boards: BTreeMap<BoardName, Board>,
     pub(super) output: Option<PathBuf>,
     pub(super) client_conf: Option<PathBuf>,
     pub(super) name: Option<String>,
@@ -57,8 +62,12 @@ pub(super) struct Description {
     #[serde(default)]
     pub(super) labels: BTreeMap<String, String>,
     #[serde(default)]
+    pub(super) files: Vec<FileEntry>,
+    #[serde(default)]
     pub(super) platforms: Vec<Word<Host>>,
     pub(super) compression: Option<Compression>,
+    #[serde(default)]
+    pub(super) updatable: bool,
     pub(super) sign_key: Option<PathBuf>,
     pub(super) sbom: Option<Switch>,
     #[serde(default)]
@@ -66,11 +75,44 @@ pub(super) struct Description {
     pub(super) provenance: Option<Switch>,
 }
 
+/// The firmware of one board, in the words of an image.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Board {
+    pub(super) firmware: PathBuf,
+    pub(super) client_conf: Option<PathBuf>,
+    pub(super) os: Option<Word<Os>>,
+    pub(super) pedestal: Option<Word<Pedestal>>,
+    pub(super) board: Option<String>,
+    pub(super) machine: Option<Word<Machine>>,
+    pub(super) cpu: Option<Word<Cpu>>,
+    pub(super) memory: Option<Mebibytes>,
+    #[serde(default)]
+    pub(super) qemu: BTreeMap<String, String>,
+    pub(super) load_address: Option<Address>,
+    pub(super) entry: Option<Address>,
+    pub(super) arch: Option<Word<Arch>>,
+    pub(super) pedestal_conf: Option<PathBuf>,
+    pub(super) bios: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) annotations: BTreeMap<String, String>,
+}
+
+/// A further file of the image.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileEntry {
+    pub(super) file: PathBuf,
+    pub(super) path: Word<ImagePath>,
+    pub(super) mode: Option<Word<Mode>>,
+}
+
 /// An image and where the file describes it.
 #[derive(Clone, Debug)]
 pub(super) struct Image {
     /// The line in which it begins, counted from 1.
     pub(super) line: u64,
+    column: u64,
     pub(super) described: Description,
 }
 
@@ -95,14 +137,18 @@ impl File {
 
     /// The images with these names, or all if none is given. Wrong is a name that no image or that two have.
     pub(super) fn chosen(&self, path: &Path, names: &[String]) -> Result<Vec<Image>> {
-        let images =
-            self.images.iter().map(|it| Image { line: it.defined.line(), described: it.value.clone() });
-        let images: Vec<_> = images.collect();
+        let image = |it: &Spanned<Description>| Image {
+            line: it.defined.line(),
+            column: it.defined.column(),
+            described: it.value.clone(),
+        };
+        let images: Vec<_> = self.images.iter().map(image).collect();
         let refuse = |line: u64, reason| Error::File { place: format!("{}:{line}", path.display()), reason };
         if images.is_empty() {
             return Err(refuse(1, "it describes no image".to_owned()));
         }
         for (at, image) in images.iter().enumerate() {
+            image.check(path)?;
             let tag = &image.described.tag;
             if let Some(first) = images[..at].iter().find(|it| it.described.tag == *tag) {
                 let reason = format!("line {} has an image with the name {tag:?}, too", first.line);
@@ -115,6 +161,19 @@ impl File {
             return Err(Error::Argument { what: "image name", value: name.clone(), reason });
         }
         Ok(images.into_iter().filter(|it| names.is_empty() || names.contains(&it.described.tag)).collect())
+    }
+}
+
+impl Image {
+    /// It has one firmware, or one for each of several boards.
+    fn check(&self, path: &Path) -> Result<()> {
+        let reason = match (&self.described.firmware, self.described.boards.is_empty()) {
+            (Some(_), true) | (None, false) => return Ok(()),
+            (None, true) => "firmware is missing, or boards that have one each",
+            (Some(_), false) => "it has a firmware and boards that have one each; move it to its board",
+        };
+        let place = format!("{}:{}:{}", path.display(), self.line, self.column);
+        Err(Error::File { place, reason: reason.to_owned() })
     }
 }
 

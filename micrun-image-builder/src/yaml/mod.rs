@@ -12,7 +12,7 @@ use clap::Args;
 use crate::cli::PackArgs;
 use crate::error::{Error, Result};
 use crate::{pack, sink};
-use file::File;
+use file::{File, Image};
 pub(crate) use init::{InitArgs, run as init};
 
 /// The file that `pack` reads when it is given no firmware.
@@ -42,15 +42,19 @@ pub(crate) fn run(command: PackCommand) -> Result<String> {
     let path = file.unwrap_or_else(|| PathBuf::from(FILE));
     let images = chosen(&path, &only, &options)?;
     let mut printed = Vec::new();
-    for (line, args) in images {
+    let directory = path.parent().unwrap_or(Path::new(""));
+    for Image { line, described, .. } in images {
         let place = format!("{}:{line}", path.display());
-        printed.push(pack::run(args).map_err(|source| Error::At { place, source: Box::new(source) })?);
+        let boards = merge::boards(&options, &described, directory);
+        let args = merge::into(&options, described, directory);
+        let packed = if boards.is_empty() { pack::run(args) } else { pack::run_boards(&args, &boards) };
+        printed.push(packed.map_err(|source| Error::At { place, source: Box::new(source) })?);
     }
     Ok(printed.concat())
 }
 
-/// The images of the file that were asked for, each with the line that it begins in.
-fn chosen(path: &Path, only: &[String], options: &PackArgs) -> Result<Vec<(u64, PackArgs)>> {
+/// The images of the file that were asked for.
+fn chosen(path: &Path, only: &[String], options: &PackArgs) -> Result<Vec<Image>> {
     let file = File::read(path)?;
     let images = file.chosen(path, only)?;
     if let [_, second, ..] = &images[..] {
@@ -68,6 +72,5 @@ fn chosen(path: &Path, only: &[String], options: &PackArgs) -> Result<Vec<(u64, 
             return Err(Error::Argument { what, value, reason });
         }
     }
-    let directory = path.parent().unwrap_or(Path::new(""));
-    Ok(images.into_iter().map(|image| (image.line, merge::into(options, image, directory))).collect())
+    Ok(images)
 }

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use micrun_firmware::rootfs::boards::name_fault;
 use serde::de::{Deserialize, Deserializer, Error};
 
 /// A scalar in the words of a type, such as the name of a pedestal.
@@ -35,6 +36,20 @@ impl<'de> Deserialize<'de> for Mebibytes {
         let number = i32::deserialize(deserializer)?;
         let positive = u32::try_from(number).ok().filter(|it| *it > 0);
         positive.map(Self).ok_or_else(|| D::Error::custom("it is a number of MiB, 1 or more"))
+    }
+}
+
+/// The name of a board, which is that of a directory in the image.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct BoardName(pub(super) String);
+
+impl<'de> Deserialize<'de> for BoardName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        match name_fault(&name) {
+            Some(fault) => Err(D::Error::custom(fault)),
+            None => Ok(Self(name)),
+        }
     }
 }
 

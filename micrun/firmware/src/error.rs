@@ -81,6 +81,23 @@ pub enum Error {
         /// Who asked for this file, or where else was looked.
         looked_for: String,
     },
+    /// The image has firmware, and none of it is for this host's board.
+    #[error(
+        "no firmware for this host's board: the image has one for {boards}, and the board is {host}; pack the image for \
+         this board, or name one of the image's in micrun.conf (board = NAME)"
+    )]
+    OtherBoard {
+        /// The boards of the image.
+        boards: String,
+        /// What the host's board is called, and who says so.
+        host: String,
+    },
+    /// The image has firmware for several boards, and nobody says which one is meant.
+    #[error("the image has a firmware for each of the boards {boards}; name one of them")]
+    SeveralBoards {
+        /// The boards of the image.
+        boards: String,
+    },
     /// The path leads to something that is not a usable regular file.
     #[error("{path} cannot be used: {reason}")]
     Unusable {

@@ -107,7 +107,9 @@ pub enum Error {
         problem: String,
     },
     /// Firmware was changed in part, which could not be undone.
-    #[error("the firmware's memory is changed in part, so it stays paused: stop the client; {problem}")]
+    #[error(
+        "the firmware's memory was changed in part, so the firmware was stopped: start the client anew; {problem}"
+    )]
     HalfPatched {
         /// What went wrong.
         problem: String,

@@ -9,6 +9,7 @@ mod conf;
 pub mod config;
 pub mod daemon;
 mod error;
+mod gdb_packet;
 mod jail;
 pub mod logger;
 mod pedestal;

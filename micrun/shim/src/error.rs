@@ -363,7 +363,7 @@ fn firmware_code(error: &micrun_firmware::Error) -> Code {
     match error {
         E::Io { .. } => Code::INTERNAL,
         E::Policy { .. } => Code::PERMISSION_DENIED,
-        E::HostConf { .. } | E::Changed { .. } => Code::FAILED_PRECONDITION,
+        E::HostConf { .. } | E::Changed { .. } | E::OtherBoard { .. } => Code::FAILED_PRECONDITION,
         _ => Code::INVALID_ARGUMENT,
     }
 }

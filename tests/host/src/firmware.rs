@@ -23,6 +23,16 @@ pub fn patched_demo() -> PathBuf {
     built("freertos-demo-patched.elf")
 }
 
+/// The demo for a core beside Linux.
+pub fn spare_core() -> PathBuf {
+    built("freertos-spare-core.elf")
+}
+
+/// [`spare_core`] with another message and another limit at the same addresses.
+pub fn patched_spare_core() -> PathBuf {
+    built("freertos-spare-core-patched.elf")
+}
+
 /// The firmware that prints one line and powers off, without an exit record.
 pub fn hello() -> PathBuf {
     built("hello.elf")

@@ -318,7 +318,7 @@ fn pax(list: &[(&str, &str)]) -> Vec<u8> {
 fn records(list: &[(&str, &str)]) -> Vec<u8> {
     let record = |(key, value): &(&str, &str)| {
         let line = |length: usize| format!("{length} {key}={value}\n");
-        (1..).map(line).enumerate().find(|(at, line)| line.len() == at + 1).expect("a length fits").1
+        (1..1 << 20).map(line).enumerate().find(|(at, line)| line.len() == at + 1).expect("a length fits").1
     };
     list.iter().map(record).collect::<String>().into_bytes()
 }

@@ -29,8 +29,8 @@ pub(super) struct Header {
 }
 
 impl Header {
-    pub(super) fn parse(block: [u8; BLOCK]) -> io::Result<Self> {
-        check_sum(&block)?;
+    pub(super) fn parse(block: &[u8; BLOCK]) -> io::Result<Self> {
+        check_sum(block)?;
         let format = match (&block[257..263], &block[263..265], &block[508..512]) {
             (b"ustar\0", _, b"tar\0") => Format::Star,
             (b"ustar\0", _, _) => Format::Ustar,
@@ -77,7 +77,7 @@ impl Header {
         if !prefix.is_empty() {
             entry.path = [&prefix, b"/".as_slice(), &entry.path].concat();
         }
-        Ok(Self { block, format, flag, size: numeric(&block[124..136])?, entry })
+        Ok(Self { block: *block, format, flag, size: numeric(&block[124..136])?, entry })
     }
 }
 

@@ -131,7 +131,7 @@ impl<'b, R: Read> Entries<'b, R> {
             return Ok(None);
         }
         if block.iter().any(|byte| *byte != 0) {
-            return Header::parse(block).map(Some);
+            return Header::parse(&block).map(Some);
         }
         self.ended = true;
         if self.block(&mut block)? && block.iter().any(|byte| *byte != 0) {

@@ -97,7 +97,7 @@ fn in_content(mut content: impl Read) -> io::Result<Vec<Data>> {
                 io::ErrorKind::UnexpectedEof => bad(),
                 _ => error,
             })?;
-            lines += block.iter().filter(|byte| **byte == b'\n').count();
+            lines += block.split(|byte| *byte == b'\n').count() - 1;
             text.extend(block);
             if text.len() as u64 > MOST_SPECIAL {
                 return Err(bad());

@@ -127,6 +127,8 @@ annotations! {
             "The firmware's ELF machine (`aarch64`, `arm`, `riscv`). micrun-image-builder writes it. Ours.";
         "image.board", "text", "-", Effect::Informational,
             "The board that the firmware was built for, as its build directory says. micrun-image-builder writes it. Ours.";
+        "image.boards", "names", "-", Effect::Informational,
+            "In client.conf and as a label: the boards that the image has a firmware for (BOARD_IMAGES.md). micrun-image-builder writes it. Ours.";
         "layer.record", "digest", "-", Effect::Informational,
             "On a layer's descriptor: the digest of the layer's record (LAYER_RECORD.md). Ours.";
         "container.auto_disconnect_timeout", "text", "-",

@@ -25,7 +25,7 @@ use crate::{Error, Result, Sha256Digest};
 /// The first line of every delta.
 pub const MAGIC: &[u8] = b"micrun-delta\n";
 
-/// Where deltas are in an image.
+/// Where deltas and what they stand upon are in an image.
 pub const DIRECTORY: &str = "/.micrun/deltas";
 
 /// The longest header accepted, in bytes.
@@ -43,6 +43,11 @@ const CHUNK: usize = 64 << 10;
 /// The path in the image of the delta of the layer `number`, counted from 0.
 pub fn path(number: u32) -> String {
     format!("{DIRECTORY}/{number:04}.delta")
+}
+
+/// The second path of a whole firmware of the layer `number`, by which deltas find it when its own path has a delta.
+pub fn base_path(number: u32) -> String {
+    format!("{DIRECTORY}/{number:04}.base")
 }
 
 /// A firmware or a base: as it is, or as a delta gives it.

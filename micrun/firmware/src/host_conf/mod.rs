@@ -2,6 +2,7 @@
 //! Each key has the value that comes last; nothing is replaced as a whole. `docs/MICRUN_CONF.md` is generated from
 //! the table.
 
+mod board;
 mod doc;
 mod read;
 mod table;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+pub use board::HostBoard;
 pub use doc::page;
 pub use table::{Excess, Key, TABLE, Target};
 
@@ -18,6 +20,7 @@ use variables::{CONF_DIR, CONF_FILE, Effect, VARIABLES};
 
 use crate::annotations::{self, Annotations, CONFIG_PATH, parse_bool};
 use crate::policy::ContainerPolicy;
+use crate::rootfs::boards::name_fault;
 use crate::text::{hint, quoted};
 use crate::{Error, Result, ini};
 
@@ -248,6 +251,11 @@ impl HostConf {
                     value.parse().map_err(|_| wrong(format!("{} is not a number", quoted(value))))?;
                 self.overhead_mb = Some(number);
             }
+            Target::Shim if name == "board" => {
+                if let Some(fault) = name_fault(value) {
+                    return Err(wrong(fault));
+                }
+            }
             Target::Shim if !value.starts_with('/') => {
                 return Err(wrong(format!("{} is not an absolute path", quoted(value))));
             }
@@ -286,6 +294,14 @@ impl HostConf {
     /// Whether firmware without CPUs of its own runs in the daemon's pool, if that has one.
     pub fn uses_shared_cpus(&self) -> bool {
         !self.leaves_pool
+    }
+
+    /// The board that it is.
+    pub fn board(&self) -> HostBoard {
+        match self.entries.get("board") {
+            Some(entry) => HostBoard::Named(entry.value.clone(), entry.source.clone()),
+            None => HostBoard::of_this_machine(),
+        }
     }
 
     /// Where the shim keeps its containers' files.

@@ -55,6 +55,13 @@ const NEVER_READ: Target = Target::Nothing("upstream documents it, but has never
 pub const TABLE: &[Key] = &[
     key("state_dir", "path", "`/run/micrun`", Target::Shim, "The directory of the containers' files."),
     key(
+        "board",
+        "name",
+        "what the device tree says, else `qemu`",
+        Target::Shim,
+        "The host's board, for images with a firmware for each of several boards (BOARD_IMAGES.md). Ours.",
+    ),
+    key(
         "emulator_overhead_mb",
         "MiB",
         "128",

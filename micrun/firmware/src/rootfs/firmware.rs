@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
+use super::boards::{self, Below};
 use super::lookup::{self, Wanted};
 use super::{RootFile, Rootfs};
 use crate::annotations::STOP_SIGNAL_LABEL;
@@ -12,7 +14,7 @@ use crate::delta::{self, Delta, View};
 use crate::policy::ContainerPolicy;
 use crate::settings::{Layers, Settings};
 use crate::signature::{self, Signed};
-use crate::text::printable;
+use crate::text::{printable, quoted};
 use crate::{
     Annotations, ClientConf, ElfInfo, Error, HostConf, MAX_FIRMWARE_SIZE, Origin, PEDESTAL_FILE_START,
     Pedestal, Result, Sha256Digest, client_conf, digest, ini, pedestal_file_fault, qemu,
@@ -24,7 +26,9 @@ pub struct Firmware {
     /// The ELF, open, or the delta that gives it.
     pub file: RootFile,
     /// The delta with all that it stands upon, if `file` is one.
-    pub delta: Option<Delta>,
+    pub delta: Option<Box<Delta>>,
+    /// Which of the image's boards it is for, if the image has several.
+    pub board: Option<String>,
     /// Its headers.
     pub elf: ElfInfo,
     /// The image's client.conf, if it has one.
@@ -57,7 +61,54 @@ impl Firmware {
         Self::find(Some(host), rootfs, annotations)
     }
 
+    /// The same for one of the boards that [`boards`](Self::boards) lists.
+    pub fn resolve_board(
+        board: &str,
+        rootfs: &(impl Rootfs + ?Sized),
+        annotations: &BTreeMap<String, String>,
+    ) -> Result<Self> {
+        Self::of_board(None, board, rootfs, annotations)
+    }
+
+    /// The boards that the image has a firmware for; empty if it has one firmware, for whatever board.
+    pub fn boards(rootfs: &(impl Rootfs + ?Sized)) -> Result<Vec<String>> {
+        read_conf(rootfs)?.map_or(Ok(Vec::new()), |(conf, _)| boards::listed(&conf))
+    }
+
     fn find(
+        host: Option<&HostConf>,
+        rootfs: &(impl Rootfs + ?Sized),
+        annotations: &BTreeMap<String, String>,
+    ) -> Result<Self> {
+        let boards = Self::boards(rootfs)?;
+        match host {
+            _ if boards.is_empty() => Self::read(host, rootfs, annotations),
+            Some(known) => {
+                let board = boards::choose(&boards, &known.board())?;
+                Self::of_board(host, board, rootfs, annotations)
+            }
+            None => Err(Error::SeveralBoards { boards: boards.join(", ") }),
+        }
+    }
+
+    fn of_board(
+        host: Option<&HostConf>,
+        board: &str,
+        rootfs: &(impl Rootfs + ?Sized),
+        annotations: &BTreeMap<String, String>,
+    ) -> Result<Self> {
+        let place = Below::board(rootfs, board);
+        if !Self::boards(&place)?.is_empty() {
+            let path = boards::directory(board);
+            let reason = format!("{} is for boards of its own; list them all in the root", quoted(board));
+            return Err(Error::Unusable { path, reason });
+        }
+        let firmware = Self::read(host, &place, annotations)?;
+        Ok(Self { board: Some(board.to_owned()), ..firmware })
+    }
+
+    /// Reads the firmware whose rootfs this is.
+    fn read(
         host: Option<&HostConf>,
         rootfs: &(impl Rootfs + ?Sized),
         annotations: &BTreeMap<String, String>,
@@ -101,7 +152,7 @@ impl Firmware {
             checked?;
         }
         let mut sha256 = match layers.annotation(|annotations| annotations.firmware_hash) {
-            Some(expected) => Some(verify(&mut file, delta.as_ref(), &name, expected)?),
+            Some(expected) => Some(verify(&mut file, delta.as_deref(), &name, expected)?),
             None => None,
         };
         let pedestal = settings.pedestal.value;
@@ -120,7 +171,7 @@ impl Firmware {
                 return Err(policy.unsigned("client.conf or the pedestal's file is not the signed one"));
             }
             if sha256.is_none() {
-                sha256 = Some(given(&mut file, delta.as_ref())?);
+                sha256 = Some(given(&mut file, delta.as_deref())?);
             }
             // The copy that runs is compared with it once more.
             if sha256 != Some(signed.firmware) {
@@ -140,7 +191,14 @@ impl Firmware {
             Some(file) => warnings.extend(doubt(pedestal, file)?),
             None => {}
         }
-        Ok(Self { file, delta, elf, conf, settings, sha256, pedestal_file, warnings })
+        Ok(Self { file, delta, board: None, elf, conf, settings, sha256, pedestal_file, warnings })
+    }
+
+    /// The firmware's path as its image's command has it: below the directory of its board, if it has one.
+    pub fn command(&self) -> PathBuf {
+        let of_board =
+            self.board.as_ref().and_then(|board| self.file.path.strip_prefix(boards::directory(board)).ok());
+        of_board.map_or_else(|| self.file.path.clone(), |path| Path::new("/").join(path))
     }
 
     /// Copies the firmware out of the rootfs, to where nobody else can change it, and gives its digest.
@@ -190,12 +248,12 @@ fn doubt(pedestal: Pedestal, file: &RootFile) -> Result<Option<String>> {
 }
 
 /// The delta that a file is, with its bases from the same rootfs.
-fn delta_of(rootfs: &(impl Rootfs + ?Sized), file: &RootFile) -> Result<Option<Delta>> {
+fn delta_of(rootfs: &(impl Rootfs + ?Sized), file: &RootFile) -> Result<Option<Box<Delta>>> {
     let io = |error| Error::io("open", "the firmware", error);
     let mut open = |path: &str| Ok(rootfs.open(path, MAX_FIRMWARE_SIZE, "the base of a delta")?.file);
     let content = delta::Content::open(file.file.try_clone().map_err(io)?, &mut open)?;
     Ok(match content {
-        delta::Content::Delta(delta) => Some(*delta),
+        delta::Content::Delta(delta) => Some(delta),
         delta::Content::Plain(_) => None,
     })
 }

@@ -1,6 +1,7 @@
 //! The rootfs of a firmware image: its marker, which file is the firmware, and how files are opened
 //! without leaving it.
 
+pub mod boards;
 mod firmware;
 mod lookup;
 mod walk;

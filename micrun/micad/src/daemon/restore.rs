@@ -9,9 +9,9 @@ use micrun_firmware::client_conf::QemuSection;
 use super::client::Client;
 use super::state::SavedClient;
 use super::{Daemon, socket};
-use crate::Result;
 use crate::error::file;
-use crate::pedestal::{ClientSpec, Guest, report};
+use crate::pedestal::{ClientSpec, Guest, Marker, report};
+use crate::{Result, blocking};
 
 impl Daemon {
     /// Takes over all clients of the runtime directory. What cannot be read is logged and left alone.
@@ -39,6 +39,10 @@ impl Daemon {
         });
         let (mut guest, exit): (Option<Box<dyn Guest>>, Option<ExitReport>) = match (saved.run, saved.exit) {
             (Some(run), None) => match pedestal.adopt(&spec, &run).await {
+                Ok(guest) if Marker::of(&spec).is_set() => {
+                    let (guest, exit) = end_half_patched(&spec, guest).await?;
+                    (Some(guest), Some(exit))
+                }
                 Ok(guest) => {
                     log::info!("{name}: taken over, {}", guest.runner());
                     (Some(guest), None)
@@ -58,6 +62,7 @@ impl Daemon {
                 (guest, exit)
             }
         };
+        Marker::of(&spec).clear()?;
         if guest.is_none() {
             // They lead to ptys that are gone, or to a stranger's.
             remove_links(&spec)?;
@@ -85,6 +90,22 @@ impl Daemon {
         }
         Ok(())
     }
+}
+
+/// Stops firmware that an earlier daemon has not patched to its end, and writes that down. Its memory may be half of one
+/// firmware and half of another. If it cannot be stopped, the client is left alone, so that nobody lets it go on.
+async fn end_half_patched(
+    spec: &ClientSpec,
+    mut guest: Box<dyn Guest>,
+) -> Result<(Box<dyn Guest>, ExitReport)> {
+    guest.stop().await?;
+    let detail = "micad ended while it patched the firmware, whose memory may be changed in part, so the next micad \
+                  stopped it";
+    log::error!("{}: {detail}", spec.name());
+    let exit = report(1, ExitReason::Failed, detail);
+    let (saved, dir) = (SavedClient::new(spec, Some(guest.save()), Some(exit.clone())), spec.dir.clone());
+    blocking::run(move || saved.write(&dir)).await?;
+    Ok((guest, exit))
 }
 
 /// Takes away what is left of a client that cannot be started any more. Its maker has removed the firmware and could not

@@ -4,14 +4,14 @@ use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::sync::Arc;
 
-use libmica::ext::{Diagnosis, ExitReport, PatchReport};
+use libmica::ext::{Diagnosis, ExitReason, ExitReport, PatchReport};
 use libmica::{ClientState, Launch};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::inbox::Inbox;
 use super::request::{Action, Request, Snapshot};
 use super::state::SavedClient;
-use crate::pedestal::{Cancel, ClientSpec, Ending, Event, Guest, Pedestal, now};
+use crate::pedestal::{Cancel, ClientSpec, Ending, Event, Guest, Marker, Pedestal, now, report};
 use crate::{Error, Result, blocking};
 
 /// A client's task: the only one that touches its guest.
@@ -231,8 +231,14 @@ impl Task {
         let Some(guest) = self.guest.as_mut().filter(|_| self.state == ClientState::Running) else {
             return Err(self.wrong_state("patch"));
         };
-        let patched = guest.patch(firmware).await;
-        if self.guest.as_ref().is_some_and(|guest| guest.state() != self.state) {
+        let patched = guest.patch(firmware, &self.spec).await;
+        if let Err(half @ Error::HalfPatched { .. }) = &patched {
+            // Nobody may let it go on, and the next daemon will not.
+            let stopped = guest.stop().await.map(|_| report(1, ExitReason::Failed, half.sentence()));
+            self.close_run(stopped).await?;
+        }
+        Marker::of(&self.spec).clear()?;
+        if self.is_running() && self.guest.as_ref().is_some_and(|guest| guest.state() != self.state) {
             self.take_state();
         }
         let report = patched?;

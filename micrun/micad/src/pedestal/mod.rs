@@ -24,6 +24,7 @@ use micrun_firmware::client_conf::QemuSection;
 
 pub(crate) use baremetal::relay_process;
 pub(crate) use ending::{Ending, now, report};
+pub(crate) use patch::Marker;
 pub(crate) use process::{ProcessId, Usage, boot_usec};
 pub(crate) use runner::Runner;
 
@@ -140,17 +141,11 @@ pub(crate) trait Guest: Send + Sync {
     async fn checkpoint(&mut self, to: OwnedFd, cancel: Cancel<'_>) -> Result<()>;
 
     /// Has the memory of the running firmware be what another one, in a sealed memory file, loads. On an error it is as
-    /// before, unless that is [`Error::HalfPatched`].
-    async fn patch(&mut self, firmware: OwnedFd) -> Result<PatchReport> {
-        drop(firmware);
-        let problem = "firmware on a core of its own cannot be patched: start it anew".to_owned();
-        Err(Error::NotPatched { problem })
-    }
+    /// before, unless that is [`Error::HalfPatched`]. Sets the [`Marker`] of `spec` before the firmware is held.
+    async fn patch(&mut self, firmware: OwnedFd, spec: &ClientSpec) -> Result<PatchReport>;
 
     /// The digest of the firmware that this run was patched to, as OCI writes it.
-    fn patched(&self) -> Option<String> {
-        None
-    }
+    fn patched(&self) -> Option<String>;
 
     /// Gives the console up: what has not been read of it is lost.
     async fn release(&mut self);

@@ -31,7 +31,8 @@ pub(crate) async fn create(context: &Arc<Context>, request: &CreateTaskRequest) 
     let (bundle, mounts) = (PathBuf::from(&request.bundle), request.rootfs.clone());
     let Image { spec, rootfs, is_firmware } = blocking::run(move || Image::open(&bundle, &mounts)).await?;
     if is_firmware {
-        return Ok(Arc::new(create::create(context, request, spec, rootfs).await?));
+        // On the heap: it is the largest of what a request may wait for.
+        return Ok(Arc::new(Box::pin(create::create(context, request, spec, rootfs)).await?));
     }
     match linux::create(context, request, &spec).await {
         Ok(container) => {

@@ -12,4 +12,5 @@ mod gdb;
 mod harness;
 mod kernel;
 mod lifecycle;
+mod patch;
 mod restart;

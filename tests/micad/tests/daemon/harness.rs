@@ -71,6 +71,16 @@ impl Daemon {
         child.wait().unwrap()
     }
 
+    /// Sends it SIGKILL; [`Self::reap`] is to follow.
+    pub(crate) fn kill(&self) {
+        rustix::process::kill_process(Pid::from_child(self.child.as_ref().unwrap()), Signal::KILL).unwrap();
+    }
+
+    /// Waits for its end.
+    pub(crate) fn reap(&mut self) {
+        self.child.take().unwrap().wait().unwrap();
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.as_ref().unwrap().id()
     }

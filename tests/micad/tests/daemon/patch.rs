@@ -1,10 +1,13 @@
 //! Firmware that is changed while it runs.
 
 use std::fs::{self, File};
+use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 
+use libmica::ext::ExitReason;
 use libmica::{Client, ClientState, Error};
 use micrun_host_tests::firmware::{hello, patched_demo};
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::process::Signal;
 
 use crate::harness::{Console, Daemon, demo, mica};
@@ -145,8 +148,13 @@ async fn the_code_under_the_program_counter_is_not_changed() {
 #[tokio::test]
 async fn only_firmware_that_runs_is_patched() {
     let daemon = Daemon::start();
-    let (client, mut console) = boot(&daemon).await;
     let firmware = patched_demo();
+    daemon.create("one", &demo()).await;
+    let never_started = patch(&daemon, firmware.to_str().unwrap()).unwrap_err();
+    assert!(never_started.contains("cannot patch one: it is Offline"), "{never_started}");
+    daemon.client().remove("one").await.unwrap();
+
+    let (client, mut console) = boot(&daemon).await;
     client.pause("one").await.unwrap();
     let said = patch(&daemon, firmware.to_str().unwrap()).unwrap_err();
     assert!(said.contains("cannot patch one: it is Suspended"), "{said}");
@@ -158,4 +166,51 @@ async fn only_firmware_that_runs_is_patched() {
     assert!(said.contains("cannot patch one: it is Offline"), "{said}");
     assert!(daemon.ask("one.socket", b"patch").ends_with("MICA-FAILED"));
     assert!(!matches!(client.start("one").await, Err(Error::Unsupported { .. })));
+}
+
+/// Has the client patched, and kills the daemon as soon as it has marked that. Whether the mark is left: the daemon may
+/// have been faster.
+fn patch_and_kill(daemon: &mut Daemon, firmware: &str) -> bool {
+    let dir = daemon.run_dir().join("clients/one");
+    let notify = inotify::init(CreateFlags::CLOEXEC).unwrap();
+    inotify::add_watch(&notify, &dir, WatchFlags::CREATE).unwrap();
+    std::thread::scope(|scope| {
+        let asked = {
+            let daemon = &*daemon;
+            // Its answer is the daemon's end.
+            scope.spawn(move || drop(mica(daemon, &["patch", "one", firmware])))
+        };
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        let mut events = inotify::Reader::new(&notify, &mut buffer);
+        while events.next().unwrap().file_name() != Some(c"patching") {}
+        daemon.kill();
+        asked.join().unwrap();
+    });
+    daemon.reap();
+    dir.join("patching").exists()
+}
+
+#[tokio::test]
+async fn firmware_whose_patch_was_cut_off_never_goes_on() {
+    let mut daemon = Daemon::start();
+    let (client, console) = boot(&daemon).await;
+    drop(console);
+    let (base, patched) = (demo(), patched_demo());
+    let mut next = [&patched, &base].into_iter().cycle();
+    while !patch_and_kill(&mut daemon, next.next().unwrap().to_str().unwrap()) {
+        daemon.launch();
+    }
+    daemon.launch();
+    assert_eq!(client.status("one").await.unwrap().state, ClientState::Offline);
+    let report = client.wait("one").await.unwrap();
+    assert_eq!((report.status, report.reason), (1, ExitReason::Failed), "{}", report.detail);
+    assert!(report.detail.contains("micad ended while it patched the firmware"), "{}", report.detail);
+    // It is written down, and the client is as after any other end.
+    daemon.end(Signal::KILL);
+    daemon.launch();
+    assert_eq!(client.wait("one").await.unwrap(), report);
+    client.start("one").await.unwrap();
+    let mut console = daemon.console("one");
+    console.read_to("micrun> ");
+    assert_is(&mut console, 0);
 }

@@ -5,7 +5,6 @@
 //! EL2 holds the core. It sets no breakpoints and makes no single steps.
 
 mod core;
-mod packet;
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -16,7 +15,7 @@ use micrun_firmware::digest::hex;
 use tokio::sync::mpsc;
 
 use self::core::Core;
-use self::packet::{Message, Parser, packet, unhex};
+use crate::gdb_packet::{self, Message, Parser, packet, unhex};
 
 /// SIGINT and SIGTRAP as gdb numbers them: why the firmware is stopped.
 const STOPPED: &str = "S05";
@@ -137,7 +136,7 @@ impl Stub<'_> {
             Some(("Z" | "z" | "s" | "G" | "P", _)) => FAILED.to_owned(),
             Some(("q", "Attached")) => "1".to_owned(),
             Some(("q", query)) if query.starts_with("Supported") => {
-                format!("PacketSize={:x};qXfer:features:read+", packet::LONGEST)
+                format!("PacketSize={:x};qXfer:features:read+", gdb_packet::LONGEST)
             }
             Some(("q", query)) => query
                 .strip_prefix("Xfer:features:read:target.xml:")

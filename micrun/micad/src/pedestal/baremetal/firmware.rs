@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use libmica::names;
-use micrun_firmware::MAX_FIRMWARE_SIZE;
+use micrun_firmware::{MAX_FIRMWARE_SIZE, Sha256Digest};
 use nix::fcntl::{Flock, FlockArg};
 
 use super::sysfs::{self, System};
@@ -36,6 +36,8 @@ pub(super) struct FirmwareDir {
 pub(super) struct Placed {
     /// What the kernel is to be told.
     pub(super) name: String,
+    /// The digest of what it loads.
+    pub(super) sha256: Sha256Digest,
     path: PathBuf,
     _locked: Flock<File>,
 }
@@ -83,9 +85,10 @@ impl FirmwareDir {
             _ => file("create", &partial)(e),
         })?;
         // From here on the file goes with this value.
-        let mut placed = Placed { name, path: partial.clone(), _locked: lock(&partial)? };
-        let size = std::io::copy(&mut std::io::Read::take(firmware, MAX_FIRMWARE_SIZE + 1), &mut copy)
-            .map_err(file("copy the firmware to", &partial))?;
+        let sha256 = Sha256Digest::of(&[]);
+        let mut placed = Placed { name, sha256, path: partial.clone(), _locked: lock(&partial)? };
+        let copied = Sha256Digest::copy(&mut std::io::Read::take(firmware, MAX_FIRMWARE_SIZE + 1), &mut copy);
+        let (sha256, size) = copied.map_err(file("copy the firmware to", &partial))?;
         if size > MAX_FIRMWARE_SIZE {
             let problem = format!("it is larger than {MAX_FIRMWARE_SIZE} bytes");
             return Err(Error::Firmware { path: source.to_owned(), pedestal: super::NAME, problem });
@@ -93,7 +96,7 @@ impl FirmwareDir {
         // The kernel reads no file that is open for writing (ETXTBSY).
         drop(copy);
         std::fs::rename(&partial, &path).map_err(file("create", &path))?;
-        placed.path = path;
+        (placed.path, placed.sha256) = (path, sha256);
         Ok(placed)
     }
 

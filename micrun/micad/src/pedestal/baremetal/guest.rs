@@ -1,13 +1,15 @@
 //! Firmware on a remoteproc: what the daemon asks of it.
 
+use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use libmica::ext::ExitReport;
+use libmica::ext::{ExitReport, PatchReport};
 use libmica::{ClientState, Service};
+use micrun_firmware::Sha256Digest;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::Mutex;
@@ -16,10 +18,13 @@ use super::choice::Claim;
 use super::core::Core;
 use super::diagnosis;
 use super::line::SavedLine;
+use super::patch::{self, Base};
 use super::settings::Settings;
 use super::watch::Watch;
-use crate::pedestal::{Cancel, Ending, Event, Guest, Runner};
-use crate::{Error, Result, blocking};
+use crate::blocking::{self, COPIES};
+use crate::pedestal::patch::{Applied, Marker};
+use crate::pedestal::{Cancel, ClientSpec, Ending, Event, Guest, Runner};
+use crate::{Error, Result};
 
 /// How long the last output may take on its way to the reader before the end is reported without it.
 const DRAIN_BOUND: Duration = Duration::from_secs(2);
@@ -33,6 +38,12 @@ pub(super) struct Saved {
     pub(super) name: String,
     /// The firmware's name in sysfs, which no other run has.
     pub(super) firmware: String,
+    /// The digest of its file.
+    #[serde(default)]
+    pub(super) sha256: Option<Sha256Digest>,
+    /// What it was patched with.
+    #[serde(default)]
+    pub(super) patch: Option<Applied>,
     /// What sysfs said before the run.
     pub(super) before: Settings,
     /// When the firmware was started, in microseconds after boot.
@@ -154,6 +165,28 @@ impl Guest for CoreGuest {
 
     async fn checkpoint(&mut self, _: OwnedFd, _: Cancel<'_>) -> Result<()> {
         Err(Error::CheckpointUnsupported { pedestal: super::NAME })
+    }
+
+    async fn patch(&mut self, firmware: OwnedFd, spec: &ClientSpec) -> Result<PatchReport> {
+        let Saved { sha256, patch: applied, .. } = self.saved.clone();
+        let base = Base { path: spec.message.path.clone(), sha256, applied };
+        let (firmware, marker) = (File::from(firmware), Marker::of(spec));
+        let place = COPIES.place().await;
+        let patched = self.with(move |core| {
+            let _place = place;
+            let patched = patch::patch(core, &base, &firmware, &marker);
+            (patched, core.state())
+        });
+        let (patched, state) = patched.await;
+        self.state = state.ok().flatten().unwrap_or(self.state);
+        let (plan, pause) = patched?;
+        let report = plan.report(pause);
+        self.saved.patch = Some(plan.applied);
+        Ok(report)
+    }
+
+    fn patched(&self) -> Option<String> {
+        self.saved.patch.as_ref().map(|patch| patch.firmware.to_string())
     }
 
     async fn release(&mut self) {

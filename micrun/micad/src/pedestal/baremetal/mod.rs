@@ -15,6 +15,7 @@ mod introduction;
 mod kernel_log;
 mod line;
 mod lines;
+mod patch;
 mod processor;
 mod relay;
 pub(crate) mod relay_process;

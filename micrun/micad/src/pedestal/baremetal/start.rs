@@ -64,6 +64,8 @@ fn boot(
         id: remoteproc.id.clone(),
         name: remoteproc.name.clone(),
         firmware: placed.name.clone(),
+        sha256: Some(placed.sha256),
+        patch: None,
         before: before.clone(),
         since_usec: boot_usec(),
         lines: lines.save(),

@@ -12,9 +12,9 @@ use serde_json::json;
 use super::emulator::Emulator;
 use super::{diagnosis, exit_record, migration, patch};
 use crate::pedestal::console::Console;
-use crate::pedestal::patch::Applied;
+use crate::pedestal::patch::{Applied, Marker};
 use crate::pedestal::process::ProcessId;
-use crate::pedestal::{Cancel, Ending, Event, Guest, Runner, report};
+use crate::pedestal::{Cancel, ClientSpec, Ending, Event, Guest, Runner, report};
 use crate::{Result, blocking};
 
 /// What a later daemon needs to take a QEMU over.
@@ -134,8 +134,8 @@ impl Guest for QemuGuest {
         migration::save(&mut self.emulator, to, cancel).await
     }
 
-    async fn patch(&mut self, firmware: OwnedFd) -> Result<PatchReport> {
-        patch::patch(self, firmware).await
+    async fn patch(&mut self, firmware: OwnedFd, spec: &ClientSpec) -> Result<PatchReport> {
+        patch::patch(self, firmware, &Marker::of(spec)).await
     }
 
     fn patched(&self) -> Option<String> {

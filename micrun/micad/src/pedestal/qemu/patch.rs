@@ -6,22 +6,23 @@
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use libmica::ext::PatchReport;
 use libmica::names::JAILED_FIRMWARE;
 use nix::fcntl::OFlag;
 use serde_json::json;
-use tokio::net::UnixStream;
 
 use super::diagnosis::ask;
 use super::emulator::Emulator;
 use super::guest::QemuGuest;
 use super::registers::Registers;
 use super::stub::Stub;
-use crate::blocking::COPIES;
+use crate::blocking::{self, COPIES};
 use crate::error::system;
-use crate::pedestal::patch::{Piece, Plan};
+use crate::pedestal::patch::{Marker, Memory, Plan, refuse, rewrite};
 use crate::{Error, Result};
 
 /// QEMU's name for the descriptor and for the device that it becomes.
@@ -29,8 +30,18 @@ const NAME: &str = "patch";
 /// How long QEMU may take for a descriptor.
 const BOUND: Duration = Duration::from_secs(2);
 
+impl Memory for Stub {
+    fn read(&mut self, address: u64, size: usize) -> Result<Vec<u8>> {
+        Self::read(self, address, size)
+    }
+
+    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<()> {
+        Self::write(self, address, bytes)
+    }
+}
+
 /// Has the memory of the machine be what `firmware` loads.
-pub(super) async fn patch(guest: &mut QemuGuest, firmware: OwnedFd) -> Result<PatchReport> {
+pub(super) async fn patch(guest: &mut QemuGuest, firmware: OwnedFd, marker: &Marker) -> Result<PatchReport> {
     if guest.saved.gdb.is_some() {
         return Err(refuse("the client was created for debugging, so its gdb stub is taken: use gdb"));
     }
@@ -39,21 +50,14 @@ pub(super) async fn patch(guest: &mut QemuGuest, firmware: OwnedFd) -> Result<Pa
         .run(move || Plan::make(&base(pid)?, applied.as_ref(), &File::from(firmware)))
         .await
         .map_err(refuse)?;
-    let pause =
-        if plan.pieces.is_empty() { Duration::ZERO } else { apply(&mut guest.emulator, &plan).await? };
-    let report = PatchReport {
-        firmware: plan.applied.firmware.to_string(),
-        ranges: plan.pieces.len() as u64,
-        bytes: plan.pieces.iter().map(|piece| piece.after.len() as u64).sum(),
-        pause_usec: u64::try_from(pause.as_micros()).unwrap_or(u64::MAX),
+    let plan = Arc::new(plan);
+    let pause = match plan.pieces.as_slice() {
+        [] => Duration::ZERO,
+        _ => apply(&mut guest.emulator, &plan, marker).await?,
     };
-    guest.saved.patch = Some(plan.applied);
+    guest.saved.patch = Some(plan.applied.clone());
     guest.saved.exit_record = plan.exit_record;
-    Ok(report)
-}
-
-fn refuse(problem: impl Into<String>) -> Error {
-    Error::NotPatched { problem: problem.into() }
+    Ok(plan.report(pause))
 }
 
 /// The firmware that the process was started with: a copy in its working directory, where only root can write.
@@ -71,11 +75,12 @@ fn base(pid: i32) -> Result<File, String> {
 }
 
 /// Writes the pieces of the plan; gives how long the machine stood still.
-async fn apply(emulator: &mut Emulator, plan: &Plan) -> Result<Duration> {
+async fn apply(emulator: &mut Emulator, plan: &Arc<Plan>, marker: &Marker) -> Result<Duration> {
     let cpus = emulator.command("query-cpus-fast", json!({})).await?.as_array().map_or(1, Vec::len);
+    marker.set()?;
     let stream = offer(emulator).await?;
     let began = Instant::now();
-    let written = write_stopped(emulator, stream, cpus, &plan.pieces).await;
+    let written = write_stopped(emulator, stream, cpus, plan).await;
     // Also after a failure: nothing has changed then. Half a firmware must not run.
     let resumed = match written {
         Err(Error::HalfPatched { .. }) => Ok(()),
@@ -91,9 +96,7 @@ async fn apply(emulator: &mut Emulator, plan: &Plan) -> Result<Duration> {
 
 /// Gives QEMU one end of a connection, for its gdb stub to come.
 async fn offer(emulator: &mut Emulator) -> Result<UnixStream> {
-    let doing = "make a socket for QEMU's gdb stub";
-    let (ours, its) = UnixStream::pair().map_err(system(doing))?;
-    let its = its.into_std().map_err(system(doing))?;
+    let (ours, its) = UnixStream::pair().map_err(system("make a socket for QEMU's gdb stub"))?;
     emulator.qmp()?.give(NAME, its.as_fd(), BOUND).await?;
     let address = json!({"type": "fd", "data": {"str": NAME}});
     let backend = json!({"type": "socket", "data": {"addr": address, "server": false}});
@@ -105,70 +108,112 @@ async fn write_stopped(
     emulator: &mut Emulator,
     stream: UnixStream,
     cpus: usize,
-    pieces: &[Piece],
+    plan: &Arc<Plan>,
 ) -> Result<()> {
     emulator.pause().await?;
     for cpu in 0..cpus {
         let text = ask(emulator, &format!("info registers {cpu}")).await?;
-        let pc = Registers::parse(&text)
-            .ok_or_else(|| refuse(format!("processor {cpu} names no program counter")))?
-            .pc;
-        if let Some(piece) = pieces.iter().find(|piece| piece.holds(pc)) {
-            return Err(refuse(format!(
-                "processor {cpu} is executing at {pc:#x} what would change, {} bytes at {:#x}; try again",
-                piece.after.len(),
-                piece.address
-            )));
-        }
+        let registers = Registers::parse(&text)
+            .ok_or_else(|| refuse(format!("processor {cpu} names no program counter")))?;
+        plan.check_pc(cpu, registers.pc)?;
     }
     let answer = ask(emulator, &format!("gdbserver chardev:{NAME}")).await?;
     if !answer.contains("Waiting for gdb") {
         return Err(refuse(format!("QEMU does not open its gdb stub: {}", answer.trim())));
     }
-    let mut stub = Stub::greet(stream).await?;
-    check(&mut stub, pieces).await?;
-    match write(&mut stub, pieces).await {
-        Ok(()) => Ok(()),
-        Err(problem) => Err(put_back(&mut stub, pieces, &problem).await),
-    }
+    let plan = Arc::clone(plan);
+    blocking::run(move || rewrite(&mut Stub::greet(stream)?, &plan.pieces)).await
 }
 
-async fn check(stub: &mut Stub, pieces: &[Piece]) -> Result<()> {
-    for Piece { address, before, .. } in pieces {
-        if stub.read(*address, before.len()).await? != *before {
-            return Err(refuse(format!(
-                "the {} bytes at {address:#x} are not those of the firmware that was started: it has changed them, or \
-                 is another one",
-                before.len()
-            )));
-        }
-    }
-    Ok(())
-}
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::thread::JoinHandle;
 
-async fn write(stub: &mut Stub, pieces: &[Piece]) -> Result<()> {
-    for Piece { address, after, .. } in pieces {
-        stub.write(*address, after).await?;
-    }
-    for Piece { address, after, .. } in pieces {
-        if stub.read(*address, after.len()).await? != *after {
-            return Err(refuse(format!("the memory at {address:#x} cannot be written")));
-        }
-    }
-    Ok(())
-}
+    use super::*;
+    use crate::gdb_packet::{Message, Parser, packet, unhex};
+    use crate::pedestal::patch::Piece;
 
-/// Undoes what was written of a patch that failed; gives the error to report.
-async fn put_back(stub: &mut Stub, pieces: &[Piece], problem: &Error) -> Error {
-    let restored = async {
-        for Piece { address, before, .. } in pieces {
-            stub.write(*address, before).await?;
+    const START: u64 = 0x4000_0000;
+
+    /// What the stub of a machine with sixteen bytes of memory does.
+    struct Machine {
+        memory: Vec<u8>,
+        /// The answers to its writes, in their order; `OK` to those that come after.
+        writes: &'static [&'static str],
+    }
+
+    impl Machine {
+        fn answer(&mut self, text: &str) -> String {
+            if text.starts_with('Q') {
+                return "OK".to_owned();
+            }
+            let (range, data) = text[1..].split_once(':').unwrap_or((&text[1..], ""));
+            let (address, size) = range.split_once(',').unwrap();
+            let at = usize::try_from(u64::from_str_radix(address, 16).unwrap() - START).unwrap();
+            let size = usize::from_str_radix(size, 16).unwrap();
+            if text.starts_with('m') {
+                return hex::encode(&self.memory[at..at + size]);
+            }
+            let said = self.writes.split_off_first().copied().unwrap_or("OK");
+            if said == "OK" {
+                self.memory[at..at + size].copy_from_slice(&unhex(data).unwrap());
+            }
+            // Real stubs take a write that does nothing, too: to a read-only memory.
+            said.replace("ignored", "OK")
         }
-        check(stub, pieces).await
-    };
-    let problem = problem.sentence();
-    match restored.await {
-        Ok(()) => refuse(problem),
-        Err(error) => Error::HalfPatched { problem: format!("{problem}; {}", error.sentence()) },
+
+        fn serve(mut self, mut stream: UnixStream) -> JoinHandle<Vec<u8>> {
+            std::thread::spawn(move || {
+                let (mut parser, mut byte) = (Parser::default(), [0]);
+                while stream.read(&mut byte).unwrap() == 1 {
+                    let Some(Message::Packet(text)) = parser.take(byte[0]) else { continue };
+                    let answer = self.answer(&text);
+                    stream.write_all(format!("+{}", packet(&answer)).as_bytes()).unwrap();
+                }
+                self.memory
+            })
+        }
+    }
+
+    /// What a patch of two pieces gives, and the memory afterwards.
+    fn attempt(writes: &'static [&'static str]) -> (Result<()>, Vec<u8>) {
+        let piece = |at: u64, before: &[u8], after: &[u8]| Piece {
+            address: START + at,
+            runs_at: START + at,
+            before: before.into(),
+            after: after.into(),
+        };
+        let pieces = [piece(0, b"abcd", b"ABCD"), piece(8, b"ijkl", b"IJKL")];
+        let (ours, its) = UnixStream::pair().unwrap();
+        let machine = Machine { memory: b"abcdefghijklmnop".to_vec(), writes }.serve(its);
+        let mut stub = Stub::greet(ours).unwrap();
+        let written = rewrite(&mut stub, &pieces);
+        drop(stub);
+        (written, machine.join().unwrap())
+    }
+
+    #[test]
+    fn all_is_written_or_put_back() {
+        let (written, memory) = attempt(&[]);
+        assert!(written.is_ok() && memory == b"ABCDefghIJKLmnop");
+        // The second write is refused, or does nothing.
+        for (said, reason) in [("E14", "answers \"E14\" to M40000008,4"), ("ignored", "cannot be written")] {
+            let writes: &[&str] = if said == "E14" { &["OK", "E14"] } else { &["OK", "ignored"] };
+            let (written, memory) = attempt(writes);
+            let error = written.unwrap_err();
+            assert!(matches!(error, Error::NotPatched { .. }), "{error}");
+            assert!(error.to_string().contains(reason), "{error}");
+            assert_eq!(memory, b"abcdefghijklmnop");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_put_back_is_said() {
+        let (written, memory) = attempt(&["OK", "E14", "E22"]);
+        let error = written.unwrap_err();
+        assert!(matches!(error, Error::HalfPatched { .. }), "{error}");
+        assert!(error.to_string().contains("\"E14\"") && error.to_string().contains("\"E22\""), "{error}");
+        assert_eq!(memory, b"ABCDefghijklmnop");
     }
 }

@@ -1,45 +1,46 @@
-//! A conversation with QEMU's gdb stub, which reads and writes the memory of a machine that stands still.
+//! A conversation with QEMU's gdb stub, which reads and writes the memory of a machine that stands still. It blocks.
 //!
 //! It is the way that QEMU's translator knows of: what was translated from bytes that are written here is thrown away.
-//! Nothing else has to know of the machine here, so `fuzz/` can compile the reader of packets by itself.
 
-use std::io;
-use std::time::Duration;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
+use micrun_firmware::digest::hex;
 
+use crate::gdb_packet::{Message, Parser, packet, unhex};
 use crate::{Error, Result};
 
 /// Bytes of memory in one packet: every QEMU takes packets of 4096 digits.
 const CHUNK: usize = 1024;
-/// Longest packet that is read.
-const MAX_PACKET: usize = 64 << 10;
 /// How long QEMU may take for an answer; it takes microseconds.
 const BOUND: Duration = Duration::from_secs(2);
+/// Most bytes for one answer. QEMU says that the machine stands still, and answers; nothing else.
+const MOST: usize = 64 << 10;
 
 /// The stub's other end.
 pub(super) struct Stub {
     stream: UnixStream,
-    received: Vec<u8>,
+    parser: Parser,
 }
 
 impl Stub {
     /// Has it take physical addresses (QEMU's documentation, "Changing and reading physical memory").
-    pub(super) async fn greet(stream: UnixStream) -> Result<Self> {
-        let mut stub = Self { stream, received: Vec::new() };
-        stub.command("Qqemu.PhyMemMode:1").await?;
+    pub(super) fn greet(stream: UnixStream) -> Result<Self> {
+        stream.set_nonblocking(false).and_then(|()| stream.set_write_timeout(Some(BOUND))).map_err(broken)?;
+        let mut stub = Self { stream, parser: Parser::default() };
+        stub.command("Qqemu.PhyMemMode:1")?;
         Ok(stub)
     }
 
     /// The `size` bytes at `address`.
-    pub(super) async fn read(&mut self, address: u64, size: usize) -> Result<Vec<u8>> {
+    pub(super) fn read(&mut self, address: u64, size: usize) -> Result<Vec<u8>> {
         let mut bytes = Vec::with_capacity(size);
         while bytes.len() < size {
             let (at, part) = (address + bytes.len() as u64, CHUNK.min(size - bytes.len()));
-            let answer = self.ask(&format!("m{at:x},{part:x}")).await?;
-            match hex::decode(&answer) {
-                Ok(read) if read.len() == part => bytes.extend(read),
+            let answer = self.ask(&format!("m{at:x},{part:x}"))?;
+            match unhex(&answer) {
+                Some(read) if read.len() == part => bytes.extend(read),
                 _ => return Err(refused(&format!("read the memory at {at:#x}"), &answer)),
             }
         }
@@ -47,85 +48,70 @@ impl Stub {
     }
 
     /// Writes `bytes` to `address`.
-    pub(super) async fn write(&mut self, address: u64, bytes: &[u8]) -> Result<()> {
+    pub(super) fn write(&mut self, address: u64, bytes: &[u8]) -> Result<()> {
         for (part, at) in bytes.chunks(CHUNK).zip((address..).step_by(CHUNK)) {
-            self.command(&format!("M{at:x},{:x}:{}", part.len(), hex::encode(part))).await?;
+            self.command(&format!("M{at:x},{:x}:{}", part.len(), hex(part)))?;
         }
         Ok(())
     }
 
-    async fn command(&mut self, command: &str) -> Result<()> {
-        match self.ask(command).await?.as_slice() {
-            b"OK" => Ok(()),
+    fn command(&mut self, command: &str) -> Result<()> {
+        match self.ask(command)?.as_str() {
+            "OK" => Ok(()),
             answer => Err(refused(command.split(':').next().unwrap_or_default(), answer)),
         }
     }
 
-    async fn ask(&mut self, request: &str) -> Result<Vec<u8>> {
-        let asked = async {
-            self.stream.write_all(&packet(request)).await.map_err(|e| broken(&e))?;
-            loop {
-                if let Some(answer) = take_packet(&mut self.received) {
-                    // That the machine stands still is known.
-                    if !answer.starts_with(b"T") && !answer.starts_with(b"S") {
-                        return Ok(answer);
-                    }
-                    continue;
-                }
-                if self.received.len() > MAX_PACKET {
-                    return Err(Error::Qmp("the gdb stub's answer does not end".to_owned()));
-                }
-                if self.stream.read_buf(&mut self.received).await.map_err(|e| broken(&e))? == 0 {
-                    return Err(Error::Qmp("the gdb stub closed".to_owned()));
-                }
+    fn ask(&mut self, request: &str) -> Result<String> {
+        // Behind the receipt for the last answer, without which QEMU takes no packet.
+        let sent = self.stream.write_all(format!("+{}", packet(request)).as_bytes());
+        sent.map_err(broken)?;
+        let (deadline, mut total) = (Instant::now() + BOUND, 0);
+        let mut chunk = [0; 4096];
+        while total < MOST {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(late());
             }
-        };
-        tokio::time::timeout(BOUND, asked).await.map_err(|_| Error::QmpTimeout("gdbserver"))?
+            self.stream.set_read_timeout(Some(left)).map_err(broken)?;
+            let read = match self.stream.read(&mut chunk) {
+                Ok(0) => return Err(Error::Qmp("the gdb stub closed".to_owned())),
+                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+                other => other.map_err(broken)?,
+            };
+            total += read;
+            // One question, one answer: nothing is behind it.
+            if let Some(answer) = chunk[..read].iter().find_map(|byte| self.answer(*byte)) {
+                return answer.ok_or_else(|| Error::Qmp("the gdb stub's answer is damaged".to_owned()));
+            }
+        }
+        Err(Error::Qmp("the gdb stub's answer does not end".to_owned()))
+    }
+
+    /// The answer that ends with this byte; `None` in it if it came damaged.
+    fn answer(&mut self, byte: u8) -> Option<Option<String>> {
+        match self.parser.take(byte)? {
+            // That the machine stands still is known.
+            Message::Packet(text) if text.starts_with(['T', 'S']) => None,
+            Message::Packet(text) => Some(Some(text)),
+            Message::Damaged => Some(None),
+            Message::Interrupt => None,
+        }
     }
 }
 
-/// A packet behind the receipt for the last answer, without which QEMU takes none.
-fn packet(text: &str) -> Vec<u8> {
-    let sum = text.bytes().fold(0_u8, u8::wrapping_add);
-    format!("+${text}#{sum:02x}").into_bytes()
-}
-
-/// Takes the next whole packet out of what was received. The socket loses nothing, so the sum is not looked at.
-fn take_packet(received: &mut Vec<u8>) -> Option<Vec<u8>> {
-    let start = received.iter().position(|&byte| byte == b'$')? + 1;
-    let end = start + received[start..].iter().position(|&byte| byte == b'#')?;
-    // Two digits follow.
-    if received.len() < end + 3 {
-        return None;
-    }
-    let packet = received[start..end].to_vec();
-    received.drain(..end + 3);
-    Some(packet)
-}
-
-fn refused(request: &str, answer: &[u8]) -> Error {
-    let answer = String::from_utf8_lossy(&answer[..answer.len().min(16)]).into_owned();
+fn refused(request: &str, answer: &str) -> Error {
+    let answer: String = answer.chars().take(16).collect();
     Error::Qmp(format!("the gdb stub answers {answer:?} to {request}"))
 }
 
-fn broken(error: &io::Error) -> Error {
-    Error::Qmp(format!("the gdb stub: {error}"))
+fn late() -> Error {
+    Error::QmpTimeout("gdbserver")
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn packets_as_they_come_in_pieces() {
-        assert_eq!(packet("m0,4"), b"+$m0,4#fd");
-        let mut received = b"+$O".to_vec();
-        assert_eq!(take_packet(&mut received), None);
-        received.extend(b"K#9");
-        assert_eq!(take_packet(&mut received), None);
-        received.extend(b"a$E14#aa");
-        assert_eq!(take_packet(&mut received).as_deref(), Some(&b"OK"[..]));
-        assert_eq!(take_packet(&mut received).as_deref(), Some(&b"E14"[..]));
-        assert_eq!(take_packet(&mut received), None);
+fn broken(error: io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => late(),
+        _ => Error::Qmp(format!("the gdb stub: {error}")),
     }
 }

@@ -89,8 +89,9 @@ fn of_qemu(firmware: &Firmware, spec: &Spec, host: &HostConf) -> ClientConf {
     }
     conf.qemu.consoles = conf.qemu.consoles.map(|wished| host.policy().consoles.cap_number(wished));
     let process = spec.rest.get("process");
-    let path = firmware.file.path.to_string_lossy();
-    let (append, left_out) = bootargs::compose(conf.qemu.append.as_deref(), process, &path);
+    let command = firmware.command();
+    let (append, left_out) =
+        bootargs::compose(conf.qemu.append.as_deref(), process, &command.to_string_lossy());
     conf.qemu.append = append;
     if !left_out.is_empty() {
         log::warn!(

@@ -1,30 +1,30 @@
-//! The packets of gdb's remote protocol (GDB manual, appendix "GDB Remote Serial Protocol").
+//! The packets of gdb's remote protocol (GDB manual, appendix "GDB Remote Serial Protocol"), for either end.
 
 /// Longest packet that is accepted, in bytes: `m` and `M` of a page in hexadecimal fit.
-pub(super) const LONGEST: usize = 0x4000;
+pub(crate) const LONGEST: usize = 0x4000;
 /// What gdb sends outside of packets to stop the target.
 const INTERRUPT: u8 = 0x03;
 
-/// What gdb has sent.
+/// What the other end has sent.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Message {
+pub(crate) enum Message {
     /// A packet whose checksum is right.
     Packet(String),
-    /// A packet that is damaged or too long: gdb is to send it again.
+    /// A packet that is damaged or too long: it is to be sent again.
     Damaged,
     /// The user wants the target to stop.
     Interrupt,
 }
 
-/// Finds messages in the bytes that gdb sends.
+/// Finds messages in the bytes that come.
 #[derive(Debug, Default)]
-pub(super) struct Parser {
+pub(crate) struct Parser {
     packet: Option<Vec<u8>>,
 }
 
 impl Parser {
     /// Takes one byte; gives the message that ends with it.
-    pub(super) fn take(&mut self, byte: u8) -> Option<Message> {
+    pub(crate) fn take(&mut self, byte: u8) -> Option<Message> {
         match (&mut self.packet, byte) {
             (packet, b'$') => {
                 *packet = Some(Vec::new());
@@ -57,12 +57,12 @@ fn checksum(text: &[u8]) -> u8 {
 }
 
 /// A packet around `text`, which has no character that would have to be escaped.
-pub(super) fn packet(text: &str) -> String {
+pub(crate) fn packet(text: &str) -> String {
     format!("${text}#{:02x}", checksum(text.as_bytes()))
 }
 
 /// The bytes that the text stands for.
-pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
     // A number may have a sign, these may not.
     if !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;

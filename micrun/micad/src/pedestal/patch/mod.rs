@@ -3,13 +3,22 @@
 //! The firmware that was started stays the base. What was written since is kept beside it ([`Applied`]), so that a later
 //! patch knows what memory holds.
 
+mod marker;
+mod memory;
+
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::time::Duration;
 
+use libmica::ext::PatchReport;
 use micrun_firmware::changes::{Image, Segment};
 use micrun_firmware::{Changes, ElfInfo, Sha256Digest, memory_file};
 use serde::{Deserialize, Serialize};
+
+pub(crate) use self::marker::Marker;
+pub(super) use self::memory::{Memory, rewrite};
+use crate::{Error, Result};
 
 /// Most bytes that a patch may change. Memory is checked, written and read back while the firmware stands still.
 pub(super) const MAX_BYTES: u64 = 256 << 10;
@@ -43,7 +52,7 @@ pub(super) struct Piece {
 
 impl Piece {
     /// Whether an instruction at `pc` is one of those that change.
-    pub(super) fn holds(&self, pc: u64) -> bool {
+    fn holds(&self, pc: u64) -> bool {
         let size = self.after.len() as u64;
         [self.address, self.runs_at].iter().any(|start| pc.checked_sub(*start).is_some_and(|at| at < size))
     }
@@ -100,6 +109,31 @@ impl Plan {
         let firmware = Sha256Digest::read(&mut Whole { file: new, at: 0 }).map_err(unread)?;
         Ok(Self { pieces, applied: Applied { firmware, ranges }, exit_record: info.exit_record })
     }
+
+    /// Refuses to go on if a processor that stands still at `pc` is executing what would change.
+    pub(super) fn check_pc(&self, processor: impl std::fmt::Display, pc: u64) -> Result<()> {
+        let Some(piece) = self.pieces.iter().find(|piece| piece.holds(pc)) else { return Ok(()) };
+        Err(refuse(format!(
+            "processor {processor} is executing at {pc:#x} what would change, {} bytes at {:#x}; try again",
+            piece.after.len(),
+            piece.address
+        )))
+    }
+
+    /// What to say when it was done, and the firmware stood still for `pause`.
+    pub(super) fn report(&self, pause: Duration) -> PatchReport {
+        PatchReport {
+            firmware: self.applied.firmware.to_string(),
+            ranges: self.pieces.len() as u64,
+            bytes: self.pieces.iter().map(|piece| piece.after.len() as u64).sum(),
+            pause_usec: u64::try_from(pause.as_micros()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// The error of a patch that has changed nothing.
+pub(super) fn refuse(problem: impl Into<String>) -> Error {
+    Error::NotPatched { problem: problem.into() }
 }
 
 fn check_size(bytes: u64) -> Result<(), String> {

@@ -1,9 +1,10 @@
 //! What a container would find in the image: the applied layers as a root file system for the shim's own code.
 
-use std::collections::VecDeque;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, BufWriter, Seek, Write};
+use std::io::{self, BufWriter, Read, Seek};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,9 @@ use micrun_firmware::rootfs::{RootFile, Rootfs};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use oci_spec::image::Descriptor;
 
-use crate::layers::{Content, Kind, Packing, Tree, copy_file, decoder};
+use crate::checked::packing;
+use crate::error::Error;
+use crate::layers::{Budget, Content, Kind, Tree, decoder, read_files};
 use crate::source::Source;
 use crate::text::printable;
 
@@ -21,25 +24,39 @@ const MAX_LINKS: usize = 40;
 const MAX_DEPTH: usize = 64;
 
 /// The layers of an image, and the files that they give.
-pub(super) struct View<'a> {
-    pub(super) source: &'a Source,
-    pub(super) layers: &'a [Descriptor],
-    pub(super) tree: &'a Tree,
+pub(crate) struct View<'a> {
+    pub(crate) source: &'a Source,
+    pub(crate) layers: &'a [Descriptor],
+    pub(crate) tree: &'a Tree,
+    /// What fetching files may still cost.
+    pub(crate) budget: &'a RefCell<Budget>,
 }
 
 impl View<'_> {
     /// A file in memory with the content of one of the image.
-    pub(super) fn content(&self, content: &Content) -> io::Result<File> {
-        let descriptor =
-            self.layers.get(content.place.layer).ok_or_else(|| io::Error::other("no such layer"))?;
-        let blob = self.source.blob(descriptor).map_err(io::Error::other)?;
-        let tar = decoder(Packing::of(&descriptor.media_type().to_string()), blob)?;
-        let mut file = BufWriter::new(File::from(memfd_create(c"image file", MFdFlags::MFD_CLOEXEC)?));
-        copy_file(tar, content.place, content.size, &mut file)?;
-        file.flush()?;
-        let mut file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.rewind()?;
-        Ok(file)
+    pub(crate) fn content(&self, content: &Content) -> io::Result<File> {
+        let mut copy = None;
+        self.contents(content.place.layer, &BTreeSet::from([content.place.entry]), |_, file| {
+            copy = Some(file);
+            Ok(())
+        })?;
+        copy.ok_or_else(|| io::Error::other("no such file in its layer"))
+    }
+
+    /// The same of several files of one layer, which is read once. `wanted` are the numbers of their entries.
+    pub(crate) fn contents(
+        &self,
+        layer: usize,
+        wanted: &BTreeSet<usize>,
+        mut take: impl FnMut(usize, File) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let descriptor = self.layers.get(layer).ok_or_else(|| io::Error::other("no such layer"))?;
+        let blob = self.source.blob(descriptor).map_err(|error| match error {
+            Error::Read { source, .. } => source,
+            other => io::Error::other(other),
+        })?;
+        let tar = decoder(packing(descriptor), blob)?;
+        read_files(tar, wanted, &mut self.budget.borrow_mut(), |number, from| take(number, in_memory(from)?))
     }
 
     /// Follows a path as the shim does: each link by itself, none out of the image.
@@ -128,6 +145,14 @@ impl Rootfs for View<'_> {
         let files = self.tree.list(b"").filter(|(_, node)| !matches!(node.kind, Kind::Directory(_)));
         Ok(files.filter_map(|(name, _)| String::from_utf8(name.to_vec()).ok()).collect())
     }
+}
+
+fn in_memory(from: &mut dyn Read) -> io::Result<File> {
+    let mut file = BufWriter::new(File::from(memfd_create(c"image file", MFdFlags::MFD_CLOEXEC)?));
+    io::copy(from, &mut file)?;
+    let mut file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+    file.rewind()?;
+    Ok(file)
 }
 
 /// The names of a path, without those that stay in place.
