@@ -10,6 +10,7 @@ mod compressed;
 mod delta;
 mod digest;
 mod error;
+mod gzip;
 mod image;
 mod image_path;
 mod inspect;

@@ -16,7 +16,7 @@ const EMPTY: &[u8] = b"{}";
 /// An artifact, in memory.
 pub(crate) struct Artifact {
     /// What it is.
-    pub(crate) artifact_type: &'static str,
+    pub(crate) kind: &'static str,
     /// Its config, if what reads it wants one.
     pub(crate) config: Option<Vec<u8>>,
     pub(crate) parts: Vec<Part>,
@@ -55,24 +55,18 @@ impl<'a> Blobs<'a> {
 
 impl Artifact {
     /// One with a single file.
-    pub(crate) fn of(artifact_type: &'static str, content: Vec<u8>) -> Self {
-        let part = Part { media_type: artifact_type.to_owned(), content, annotations: HashMap::new() };
-        Self {
-            artifact_type,
-            config: None,
-            parts: vec![part],
-            annotations: BTreeMap::new(),
-            entry: BTreeMap::new(),
-        }
+    pub(crate) fn of(kind: &'static str, content: Vec<u8>) -> Self {
+        let part = Part { media_type: kind.to_owned(), content, annotations: HashMap::new() };
+        Self { kind, config: None, parts: vec![part], annotations: BTreeMap::new(), entry: BTreeMap::new() }
     }
 
     /// Stores it. Gives its entry for `index.json`, which has no name: nobody takes it for an image.
     pub(crate) fn store(&self, blobs: &mut Blobs<'_>, image: &Descriptor) -> io::Result<Descriptor> {
-        let (kind, config) = match &self.config {
+        let (of_config, config) = match &self.config {
             Some(config) => (MediaType::ImageConfig, config.as_slice()),
             None => (MediaType::EmptyJSON, EMPTY),
         };
-        let config = descriptor(kind, &blobs.put(config)?);
+        let config = descriptor(of_config, &blobs.put(config)?);
         let mut layers = Vec::new();
         for part in &self.parts {
             let mut layer = descriptor(MediaType::from(part.media_type.as_str()), &blobs.put(&part.content)?);
@@ -81,7 +75,7 @@ impl Artifact {
             }
             layers.push(layer);
         }
-        let artifact_type = MediaType::from(self.artifact_type);
+        let artifact_type = MediaType::from(self.kind);
         let manifest = ImageManifestBuilder::default()
             .schema_version(2_u32)
             .media_type(MediaType::ImageManifest)

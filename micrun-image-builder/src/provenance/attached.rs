@@ -31,6 +31,14 @@ pub(crate) struct Verified {
     pub(super) artifact: String,
 }
 
+/// A signature in the older form.
+struct Signed {
+    document: Simple,
+    /// The document's bytes, which are what is signed.
+    content: Vec<u8>,
+    signature: Vec<u8>,
+}
+
 impl Attached {
     /// All artifacts, by the digest of the image that they are about.
     pub(crate) fn all(source: &Source) -> Result<HashMap<String, Vec<Self>>> {
@@ -41,7 +49,7 @@ impl Attached {
             let subject = match subject {
                 Some(subject) => Some(subject),
                 // cosign's older signatures are found by their name in a registry, and here by what they say.
-                None => this.simple(source)?.iter().find_map(|(it, ..)| it.image().map(str::to_owned)),
+                None => this.simple(source)?.iter().find_map(|it| it.document.image().map(str::to_owned)),
             };
             if let Some(subject) = subject {
                 all.entry(subject).or_default().push(this);
@@ -109,7 +117,7 @@ impl Attached {
                 all.push(verified(what, key.fingerprint().to_string()));
             }
         }
-        for (document, content, signature) in self.simple(source)? {
+        for Signed { document, content, signature } in self.simple(source)? {
             if let Some(key) = keys.signer(&content, &signature).filter(|_| document.image() == Some(image)) {
                 all.push(verified("signature".to_owned(), key.fingerprint().to_string()));
             }
@@ -130,8 +138,8 @@ impl Attached {
         Ok(bundles)
     }
 
-    /// Signatures in the older form: the document, its bytes, and the signature of them.
-    fn simple(&self, source: &Source) -> Result<Vec<(Simple, Vec<u8>, Vec<u8>)>> {
+    /// Signatures in the older form.
+    fn simple(&self, source: &Source) -> Result<Vec<Signed>> {
         use base64ct::{Base64, Encoding};
         let mut all = Vec::new();
         for layer in self.manifest.layers().iter().filter(|it| is_simple(it)) {
@@ -139,7 +147,7 @@ impl Attached {
             let signature = signature.and_then(|it| Base64::decode_vec(it).ok());
             let (Some(signature), Some(content)) = (signature, part(source, layer)?) else { continue };
             if let Ok(document) = serde_json::from_slice(&content) {
-                all.push((document, content, signature));
+                all.push(Signed { document, content, signature });
             }
         }
         Ok(all)

@@ -150,7 +150,7 @@ pub(super) fn signatures(parts: Vec<Part>) -> Artifact {
         "rootfs": { "type": "layers", "diff_ids": diff_ids.collect::<Vec<_>>() },
     });
     Artifact {
-        artifact_type: SIGNATURES,
+        kind: SIGNATURES,
         config: Some(json::canonical(&config)),
         parts,
         annotations: BTreeMap::new(),

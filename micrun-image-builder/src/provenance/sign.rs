@@ -23,7 +23,7 @@ pub(crate) struct SignArgs {
     /// Which image it is, if there are several
     #[arg(long = "image", value_name = "NAME[:TAG]")]
     name: Option<String>,
-    /// A private key: ECDSA P-256 in PEM (PKCS#8), or a cosign.key, whose password is in COSIGN_PASSWORD or asked for
+    /// A private key: ECDSA P-256 in PEM (PKCS#8), or a cosign.key, whose password is the variable `COSIGN_PASSWORD`, or asked for
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
     /// Where the signed image goes [default: IMAGE itself]

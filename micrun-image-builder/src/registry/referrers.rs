@@ -110,7 +110,7 @@ pub(super) fn send(repository: &Repository<'_>, referrer: &Referrer) -> Result<(
     if !listed && is_about.is_some() {
         list(repository, referrer)?;
     }
-    let is_signature = |it: &MediaType| provenance::is_signatures(&it.to_string());
+    let is_signature = |it: &MediaType| provenance::is_signatures(it.as_ref());
     if is_about.is_none() || referrer.entry.artifact_type().as_ref().is_some_and(is_signature) {
         sign(repository, &format!("{}.sig", tag(&referrer.subject)), root)?;
     }
@@ -120,14 +120,11 @@ pub(super) fn send(repository: &Repository<'_>, referrer: &Referrer) -> Result<(
 /// Adds an artifact to the list that the registry does not keep itself.
 fn list(repository: &Repository<'_>, referrer: &Referrer) -> Result<()> {
     let tag = tag(&referrer.subject);
-    let mut index = match repository.tagged(&tag)? {
-        Some(found) => read(&found)?,
-        None => {
-            let mut index = ImageIndex::default();
-            index.set_media_type(Some(MediaType::ImageIndex));
-            index
-        }
-    };
+    let mut index = ImageIndex::default();
+    index.set_media_type(Some(MediaType::ImageIndex));
+    if let Some(found) = repository.tagged(&tag)? {
+        index = read(&found)?;
+    }
     let mut entries = index.manifests().clone();
     if entries.iter().any(|it| it.digest() == referrer.entry.digest()) {
         return Ok(());

@@ -56,6 +56,10 @@ impl PublicKey {
 
     /// The digest of the key in DER (`SubjectPublicKeyInfo`), which cosign calls its hint:
     /// `openssl pkey -pubin -outform der | sha256sum`.
+    ///
+    /// # Panics
+    ///
+    /// Never: each point of the curve has an encoding.
     pub fn fingerprint(&self) -> Sha256Digest {
         #[expect(clippy::expect_used, reason = "a key on the curve always has an encoding")]
         let der = self.0.to_public_key_der().expect("a key of P-256");
