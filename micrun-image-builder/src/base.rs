@@ -218,14 +218,14 @@ pub(crate) fn default_output(base: &Path, name: &ImageName) -> PathBuf {
 }
 
 fn choose(source: &Source, path: &Path, name: Option<&str>) -> Result<Descriptor> {
-    let index = source.index()?;
+    let images = source.images()?;
     let refuse = |reason| Err(Error::NotImage { path: path.to_owned(), reason });
     let list = || {
-        let names: Vec<_> = index.manifests().iter().filter_map(names::of).collect();
+        let names: Vec<_> = images.iter().filter_map(names::of).collect();
         names.join(", ")
     };
     let Some(name) = name else {
-        let mut digests: Vec<_> = index.manifests().iter().collect();
+        let mut digests: Vec<_> = images.iter().collect();
         digests.dedup_by_key(|it| it.digest());
         return match digests[..] {
             [one] => Ok(one.clone()),
@@ -233,7 +233,7 @@ fn choose(source: &Source, path: &Path, name: Option<&str>) -> Result<Descriptor
             _ => refuse(format!("it holds several; name one with --image ({})", list())),
         };
     };
-    match index.manifests().iter().find(|it| names::is_called(it, name)) {
+    match images.iter().find(|it| names::is_called(it, name)) {
         Some(entry) => Ok(entry.clone()),
         None => refuse(format!("it holds no image {name}, but: {}", list())),
     }

@@ -16,6 +16,7 @@ use crate::index::IndexArgs;
 use crate::layer::Compression;
 use crate::pack::{Arch, ExtraFile};
 use crate::platform::Host;
+use crate::provenance::AttachArgs;
 use crate::records::RecordsArgs;
 use crate::say::Level;
 use crate::unpack::UnpackArgs;
@@ -79,6 +80,8 @@ pub(crate) enum Command {
     Init(InitArgs),
     /// Check an image and print what a shim will do with it
     Inspect(InspectArgs),
+    #[command(flatten)]
+    Provenance(crate::provenance::Verb),
     #[cfg(feature = "containerd")]
     #[command(flatten)]
     Containerd(crate::containerd::Verb),
@@ -142,9 +145,11 @@ pub(crate) struct PackArgs {
     /// Give the firmware a second path, so that `append --delta` can build upon it
     #[arg(long)]
     pub(crate) updatable: bool,
-    /// A private key (PEM, PKCS#8, ECDSA P-256) that signs the firmware, its client.conf and the file beside it
+    /// A private key (ECDSA P-256 in PEM, or a cosign.key) that signs the firmware, its client.conf and the file beside it
     #[arg(long, value_name = "FILE")]
     pub(crate) sign_key: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) attach: AttachArgs,
     /// Print what was written as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -4,11 +4,11 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
-use flate2::write::GzEncoder;
 use lzma_rust2::{XzOptions, XzReader, XzWriter};
 
+use crate::gzip::Gzip;
+
 /// The own default of each tool.
-const GZIP_LEVEL: u32 = 6;
 const ZSTD_LEVEL: i32 = 3;
 const XZ_PRESET: u32 = 6;
 /// In KiB: more than `xz -9` asks for, which has a dictionary of 64 MiB.
@@ -52,7 +52,7 @@ impl Format {
         match self {
             Self::Plain => io::copy(from, to).and_then(|_| to.flush()),
             Self::Gzip => {
-                let mut encoder = GzEncoder::new(to, flate2::Compression::new(GZIP_LEVEL));
+                let mut encoder = Gzip::new(to);
                 io::copy(from, &mut encoder)?;
                 encoder.finish()?.flush()
             }

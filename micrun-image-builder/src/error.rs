@@ -58,6 +58,9 @@ pub(crate) enum Error {
     /// The destination is something that must not be overwritten.
     #[error("{} was not written: {reason}", path.display())]
     Destination { path: PathBuf, reason: &'static str },
+    /// Nobody whose key is trusted has signed the image.
+    #[error("{name} is not signed as asked: {reason}")]
+    Unsigned { name: String, reason: String },
     /// The image is not an OCI image or layout.
     #[error("{} is not an OCI image: {reason}", path.display())]
     NotImage { path: PathBuf, reason: String },
@@ -118,7 +121,7 @@ impl Error {
             Self::Argument { .. } | Self::File { .. } | Self::Destination { .. } => 2,
             Self::At { source, .. } | Self::Board { source, .. } => source.exit_status(),
             Self::Findings { status, .. } => *status,
-            Self::Firmware(_) | Self::Conf { .. } | Self::Refused { .. } => 3,
+            Self::Firmware(_) | Self::Conf { .. } | Self::Refused { .. } | Self::Unsigned { .. } => 3,
             Self::NotImage { .. } | Self::Damaged(_) | Self::Ambiguous { .. } | Self::Json { .. } => 4,
             Self::Incomplete(_) | Self::Unreadable(_) => 6,
         }

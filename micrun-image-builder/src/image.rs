@@ -1,7 +1,7 @@
 //! The documents of an image: config, manifest, index, and how they are stored.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io;
+use std::{io, iter};
 
 use micrun_firmware::annotations::LAYER_RECORD;
 use oci_spec::image::{
@@ -37,12 +37,23 @@ pub(crate) struct Image<'a> {
 pub(crate) struct Stored {
     /// The entry in `index.json`: what the name stands for.
     pub(crate) entry: Descriptor,
+    /// Further entries: what is attached to the image.
+    pub(crate) beside: Vec<Descriptor>,
+    /// Digests of entries that these replace.
+    pub(crate) replaced: Vec<String>,
     /// The digests of manifest and config for each host.
     pub(crate) platforms: Vec<(String, String)>,
     /// The document `manifest.json` of Docker's archives: the image for the first host.
     ///
     /// <https://github.com/moby/docker-image-spec/blob/main/v1.2.md>
     pub(crate) docker: Value,
+}
+
+impl Stored {
+    /// All its entries for `index.json`.
+    pub(crate) fn entries(&self) -> Vec<Descriptor> {
+        iter::once(&self.entry).chain(&self.beside).cloned().collect()
+    }
 }
 
 impl Image<'_> {
@@ -74,7 +85,7 @@ impl Image<'_> {
             "RepoTags": [self.name.full()],
             "Layers": [self.layer.blob.blob_path()],
         }]);
-        Ok(Stored { entry, platforms, docker })
+        Ok(Stored { entry, beside: Vec::new(), replaced: Vec::new(), platforms, docker })
     }
 
     fn config(&self, host: &Host) -> ImageConfiguration {

@@ -6,15 +6,13 @@
 use std::io::{self, BufWriter, Read, Write};
 
 use clap::ValueEnum;
-use flate2::write::GzEncoder;
 use oci_spec::image::MediaType;
 use serde::Deserialize;
 use tar::{EntryType, Header};
 
 use crate::digest::{Measured, MeteredWriter};
+use crate::gzip::Gzip;
 
-/// zlib's own default: a good ratio, and every reader takes it.
-const GZIP_LEVEL: u32 = 6;
 /// zstd's own default.
 const ZSTD_LEVEL: i32 = 3;
 const MOST_WORKERS: u32 = 4;
@@ -187,7 +185,7 @@ impl Read for Exact<'_> {
 
 enum Encoder<W: Write> {
     Plain(W),
-    Gzip(GzEncoder<MeteredWriter<W>>),
+    Gzip(Gzip<MeteredWriter<W>>),
     Zstd(zstd::Encoder<'static, MeteredWriter<W>>),
 }
 
@@ -195,9 +193,7 @@ impl<W: Write> Encoder<W> {
     fn new(out: W, compression: Compression) -> io::Result<Self> {
         Ok(match compression {
             Compression::None => Self::Plain(out),
-            Compression::Gzip => {
-                Self::Gzip(GzEncoder::new(MeteredWriter::new(out), flate2::Compression::new(GZIP_LEVEL)))
-            }
+            Compression::Gzip => Self::Gzip(Gzip::new(MeteredWriter::new(out))),
             Compression::Zstd => Self::Zstd(zstd_encoder(MeteredWriter::new(out), workers())?),
         })
     }

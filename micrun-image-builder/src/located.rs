@@ -34,12 +34,11 @@ impl FromStr for Located {
 impl Located {
     /// What it names in its `index.json`: one entry if it has a name, else all.
     pub(crate) fn entries(&self, source: &Source) -> Result<Vec<Descriptor>> {
-        let index = source.index()?;
-        let all = index.manifests();
-        let Some(name) = &self.name else { return Ok(all.clone()) };
+        let all = source.images()?;
+        let Some(name) = &self.name else { return Ok(all) };
         let found: Vec<_> = all.iter().filter(|it| names::is_called(it, name)).cloned().collect();
         if found.is_empty() {
-            return Err(self.refuse(all, &format!("there is no image {name}")));
+            return Err(self.refuse(&all, &format!("there is no image {name}")));
         }
         Ok(found)
     }

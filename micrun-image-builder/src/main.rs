@@ -15,6 +15,7 @@ mod digest;
 mod error;
 mod flatten;
 mod graph;
+mod gzip;
 mod image;
 mod image_path;
 mod index;
@@ -28,6 +29,7 @@ mod names;
 mod old_options;
 mod pack;
 mod platform;
+mod provenance;
 mod records;
 #[cfg(feature = "registry")]
 mod registry;
@@ -98,6 +100,7 @@ fn run(command: Command) -> Result<()> {
             let report = inspect::run(&args.path, wanted, &annotations, args.files)?;
             print(&if args.json { report.to_json() } else { report.to_string() })
         }
+        Command::Provenance(verb) => print(&provenance::run(&verb)?),
         #[cfg(feature = "containerd")]
         Command::Containerd(verb) => print(&containerd::run(&verb)?),
         #[cfg(feature = "registry")]

@@ -148,7 +148,11 @@ fn annotation<'a>(entry: &'a Descriptor, key: &str) -> Option<&'a str> {
 /// An image of the same name is replaced. If another one has the new one's reference (its tag), its full name becomes
 /// its reference. Without a full name it is replaced, as skopeo and umoci do.
 pub(crate) fn insert(entries: &mut Vec<Descriptor>, new: Descriptor) {
-    entries.retain(|other| of(other) != of(&new));
+    let same = |other: &Descriptor| match of(&new) {
+        Some(name) => of(other) == Some(name),
+        None => of(other).is_none() && other.digest() == new.digest(),
+    };
+    entries.retain(|other| !same(other));
     let taken = reference(&new);
     entries.retain_mut(|other| {
         if taken.is_none() || reference(other) != taken {

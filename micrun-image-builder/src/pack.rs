@@ -1,5 +1,6 @@
 //! `pack`: firmware in, image out.
 
+mod attached;
 mod boards;
 mod build;
 mod conf;
@@ -28,6 +29,7 @@ use crate::names::ImageName;
 use crate::platform::Host;
 use crate::timestamp::Timestamp;
 use crate::{say, sink, spool};
+use attached::{Attachments, Packed};
 pub(crate) use boards::run as run_boards;
 use contents::{Contents, Written};
 pub(crate) use extra::ExtraFile;
@@ -67,9 +69,10 @@ pub(crate) fn run(mut args: PackArgs) -> Result<String> {
     let mut contents = Contents::default();
     part.add_to(&mut contents, "")?;
     let notes = part.notes().cloned().collect();
-    let packing =
-        Packing { args, output, name: &name, title: &title, facts: labels::facts(&part), notes, created };
-    packing.write(contents, part.hosts())
+    let (facts, hosts) = (labels::facts(&part), part.hosts());
+    let parts = vec![Packed { args, board: None, part }];
+    let packing = Packing { args, output, name: &name, title: &title, facts, notes, parts, created };
+    packing.write(contents, hosts)
 }
 
 /// An image whose firmware is ready.
@@ -82,13 +85,15 @@ struct Packing<'a> {
     facts: BTreeMap<String, String>,
     /// What the user should know.
     notes: Vec<String>,
+    /// The firmware; one for each board, if there are several.
+    parts: Vec<Packed<'a>>,
     created: Timestamp,
 }
 
 impl Packing<'_> {
     /// Writes the image of these files, for `hosts` unless the options say others.
     fn write(self, mut contents: Contents, hosts: Vec<Host>) -> Result<String> {
-        let Self { args, output, name, title, facts, notes, created } = self;
+        let Self { args, output, name, title, facts, notes, parts, created } = self;
         let hosts = if args.platforms.is_empty() { once_each(hosts) } else { asked(&args.platforms)? };
         args.files.iter().try_for_each(|file| file.add_to(&mut contents))?;
         let mut sink = sink::create(&output, created.seconds())?;
@@ -110,7 +115,10 @@ impl Packing<'_> {
             record: record.to_string(),
             created,
         };
-        let stored = image.store(sink.as_mut()).map_err(write)?;
+        let mut stored = image.store(sink.as_mut()).map_err(write)?;
+        let digest = stored.entry.digest().to_string();
+        let attachments = Attachments { args, name, title, digest: &digest, parts: &parts, created };
+        attachments.store(&mut stored, sink.as_mut(), &output)?;
         let report = Report::new(&output, name, &hosts, &stored, &layer, compression);
         sink.commit(stored)?;
         for note in &notes {

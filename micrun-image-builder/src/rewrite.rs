@@ -109,7 +109,7 @@ impl Rewrite<'_> {
         entry.set_annotations(Some(self.name.annotations()));
         let layers: Vec<_> = self.layers.iter().map(NewLayer::blob_path).collect();
         let docker = json!([{ "Config": first, "RepoTags": [self.name.full()], "Layers": layers }]);
-        Ok(Stored { entry, platforms, docker })
+        Ok(Stored { entry, beside: Vec::new(), replaced: Vec::new(), platforms, docker })
     }
 
     fn config(&self, platform: &Platform) -> ImageConfiguration {

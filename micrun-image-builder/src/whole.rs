@@ -24,12 +24,25 @@ pub(crate) fn store(
     annotations: HashMap<String, String>,
     docker: Option<&str>,
     graphs: &[&Graph],
+    copy: impl FnMut(&Descriptor, &mut dyn Write) -> Result<()>,
+) -> Result<String> {
+    store_with(&[], output, annotations, docker, graphs, copy)
+}
+
+/// The same, with artifacts about the image: their entries for `index.json`, and all that they lead to.
+pub(crate) fn store_with(
+    artifacts: &[(Descriptor, &Graph)],
+    output: &Path,
+    annotations: HashMap<String, String>,
+    docker: Option<&str>,
+    graphs: &[&Graph],
     mut copy: impl FnMut(&Descriptor, &mut dyn Write) -> Result<()>,
 ) -> Result<String> {
     let write = |source| Error::Write { path: output.to_owned(), source };
     let mut sink = sink::create(output, Timestamp::from_env()?.seconds())?;
     let mut seen = HashSet::new();
-    for blob in graphs.iter().flat_map(|graph| &graph.blobs) {
+    let all = || artifacts.iter().map(|(_, graph)| *graph).chain(graphs.iter().copied());
+    for blob in all().flat_map(|graph| &graph.blobs) {
         let digest = blob.as_digest_sha256().and_then(|it| it.parse().ok());
         let Some(digest) = digest else {
             return Err(Error::Damaged(format!("{} is not a sha256 digest", blob.digest())));
@@ -43,19 +56,20 @@ pub(crate) fn store(
         sink.end(&measured).map_err(write)?;
         sink::say_written(&measured);
     }
-    let manifests: Vec<_> = graphs.iter().flat_map(|graph| &graph.manifests).collect();
-    for manifest in &manifests {
+    for manifest in all().flat_map(|graph| &graph.manifests) {
         if seen.insert(manifest.digest()) {
             sink::put(&mut *sink, &manifest.bytes).map_err(write)?;
         }
     }
+    let manifests: Vec<_> = graphs.iter().flat_map(|graph| &graph.manifests).collect();
     let Some(root) = manifests.last() else {
         return Err(Error::Damaged("it has no manifest".to_owned()));
     };
     let mut entry = image::descriptor(MediaType::from(root.media_type.as_str()), &root.blob);
     entry.set_annotations(Some(annotations));
     let docker = for_docker(docker, &manifests);
-    sink.commit(Stored { entry, platforms: Vec::new(), docker })?;
+    let beside = artifacts.iter().map(|(entry, _)| entry.clone()).collect();
+    sink.commit(Stored { entry, beside, replaced: Vec::new(), platforms: Vec::new(), docker })?;
     Ok(root.digest())
 }
 

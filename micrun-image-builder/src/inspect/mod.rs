@@ -8,7 +8,7 @@ mod tree;
 mod unheard;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Seek;
 use std::path::Path;
 
@@ -24,11 +24,12 @@ use crate::layers::{Budget, Stack};
 use crate::names;
 use crate::pack::origin_of;
 use crate::platform::Host;
+use crate::provenance::Attached;
 use crate::source::Source;
 use crate::view::View;
 pub(crate) use records::{Recorded, check as checked_record, is_record, segments as elf_content};
 pub(crate) use report::Report;
-use report::{ElfLines, FileLine, FirmwareLine, ImageReport, LayerLine, PlatformLine, Run};
+use report::{AttachedLine, ElfLines, FileLine, FirmwareLine, ImageReport, LayerLine, PlatformLine, Run};
 use tree::{Content, Key};
 
 /// What is looked at: nothing named is everything.
@@ -63,9 +64,19 @@ pub(crate) fn run(
     annotations: &BTreeMap<String, String>,
     files: bool,
 ) -> Result<Report> {
-    let source = Source::open(path)?;
+    of(&Source::open(path)?, path, wanted, annotations, files)
+}
+
+/// Inspects an image that was opened at `path`.
+pub(crate) fn of(
+    source: &Source,
+    path: &Path,
+    wanted: Wanted<'_>,
+    annotations: &BTreeMap<String, String>,
+    files: bool,
+) -> Result<Report> {
     let mut inspection = Inspection {
-        source: &source,
+        source,
         annotations,
         budget: Budget::for_an_image(),
         for_files: RefCell::new(Budget::for_files()),
@@ -73,7 +84,7 @@ pub(crate) fn run(
         runs: BTreeMap::new(),
     };
     let mut report = Report { file: path.display().to_string(), images: Vec::new(), beside: Vec::new() };
-    for entry in tree::entries(&source, wanted, &mut inspection.budget)? {
+    for entry in tree::entries(source, wanted, &mut inspection.budget)? {
         for content in &entry.contents {
             report.images.extend(inspection.image(content, files)?);
         }
@@ -89,9 +100,16 @@ pub(crate) fn run(
         return Err(Error::NotImage { path: path.to_owned(), reason });
     }
     let references = names::warnings(source.index()?.manifests());
+    let attached = Attached::all(source)?;
+    let mut shown = HashSet::new();
     for image in &mut report.images {
         image.warnings.extend(references.get(&image.digest).cloned());
+        for artifact in attached.get(&image.digest).into_iter().flatten() {
+            shown.insert(artifact.digest());
+            image.attached.push(AttachedLine::of(artifact, source)?);
+        }
     }
+    report.beside.retain(|it| !shown.contains(&it.digest));
     Ok(report)
 }
 
@@ -238,6 +256,7 @@ fn report(content: &Content, applied: &Applied, run: Run, files: bool) -> ImageR
         run,
         annotations: content.annotations.clone(),
         labels: content.labels.clone(),
+        attached: Vec::new(),
         warnings,
         files: files.then(|| files::list(applied.stack.tree())),
     }

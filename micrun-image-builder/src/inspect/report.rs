@@ -10,6 +10,9 @@ use serde::Serialize;
 use super::beside::Beside;
 use super::files::FileEntry;
 use super::tree::Listed;
+use crate::error::Result;
+use crate::provenance::Attached;
+use crate::source::Source;
 use crate::text::printable;
 
 /// What an image holds, for people and for programs.
@@ -31,6 +34,7 @@ pub(super) struct ImageReport {
     pub(super) run: Run,
     pub(super) annotations: BTreeMap<String, String>,
     pub(super) labels: BTreeMap<String, String>,
+    pub(super) attached: Vec<AttachedLine>,
     pub(super) warnings: Vec<String>,
     /// With `--files`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,6 +84,16 @@ pub(super) struct RecordLine {
     pub(super) anchored: bool,
 }
 
+/// A signature, an SBOM or the like. Nobody has checked it.
+#[derive(Serialize)]
+pub(super) struct AttachedLine {
+    pub(super) what: String,
+    pub(super) artifact_type: String,
+    pub(super) digest: String,
+    /// The fingerprint of the key that it says it is of.
+    pub(super) key: Option<String>,
+}
+
 #[derive(Clone, Serialize)]
 pub(super) struct FirmwareLine {
     pub(super) path: String,
@@ -119,6 +133,17 @@ struct SegmentLine {
     filesz: u64,
     memsz: u64,
     flags: String,
+}
+
+impl AttachedLine {
+    pub(super) fn of(artifact: &Attached, source: &Source) -> Result<Self> {
+        Ok(Self {
+            what: artifact.what(),
+            artifact_type: artifact.artifact_type(),
+            digest: artifact.digest(),
+            key: artifact.claims(source)?.map(|key| format!("sha256:{key}")),
+        })
+    }
 }
 
 impl From<&Listed> for PlatformLine {
@@ -210,6 +235,10 @@ impl fmt::Display for ImageReport {
         let files = self.files.iter().flatten();
         for (title, file) in std::iter::once("files").chain(std::iter::repeat("")).zip(files) {
             line(f, format_args!("  {title:<9}  {file}"))?;
+        }
+        for AttachedLine { what, digest, key, .. } in &self.attached {
+            let key = key.as_ref().map(|key| format!(", says it is by the key {key}")).unwrap_or_default();
+            line(f, format_args!("  attached   {what} {digest}{key}"))?;
         }
         self.warnings.iter().try_for_each(|warning| line(f, format_args!("  warning    {warning}")))
     }

@@ -7,6 +7,7 @@ use micrun_firmware::annotations::PREFIX;
 use micrun_firmware::client_conf::FILE_NAME as CONF;
 use micrun_firmware::rootfs::boards;
 
+use super::attached::Packed;
 use super::contents::Contents;
 use super::firmware::Firmware;
 use super::part::Part;
@@ -26,6 +27,7 @@ pub(crate) fn run(args: &PackArgs, boards: &BTreeMap<String, PackArgs>) -> Resul
     let mut contents = Contents::default();
     let names: Vec<_> = boards.keys().map(String::as_str).collect();
     contents.put(CONF, boards::client_conf(&names).as_bytes())?;
+    let mut parts = Vec::new();
     let (mut hosts, mut notes, mut facts): (Vec<Host>, Vec<String>, Vec<_>) = Default::default();
     for (board, options) in boards {
         let of_board = |source| Error::Board { name: board.clone(), source: Box::new(source) };
@@ -36,10 +38,11 @@ pub(crate) fn run(args: &PackArgs, boards: &BTreeMap<String, PackArgs>) -> Resul
         hosts.extend(part.hosts());
         notes.extend(part.notes().map(|note| format!("{board}: {note}")));
         facts.push(labels::facts(&part));
+        parts.push(Packed { args: options, board: Some(board), part });
     }
     let mut facts = in_all(facts);
     facts.insert(format!("{PREFIX}{}", boards::KEY), names.join(" "));
-    let packing = Packing { args, output, name: &name, title, facts, notes, created };
+    let packing = Packing { args, output, name: &name, title, facts, notes, parts, created };
     packing.write(contents, hosts)
 }
 

@@ -1,6 +1,5 @@
 //! A firmware that is ready to be packed, with the files that decide how it runs.
 
-use std::fs;
 use std::path::Path;
 
 use micrun_firmware::client_conf::FILE_NAME as CONF;
@@ -14,15 +13,16 @@ use super::contents::Contents;
 use super::firmware::Firmware;
 use super::pedestal_file::PedestalFile;
 use crate::cli::PackArgs;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::platform::Host;
+use crate::provenance;
 
 /// What an image has for one board, or at all.
 pub(super) struct Part {
     pub(super) firmware: Firmware,
     pub(super) conf: Conf,
     content: Content,
-    beside: Option<PedestalFile>,
+    pub(super) beside: Option<PedestalFile>,
     signature: Option<Vec<u8>>,
     /// Whether a later delta finds the firmware under a second name.
     updatable: bool,
@@ -79,15 +79,10 @@ impl Part {
 
 /// The signature of the key in a file, for everything that decides what runs.
 fn sign(key: &Path, conf: &Conf, firmware: &Firmware, beside: Option<&PedestalFile>) -> Result<Vec<u8>> {
-    let pem = fs::read_to_string(key).map_err(|source| Error::Read { path: key.to_owned(), source })?;
     let signed = Signed {
         firmware: firmware.digest,
         conf: Some(Sha256Digest::of(conf.text.as_bytes())),
         pedestal_file: beside.map(|it| it.content().sha256),
     };
-    signed.sign(&pem).map_err(|error| Error::Argument {
-        what: "sign-key",
-        value: key.display().to_string(),
-        reason: error.to_string(),
-    })
+    Ok(signed.sign(&provenance::load_key(key)?)?)
 }

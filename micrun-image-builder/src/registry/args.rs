@@ -38,6 +38,9 @@ pub(crate) struct Push {
     /// A repository of the same registry that may have some of the blobs
     #[arg(long, value_name = "REPOSITORY")]
     pub(super) mount_from: Option<String>,
+    /// Send, too, what is attached to the image: signatures, SBOMs, provenance
+    #[arg(long)]
+    pub(super) referrers: bool,
     #[command(flatten)]
     pub(super) network: Network,
     /// Print what was sent as JSON
@@ -57,6 +60,9 @@ pub(crate) struct Pull {
     /// Fetch the image for one host only [default: all that it has]
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub(super) platform: Option<Host>,
+    /// Fetch, too, what is attached to the image: signatures, SBOMs, provenance
+    #[arg(long)]
+    pub(super) referrers: bool,
     #[command(flatten)]
     pub(super) network: Network,
     /// Print what was fetched as JSON
@@ -72,6 +78,9 @@ pub(crate) struct Copy {
     /// Where it goes
     #[arg(value_name = "TO[:TAG]")]
     pub(super) to: Reference,
+    /// Copy, too, what is attached to the image: signatures, SBOMs, provenance
+    #[arg(long)]
+    pub(super) referrers: bool,
     #[command(flatten)]
     pub(super) network: Network,
     /// Print what was copied as JSON

@@ -10,6 +10,7 @@ use super::hosts::Use;
 use super::progress::Progress;
 use super::pull::{graph, root};
 use super::push::{said, send};
+use super::referrers;
 use super::repository::Repository;
 use crate::error::Result;
 
@@ -24,6 +25,7 @@ pub(super) fn run(args: &Copy) -> Result<String> {
     let content = |blob: &Descriptor| -> Result<Box<dyn Read + '_>> {
         Ok(Box::new(from.pull_blob(blob, &progress.bar(blob))?))
     };
-    let outcomes = send(&args.network, &graph, &args.to, mount_from, &content)?;
+    let referrers = if args.referrers { referrers::listed(&from, &graph)? } else { Vec::new() };
+    let outcomes = send(&args.network, &graph, &referrers, &args.to, mount_from, &content)?;
     Ok(said(&args.to, &graph, &outcomes, args.json))
 }

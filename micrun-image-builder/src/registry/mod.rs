@@ -21,6 +21,7 @@ mod pull;
 mod push;
 mod query;
 mod reference;
+mod referrers;
 mod registries_conf;
 mod repository;
 mod retry;

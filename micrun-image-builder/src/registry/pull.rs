@@ -15,6 +15,7 @@ use super::hosts::Use;
 use super::parallel;
 use super::progress::Progress;
 use super::reference::{Reference, Version};
+use super::referrers::{self, Referrer};
 use super::repository::Repository;
 use super::transport::Endpoint;
 use crate::error::{Error, Result};
@@ -32,10 +33,11 @@ pub(super) fn run(args: &Pull) -> Result<String> {
         None => root,
     };
     let graph = graph(&repository, root)?;
+    let referrers = if args.referrers { referrers::listed(&repository, &graph)? } else { Vec::new() };
     let output = args.output.clone().unwrap_or_else(|| default_output(&args.name));
     let fetched: Mutex<HashMap<String, File>> = Mutex::default();
     let progress = Progress::new();
-    parallel::each(&graph.blobs, args.network.parallel, |blob| {
+    parallel::each(&referrers::blobs(&graph, &referrers), args.network.parallel, |blob| {
         if is_there(&output, blob) {
             progress.bar(blob).done(blob, "already there");
             return Ok(());
@@ -46,8 +48,8 @@ pub(super) fn run(args: &Pull) -> Result<String> {
         fetched.lock().unwrap_or_else(PoisonError::into_inner).insert(blob.digest().to_string(), file);
         Ok(())
     })?;
-    let digest =
-        store(&output, &args.name, graph, fetched.into_inner().unwrap_or_else(PoisonError::into_inner))?;
+    let fetched = fetched.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let digest = store(&output, &args.name, graph, referrers, fetched)?;
     say::usual(format_args!("fetched {} to {}", args.name, output.display()));
     let text = if args.json {
         format!("{}\n", json!({"name": args.name.to_string(), "digest": digest, "output": output}))
@@ -118,13 +120,21 @@ fn is_there(output: &Path, blob: &Descriptor) -> bool {
     output.join("oci-layout").is_file() && File::open(path).is_ok_and(same)
 }
 
-fn store(output: &Path, name: &Reference, graph: Graph, mut files: HashMap<String, File>) -> Result<String> {
+fn store(
+    output: &Path,
+    name: &Reference,
+    mut fetched: Graph,
+    mut referrers: Vec<Referrer>,
+    mut files: HashMap<String, File>,
+) -> Result<String> {
     let annotations = annotations(name)?;
     let tag = matches!(name.version, Version::Tag(_)).then(|| name.to_string());
-    let mut fetched = graph;
     // The layout has the others.
-    fetched.blobs.retain(|blob| files.contains_key(&blob.digest().to_string()));
-    whole::store(output, annotations, tag.as_deref(), &[&fetched], |blob, to| {
+    for graph in referrers.iter_mut().map(|it| &mut it.graph).chain([&mut fetched]) {
+        graph.blobs.retain(|blob| files.contains_key(&blob.digest().to_string()));
+    }
+    let artifacts: Vec<_> = referrers.iter().map(|it| (it.entry.clone(), &it.graph)).collect();
+    whole::store_with(&artifacts, output, annotations, tag.as_deref(), &[&fetched], |blob, to| {
         let Some(mut file) = files.remove(&blob.digest().to_string()) else { return Ok(()) };
         io::copy(&mut file, to).map_err(|source| Error::Write { path: output.to_owned(), source })?;
         Ok(())

@@ -11,6 +11,7 @@ use super::connect;
 use super::parallel;
 use super::progress::Progress;
 use super::reference::{Reference, Version};
+use super::referrers::{self, Referrer};
 use super::repository::Repository;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Manifest};
@@ -22,9 +23,9 @@ pub(super) type Content<'a> = dyn Fn(&Descriptor) -> Result<Box<dyn Read + 'a>> 
 
 pub(super) fn run(args: &Push) -> Result<String> {
     let source = Source::open(&args.image)?;
-    let index = source.index()?;
+    let images = source.images()?;
     let asked = args.from.as_deref().map(str::parse::<Reference>).transpose()?;
-    let entry = choose(index.manifests(), asked.as_ref().or(args.name.as_ref()), args.from.is_some())?;
+    let entry = choose(&images, asked.as_ref().or(args.name.as_ref()), args.from.is_some())?;
     let target = match (&args.name, names::of(entry)) {
         (Some(name), _) => name.clone(),
         (None, Some(name)) => name.parse()?,
@@ -41,7 +42,8 @@ pub(super) fn run(args: &Push) -> Result<String> {
         // `Blob` borrows its descriptor; the digest is checked by who sends it.
         source.content(blob)
     };
-    let outcomes = send(&args.network, &graph, &target, args.mount_from.as_deref(), &content)?;
+    let referrers = if args.referrers { referrers::stored(&source, &graph)? } else { Vec::new() };
+    let outcomes = send(&args.network, &graph, &referrers, &target, args.mount_from.as_deref(), &content)?;
     Ok(said(&target, &graph, &outcomes, args.json))
 }
 
@@ -67,10 +69,11 @@ fn choose<'a>(entries: &'a [Descriptor], name: Option<&Reference>, must: bool) -
     }
 }
 
-/// Sends an image: blobs first, then the manifests that name them, the root last and under its tag.
+/// Sends an image: blobs first, then the manifests that name them, the root under its tag, and last what is about it.
 pub(super) fn send(
     network: &Network,
     graph: &Graph,
+    referrers: &[Referrer],
     target: &Reference,
     mount_from: Option<&str>,
     content: &Content<'_>,
@@ -79,7 +82,7 @@ pub(super) fn send(
     let repository = Repository::to_write(&endpoint, &target.repository);
     let progress = Progress::new();
     let outcomes = std::sync::Mutex::new(Vec::new());
-    parallel::each(&graph.blobs, network.parallel, |blob| {
+    parallel::each(&referrers::blobs(graph, referrers), network.parallel, |blob| {
         let bar = progress.bar(blob);
         let open: Open<'_> = &|| content(blob);
         let outcome = repository.push_blob(blob, mount_from, open, &bar)?;
@@ -109,7 +112,8 @@ pub(super) fn send(
             });
         }
         version => repository.put_manifest(&version.to_string(), &root.media_type, &root.bytes)?,
-    }
+    };
+    referrers.iter().try_for_each(|referrer| referrers::send(&repository, referrer))?;
     Ok(outcomes.into_inner().unwrap_or_default())
 }
 

@@ -5,7 +5,7 @@ use oci_distribution::manifest::{
     IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE,
     OCI_IMAGE_MEDIA_TYPE,
 };
-use reqwest::header::{ACCEPT, CONTENT_TYPE, LINK};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName, LINK};
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 
@@ -19,6 +19,9 @@ use crate::graph::Manifest;
 
 /// containerd's limit for a manifest is 8 MiB; an index may list many.
 const MAX_MANIFEST: u64 = 16 << 20;
+
+/// By which a registry says that it knows the subject of a manifest (distribution-spec 1.1).
+const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 
 /// A repository, and what is to be done in it.
 pub(super) struct Repository<'a> {
@@ -95,11 +98,11 @@ impl<'a> Repository<'a> {
         repeat(|| Ok(self.endpoint.send(&request, &[StatusCode::NOT_FOUND])?.status().is_success()))
     }
 
-    /// Stores a manifest under a tag or its digest.
-    pub(super) fn put_manifest(&self, version: &str, media_type: &str, bytes: &Bytes) -> Result<()> {
+    /// Stores a manifest under a tag or its digest. Whether the registry lists it among what is about its subject.
+    pub(super) fn put_manifest(&self, version: &str, media_type: &str, bytes: &Bytes) -> Result<bool> {
         let request = self.request(Method::PUT, &format!("manifests/{version}"))?;
         let request = request.header(CONTENT_TYPE, media_type).body(bytes.clone());
-        repeat(|| self.endpoint.send(&request, &[]).map(drop))
+        repeat(|| Ok(self.endpoint.send(&request, &[])?.headers().contains_key(SUBJECT)))
     }
 
     /// All tags, page by page.
@@ -132,7 +135,7 @@ impl<'a> Repository<'a> {
 }
 
 /// The address in `Link: <...>; rel="next"`, if it is the same server's.
-fn next_page(link: &str, from: &Url) -> Option<Url> {
+pub(super) fn next_page(link: &str, from: &Url) -> Option<Url> {
     let (target, rest) = link.trim().strip_prefix('<')?.split_once('>')?;
     let next = from.join(target).ok()?;
     (rest.contains("next") && next.origin() == from.origin()).then_some(next)

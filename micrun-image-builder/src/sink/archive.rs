@@ -106,9 +106,11 @@ impl Archive {
         Ok(())
     }
 
-    fn finish(&mut self, image: Stored) -> io::Result<()> {
-        self.file("index.json", &index_json(vec![image.entry]))?;
-        self.file("manifest.json", &json::canonical(&image.docker))?;
+    fn finish(&mut self, image: &Stored) -> io::Result<()> {
+        self.file("index.json", &index_json(image.entries()))?;
+        if !image.docker.is_null() {
+            self.file("manifest.json", &json::canonical(&image.docker))?;
+        }
         self.file("oci-layout", &layout_json())?;
         self.write_all(&[0; 2 * BLOCK])?;
         self.out.flush()
@@ -144,7 +146,7 @@ impl Sink for Archive {
 
     fn commit(mut self: Box<Self>, image: Stored) -> Result<()> {
         let write = write_error(&self.destination);
-        self.finish(image).and_then(|()| (*self).deliver()).map_err(write)
+        self.finish(&image).and_then(|()| (*self).deliver()).map_err(write)
     }
 }
 

@@ -62,8 +62,8 @@ impl Layout {
     }
 
     /// Puts the finished stage where no layout is yet. `false` if one has appeared there.
-    fn publish(&mut self, entry: &Descriptor) -> io::Result<bool> {
-        self.file("index.json", &index_json(vec![entry.clone()]))?;
+    fn publish(&mut self, entries: &[Descriptor]) -> io::Result<bool> {
+        self.file("index.json", &index_json(entries.to_vec()))?;
         self.file("oci-layout", &layout_json())?;
         // Renaming onto an empty directory replaces it.
         match fs::rename(self.stage.path(), &self.destination) {
@@ -81,12 +81,13 @@ impl Layout {
     }
 
     /// Adds what is staged to the layout that is there.
-    fn merge(&self, entry: Descriptor) -> Result<()> {
+    fn merge(&self, new: Vec<Descriptor>, replaced: &[String]) -> Result<()> {
         let write = || write_error(&self.destination);
         let _lock = lock(&self.destination).map_err(write())?;
         // Read under the lock: another program may have added images since this one began.
         let mut entries = entries(&self.destination.join("index.json"))?;
-        names::insert(&mut entries, entry);
+        entries.retain(|it| !replaced.contains(&it.digest().to_string()));
+        new.into_iter().for_each(|entry| names::insert(&mut entries, entry));
         self.replace(entries).map_err(write())
     }
 
@@ -181,11 +182,11 @@ impl Sink for Layout {
     }
 
     fn commit(mut self: Box<Self>, image: Stored) -> Result<()> {
-        let entry = image.entry;
+        let entries = image.entries();
         let there = is_layout(&self.destination)?;
-        if !there && self.publish(&entry).map_err(write_error(&self.destination))? {
+        if !there && self.publish(&entries).map_err(write_error(&self.destination))? {
             return Ok(());
         }
-        self.merge(entry)
+        self.merge(entries, &image.replaced)
     }
 }

@@ -1,10 +1,11 @@
 //! Reading an image: an oci-archive, an archive of Docker's or an oci-layout directory, all hostile until checked.
 
+mod artifacts;
 mod docker;
 mod file;
 
-use std::collections::HashMap;
-use std::fs::File;
+use std::collections::{BTreeSet, HashMap};
+use std::fs::{self, File};
 use std::io::{self, BufReader, ErrorKind, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -89,6 +90,11 @@ impl Source {
 
     /// A JSON blob, verified.
     pub(crate) fn document<T: DeserializeOwned>(&self, descriptor: &Descriptor) -> Result<T> {
+        parse(descriptor.digest().as_ref(), &self.small_blob(descriptor)?)
+    }
+
+    /// A blob that fits into memory, verified.
+    pub(crate) fn small_blob(&self, descriptor: &Descriptor) -> Result<Vec<u8>> {
         if descriptor.size() > MAX_DOCUMENT {
             return Err(Error::Damaged(format!(
                 "the document {} is said to have {} bytes; at most {MAX_DOCUMENT} are read",
@@ -100,7 +106,7 @@ impl Source {
         let mut bytes = Vec::new();
         blob.read_to_end(&mut bytes).map_err(|source| Error::Read { path: self.path.clone(), source })?;
         blob.verify()?;
-        parse(descriptor.digest().as_ref(), &bytes)
+        Ok(bytes)
     }
 
     /// A blob, to be read and then verified.
@@ -122,6 +128,38 @@ impl Source {
             )));
         }
         Ok(Blob { content: MeteredReader::new(content), descriptor, image: &self.path })
+    }
+
+    /// The digests of all blobs, in hexadecimal digits.
+    pub(crate) fn blobs(&self) -> Result<BTreeSet<String>> {
+        const FOLDER: &str = "blobs/sha256";
+        let made = self.made.keys().filter_map(|it| it.strip_prefix(FOLDER)?.strip_prefix('/'));
+        let mut blobs: BTreeSet<_> = made.map(str::to_owned).collect();
+        match &self.store {
+            Store::Archive { files, .. } => {
+                let stored = files.keys().filter_map(|it| it.strip_prefix(FOLDER)?.strip_prefix('/'));
+                blobs.extend(stored.map(str::to_owned));
+            }
+            Store::Layout => {
+                let folder = self.path.join(FOLDER);
+                let read = |source| Error::Read { path: folder.clone(), source };
+                for entry in fs::read_dir(&folder).map_err(read)? {
+                    blobs.extend(entry.map_err(read)?.file_name().into_string());
+                }
+            }
+        }
+        Ok(blobs)
+    }
+
+    /// A blob by its digest, to be checked by who reads it, and its size.
+    pub(crate) fn stored(&self, hex: &str) -> Result<(Box<dyn Read + '_>, u64)> {
+        let missing = || Error::Damaged(format!("the blob sha256:{hex} is missing"));
+        self.file(&format!("blobs/sha256/{hex}"))?.ok_or_else(missing)
+    }
+
+    /// The document `manifest.json` of an archive of Docker's, if there is one.
+    pub(crate) fn docker_manifest(&self) -> Result<Option<serde_json::Value>> {
+        self.small_file("manifest.json")?.map(|bytes| parse("manifest.json", &bytes)).transpose()
     }
 
     /// Whether a blob is there, whatever it holds.

@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::error::Result;
 use crate::inspect::{self, Wanted};
 use crate::names;
+use crate::provenance::verify_signatures;
 use crate::say;
 use crate::source::Source;
 use findings::Findings;
@@ -23,6 +24,9 @@ pub(crate) struct VerifyArgs {
     /// Which image it is; without it, all are checked
     #[arg(long, value_name = "NAME[:TAG]")]
     image: Option<String>,
+    /// A public key, or a directory with keys *.pub: one of them must have signed the image (docs/PROVENANCE.md)
+    #[arg(long, value_name = "FILE|DIR")]
+    key: Option<PathBuf>,
     /// Exit with 7 if there are warnings
     #[arg(long)]
     strict: bool,
@@ -35,9 +39,9 @@ pub(crate) struct VerifyArgs {
 /// is said on stderr.
 pub(crate) fn run(args: &VerifyArgs) -> Result<(String, Result<()>)> {
     let source = Source::open(&args.path)?;
-    let index = source.index()?;
+    let images = source.images()?;
     let wanted = Wanted { image: args.image.as_deref(), platform: None };
-    let entries = wanted.of(index.manifests())?;
+    let entries = wanted.of(&images)?;
     let mut findings = Findings::default();
     let mut lint = Lint::new(&source, &mut findings);
     for entry in &entries {
@@ -45,11 +49,18 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<(String, Result<()>)> {
     }
     doubts(&source, wanted, &mut findings);
 
-    let verdict = findings.verdict(&args.path, args.strict);
-    let images: Vec<_> = entries
-        .iter()
-        .map(|it| json!({ "name": names::of(it), "digest": it.digest().to_string() }))
-        .collect();
+    let mut verdict = findings.verdict(&args.path, args.strict);
+    let mut images = Vec::new();
+    for entry in &entries {
+        let mut image = json!({ "name": names::of(entry), "digest": entry.digest().to_string() });
+        if let Some(keys) = args.key.as_deref().filter(|_| verdict.is_ok()) {
+            match verify_signatures(&source, &args.path, entry, keys) {
+                Ok(verified) => image["verified"] = json!(verified),
+                Err(error) => verdict = Err(error),
+            }
+        }
+        images.push(image);
+    }
     let text = if args.json {
         let report = json!({ "file": args.path, "images": images, "findings": findings.sorted() });
         format!("{report:#}\n")

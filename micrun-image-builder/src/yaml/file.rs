@@ -16,6 +16,7 @@ use crate::image_path::ImagePath;
 use crate::layer::Compression;
 use crate::pack::{Arch, Mode};
 use crate::platform::Host;
+use crate::provenance::{Package, Switch};
 
 /// More than anybody writes by hand.
 const MAX_SIZE: u64 = 1 << 20;
@@ -68,6 +69,10 @@ pub(super) struct Description {
     #[serde(default)]
     pub(super) updatable: bool,
     pub(super) sign_key: Option<PathBuf>,
+    pub(super) sbom: Option<Switch>,
+    #[serde(default)]
+    pub(super) packages: Vec<Package>,
+    pub(super) provenance: Option<Switch>,
 }
 
 /// The firmware of one board, in the words of an image.

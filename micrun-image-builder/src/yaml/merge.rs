@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::file::{Board, Description, FileEntry};
 use crate::cli::{InputArgs, PackArgs, Target};
 use crate::pack::ExtraFile;
+use crate::provenance::{AttachArgs, Switch};
 
 /// The options for one image. Paths in the file start at its `directory`.
 pub(super) fn into(options: &PackArgs, said: Description, directory: &Path) -> PackArgs {
@@ -52,6 +53,11 @@ pub(super) fn into(options: &PackArgs, said: Description, directory: &Path) -> P
         compression: options.compression.or(said.compression),
         updatable: options.updatable || said.updatable,
         sign_key: options.sign_key.or(said.sign_key.map(here)),
+        attach: AttachArgs {
+            sbom: options.attach.sbom.or(said.sbom.and_then(Switch::sbom).map(|it| it.below(directory))),
+            provenance: options.attach.provenance.or(said.provenance.and_then(Switch::provenance)),
+            packages: said.packages,
+        },
         json: options.json,
     }
 }

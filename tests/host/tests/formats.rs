@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use micrun_host_tests::Host;
-use micrun_host_tests::containerd::ctr_piped;
+use micrun_host_tests::containerd::{ctr, ctr_piped};
 use micrun_host_tests::firmware::{self, BANNER, PROMPT};
 use micrun_host_tests::host::MICA;
 use micrun_host_tests::{isolation, process};
@@ -35,4 +35,20 @@ fn intel_hex_and_a_raw_binary_boot() {
     let host = Host::start();
     boots(&host, "ihex", &[]);
     boots(&host, "binary", &["--load-address", BASE]);
+}
+
+/// Signatures, SBOMs and provenance beside an image are none of containerd's business, nor of the shim's.
+#[test]
+fn an_image_with_artifacts_beside_it_boots() {
+    let host = Host::start();
+    let image = "localhost/micrun/vouched:1";
+    let archive = firmware::pack(&firmware::demo(), image, &["--sbom", "--provenance"]);
+    host.import(&archive);
+    let listed = ctr(&["images", "ls", "-q"]).success();
+    assert!(listed.contains(image) && listed.lines().count() == 2, "the demo and this one: {listed}");
+    let mut console = ctr_piped(&["run", "--rm", "--runtime", MICA, image, "rtos"]);
+    console.expect(PROMPT);
+    console.send("exit 7\r");
+    console.wait();
+    host.assert_clean();
 }

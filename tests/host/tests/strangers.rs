@@ -110,7 +110,7 @@ fn one_reference_is_one_image_for_all() {
 /// Docker 20.10 reads `manifest.json`, Docker 28 with containerd's image store reads `index.json`.
 #[test]
 fn docker_loads_an_archive() {
-    pack("localhost/demo:1", "demo.tar", &[]);
+    pack("localhost/demo:1", "demo.tar", &["--sbom", "--provenance"]);
     for (suite_name, platforms) in [(OLD, 1), (NEW, 3)] {
         let home = home();
         let socket = format!("unix://{}/{suite_name}.sock", home.display());
@@ -195,5 +195,23 @@ fn crane_and_oras_push_what_was_packed() {
         crane(&["validate", "--remote", &at(name)]);
         let config = crane(&["config", "--platform", "linux/amd64", &at(name)]);
         assert!(config.contains(r#""architecture":"amd64""#), "{name}: {config}");
+    }
+}
+
+/// What stands beside an image changes nothing for those who do not look for it.
+#[test]
+fn artifacts_beside_an_image_are_in_nobodys_way() {
+    pack("localhost/demo:1", "demo.tar", &["--sbom", "--provenance"]);
+    let said = run(OLD, "podman", &["load", "--signature-policy", "policy.json", "-i", "demo.tar"]).success();
+    assert!(said.contains("Loaded image: localhost/demo:1"), "{said}");
+    for (from, to) in [("oci-archive:demo.tar:1", "one"), ("docker-archive:demo.tar", "two")] {
+        let to = format!("docker-archive:{to}.tar:localhost/copy:1");
+        run(OLD, "skopeo", &["--policy", "policy.json", "copy", from, &to]).success();
+    }
+    pack("localhost/demo:1", "layout", &["--platform", "linux/amd64", "--sbom", "--provenance"]);
+    for suite_name in [OLD, NEW] {
+        run(suite_name, "umoci", &["unpack", "--image", "layout:1", suite_name]).success();
+        let unpacked = home().join(suite_name).join("rootfs/firmware.elf");
+        assert!(fs::read(unpacked).expect("umoci has unpacked it") == demo_bytes());
     }
 }

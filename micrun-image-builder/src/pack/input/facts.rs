@@ -17,6 +17,8 @@ pub(crate) struct BuildFacts {
     pub(crate) shell_on_console: bool,
     /// What the application is called.
     pub(crate) application: Option<String>,
+    /// Documents in SPDX that the build has made: names and texts.
+    pub(crate) documents: Vec<(String, String)>,
 }
 
 impl BuildFacts {

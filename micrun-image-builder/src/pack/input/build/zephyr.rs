@@ -7,6 +7,8 @@ use super::super::tree::Tree;
 use super::Build;
 
 const ELF: &str = "zephyr.elf";
+/// What `west spdx` makes, in `spdx/` of the build.
+const DOCUMENTS: [&str; 4] = ["app.spdx", "build.spdx", "modules-deps.spdx", "zephyr.spdx"];
 
 pub(super) fn find(tree: &dyn Tree) -> Result<Option<Build>> {
     let Some(top) = top(tree)? else { return Ok(None) };
@@ -30,8 +32,21 @@ pub(super) fn find(tree: &dyn Tree) -> Result<Option<Build>> {
         application: text::yaml(&build, &["cmake", "application", "source-dir"])
             .and_then(|path| path.trim_end_matches('/').rsplit('/').next().map(str::to_owned))
             .filter(|name| !name.is_empty()),
+        documents: documents(tree, &top)?,
     };
     Ok(Some(Build { elf: format!("{folder}{ELF}"), facts }))
+}
+
+/// What `west spdx` has written.
+fn documents(tree: &dyn Tree, top: &str) -> Result<Vec<(String, String)>> {
+    let mut documents = Vec::new();
+    for name in DOCUMENTS {
+        let text = tree.text(&format!("{top}spdx/{name}"))?;
+        if !text.is_empty() {
+            documents.push((name.to_owned(), text));
+        }
+    }
+    Ok(documents)
 }
 
 /// The folder, with a slash at its end, of the build of one image.
