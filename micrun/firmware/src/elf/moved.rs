@@ -60,6 +60,8 @@ where
             functions.entry(name.to_owned()).or_default().push(value);
         }
     })?;
-    functions.values_mut().for_each(|addresses| addresses.sort_unstable());
+    for addresses in functions.values_mut() {
+        addresses.sort_unstable();
+    }
     Ok(functions)
 }

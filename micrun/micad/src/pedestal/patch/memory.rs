@@ -54,12 +54,10 @@ fn put_back(memory: &mut impl Memory, pieces: &[Piece], problem: &Error) -> Erro
         Error::NotPatched { problem } => problem.clone(),
         other => other.sentence(),
     };
-    match restored {
-        None => refuse(reason),
-        Some(_) => {
-            let why = written.into_iter().find_map(Result::err);
-            let why = why.map_or_else(|| "it could not be put back".to_owned(), |e| e.sentence());
-            Error::HalfPatched { problem: format!("{reason}; {why}") }
-        }
+    if restored.is_none() {
+        return refuse(reason);
     }
+    let why = written.into_iter().find_map(Result::err);
+    let why = why.map_or_else(|| "it could not be put back".to_owned(), |e| e.sentence());
+    Error::HalfPatched { problem: format!("{reason}; {why}") }
 }

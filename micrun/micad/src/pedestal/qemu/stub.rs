@@ -27,7 +27,10 @@ pub(super) struct Stub {
 impl Stub {
     /// Has it take physical addresses (QEMU's documentation, "Changing and reading physical memory").
     pub(super) fn greet(stream: UnixStream) -> Result<Self> {
-        stream.set_nonblocking(false).and_then(|()| stream.set_write_timeout(Some(BOUND))).map_err(broken)?;
+        stream
+            .set_nonblocking(false)
+            .and_then(|()| stream.set_write_timeout(Some(BOUND)))
+            .map_err(|e| broken(&e))?;
         let mut stub = Self { stream, parser: Parser::default() };
         stub.command("Qqemu.PhyMemMode:1")?;
         Ok(stub)
@@ -65,7 +68,7 @@ impl Stub {
     fn ask(&mut self, request: &str) -> Result<String> {
         // Behind the receipt for the last answer, without which QEMU takes no packet.
         let sent = self.stream.write_all(format!("+{}", packet(request)).as_bytes());
-        sent.map_err(broken)?;
+        sent.map_err(|e| broken(&e))?;
         let (deadline, mut total) = (Instant::now() + BOUND, 0);
         let mut chunk = [0; 4096];
         while total < MOST {
@@ -73,28 +76,28 @@ impl Stub {
             if left.is_zero() {
                 return Err(late());
             }
-            self.stream.set_read_timeout(Some(left)).map_err(broken)?;
+            self.stream.set_read_timeout(Some(left)).map_err(|e| broken(&e))?;
             let read = match self.stream.read(&mut chunk) {
                 Ok(0) => return Err(Error::Qmp("the gdb stub closed".to_owned())),
                 Err(e) if e.kind() == ErrorKind::Interrupted => continue,
-                other => other.map_err(broken)?,
+                other => other.map_err(|e| broken(&e))?,
             };
             total += read;
             // One question, one answer: nothing is behind it.
             if let Some(answer) = chunk[..read].iter().find_map(|byte| self.answer(*byte)) {
-                return answer.ok_or_else(|| Error::Qmp("the gdb stub's answer is damaged".to_owned()));
+                return answer;
             }
         }
         Err(Error::Qmp("the gdb stub's answer does not end".to_owned()))
     }
 
-    /// The answer that ends with this byte; `None` in it if it came damaged.
-    fn answer(&mut self, byte: u8) -> Option<Option<String>> {
+    /// The answer that ends with this byte.
+    fn answer(&mut self, byte: u8) -> Option<Result<String>> {
         match self.parser.take(byte)? {
             // That the machine stands still is known.
             Message::Packet(text) if text.starts_with(['T', 'S']) => None,
-            Message::Packet(text) => Some(Some(text)),
-            Message::Damaged => Some(None),
+            Message::Packet(text) => Some(Ok(text)),
+            Message::Damaged => Some(Err(Error::Qmp("the gdb stub's answer is damaged".to_owned()))),
             Message::Interrupt => None,
         }
     }
@@ -109,7 +112,7 @@ fn late() -> Error {
     Error::QmpTimeout("gdbserver")
 }
 
-fn broken(error: io::Error) -> Error {
+fn broken(error: &io::Error) -> Error {
     match error.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => late(),
         _ => Error::Qmp(format!("the gdb stub: {error}")),
