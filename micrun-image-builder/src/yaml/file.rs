@@ -61,7 +61,7 @@ pub(super) struct Description {
     #[serde(default)]
     pub(super) labels: BTreeMap<String, String>,
     #[serde(default)]
-    pub(super) files: Vec<FileEntry>,
+    pub(super) files: Vec<Further>,
     #[serde(default)]
     pub(super) platforms: Vec<Word<Host>>,
     pub(super) compression: Option<Compression>,
@@ -96,7 +96,7 @@ pub(super) struct Board {
 /// A further file of the image.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct FileEntry {
+pub(super) struct Further {
     pub(super) file: PathBuf,
     pub(super) path: Word<ImagePath>,
     pub(super) mode: Option<Word<Mode>>,
