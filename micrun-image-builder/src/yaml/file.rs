@@ -73,6 +73,7 @@ pub(super) struct Description {
 /// The firmware of one board, in the words of an image.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[expect(clippy::struct_field_names, reason = "the file's key")]
 pub(super) struct Board {
     pub(super) firmware: PathBuf,
     pub(super) client_conf: Option<PathBuf>,
