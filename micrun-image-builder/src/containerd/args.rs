@@ -60,14 +60,17 @@ pub(crate) struct Export {
     pub(super) json: bool,
 }
 
+const ADDRESS: &str =
+    "containerd's socket [default: that of CONTAINERD_ADDRESS, else /run/containerd/containerd.sock]";
+const NAMESPACE: &str =
+    "The namespace; Kubernetes has k8s.io [default: that of CONTAINERD_NAMESPACE, else default]";
+
 /// Which containerd, and which of its namespaces.
 #[derive(Args, Debug)]
 pub(crate) struct Place {
-    /// Its socket [default: $CONTAINERD_ADDRESS, else /run/containerd/containerd.sock]
-    #[arg(short, long, value_name = "SOCKET")]
+    #[arg(short, long, value_name = "SOCKET", help = ADDRESS)]
     address: Option<String>,
-    /// The namespace; Kubernetes has k8s.io [default: $CONTAINERD_NAMESPACE, else default]
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", help = NAMESPACE)]
     namespace: Option<String>,
 }
 

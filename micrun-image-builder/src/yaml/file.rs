@@ -62,7 +62,7 @@ pub(super) struct Description {
     #[serde(default)]
     pub(super) labels: BTreeMap<String, String>,
     #[serde(default)]
-    pub(super) files: Vec<FileEntry>,
+    pub(super) files: Vec<Further>,
     #[serde(default)]
     pub(super) platforms: Vec<Word<Host>>,
     pub(super) compression: Option<Compression>,
@@ -78,6 +78,7 @@ pub(super) struct Description {
 /// The firmware of one board, in the words of an image.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
+#[expect(clippy::struct_field_names, reason = "the file's key")]
 pub(super) struct Board {
     pub(super) firmware: PathBuf,
     pub(super) client_conf: Option<PathBuf>,
@@ -101,7 +102,7 @@ pub(super) struct Board {
 /// A further file of the image.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct FileEntry {
+pub(super) struct Further {
     pub(super) file: PathBuf,
     pub(super) path: Word<ImagePath>,
     pub(super) mode: Option<Word<Mode>>,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::file::{Board, Description, FileEntry};
+use super::file::{Board, Description, Further};
 use crate::cli::{InputArgs, PackArgs, Target};
 use crate::pack::ExtraFile;
 use crate::provenance::{AttachArgs, Switch};
@@ -14,7 +14,7 @@ pub(super) fn into(options: &PackArgs, said: Description, directory: &Path) -> P
     let here = |path: PathBuf| directory.join(path);
     // Whoever names the machine on the command line does not mean the file's board, and the other way round.
     let names_target = options.target.board.is_some() || options.target.machine.is_some();
-    let file = |it: FileEntry| ExtraFile {
+    let file = |it: Further| ExtraFile {
         from: here(it.file),
         place: it.path.0,
         mode: it.mode.map(|mode| mode.0).unwrap_or_default(),
