@@ -117,6 +117,24 @@ def image(way: int, *blobs: bytes | dict) -> bytes:
     return bytes([way]) + re.sub(rb'"(#\d)"', rb"\1", b"\n%%\n".join(pieces))
 
 
+def delta(operations: list[tuple[int | None, int]], own: bytes, base: bytes = b"hello, world") -> bytes:
+    """A firmware's delta: parts of the base, or so many of its own bytes."""
+    result, left = b"", own
+    for start, size in operations:
+        if start is None:
+            result, left = result + left[:size], left[size:]
+        else:
+            result += base[start : start + size]
+    identity = lambda data: {"sha256": "sha256:" + hashlib.sha256(data).hexdigest(), "size": len(data)}
+    header = {
+        "base": {"path": "/base"} | identity(base),
+        "operations": [{"size": size} | ({} if start is None else {"from": start}) for start, size in operations],
+        "result": identity(result),
+        "version": 1,
+    }
+    return b"micrun-delta\n" + json.dumps(header, sort_keys=True, separators=(",", ":")).encode() + b"\n" + own
+
+
 def image_of(layer: bytes, record: str = "") -> tuple[dict, dict, bytes]:
     """Manifest, config and layer of an image with one layer."""
     kinds = "application/vnd.oci.image."
@@ -234,6 +252,7 @@ SEEDS: dict[str, list[str | bytes]] = {
     ],
     "command": ["start", "stop", "rm", "status", "set CPUWeight 256", "gdb", "version", "checkpoint"],
     "create": [path.read_bytes() for path in sorted(LIBMICA.glob("create-*.bin"))],
+    "delta": [delta([(0, 7), (None, 6), (7, 5)], b"RTOS, "), delta([(None, 3), (5, 7)], b"abc")],
     "elf": [elf(64, 183, True), elf(64, 183, False), elf(32, 40, True), elf(64, 243, False)],
     "exit_report": [
         '{"status":7,"reason":"exited","detail":"the firmware exited","exited_at":"2026-01-02T03:04:05.000000006Z"}',
@@ -293,6 +312,12 @@ SEEDS: dict[str, list[str | bytes]] = {
     ],
     "spec": [json.dumps(SPEC), '{"linux":{"cgroupsPath":"/default/../c1","resources":{"cpu":{"quota":-1}}}}', "{}"],
     "status": [],
+    "stub": [
+        b"\x01+$OK#9a+$00112233aabbccdd#a0+$OK#9a",
+        b"\x02+$T05thread:01;#07+$OK#9a+$E14#aa",
+        b"\xff+$OK#9a+$" + b"00" * 1024 + b"#00+$OK#9a+$" + b"00" * 1016 + b"#00+$OK#9a$OK#9a",
+        b"\x00$OK#00",
+    ],
     "texts": [
         "mica-cpu3\n 11:   5   7  GICv3  27 Level  mica-cpu3\n",
         "x\n3,900,41,-;remoteproc remoteproc0: Boot failed: -22\n SUBSYSTEM=remoteproc\n\0\0\n",

@@ -14,6 +14,8 @@
 #include "sgi.h"
 
 #define COMMAND_TIMEOUT_MS	1000
+/* The monitor answers within microseconds, which is less than a sleep takes. */
+#define COMMAND_BUSY_US		50
 
 static void *control_at(struct mica_rproc *mica, size_t offset)
 {
@@ -72,6 +74,7 @@ static bool monitor_is_done(struct mica_rproc *mica, u32 state)
 static int monitor_command(struct mica_rproc *mica, u32 command, u32 state)
 {
 	unsigned long end = jiffies + msecs_to_jiffies(COMMAND_TIMEOUT_MS);
+	int tries;
 
 	if (!mica_monitor_active(mica))
 		return -EOPNOTSUPP;
@@ -79,14 +82,17 @@ static int monitor_command(struct mica_rproc *mica, u32 command, u32 state)
 	/* The firmware may have disabled the interrupt. */
 	mica_gic_enable_sgi(mica, MONITOR_SGI);
 	mica_sgi_send(mica, MONITOR_SGI);
-	while (!monitor_is_done(mica, state)) {
+	for (tries = 0; !monitor_is_done(mica, state); tries++) {
 		if (time_after(jiffies, end)) {
 			dev_err(&mica->rproc->dev,
 				"the monitor of CPU%u does not answer\n",
 				mica->cpu);
 			return -ETIMEDOUT;
 		}
-		usleep_range(20, 100);
+		if (tries < COMMAND_BUSY_US)
+			udelay(1);
+		else
+			usleep_range(20, 100);
 	}
 	return 0;
 }

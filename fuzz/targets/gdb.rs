@@ -1,12 +1,12 @@
 //! What gdb sends to `mica gdb-stub`.
 #![no_main]
 
-#[path = "../../micrun/micad/src/cli/gdb_stub/packet.rs"]
-mod packet;
+#[path = "../../micrun/micad/src/gdb_packet.rs"]
+mod gdb_packet;
 
+use gdb_packet::{LONGEST, Message, Parser, packet, unhex};
 use libfuzzer_sys::fuzz_target;
 use micrun_firmware::digest::hex;
-use packet::{LONGEST, Message, Parser, packet, unhex};
 
 fn messages(bytes: &[u8]) -> Vec<Message> {
     let mut parser = Parser::default();

@@ -5,6 +5,8 @@
 //! still does after a change.
 #![no_main]
 
+#[path = "../../micrun-image-builder/src/checked.rs"]
+mod checked;
 #[path = "../../micrun-image-builder/src/compressed.rs"]
 mod compressed;
 #[path = "../../micrun-image-builder/src/digest.rs"]
@@ -30,6 +32,8 @@ mod source;
 mod spool;
 #[path = "../../micrun-image-builder/src/text.rs"]
 mod text;
+#[path = "../../micrun-image-builder/src/view.rs"]
+mod view;
 
 /// What `inspect` uses of packing.
 #[path = "."]
@@ -51,6 +55,7 @@ use scratch::Scratch;
 const SEPARATOR: &[u8] = b"\n%%\n";
 /// A digit names a blob.
 const MOST_BLOBS: usize = 9;
+const ANYTHING: inspect::Wanted<'_> = inspect::Wanted { image: None, platform: None };
 const LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 
 fn pieces(mut bytes: &[u8]) -> Vec<Vec<u8>> {
@@ -123,7 +128,7 @@ fuzz_target!(|bytes: &[u8]| {
         1 => write_archive(&image, &files(bytes)),
         _ => write_layout(&image, &files(bytes)),
     }
-    let inspected = inspect::run(&image, &BTreeMap::new(), true);
+    let inspected = inspect::run(&image, ANYTHING, &BTreeMap::new(), true);
     scratch.check();
     let Ok(report) = inspected else { return };
     assert!(!report.to_string().contains('\u{1b}'), "a report is fit for a terminal");

@@ -1,5 +1,6 @@
 //! An image that something is made of or compared with: its documents, and its layers applied.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
@@ -8,13 +9,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+use micrun_firmware::Firmware;
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest, MediaType};
 
 use crate::checked::{self, fault, packing};
 use crate::error::{Error, Result};
 use crate::layers::{Budget, Entries, Kind, Place, Stack, decoder, quoted};
-use crate::names;
+use crate::names::{self, ImageName};
 use crate::source::Source;
+use crate::view::View;
 
 /// Manifests of one image that are read.
 const MAX_MANIFESTS: usize = 256;
@@ -22,6 +25,8 @@ const MAX_MANIFESTS: usize = 256;
 /// One image of an archive or a layout, read to its last byte.
 pub(crate) struct Base<'a> {
     source: &'a Source,
+    /// What the name stands for.
+    pub(crate) entry: Descriptor,
     /// The index that the entry names, if it names one.
     pub(crate) index: Option<ImageIndex>,
     /// The same image for each of its platforms. All have the same layers.
@@ -30,6 +35,8 @@ pub(crate) struct Base<'a> {
     pub(crate) stack: Stack,
     /// What each layer changes, from the lowest on.
     pub(crate) changes: Vec<Vec<crate::layers::Change>>,
+    /// What fetching files may still cost.
+    for_files: RefCell<Budget>,
 }
 
 /// An image for one platform.
@@ -62,7 +69,15 @@ impl<'a> Base<'a> {
                 reason: "its platforms have different layers, so it is no image of one firmware".to_owned(),
             });
         }
-        let mut base = Self { source, index, platforms, stack: Stack::default(), changes: Vec::new() };
+        let mut base = Self {
+            source,
+            entry,
+            index,
+            platforms,
+            stack: Stack::default(),
+            changes: Vec::new(),
+            for_files: RefCell::new(Budget::for_files()),
+        };
         base.apply()?;
         Ok(base)
     }
@@ -70,6 +85,50 @@ impl<'a> Base<'a> {
     /// The layers, from the lowest on.
     pub(crate) fn layers(&self) -> &[Descriptor] {
         self.platforms[0].manifest.layers()
+    }
+
+    /// What each layer is unpacked, from the lowest on.
+    pub(crate) fn diff_ids(&self) -> &[String] {
+        self.platforms[0].config.rootfs().diff_ids()
+    }
+
+    /// The name that it was found by, if it has one.
+    pub(crate) fn name(&self) -> Option<&str> {
+        names::of(&self.entry)
+    }
+
+    /// What a container sees, as a root file system for the shim's own code.
+    pub(crate) fn view(&self) -> View<'_> {
+        View {
+            source: self.source,
+            layers: self.layers(),
+            tree: self.stack.tree(),
+            own: &[],
+            budget: &self.for_files,
+        }
+    }
+
+    /// What a shim would run: one firmware, or that of each board, by the board's name.
+    pub(crate) fn firmwares(&self) -> Result<Vec<(Option<String>, Firmware)>> {
+        let (view, nothing) = (self.view(), BTreeMap::new());
+        let boards = Firmware::boards(&view)?;
+        if boards.is_empty() {
+            return Ok(vec![(None, Firmware::resolve(&view, &nothing)?)]);
+        }
+        let of_board = |board: String| {
+            let firmware = Firmware::resolve_board(&board, &view, &nothing)?;
+            Ok((Some(board), firmware))
+        };
+        boards.into_iter().map(of_board).collect()
+    }
+
+    /// The blobs of which the image consists, each once, with their sizes.
+    pub(crate) fn blobs(&self) -> BTreeMap<String, u64> {
+        let manifests = self.platforms.iter().flat_map(|platform| {
+            let layers = platform.manifest.layers().iter();
+            layers.chain([platform.manifest.config(), &platform.descriptor])
+        });
+        manifests.chain([&self.entry]).map(|it| (it.digest().to_string(), it.size())).collect()
     }
 
     fn apply(&mut self) -> Result<()> {
@@ -93,6 +152,7 @@ impl<'a> Base<'a> {
     /// neither a file nor a directory nor a symbolic link, and therefore left out.
     ///
     /// Links come last: until then nothing leads out of the directory.
+    #[allow(dead_code, reason = "for the verbs that give files out of an image")]
     pub(crate) fn unpack(&self, root: &Path) -> Result<Vec<String>> {
         let (mut files, mut links, mut left_out) = (BTreeMap::<Place, Vec<_>>::new(), Vec::new(), Vec::new());
         let mut directories = Vec::new();
@@ -142,10 +202,20 @@ impl<'a> Base<'a> {
         Ok(())
     }
 
+    /// What an error of reading a layer says of the image.
+    pub(crate) fn fault(&self, descriptor: &Descriptor, error: io::Error) -> Error {
+        fault(self.source, descriptor, error)
+    }
+
     /// A blob of the image as it is stored.
     pub(crate) fn blob<'b>(&'b self, descriptor: &'b Descriptor) -> Result<crate::source::Blob<'b>> {
         self.source.blob(descriptor)
     }
+}
+
+/// Where an image that is made of `base` goes: a layout gets it beside the old one.
+pub(crate) fn default_output(base: &Path, name: &ImageName) -> PathBuf {
+    if base.is_dir() { base.to_owned() } else { PathBuf::from(format!("{}.tar", name.short())) }
 }
 
 fn choose(source: &Source, path: &Path, name: Option<&str>) -> Result<Descriptor> {

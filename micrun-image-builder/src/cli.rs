@@ -10,11 +10,17 @@ use micrun_firmware::client_conf::{Cpu, Machine};
 use micrun_firmware::{Os, Pedestal};
 
 use crate::append::AppendArgs;
+use crate::diff::DiffArgs;
+use crate::flatten::FlattenArgs;
+use crate::index::IndexArgs;
 use crate::layer::Compression;
 use crate::pack::{Arch, ExtraFile};
 use crate::platform::Host;
 use crate::provenance::AttachArgs;
+use crate::records::RecordsArgs;
 use crate::say::Level;
+use crate::unpack::UnpackArgs;
+use crate::verify::VerifyArgs;
 use crate::yaml::{InitArgs, PackCommand};
 
 /// Packs RTOS firmware into OCI images, without a container engine and reproducibly.
@@ -58,12 +64,27 @@ pub(crate) enum Command {
     Pack(Box<PackCommand>),
     /// Write an image with one more layer: files added or deleted, the firmware replaced or updated
     Append(Box<AppendArgs>),
+    /// Tell what changes from one image to another, and how large the update is
+    Diff(DiffArgs),
+    /// Write the same firmware as an image of one layer
+    Flatten(FlattenArgs),
+    /// Show what the layers of an image change; or write the image with a record in each
+    Records(RecordsArgs),
+    /// Write what a container sees of an image into a directory
+    Unpack(UnpackArgs),
+    /// Check everything about an image, and list what is wrong or doubtful
+    Verify(VerifyArgs),
+    /// List images for different platforms under one name; prints the digest of the index
+    Index(IndexArgs),
     /// Write a micrun.yaml for a firmware or a build directory
     Init(InitArgs),
     /// Check an image and print what a shim will do with it
     Inspect(InspectArgs),
     #[command(flatten)]
     Provenance(crate::provenance::Verb),
+    #[cfg(feature = "containerd")]
+    #[command(flatten)]
+    Containerd(crate::containerd::Verb),
     #[cfg(feature = "registry")]
     #[command(flatten)]
     Registry(crate::registry::Verb),

@@ -1,6 +1,8 @@
 //! What can go wrong, as sentences, and the exit status each error has.
 
+use std::error::Error as _;
 use std::io;
+use std::iter;
 use std::path::PathBuf;
 
 /// Why a pack or an inspection failed.
@@ -57,8 +59,8 @@ pub(crate) enum Error {
     #[error("{} was not written: {reason}", path.display())]
     Destination { path: PathBuf, reason: &'static str },
     /// Nobody whose key is trusted has signed the image.
-    #[error("{} is not signed as asked: {reason}", path.display())]
-    Unsigned { path: PathBuf, reason: String },
+    #[error("{name} is not signed as asked: {reason}")]
+    Unsigned { name: String, reason: String },
     /// The image is not an OCI image or layout.
     #[error("{} is not an OCI image: {reason}", path.display())]
     NotImage { path: PathBuf, reason: String },
@@ -71,6 +73,9 @@ pub(crate) enum Error {
     /// The image may be in order, but not for this program.
     #[error("the image cannot be read here: {0}")]
     Unreadable(String),
+    /// `verify` has listed what is wrong. `status` is the exit status of the worst of it.
+    #[error("{} is not in order: {count} found", path.display())]
+    Findings { path: PathBuf, count: String, status: u8 },
     /// A name in the image's `index.json` can be understood in two ways.
     #[error(
         "two different images are named {name:?}: each tool takes another one; remove or rename one of them"
@@ -83,6 +88,10 @@ pub(crate) enum Error {
         #[source]
         source: serde_json::Error,
     },
+    /// containerd did not do what was asked.
+    #[cfg(feature = "containerd")]
+    #[error(transparent)]
+    Containerd(#[from] crate::containerd::Error),
     /// A registry did not do what was asked.
     #[cfg(feature = "registry")]
     #[error(transparent)]
@@ -90,6 +99,13 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// The sentence with those of its causes.
+    pub(crate) fn with_causes(&self) -> String {
+        let causes = iter::successors(self.source(), |&cause| cause.source());
+        let sentences: Vec<_> = iter::once(self.to_string()).chain(causes.map(ToString::to_string)).collect();
+        sentences.join(": ")
+    }
+
     /// The exit status of the program (`docs/IMAGE_BUILDER.md`, "Exit status"); 2 is clap's, for wrong usage.
     pub(crate) fn exit_status(&self) -> u8 {
         match self {
@@ -98,10 +114,13 @@ impl Error {
             | Self::Write { .. }
             | Self::Firmware(micrun_firmware::Error::Io { .. })
             | Self::Conf { source: micrun_firmware::Error::Io { .. }, .. } => 1,
+            #[cfg(feature = "containerd")]
+            Self::Containerd(error) => error.exit_status(),
             #[cfg(feature = "registry")]
             Self::Registry(error) => error.exit_status(),
             Self::Argument { .. } | Self::File { .. } | Self::Destination { .. } => 2,
             Self::At { source, .. } | Self::Board { source, .. } => source.exit_status(),
+            Self::Findings { status, .. } => *status,
             Self::Firmware(_) | Self::Conf { .. } | Self::Refused { .. } | Self::Unsigned { .. } => 3,
             Self::NotImage { .. } | Self::Damaged(_) | Self::Ambiguous { .. } | Self::Json { .. } => 4,
             Self::Incomplete(_) | Self::Unreadable(_) => 6,

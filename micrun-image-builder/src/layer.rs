@@ -105,6 +105,19 @@ pub(crate) fn write<'a>(
     Ok(Layer { diff, blob })
 }
 
+/// Compresses a layer whose tar is made already.
+pub(crate) fn compress(
+    out: &mut (impl Write + ?Sized),
+    tar: &mut dyn Read,
+    compression: Compression,
+) -> io::Result<Layer> {
+    let mut encoder = MeteredWriter::new(Encoder::new(out, compression)?);
+    io::copy(tar, &mut encoder)?;
+    let (encoder, diff) = encoder.finish();
+    let blob = encoder.finish()?.unwrap_or_else(|| diff.clone());
+    Ok(Layer { diff, blob })
+}
+
 fn append(tar: &mut tar::Builder<impl Write>, entry: Entry<'_>, mtime: u64) -> io::Result<()> {
     match entry {
         Entry::Directory { path } => {

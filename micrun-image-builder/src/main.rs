@@ -7,39 +7,49 @@ mod base;
 mod checked;
 mod cli;
 mod compressed;
+#[cfg(feature = "containerd")]
+mod containerd;
 mod delta;
+mod diff;
 mod digest;
 mod error;
+mod flatten;
+mod graph;
 mod gzip;
 mod image;
 mod image_path;
+mod index;
 mod inspect;
 mod interrupt;
 mod json;
 mod layer;
 mod layers;
+mod located;
 mod names;
 mod old_options;
 mod pack;
 mod platform;
 mod provenance;
+mod records;
 #[cfg(feature = "registry")]
 mod registry;
+mod rewrite;
 mod say;
 mod sink;
 mod source;
 mod spool;
 mod text;
 mod timestamp;
+mod unpack;
+mod verify;
 mod view;
+mod whole;
 mod yaml;
 
 use std::env;
-use std::error::Error as _;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
-use std::iter;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -56,9 +66,7 @@ fn main() -> ExitCode {
     };
     say::set(cli.verbosity.level());
     let Err(error) = run(cli.command) else { return ExitCode::SUCCESS };
-    let causes = iter::successors(error.source(), |&cause| cause.source());
-    let sentences: Vec<_> = iter::once(error.to_string()).chain(causes.map(ToString::to_string)).collect();
-    eprintln!("error: {}", text::printable(&sentences.join(": ")));
+    say::error(error.with_causes());
     ExitCode::from(error.exit_status())
 }
 
@@ -79,6 +87,12 @@ fn run(command: Command) -> Result<()> {
     match command {
         Command::Pack(args) => print(&yaml::run(*args)?),
         Command::Append(args) => print(&append::run(&args)?),
+        Command::Diff(args) => print(&diff::run(&args)?),
+        Command::Flatten(args) => print(&flatten::run(&args)?),
+        Command::Records(args) => print(&records::run(&args)?),
+        Command::Unpack(args) => print(&unpack::run(&args)?),
+        Command::Verify(args) => verify::run(&args).and_then(|(text, worst)| print(&text).and(worst)),
+        Command::Index(args) => print(&index::run(&args)?),
         Command::Init(args) => print(&yaml::init(&args)?),
         Command::Inspect(args) => {
             let wanted = inspect::Wanted { image: args.image.as_deref(), platform: args.platform.as_ref() };
@@ -87,6 +101,8 @@ fn run(command: Command) -> Result<()> {
             print(&if args.json { report.to_json() } else { report.to_string() })
         }
         Command::Provenance(verb) => print(&provenance::run(&verb)?),
+        #[cfg(feature = "containerd")]
+        Command::Containerd(verb) => print(&containerd::run(&verb)?),
         #[cfg(feature = "registry")]
         Command::Registry(verb) => print(&registry::run(verb)?),
         Command::Completions { shell } => {

@@ -65,6 +65,36 @@ impl Host {
         (&self.os, &self.arch) == (&other.os, &other.arch) && variant(self) == variant(other)
     }
 
+    /// As containerd compares it: `arm64/v8` is `arm64`, `arm` is `arm/v7`.
+    pub(crate) fn matched(&self) -> Self {
+        let variant = match (self.arch.as_str(), self.variant.as_deref()) {
+            ("arm64", Some("v8")) | ("amd64", Some("v1")) => None,
+            ("arm", None) => Some("v7"),
+            (_, variant) => variant,
+        };
+        Self { variant: variant.map(str::to_owned), ..self.clone() }
+    }
+
+    /// Whether containerd on this machine would take it.
+    #[cfg(feature = "containerd")]
+    pub(crate) fn is_this_machine(&self) -> bool {
+        let (arch, variants): (_, &[&str]) = match std::env::consts::ARCH {
+            "x86_64" => ("amd64", &[]),
+            "aarch64" => ("arm64", &[]),
+            "arm" => ("arm", &["v5", "v6", "v7"]),
+            other => (other, &[]),
+        };
+        let own = self.matched();
+        own.os == "linux"
+            && own.arch == arch
+            && own.variant.as_deref().is_none_or(|variant| variants.contains(&variant))
+    }
+
+    /// Whether no host is so, as what is beside an image says of itself.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.os == "unknown"
+    }
+
     pub(crate) fn os(&self) -> Os {
         Os::from(self.os.as_str())
     }

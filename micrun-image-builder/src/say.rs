@@ -1,4 +1,4 @@
-//! What is said on stderr beside errors, as `--quiet` and `--verbose` ask. Each sentence is one line.
+//! What is said on stderr, as `--quiet` and `--verbose` ask. Each sentence is one line.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -50,6 +50,11 @@ pub(crate) fn http(line: impl Display) {
 #[cfg(feature = "registry")]
 pub(crate) fn bars() -> bool {
     at_least(Level::Usual) && HTTP.get().is_none()
+}
+
+/// An error, which nothing suppresses.
+pub(crate) fn error(sentence: impl Display) {
+    eprintln!("error: {}", printable(&sentence.to_string()));
 }
 
 /// A sentence that `--quiet` suppresses.

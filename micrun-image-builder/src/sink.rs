@@ -31,7 +31,12 @@ pub(crate) trait Sink: Write {
 /// How the standard output is named as a destination.
 pub(crate) const STDOUT: &str = "-";
 /// How the names of temporary files and directories begin.
-const STAGE: &str = ".micrun-pack-";
+pub(crate) const STAGE: &str = ".micrun-pack-";
+
+/// A destination as messages name it.
+pub(crate) fn shown(destination: &Path) -> String {
+    if destination == STDOUT { "the standard output".to_owned() } else { destination.display().to_string() }
+}
 
 /// Whether a destination is a layout directory, which several images can go to.
 pub(crate) fn is_layout(destination: &Path) -> bool {
@@ -66,7 +71,7 @@ pub(crate) fn say_written(blob: &Measured) {
 }
 
 /// The directory in which the destination stands.
-fn parent(destination: &Path) -> PathBuf {
+pub(crate) fn parent(destination: &Path) -> PathBuf {
     match destination.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),

@@ -13,6 +13,11 @@ pub(crate) fn printable(text: &str) -> String {
     plain
 }
 
+/// A number of bytes, in words.
+pub(crate) fn bytes(count: u64) -> String {
+    if count == 1 { "1 byte".to_owned() } else { format!("{count} bytes") }
+}
+
 /// Characters that change how the text around them is shown.
 const fn is_invisible(letter: char) -> bool {
     matches!(letter, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')

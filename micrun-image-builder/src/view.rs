@@ -28,6 +28,8 @@ pub(crate) struct View<'a> {
     pub(crate) source: &'a Source,
     pub(crate) layers: &'a [Descriptor],
     pub(crate) tree: &'a Tree,
+    /// The files of a layer above, which is not stored yet.
+    pub(crate) own: &'a [Option<&'a File>],
     /// What fetching files may still cost.
     pub(crate) budget: &'a RefCell<Budget>,
 }
@@ -50,6 +52,13 @@ impl View<'_> {
         wanted: &BTreeSet<usize>,
         mut take: impl FnMut(usize, File) -> io::Result<()>,
     ) -> io::Result<()> {
+        if layer == self.layers.len() {
+            let own = |number: &usize| Some((*number, (*self.own.get(*number)?)?));
+            return wanted.iter().filter_map(own).try_for_each(|(number, mut file)| {
+                file.rewind()?;
+                take(number, in_memory(&mut file)?)
+            });
+        }
         let descriptor = self.layers.get(layer).ok_or_else(|| io::Error::other("no such layer"))?;
         let blob = self.source.blob(descriptor).map_err(|error| match error {
             Error::Read { source, .. } => source,

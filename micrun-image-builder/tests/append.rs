@@ -4,6 +4,7 @@
 mod common;
 
 use std::fs;
+use std::process::Command;
 
 use common::elf::Elf;
 use common::{Bench, blob, json};
@@ -105,6 +106,21 @@ fn files_are_added_replaced_and_deleted() {
     let deleted = append(&bench, &["--image", "demo:3", "--delete", "/etc/table.bin", "-t", "demo:4"]);
     assert_eq!(deleted["image"]["files"][0]["op"], "delete");
     bench.inspect("images");
+}
+
+/// It unpacked its base into a temporary directory.
+#[test]
+fn nothing_of_the_base_is_unpacked() {
+    let bench = bench();
+    bench.write("zeros", vec![0; 1 << 20]);
+    append(&bench, &["--image", "demo:1", "--add", "zeros=/data/zeros", "-t", "demo:2"]);
+    let program = env!("CARGO_BIN_EXE_micrun-image-builder");
+    let args = "append images --image demo:2 --firmware new.elf --delete /data/zeros -t demo:3";
+    // Blocks of 512 bytes: the shell lets no file grow larger.
+    let script = format!("trap '' XFSZ; ulimit -f 1024; exec {program} {args}");
+    let output = Command::new("sh").args(["-c", &script]).current_dir(bench.path("")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(bench.inspect("images").to_string().contains("docker.io/library/demo:3"));
 }
 
 #[test]

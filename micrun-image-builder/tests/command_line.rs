@@ -6,34 +6,12 @@ mod common;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 
-use common::Bench;
 use common::elf::Elf;
+use common::{Bench, blob, documented_statuses};
 use serde_json::Value;
 
 fn bench() -> Bench {
     Bench::with_firmware(&Elf::aarch64(20_000).to_bytes())
-}
-
-/// The statuses that `docs/IMAGE_BUILDER.md` lists for each command.
-fn documented() -> BTreeSet<(String, i32)> {
-    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/IMAGE_BUILDER.md")).unwrap();
-    let (_, section) = text.split_once("\n## Exit status\n").unwrap();
-    let table = section.split("\n## ").next().unwrap();
-    let mut rows = table
-        .lines()
-        .filter(|line| line.starts_with('|'))
-        .map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>());
-    let commands = rows.next().unwrap();
-    let mut found = BTreeSet::new();
-    for row in rows.skip(1) {
-        for (commands, meaning) in commands.iter().zip(&row).skip(1).filter(|(_, meaning)| *meaning != "-") {
-            assert!(!meaning.is_empty());
-            for command in commands.split(", ") {
-                found.insert((command.trim_matches('`').to_owned(), row[0].parse().unwrap()));
-            }
-        }
-    }
-    found
 }
 
 #[test]
@@ -42,9 +20,12 @@ fn each_command_has_the_exit_statuses_that_are_documented() {
     bench.pack(&[]);
     bench.pack(&["-o", "damaged"]);
     bench.write("damaged/index.json", "{");
+    bench.pack(&["-o", "incomplete", "--platform", "linux/arm64"]);
+    let layer = bench.inspect("incomplete")["images"][0]["layers"][0]["digest"].clone();
+    fs::remove_file(blob(&bench.path("incomplete"), layer.as_str().unwrap())).unwrap();
     bench.write("text.elf", "no ELF at all");
     let hash = format!("org.openeuler.micrun.container.firmware_hash={}", "0".repeat(64));
-    let cases: [(&[&str], i32); 20] = [
+    let cases: [(&[&str], i32); 26] = [
         (&["pack", "fw.elf", "-o", "out.tar"], 0),
         (&["pack", "missing.elf"], 1),
         (&["pack", "fw.elf", "-o", "missing/out.tar"], 1),
@@ -60,6 +41,12 @@ fn each_command_has_the_exit_statuses_that_are_documented() {
         (&["inspect", "fw.tar", "--no-such-option"], 2),
         (&["inspect", "fw.tar", "--annotation", &hash], 3),
         (&["inspect", "damaged"], 4),
+        (&["inspect", "incomplete"], 6),
+        (&["index", "-t", "a", "-o", "index.tar", "fw.tar"], 0),
+        (&["index", "-t", "a", "-o", "index.tar", "missing.tar"], 1),
+        (&["index", "-t", "a", "-o", "index.tar"], 2),
+        (&["index", "-t", "a", "-o", "index.tar", "damaged"], 4),
+        (&["index", "-t", "a", "-o", "index.tar", "incomplete"], 6),
         (&["completions", "bash"], 0),
         (&["completions", "no-such-shell"], 2),
         (&["man", "man1"], 0),
@@ -80,7 +67,7 @@ fn each_command_has_the_exit_statuses_that_are_documented() {
         assert_eq!(status.code(), Some(1), "{args:?}");
         seen.insert((args[0].to_owned(), 1));
     }
-    assert_eq!(seen, documented());
+    assert_eq!(seen, documented_statuses("IMAGE_BUILDER.md"));
 }
 
 #[test]

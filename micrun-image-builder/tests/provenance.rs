@@ -183,7 +183,7 @@ fn provenance_says_what_was_packed_and_how() {
     assert_eq!(ran.status, 0, "{}", ran.stderr);
     let ran = bench.run(["verify", "signed", "--key", "team.pub", "--json"]);
     assert_eq!(ran.status, 0, "{}", ran.stderr);
-    let what: Vec<_> = document(ran.stdout.as_bytes())["verified"]
+    let what: Vec<_> = document(ran.stdout.as_bytes())["images"][0]["verified"]
         .as_array()
         .unwrap()
         .iter()

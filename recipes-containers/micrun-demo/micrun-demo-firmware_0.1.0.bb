@@ -33,7 +33,7 @@ inherit deploy
 # Where the crate fetcher puts the crate that carries the kernel's C tree.
 CRATES = "${UNPACKDIR}/cargo_home/bitbake"
 FREERTOS = "${CRATES}/freertos-next-0.12.0"
-FIRMWARE = "freertos-demo.elf freertos-spare-core.elf hello.elf"
+FIRMWARE = "freertos-demo.elf freertos-demo-patched.elf freertos-spare-core.elf freertos-spare-core-patched.elf hello.elf"
 
 do_configure() {
     # The Makefile's own way to unpack the crate is cargo's; bitbake has done it.

@@ -1,4 +1,4 @@
-//! What a layer changes, made in the unpacked image.
+//! What a layer changes, upon the files of the image.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -6,16 +6,19 @@ use std::io::{self, Seek, Write};
 use std::path::Path;
 
 use micrun_firmware::record::{Change, Content, LayerRecord};
-use micrun_firmware::{MAX_FIRMWARE_SIZE, Sha256Digest, rootfs};
+use micrun_firmware::{MAX_FIRMWARE_SIZE, Sha256Digest};
 
 use super::firmware::Made;
 use crate::error::{Error, Result};
 use crate::image_path::ImagePath;
 use crate::layer::FILE_MODE;
+use crate::layers::{self, Kind, Meta, Node, Place, Stack};
+use crate::view::View;
 
 /// The changes of one layer, by path without a leading `/`.
 pub(super) struct Edits<'a> {
-    pub(super) root: &'a Path,
+    /// The image as it was.
+    pub(super) root: View<'a>,
     files: BTreeMap<String, Edit>,
 }
 
@@ -41,7 +44,7 @@ pub(super) struct Changed {
 }
 
 impl<'a> Edits<'a> {
-    pub(super) fn new(root: &'a Path) -> Self {
+    pub(super) fn new(root: View<'a>) -> Self {
         Self { root, files: BTreeMap::new() }
     }
 
@@ -91,34 +94,33 @@ impl<'a> Edits<'a> {
         }
     }
 
-    /// The digest of the image's file; nothing if there is none.
+    /// The digest of the image's file; nothing if there is none. No link is followed.
     fn before(&self, path: &str) -> Result<Option<Sha256Digest>> {
-        let mut walked = self.root.to_owned();
-        for name in path.split('/') {
-            match walked.symlink_metadata() {
-                Ok(found) if found.is_dir() => walked.push(name),
-                _ => return Err(argument(path, "a part of it is no directory of the image")),
-            }
-            if walked.symlink_metadata().is_err() {
-                return Ok(None);
+        let mut above: Vec<_> = parents(path).collect();
+        above.reverse();
+        for directory in above {
+            match self.root.tree.get(directory.as_bytes()) {
+                None => return Ok(None),
+                Some(Node { kind: Kind::Directory(_), .. }) => {}
+                Some(_) => return Err(argument(path, "a part of it is no directory of the image")),
             }
         }
-        if !walked.symlink_metadata().is_ok_and(|it| it.is_file()) {
-            return Err(argument(path, "the image has something there that is not a regular file"));
+        match self.root.tree.get(path.as_bytes()) {
+            None => Ok(None),
+            Some(Node { kind: Kind::File(content), .. }) => Ok(Some(content.sha256)),
+            Some(_) => Err(argument(path, "the image has something there that is not a regular file")),
         }
-        let mut file = rootfs::open(self.root, path, u64::MAX, "a changed file")?.file;
-        let digest = Sha256Digest::read(&mut file);
-        digest.map(Some).map_err(|source| Error::Read { path: walked, source })
     }
 
     /// The directories above a path that the image does not have yet.
     pub(super) fn missing_directories(&self, path: &str) -> Vec<String> {
-        let above = Path::new(path).ancestors().skip(1).filter(|it| !it.as_os_str().is_empty());
-        let missing = above.filter(|it| !self.root.join(it).is_dir());
-        missing.map(|it| it.to_string_lossy().into_owned()).collect()
+        let is_directory = |path: &str| {
+            self.root.tree.get(path.as_bytes()).is_some_and(|it| matches!(it.kind, Kind::Directory(_)))
+        };
+        parents(path).filter(|it| !is_directory(it)).map(str::to_owned).collect()
     }
 
-    /// The edits that change something, in the order of their paths. To be asked before [`Self::write`].
+    /// The edits that change something, in the order of their paths.
     pub(super) fn changed(&self) -> Result<Vec<Changed>> {
         let mut changed = Vec::new();
         for (path, edit) in &self.files {
@@ -140,27 +142,24 @@ impl<'a> Edits<'a> {
         }
         Ok(changed)
     }
+}
 
-    /// Makes the changes in the unpacked image.
-    pub(super) fn write(&self, changed: &[Changed]) -> Result<()> {
-        for Changed { path, after, .. } in changed {
-            let target = self.root.join(path);
-            let wrong = |source| Error::Write { path: target.clone(), source };
-            // Never into the old file, which may have other names.
-            match fs::remove_file(&target) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(wrong(e)),
-                _ => {}
-            }
-            let Some((file, ..)) = after else { continue };
-            if let Some(parent) = target.parent() {
-                fs::create_dir_all(parent).map_err(wrong)?;
-            }
-            let mut file = file;
-            file.rewind().map_err(wrong)?;
-            io::copy(&mut file, &mut File::create(&target).map_err(wrong)?).map_err(wrong)?;
-        }
-        Ok(())
+/// What a container sees once these changes are made. Their files stand in the layer `number`, at their places here.
+pub(super) fn applied(mut stack: Stack, changed: &[Changed], number: usize) -> Stack {
+    for (entry, Changed { path, after, .. }) in changed.iter().enumerate() {
+        let node = after.as_ref().map(|(_, sha256, size)| {
+            let place = Place { layer: number, entry };
+            let kind = Kind::File(layers::Content { sha256: *sha256, size: *size, place });
+            Node { kind, meta: Meta { mode: FILE_MODE, ..Meta::default() } }
+        });
+        stack.set(path.as_bytes(), node);
     }
+    stack
+}
+
+/// The directories above a path, from the nearest on, but for the root.
+fn parents(path: &str) -> impl Iterator<Item = &str> {
+    path.rmatch_indices('/').map(|(at, _)| &path[..at])
 }
 
 fn measured(file: &File) -> Result<(File, Sha256Digest, u64)> {

@@ -9,13 +9,16 @@ use micrun_firmware::changes::{Changes, Image};
 use micrun_firmware::client_conf::FILE_NAME as CONF;
 use micrun_firmware::delta::{self, Header, Identity, Target};
 use micrun_firmware::record::Content;
+use micrun_firmware::rootfs::Rootfs;
 use micrun_firmware::{Error as FirmwareError, Firmware, Sha256Digest, signature};
 
 use super::edits::{Edits, temporary, write_error};
 use crate::cli::InputArgs;
 use crate::error::{Error, Result};
 use crate::layer::FILE_MODE;
+use crate::layers::{Kind, Node};
 use crate::pack::{Input, open_input};
+use crate::view::View;
 
 const HASH: &str = "container.firmware_hash";
 
@@ -47,7 +50,7 @@ pub(super) fn replace(
 ) -> Result<Made> {
     let as_delta = how.as_delta;
     let named = |error: FirmwareError| error.in_file(&path.display().to_string());
-    let base = Firmware::resolve(edits.root, &BTreeMap::new())?;
+    let base = Firmware::resolve(&edits.root, &BTreeMap::new())?;
     let old = temporary()?;
     let before = base.copy_to(&old)?;
     if !path.is_file() && !path.is_dir() {
@@ -60,7 +63,7 @@ pub(super) fn replace(
     content.changes = changes(&old, &file, notes)?;
     let place = in_image(&base.file.path);
     if content.sha256 != before {
-        let kept = second_path(edits.root, &base)?;
+        let kept = second_path(&edits.root, &base);
         if as_delta {
             let Some(kept) = kept else { return Err(not_updatable(path)) };
             let target = Target { path: format!("/{kept}"), sha256: before, size: base.elf.file_size };
@@ -72,7 +75,7 @@ pub(super) fn replace(
             edits.put(&place, file)?;
         }
         conf(&base, as_delta, content.sha256, edits)?;
-        if edits.root.join(signature::PATH.trim_start_matches('/')).exists() {
+        if edits.root.has(signature::PATH) {
             notes.push(
                 "the image's signature is that of the old firmware; pack a signed image anew".to_owned(),
             );
@@ -125,27 +128,16 @@ fn conf(base: &Firmware, is_delta: bool, digest: Sha256Digest, edits: &mut Edits
 }
 
 /// Where else the image has the firmware's file, so that it stays there when a delta takes its place.
-fn second_path(root: &Path, firmware: &Firmware) -> Result<Option<String>> {
-    let own = digest_of(&firmware.file.host_path)?;
-    let directory = root.join(in_image(Path::new(delta::DIRECTORY)));
-    let Ok(files) = fs::read_dir(&directory) else { return Ok(None) };
-    let mut names: Vec<_> = files.flatten().map(|it| it.file_name()).collect();
-    names.sort();
-    for name in names.iter().rev() {
-        let path = directory.join(name);
-        let is_file = path.symlink_metadata().is_ok_and(|it| it.is_file());
-        if let Some(name) = name.to_str().filter(|_| is_file)
-            && digest_of(&path)? == own
-        {
-            return Ok(Some(format!("{}/{name}", in_image(Path::new(delta::DIRECTORY)))));
-        }
-    }
-    Ok(None)
-}
-
-fn digest_of(path: &Path) -> Result<Sha256Digest> {
-    let read = |source| Error::Read { path: path.to_owned(), source };
-    Sha256Digest::read(&mut File::open(path).map_err(read)?).map_err(read)
+fn second_path(root: &View<'_>, firmware: &Firmware) -> Option<String> {
+    let own = root.tree.get(in_image(&firmware.file.path).as_bytes())?;
+    let directory = in_image(Path::new(delta::DIRECTORY));
+    let is_same = |node: &Node| match (&own.kind, &node.kind) {
+        (Kind::File(own), Kind::File(other)) => own.sha256 == other.sha256,
+        _ => false,
+    };
+    let files = root.tree.list(directory.as_bytes()).filter(|(_, node)| is_same(node));
+    let name = files.filter_map(|(name, _)| std::str::from_utf8(name).ok()).last()?;
+    Some(format!("{directory}/{name}"))
 }
 
 /// A path without a leading `/`, as records and tars have it.

@@ -3,6 +3,7 @@
 mod edits;
 mod firmware;
 mod report;
+mod snapshot;
 mod write;
 
 use std::collections::BTreeMap;
@@ -11,15 +12,15 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use micrun_firmware::{Firmware, is_firmware};
 
-use crate::base::Base;
+use crate::base::{self, Base};
 use crate::cli::key_value;
 use crate::error::{Error, Result};
-use crate::interrupt::Unfinished;
 use crate::layer::Compression;
 use crate::names::ImageName;
 use crate::say;
 use crate::source::Source;
 use crate::timestamp::Timestamp;
+use crate::view::View;
 use edits::Edits;
 use firmware::How;
 use report::Report;
@@ -40,6 +41,9 @@ pub(crate) struct AppendArgs {
     /// Give the firmware a second path, so that deltas can be appended later; kept if the old one had one
     #[arg(long, requires = "firmware", conflicts_with = "delta")]
     updatable: bool,
+    /// The state of a machine that ran the image, by `mica checkpoint`: containers of the new image go on from it
+    #[arg(long, value_name = "FILE", conflicts_with = "firmware")]
+    state: Option<PathBuf>,
     /// A file of the image, new or in place of the old one
     #[arg(long = "add", value_name = "FILE=PATH", value_parser = key_value)]
     add: Vec<(String, String)>,
@@ -64,16 +68,11 @@ pub(crate) struct AppendArgs {
 pub(crate) fn run(args: &AppendArgs) -> Result<String> {
     let created = Timestamp::from_env()?;
     let name = ImageName::parse(&args.tag)?;
-    let output = args.output.clone().unwrap_or_else(|| default_output(&args.base, &name));
+    let output = args.output.clone().unwrap_or_else(|| base::default_output(&args.base, &name));
     let source = Source::open(&args.base)?;
     let base = Base::read(&source, &args.base, args.image.as_deref())?;
-    let (_unfinished, root) = Unfinished::create(tempfile::TempDir::new)
-        .map_err(|source| Error::Write { path: std::env::temp_dir(), source })?;
-    let root = root.path();
-    base.unpack(root)?;
-
     let number = u32::try_from(base.layers().len()).unwrap_or(u32::MAX);
-    let mut edits = Edits::new(root);
+    let mut edits = Edits::new(base.view());
     let mut notes = Vec::new();
     for (file, path) in &args.add {
         edits.add_file(path, Path::new(file))?;
@@ -84,13 +83,16 @@ pub(crate) fn run(args: &AppendArgs) -> Result<String> {
             let how = How { as_delta: args.delta, updatable: args.updatable };
             Some(firmware::replace(path, how, number, &mut edits, &mut notes)?)
         }
-
         None => None,
     };
+    if let Some(path) = &args.state {
+        snapshot::add(path, &mut edits)?;
+    }
     let changed = edits.changed()?;
     let missing = write::directories(&edits, &changed, number);
-    edits.write(&changed)?;
-    let firmware = resolved(root, made.as_ref())?;
+    let stack = edits::applied(base.stack.clone(), &changed, base.layers().len());
+    let own: Vec<_> = changed.iter().map(|it| it.after.as_ref().map(|(file, ..)| file)).collect();
+    let firmware = resolved(&View { tree: stack.tree(), own: &own, ..base.view() }, made.as_ref())?;
     let record = edits::record(&changed, made.as_ref())?;
     if changed.is_empty() {
         notes.push("nothing changes, so the image has no further layer".to_owned());
@@ -117,13 +119,8 @@ pub(crate) fn run(args: &AppendArgs) -> Result<String> {
     Ok(say::beside(&output, text))
 }
 
-/// A layout gets the new image beside the old one.
-fn default_output(base: &Path, name: &ImageName) -> PathBuf {
-    if base.is_dir() { base.to_owned() } else { PathBuf::from(format!("{}.tar", name.short())) }
-}
-
 /// What a shim makes of the new image. Its refusal is an error here.
-fn resolved(root: &Path, made: Option<&firmware::Made>) -> Result<Option<Firmware>> {
+fn resolved(root: &View<'_>, made: Option<&firmware::Made>) -> Result<Option<Firmware>> {
     let no_annotations = BTreeMap::new();
     if !is_firmware(root, &no_annotations) {
         return Ok(None);

@@ -88,8 +88,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let output = if self.output == sink::STDOUT { "the standard output" } else { &self.output };
-        write!(f, "wrote {} to {output}", self.name)?;
+        write!(f, "wrote {} to {}", self.name, sink::shown(Path::new(&self.output)))?;
         match &self.layer {
             Some(layer) => {
                 let plural = if self.files.len() == 1 { "" } else { "s" };

@@ -27,6 +27,7 @@ use crate::platform::Host;
 use crate::provenance::Attached;
 use crate::source::Source;
 use crate::view::View;
+pub(crate) use records::{Recorded, check as checked_record, is_record, segments as elf_content};
 pub(crate) use report::Report;
 use report::{AttachedLine, ElfLines, FileLine, FirmwareLine, ImageReport, LayerLine, PlatformLine, Run};
 use tree::{Content, Key};
@@ -41,7 +42,7 @@ pub(crate) struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    fn of(self, entries: &'a [Descriptor]) -> Result<Vec<&'a Descriptor>> {
+    pub(crate) fn of(self, entries: &'a [Descriptor]) -> Result<Vec<&'a Descriptor>> {
         let Some(name) = self.image else { return Ok(entries.iter().collect()) };
         let found: Vec<_> = entries.iter().filter(|it| names::is_called(it, name)).collect();
         if found.is_empty() {
@@ -112,6 +113,35 @@ pub(crate) fn of(
     Ok(report)
 }
 
+/// What is doubtful about each image, by its name or digest; the error of one that is not in order.
+pub(crate) fn doubts(source: &Source, wanted: Wanted<'_>) -> Result<Vec<(String, Result<Vec<String>>)>> {
+    let annotations = BTreeMap::new();
+    let mut inspection = Inspection {
+        source,
+        annotations: &annotations,
+        budget: Budget::for_an_image(),
+        for_files: RefCell::new(Budget::for_files()),
+        applied: BTreeMap::new(),
+        runs: BTreeMap::new(),
+    };
+    let entries = tree::entries(source, wanted, &mut inspection.budget)?;
+    let references = names::warnings(source.index()?.manifests());
+    let mut doubts = Vec::new();
+    for content in entries.iter().flat_map(|it| &it.contents) {
+        let name = content.name.clone().unwrap_or_else(|| content.digest.clone());
+        let reports = inspection.image(content, false);
+        let warnings = reports.map(|reports| {
+            let of_name = references.get(&content.digest).cloned();
+            let mut all: Vec<_> = reports.into_iter().flat_map(|it| it.warnings).chain(of_name).collect();
+            all.sort();
+            all.dedup();
+            all
+        });
+        doubts.push((name, warnings));
+    }
+    Ok(doubts)
+}
+
 /// What is found out once and holds for many images of a layout.
 struct Inspection<'a> {
     source: &'a Source,
@@ -146,7 +176,13 @@ impl Inspection<'_> {
     }
 
     fn view<'b>(&'b self, content: &'b Content, stack: &'b Stack) -> View<'b> {
-        View { source: self.source, layers: &content.layers, tree: stack.tree(), budget: &self.for_files }
+        View {
+            source: self.source,
+            layers: &content.layers,
+            tree: stack.tree(),
+            own: &[],
+            budget: &self.for_files,
+        }
     }
 
     /// What a shim makes of an image that says this in its labels and annotations, on each board that it has.
@@ -191,6 +227,7 @@ impl Inspection<'_> {
                 Some(_) => None,
             };
             applied.warnings.extend(missing.map(|it| format!("layer {} {it}", descriptor.digest())));
+            let record = record.as_ref().map(report::RecordLine::from);
             applied.lines.push(line(descriptor, diff_id, record));
         }
         Ok(applied)

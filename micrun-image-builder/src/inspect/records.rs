@@ -16,16 +16,26 @@ use crate::error::{Error, Result};
 use crate::layers::{self, Change, Kind, Node};
 use crate::view::View;
 
-/// Checks the layer `number`, which has just been laid over those below it. `None` if it has no record.
+/// A layer's record, which fits it.
+pub(crate) struct Recorded {
+    pub(crate) record: LayerRecord,
+    pub(crate) digest: Sha256Digest,
+    /// Where it is in the image.
+    pub(crate) path: String,
+    /// Whether the layer's descriptor has its digest, too.
+    pub(crate) anchored: bool,
+}
+
+/// Compares the layer `number` with its record. `None` if it has no record.
 ///
 /// Many tools drop annotations of descriptors. Then the record is found by its path, and nothing but the layer vouches
 /// for it: it is not anchored.
-pub(super) fn check(
+pub(crate) fn check(
     view: &View<'_>,
     number: usize,
     descriptor: &Descriptor,
     changes: &[Change],
-) -> Result<Option<RecordLine>> {
+) -> Result<Option<Recorded>> {
     let differ = |what: String| Error::Damaged(format!("layer {}: {what}", descriptor.digest()));
     let wrong = |e: FirmwareError| differ(e.to_string());
     let named = descriptor.annotations().as_ref().and_then(|it| it.get(LAYER_RECORD));
@@ -53,13 +63,20 @@ pub(super) fn check(
         other => wrong(other),
     })?;
     compare(&record, &others, &elves, descriptor)?;
-    Ok(Some(RecordLine {
-        digest: content.sha256.to_string(),
-        path: format!("/{}", String::from_utf8_lossy(&own.path)),
-        files: record.files().count(),
-        verified: true,
-        anchored: expected.is_some(),
-    }))
+    let path = format!("/{}", String::from_utf8_lossy(&own.path));
+    Ok(Some(Recorded { record, digest: content.sha256, path, anchored: expected.is_some() }))
+}
+
+impl From<&Recorded> for RecordLine {
+    fn from(found: &Recorded) -> Self {
+        Self {
+            digest: found.digest.to_string(),
+            path: found.path.clone(),
+            files: found.record.files().count(),
+            verified: true,
+            anchored: found.anchored,
+        }
+    }
 }
 
 /// What the ELFs of a layer load, by their paths.
@@ -156,7 +173,7 @@ fn compare(
 }
 
 /// Whether a path of a layer is a record's.
-fn is_record(path: &[u8]) -> bool {
+pub(crate) fn is_record(path: &[u8]) -> bool {
     let directory = record::DIRECTORY.trim_start_matches('/').as_bytes();
     path.strip_prefix(directory).is_some_and(|rest| rest.starts_with(b"/"))
 }
@@ -169,7 +186,7 @@ fn file(node: Option<&Node>) -> Option<(&layers::Meta, &layers::Content)> {
 }
 
 /// What an ELF of the layer loads.
-fn segments(mut file: File) -> Result<ElfContent, FirmwareError> {
+pub(crate) fn segments(mut file: File) -> Result<ElfContent, FirmwareError> {
     let info = ElfInfo::from_reader(&file)?;
     elf::check(&info, &Requirements::default())?;
     ElfContent::read(&mut file, &info)

@@ -4,7 +4,8 @@ use std::io;
 
 use super::Budget;
 use super::apply::Layer;
-use super::tree::{Id, Kind, Node, ROOT, Tree, join};
+use super::path;
+use super::tree::{Directory, Id, Kind, Meta, Node, ROOT, Tree, join};
 
 /// What a layer changes at a path. Directories are not listed, what is in them is.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub(crate) struct Change {
 }
 
 /// What a container sees of the layers so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Stack {
     tree: Tree,
 }
@@ -76,6 +77,25 @@ impl Stack {
         }
         changes.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(changes)
+    }
+
+    /// Puts a node at a path of names alone, in place of what is there, or nothing. Directories above it are made.
+    pub(crate) fn set(&mut self, path: &[u8], node: Option<Node>) {
+        let (above, name) = path::split(path);
+        let Some(node) = node else {
+            if let Some(parent) = self.tree.find(above) {
+                self.tree.unlink(parent, name);
+            }
+            return;
+        };
+        let mut at = ROOT;
+        for name in path::names(above) {
+            at = self.tree.child(at, name).unwrap_or_else(|| {
+                let meta = Meta { mode: 0o755, ..Meta::default() };
+                self.tree.put(at, name, Node { kind: Kind::Directory(Directory::default()), meta })
+            });
+        }
+        self.tree.put(at, name, node);
     }
 
     /// A directory that the layer names itself looks as it says.

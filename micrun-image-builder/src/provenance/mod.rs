@@ -12,7 +12,7 @@ mod sign;
 mod slsa;
 mod spdx;
 mod statement;
-mod verify;
+mod verified;
 
 use clap::Subcommand;
 
@@ -25,6 +25,7 @@ pub(crate) use sbom::{
 };
 pub(crate) use slsa::{Provenance, artifact as slsa};
 pub(crate) use spdx::{Facts, FirmwareFacts};
+pub(crate) use verified::verify_signatures;
 
 use crate::error::Result;
 
@@ -39,8 +40,6 @@ pub(crate) fn is_signatures(artifact_type: &str) -> bool {
 pub(crate) enum Verb {
     /// Sign an image as cosign does; prints its digest
     Sign(sign::SignArgs),
-    /// Check who has signed an image; prints its digest
-    Verify(verify::VerifyArgs),
     /// Print or attach the SBOM of an image
     Sbom(sbom::SbomArgs),
 }
@@ -49,7 +48,6 @@ pub(crate) enum Verb {
 pub(crate) fn run(verb: &Verb) -> Result<String> {
     match verb {
         Verb::Sign(args) => sign::run(args),
-        Verb::Verify(args) => verify::run(args),
         Verb::Sbom(args) => sbom::run(args),
     }
 }

@@ -13,7 +13,6 @@ mod connect;
 mod copy;
 mod credentials;
 mod error;
-mod graph;
 mod hosts;
 mod login;
 mod parallel;

@@ -6,26 +6,23 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use oci_spec::image::{Descriptor, DescriptorBuilder, ImageIndex, ImageManifest, MediaType};
-use serde_json::{Value, json};
+use oci_spec::image::{Descriptor, ImageIndex};
+use serde_json::json;
 
 use super::args::Pull;
 use super::connect;
-use super::graph::Graph;
 use super::hosts::Use;
 use super::parallel;
 use super::progress::Progress;
 use super::reference::{Reference, Version};
-use super::referrers;
-use super::repository::{Manifest, Repository};
+use super::referrers::{self, Referrer};
+use super::repository::Repository;
 use super::transport::Endpoint;
-use crate::digest::Measured;
 use crate::error::{Error, Result};
-use crate::image::Stored;
+use crate::graph::{Graph, Manifest};
 use crate::names::{self, ImageName};
 use crate::platform::Host;
-use crate::timestamp::Timestamp;
-use crate::{say, sink, text};
+use crate::{say, text, whole};
 
 pub(super) fn run(args: &Pull) -> Result<String> {
     let endpoints = connect::endpoints(&args.network, &args.name.host, &args.name.repository, Use::Pull)?;
@@ -37,15 +34,10 @@ pub(super) fn run(args: &Pull) -> Result<String> {
     };
     let graph = graph(&repository, root)?;
     let referrers = if args.referrers { referrers::listed(&repository, &graph)? } else { Vec::new() };
-    let beside = Beside {
-        entries: referrers.iter().map(|it| it.entry.clone()).collect(),
-        docker: docker(&args.name, &graph),
-    };
-    let graph = graph.with(&referrers);
     let output = args.output.clone().unwrap_or_else(|| default_output(&args.name));
     let fetched: Mutex<HashMap<String, File>> = Mutex::default();
     let progress = Progress::new();
-    parallel::each(&graph.blobs, args.network.parallel, |blob| {
+    parallel::each(&referrers::blobs(&graph, &referrers), args.network.parallel, |blob| {
         if is_there(&output, blob) {
             progress.bar(blob).done(blob, "already there");
             return Ok(());
@@ -56,13 +48,8 @@ pub(super) fn run(args: &Pull) -> Result<String> {
         fetched.lock().unwrap_or_else(PoisonError::into_inner).insert(blob.digest().to_string(), file);
         Ok(())
     })?;
-    let digest = store(
-        &output,
-        &args.name,
-        &graph,
-        beside,
-        fetched.into_inner().unwrap_or_else(PoisonError::into_inner),
-    )?;
+    let fetched = fetched.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let digest = store(&output, &args.name, graph, referrers, fetched)?;
     say::usual(format_args!("fetched {} to {}", args.name, output.display()));
     let text = if args.json {
         format!("{}\n", json!({"name": args.name.to_string(), "digest": digest, "output": output}))
@@ -94,7 +81,7 @@ pub(super) fn graph(repository: &Repository<'_>, root: Manifest) -> Result<Graph
     Graph::of(root, |child| {
         let mut manifest = repository.manifest(&Version::Digest(child.digest().clone()))?;
         manifest.media_type = child.media_type().to_string();
-        Ok(manifest)
+        Ok(Some(manifest))
     })
 }
 
@@ -133,58 +120,25 @@ fn is_there(output: &Path, blob: &Descriptor) -> bool {
     output.join("oci-layout").is_file() && File::open(path).is_ok_and(same)
 }
 
-/// What is in an archive or a layout beside the image.
-struct Beside {
-    /// The entries of what is about it.
-    entries: Vec<Descriptor>,
-    /// The document for Docker.
-    docker: Value,
-}
-
 fn store(
     output: &Path,
     name: &Reference,
-    graph: &Graph,
-    beside: Beside,
+    mut fetched: Graph,
+    mut referrers: Vec<Referrer>,
     mut files: HashMap<String, File>,
 ) -> Result<String> {
-    let write = |source| Error::Write { path: output.to_owned(), source };
-    let mut sink = sink::create(output, Timestamp::from_env()?.seconds())?;
-    for blob in &graph.blobs {
-        let Some(mut file) = files.remove(&blob.digest().to_string()) else { continue };
-        sink.begin().map_err(write)?;
-        io::copy(&mut file, &mut sink).map_err(write)?;
-        let digest = blob.as_digest_sha256().and_then(|it| it.parse().ok());
-        let Some(digest) = digest else {
-            return Err(Error::Damaged(format!("{} is not a sha256 digest", blob.digest())));
-        };
-        let measured = Measured { digest, size: blob.size() };
-        sink.end(&measured).map_err(write)?;
-        sink::say_written(&measured);
+    let annotations = annotations(name)?;
+    let tag = matches!(name.version, Version::Tag(_)).then(|| name.to_string());
+    // The layout has the others.
+    for graph in referrers.iter_mut().map(|it| &mut it.graph).chain([&mut fetched]) {
+        graph.blobs.retain(|blob| files.contains_key(&blob.digest().to_string()));
     }
-    for manifest in &graph.manifests {
-        sink::put(&mut *sink, &manifest.bytes).map_err(write)?;
-    }
-    let Some(root) = graph.manifests.last() else {
-        return Err(Error::Damaged("it has no manifest".to_owned()));
-    };
-    let digest = root.digest();
-    let entry = DescriptorBuilder::default()
-        .media_type(MediaType::from(root.media_type.as_str()))
-        .size(root.blob.size)
-        .digest(root.blob.digest.clone())
-        .annotations(annotations(name)?)
-        .build();
-    #[expect(clippy::expect_used, reason = "all required fields are set above")]
-    let entry = entry.expect("complete");
-    sink.commit(Stored {
-        entry,
-        beside: beside.entries,
-        replaced: Vec::new(),
-        platforms: Vec::new(),
-        docker: beside.docker,
-    })?;
-    Ok(digest)
+    let artifacts: Vec<_> = referrers.iter().map(|it| (it.entry.clone(), &it.graph)).collect();
+    whole::store_with(&artifacts, output, annotations, tag.as_deref(), &[&fetched], |blob, to| {
+        let Some(mut file) = files.remove(&blob.digest().to_string()) else { return Ok(()) };
+        io::copy(&mut file, to).map_err(|source| Error::Write { path: output.to_owned(), source })?;
+        Ok(())
+    })
 }
 
 fn annotations(name: &Reference) -> Result<HashMap<String, String>> {
@@ -192,20 +146,4 @@ fn annotations(name: &Reference) -> Result<HashMap<String, String>> {
         Version::Tag(_) => Ok(ImageName::parse(&name.to_string())?.annotations()),
         Version::Digest(_) => Ok(HashMap::from([(names::IMAGE_NAME.to_owned(), name.to_string())])),
     }
-}
-
-/// `manifest.json` of Docker's archives: the first image of those here.
-fn docker(name: &Reference, graph: &Graph) -> Value {
-    let images =
-        graph.manifests.iter().filter_map(|it| serde_json::from_slice::<ImageManifest>(&it.bytes).ok());
-    let path = |it: &Descriptor| format!("blobs/sha256/{}", it.digest().digest());
-    let tags: Vec<_> =
-        matches!(name.version, Version::Tag(_)).then(|| name.to_string()).into_iter().collect();
-    images
-        .take(1)
-        .map(|image| {
-            let layers: Vec<_> = image.layers().iter().map(path).collect();
-            json!({"Config": path(image.config()), "RepoTags": tags, "Layers": layers})
-        })
-        .collect()
 }

@@ -8,14 +8,13 @@ use serde_json::json;
 use super::args::{Network, Push};
 use super::blob::{Open, Outcome};
 use super::connect;
-use super::graph::Graph;
 use super::parallel;
 use super::progress::Progress;
 use super::reference::{Reference, Version};
 use super::referrers::{self, Referrer};
-use super::repository::{Manifest, Repository};
-use crate::digest::Measured;
+use super::repository::Repository;
 use crate::error::{Error, Result};
+use crate::graph::{Graph, Manifest};
 use crate::source::Source;
 use crate::{names, say};
 
@@ -38,8 +37,7 @@ pub(super) fn run(args: &Push) -> Result<String> {
             });
         }
     };
-    let root = document(&source, entry)?;
-    let graph = Graph::of(root, |child| document(&source, child))?;
+    let graph = Graph::read(&source, entry)?.whole()?;
     let content = |blob: &Descriptor| -> Result<Box<dyn Read + '_>> {
         // `Blob` borrows its descriptor; the digest is checked by who sends it.
         source.content(blob)
@@ -71,16 +69,6 @@ fn choose<'a>(entries: &'a [Descriptor], name: Option<&Reference>, must: bool) -
     }
 }
 
-pub(super) fn document(source: &Source, descriptor: &Descriptor) -> Result<Manifest> {
-    let mut bytes = Vec::new();
-    let mut blob = source.blob(descriptor)?;
-    blob.read_to_end(&mut bytes)
-        .map_err(|e| Error::Read { path: descriptor.digest().to_string().into(), source: e })?;
-    blob.verify()?;
-    let blob = Measured::of(&bytes);
-    Ok(Manifest { media_type: descriptor.media_type().to_string(), bytes: bytes.into(), blob })
-}
-
 /// Sends an image: blobs first, then the manifests that name them, the root under its tag, and last what is about it.
 pub(super) fn send(
     network: &Network,
@@ -94,13 +82,7 @@ pub(super) fn send(
     let repository = Repository::to_write(&endpoint, &target.repository);
     let progress = Progress::new();
     let outcomes = std::sync::Mutex::new(Vec::new());
-    let mut blobs: Vec<_> = graph.blobs.iter().collect();
-    for blob in referrers.iter().flat_map(|it| &it.graph.blobs) {
-        if !blobs.iter().any(|it| it.digest() == blob.digest()) {
-            blobs.push(blob);
-        }
-    }
-    parallel::each(&blobs, network.parallel, |blob| {
+    parallel::each(&referrers::blobs(graph, referrers), network.parallel, |blob| {
         let bar = progress.bar(blob);
         let open: Open<'_> = &|| content(blob);
         let outcome = repository.push_blob(blob, mount_from, open, &bar)?;

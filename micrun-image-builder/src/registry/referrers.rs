@@ -12,15 +12,13 @@ use reqwest::header::{ACCEPT, LINK};
 use reqwest::{Method, StatusCode, Url};
 
 use super::error::Error;
-use super::graph::Graph;
 use super::pull::graph;
-use super::push::document;
 use super::reference::Version;
-use super::repository::{Manifest, Repository, next_page};
+use super::repository::{Repository, next_page};
 use super::retry::repeat;
 use super::transport::{Request, shown};
-use crate::digest::Measured;
 use crate::error::{Error as Fault, Result};
+use crate::graph::{Graph, Manifest};
 use crate::image::descriptor;
 use crate::json;
 use crate::provenance::{self, Attached};
@@ -68,8 +66,7 @@ pub(super) fn stored(source: &Source, image: &Graph) -> Result<Vec<Referrer>> {
     for manifest in &image.manifests {
         let subject = manifest.digest();
         for attached in all.remove(&subject).unwrap_or_default() {
-            let root = document(source, attached.entry())?;
-            found.push(Referrer::of(&subject, Graph::of(root, |child| document(source, child))?)?);
+            found.push(Referrer::of(&subject, Graph::read(source, attached.entry())?.whole()?)?);
         }
     }
     Ok(found)
@@ -216,23 +213,9 @@ impl Repository<'_> {
     }
 }
 
-impl Graph {
-    /// This image, and what is about it.
-    pub(super) fn with(mut self, referrers: &[Referrer]) -> Self {
-        let mut blobs: HashSet<_> = self.blobs.iter().map(|it| it.digest().clone()).collect();
-        for referrer in referrers {
-            let new = referrer.graph.blobs.iter().filter(|it| blobs.insert(it.digest().clone()));
-            self.blobs.extend(new.cloned());
-            let manifests = referrer.graph.manifests.iter().map(Manifest::again);
-            self.manifests.splice(0..0, manifests);
-        }
-        self
-    }
-}
-
-impl Manifest {
-    fn again(&self) -> Self {
-        let blob = Measured { digest: self.blob.digest.clone(), size: self.blob.size };
-        Self { media_type: self.media_type.clone(), bytes: self.bytes.clone(), blob }
-    }
+/// The blobs of an image and of what is about it, each once.
+pub(super) fn blobs<'a>(image: &'a Graph, referrers: &'a [Referrer]) -> Vec<&'a Descriptor> {
+    let mut seen = HashSet::new();
+    let all = image.blobs.iter().chain(referrers.iter().flat_map(|it| &it.graph.blobs));
+    all.filter(|blob| seen.insert(blob.digest().clone())).collect()
 }

@@ -15,6 +15,7 @@ use super::retry::repeat;
 use super::transport::{Endpoint, Request, shown};
 use crate::digest::Measured;
 use crate::error::{Error as Fault, Result};
+use crate::graph::Manifest;
 
 /// containerd's limit for a manifest is 8 MiB; an index may list many.
 const MAX_MANIFEST: u64 = 16 << 20;
@@ -27,19 +28,6 @@ pub(super) struct Repository<'a> {
     pub(super) endpoint: &'a Endpoint,
     pub(super) name: String,
     pub(super) scope: String,
-}
-
-/// A manifest or an index as it came.
-pub(super) struct Manifest {
-    pub(super) media_type: String,
-    pub(super) bytes: Bytes,
-    pub(super) blob: Measured,
-}
-
-impl Manifest {
-    pub(super) fn digest(&self) -> String {
-        format!("sha256:{}", self.blob.digest.digest())
-    }
 }
 
 #[derive(Deserialize)]

@@ -5,6 +5,7 @@
 pub(crate) mod elf;
 pub(crate) mod layout;
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -129,4 +130,27 @@ pub(crate) fn until_it_waits_for_a_lock(child: &mut Child) {
         assert!(child.try_wait().unwrap().is_none(), "it has ended");
         std::thread::yield_now();
     }
+}
+
+/// The exit statuses that a page lists for each command.
+pub(crate) fn documented_statuses(page: &str) -> BTreeSet<(String, i32)> {
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
+    let text = fs::read_to_string(format!("{docs}/{page}")).unwrap();
+    let (_, section) = text.split_once("\n## Exit status\n").unwrap();
+    let table = section.split("\n## ").next().unwrap();
+    let mut rows = table
+        .lines()
+        .filter(|line| line.starts_with('|'))
+        .map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>());
+    let commands = rows.next().unwrap();
+    let mut found = BTreeSet::new();
+    for row in rows.skip(1) {
+        for (commands, meaning) in commands.iter().zip(&row).skip(1).filter(|(_, meaning)| *meaning != "-") {
+            assert!(!meaning.is_empty());
+            for command in commands.split(", ") {
+                found.insert((command.trim_matches('`').to_owned(), row[0].parse().unwrap()));
+            }
+        }
+    }
+    found
 }

@@ -28,6 +28,7 @@ pub mod record;
 pub mod rootfs;
 pub mod settings;
 pub mod signature;
+pub mod snapshot;
 mod text;
 
 pub use libmica::names;

@@ -300,6 +300,13 @@ fn restoring_is_off_until_the_host_says_so() {
         |text: &str| host(text).policy().patch_directory().map(ToOwned::to_owned).map_err(|e| e.to_string());
     assert!(patches("").unwrap_err().contains("patch_directory, which"));
     assert_eq!(patches("patch_directory = /srv/patches\n"), Ok("/srv/patches".into()));
+    // The annotation that asks for it is one like others.
+    let other = patches("patch_directory = /srv/patches\nallowed_annotations = container.os\n").unwrap_err();
+    assert!(
+        other.contains("the annotation patch is not allowed") && other.contains("allowed_annotations"),
+        "{other}"
+    );
+    assert!(patches("patch_directory = /srv/patches\nallowed_annotations = container.os, patch\n").is_ok());
     // A patch brings no signature.
     let signed = patches("patch_directory = /srv/patches\nrequire_signature = /etc/keys\n");
     assert!(signed.unwrap_err().contains("require_signature in"));

@@ -24,6 +24,7 @@ pub mod micad;
 pub mod odd;
 pub mod printer;
 pub mod process;
+pub mod shim;
 pub mod system;
 pub mod wait;
 

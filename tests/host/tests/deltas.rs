@@ -9,7 +9,7 @@ use micrun_host_tests::containerd::ctr_piped;
 use micrun_host_tests::firmware::{self, PROMPT, builder};
 use micrun_host_tests::host::MICA;
 use micrun_host_tests::isolation;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const BAD: &str = "localhost/bad:1";
 const CONF: &str = "client.conf";
@@ -64,6 +64,24 @@ fn what_runs_is_the_base_with_what_its_deltas_change() {
     host.import(path("2.tar").as_ref());
     says(&host, "localhost/demo:2", "patched-one");
     says(&host, "localhost/demo:3", "micrun-demo");
+}
+
+/// The firmware's symbols and memory tell what the update changes.
+#[test]
+fn diff_names_what_changes_in_a_real_firmware() {
+    isolation::require();
+    fs::create_dir_all(isolation::state_dir()).expect("/run is writable");
+    pack_demo();
+    append("localhost/demo:1", &patched_demo(), "localhost/demo:2", &path("images"));
+    let layout = path("images");
+    let args = ["diff", &layout, "--from", "localhost/demo:1", "--to", "localhost/demo:2", "--json"];
+    let diff: Value = serde_json::from_str(&builder(&args).success()).expect("JSON");
+    let symbols = &diff["firmwares"][0]["symbols"];
+    assert!(symbols["changed"].as_array().is_some_and(|it| !it.is_empty()), "{diff}");
+    assert_eq!((&symbols["added"], &symbols["removed"]), (&json!([]), &json!([])), "{diff}");
+    assert!(diff["firmwares"][0]["ranges"].as_array().is_some_and(|it| !it.is_empty()), "{diff}");
+    let [update, whole] = ["bytes", "whole"].map(|it| diff["update"][it].as_u64().expect("a number"));
+    assert!(update * 2 < whole, "{update} of {whole}");
 }
 
 /// The files of the layer with the delta.

@@ -80,6 +80,11 @@ impl Bench {
 
     /// Packs firmware of `size` bytes under a name; answers the digest.
     pub fn pack(&self, name: &str, output: &str, size: usize) -> String {
+        self.pack_with(name, output, size, &[])
+    }
+
+    /// The same with more options.
+    pub fn pack_with(&self, name: &str, output: &str, size: usize, options: &[&str]) -> String {
         // Not all alike, so that a displaced byte changes a digest.
         let content: Vec<_> =
             (0_u32..).take(size).map(|i| i.wrapping_mul(2_654_435_761).to_be_bytes()[1]).collect();
@@ -106,7 +111,7 @@ impl Bench {
             "-o",
             output,
         ];
-        self.run(&args).success().trim_end().to_owned()
+        self.run(&[&args[..], options].concat()).success().trim_end().to_owned()
     }
 }
 

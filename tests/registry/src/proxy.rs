@@ -42,6 +42,14 @@ struct State {
     gate: Option<Gate>,
     ignores_ranges: bool,
     requests: Vec<Message>,
+    moved: Vec<Moved>,
+}
+
+/// The bodies of a request and its answer, in bytes.
+struct Moved {
+    path: String,
+    sent: usize,
+    answered: usize,
 }
 
 /// The proxy. It runs until the test's process ends.
@@ -105,7 +113,19 @@ impl Proxy {
 
     /// Forgets the requests so far.
     pub fn forget(&self) {
-        self.state().requests.clear();
+        let mut state = self.state();
+        state.requests.clear();
+        state.moved.clear();
+    }
+
+    /// The bytes in the bodies of the requests so far with this part of the path.
+    pub fn sent(&self, part: &str) -> usize {
+        self.state().moved.iter().filter(|it| it.path.contains(part)).map(|it| it.sent).sum()
+    }
+
+    /// The bytes in the bodies of their answers.
+    pub fn answered(&self, part: &str) -> usize {
+        self.state().moved.iter().filter(|it| it.path.contains(part)).map(|it| it.answered).sum()
     }
 }
 
@@ -184,7 +204,11 @@ fn serve(client: &TcpStream, host: &str, shared: &Mutex<State>) -> io::Result<()
             }
             None => {
                 let answer = forward(&request, host)?;
-                send(client, &answer, answer.body.len(), request.method() == "HEAD")?;
+                let head_only = request.method() == "HEAD";
+                let (path, sent) = (request.path().to_owned(), request.body.len());
+                let moved = Moved { path, sent, answered: answer.body.len() };
+                shared.lock().expect("no thread panics with it").moved.push(moved);
+                send(client, &answer, answer.body.len(), head_only)?;
             }
         }
     }

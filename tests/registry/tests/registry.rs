@@ -6,12 +6,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use micrun_host_tests::process;
-use micrun_registry_tests::bench::{Bench, text};
+use micrun_registry_tests::bench::{Bench, LARGE, text};
 use micrun_registry_tests::proxy::Proxy;
 use micrun_registry_tests::registry::{Kind, PASSWORD, Registry};
 use serde_json::Value;
 
 const SIZE: usize = 200_000;
+/// More than an update of a few bytes needs, documents included.
+const SMALL: usize = 16 << 10;
 
 #[test]
 fn an_image_goes_there_and_comes_back() {
@@ -299,4 +301,40 @@ fn registries_conf_of_podman_is_read() {
         tls.host()
     ));
     assert_eq!(part.status, 2, "what is not supported is refused: {part}");
+}
+
+/// An update moves what the other side does not have, in both directions.
+#[test]
+fn a_delta_moves_little() {
+    let registry = Registry::start(Kind::Open);
+    let proxy = Proxy::before(&registry.host());
+    let bench = Bench::default();
+    let [old, new] = ["1", "2"].map(|tag| format!("{}/team/demo:{tag}", proxy.host()));
+    bench.pack_with(&old, "layout", LARGE, &["--updatable"]);
+    bench.run(&["unpack", "layout", "unpacked"]).success();
+    let mut firmware = fs::read(bench.path("unpacked/firmware.elf")).expect("readable");
+    let middle = firmware.len() / 2;
+    firmware[middle..middle + 4].copy_from_slice(b"new!");
+    bench.write("new.elf", firmware);
+    bench.run(&["push", "layout", &old, "--plain-http"]).success();
+    let pull = |name: &str| bench.run(&["pull", name, "--plain-http", "-o", "other"]).success();
+    pull(&old);
+    let pulled = proxy.answered("/team/demo/");
+
+    let append = ["append", "layout", "--firmware", "new.elf", "--delta", "-t", &new, "--json"];
+    let report: Value = serde_json::from_str(&bench.run(&append).success()).expect("JSON");
+    proxy.forget();
+    bench.run(&["push", "layout", &new, "--plain-http"]).success();
+    let sent = proxy.sent("/team/demo/");
+    assert!(sent < SMALL, "{sent} bytes were sent");
+
+    proxy.forget();
+    assert_eq!(pull(&new).trim_end(), report["image"]["digest"]);
+    let fetched = proxy.answered("/team/demo/");
+    assert!(fetched < SMALL && pulled > LARGE, "{fetched} bytes were fetched, {pulled} at first");
+    // Of blobs, only those that the layout did not have.
+    let diff = bench.run(&["diff", "other", "--from", &old, "--to", &new, "--json"]).success();
+    let diff: Value = serde_json::from_str(&diff).expect("JSON");
+    assert_eq!(diff["update"]["bytes"], fetched);
+    bench.run(&["verify", "other"]).success();
 }

@@ -22,6 +22,9 @@ use crate::{Error, Result};
 /// What every key of ours begins with. One key with it marks a container as firmware.
 pub const PREFIX: &str = "org.openeuler.micrun.";
 
+/// The annotation of an Update, without the prefix, that names firmware to patch with. No container has it.
+pub const PATCH: &str = "patch";
+
 /// Upstream's older name space, which only the deprecated `container.auto_disconnect_timeout` used.
 const OLD_PREFIX: &str = "org.openeuler.micran.";
 

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use super::{Most, Patterns, Policy, Rule};
-use crate::annotations::{self, Effect, PREFIX, parse_bool};
+use crate::annotations::{self, Effect, PATCH, PREFIX, parse_bool};
 use crate::client_conf::Machine;
 use crate::host_conf::FILE;
 use crate::qemu::{BOARDS, PORTS};
@@ -146,7 +146,14 @@ impl ContainerPolicy {
     /// Refuses a key that the policy does not allow. `place` says where it stands. A key that does nothing is harmless.
     pub(crate) fn check_annotation(&self, name: &str, place: &str) -> Result<()> {
         let known = annotations::TABLE.iter().find(|key| key.name == name);
-        if known.is_none_or(|key| key.effect != Effect::Effective) || self.annotations.value.allows(name) {
+        if known.is_none_or(|key| key.effect != Effect::Effective) {
+            return Ok(());
+        }
+        self.allow_annotation(name, place)
+    }
+
+    fn allow_annotation(&self, name: &str, place: &str) -> Result<()> {
+        if self.annotations.value.allows(name) {
             return Ok(());
         }
         let remedy = "remove it, or let the host's administrator add it to the key";
@@ -159,9 +166,10 @@ impl ContainerPolicy {
         ours.into_iter().try_for_each(|name| self.check_annotation(name, "the annotation"))
     }
 
-    /// The directory whose firmware may be patched into one that runs. A patch brings no signature, so a host that asks for
-    /// signatures has none.
+    /// The directory whose firmware may be patched into one that runs, if the annotation that asks for it is allowed. A patch
+    /// brings no signature, so a host that asks for signatures has none.
     pub fn patch_directory(&self) -> Result<&Path> {
+        self.allow_annotation(PATCH, "the annotation")?;
         let subject = "a patch of firmware that runs";
         if self.signature.value.is_some() {
             return Err(self.signature.refuse(subject, "start the container anew, with the new image"));

@@ -287,7 +287,7 @@ fn signed(
 }
 
 /// The bytes of a small file, at most `limit` of them.
-fn content(file: RootFile, limit: u64, name: &str) -> Result<Vec<u8>> {
+pub(super) fn content(file: RootFile, limit: u64, name: &str) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.file.take(limit).read_to_end(&mut bytes).map_err(|error| Error::io("read", name, error))?;
     Ok(bytes)

@@ -4,6 +4,7 @@
 pub mod boards;
 mod firmware;
 mod lookup;
+mod replaced;
 mod walk;
 
 use std::collections::BTreeMap;

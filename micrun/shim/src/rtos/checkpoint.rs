@@ -7,20 +7,18 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use containerd_shim_protos::api::CheckpointTaskRequest;
+use micrun_firmware::memory_file;
 use micrun_firmware::rootfs::{self, RootFile};
+use micrun_firmware::snapshot::{DIRECTORY, LABEL, Label, Machine, STATE, State, Unread};
 
-use super::label::{Label, NAME as LABEL, State};
 use crate::error::{Error, Result};
 use crate::oci::options;
 use crate::os::blocking;
 use crate::rtos::container::Container;
-use crate::rtos::machine::Machine;
 use crate::task::context::Context;
 use crate::task::events::Event;
 use crate::task::state::Attempt;
 
-/// The file with the state, in the pedestal's own format.
-const STATE: &str = "machine.state";
 /// The longest label, in bytes.
 const MAX_LABEL: u64 = 64 << 10;
 /// What a state may have beside the machine's memory, in bytes: devices, and the stream's own headers.
@@ -49,10 +47,9 @@ impl Files {
         create_new(&self.state)
     }
 
-    fn write_label(&self, machine: Machine, state: State) -> Result<()> {
+    fn write_label(&self, label: &Label) -> Result<()> {
         let path = &self.label;
-        let text = serde_json::to_vec(&Label::new(machine, state))
-            .map_err(|source| Error::Json { path: path.clone(), source })?;
+        let text = serde_json::to_vec(label).map_err(|source| Error::Json { path: path.clone(), source })?;
         create_new(path)?.write_all(&text).map_err(Error::io("write", path))
     }
 
@@ -97,29 +94,74 @@ pub(crate) async fn save(
 async fn write(context: &Context, container: &Container, files: &Files) -> Result<()> {
     let of_state = files.clone();
     let state = blocking::run(move || of_state.create()).await?;
+    // No patch meanwhile.
+    let held = container.resources.lock().await;
     context.mica.checkpoint(&container.id, state.as_fd()).await?;
+    let patched = context.mica.stats(&container.id).await?.patched;
+    drop(held);
     let (of_label, machine) = (files.clone(), container.plan.machine.clone());
-    blocking::run(move || label(state, &of_label, machine)).await
+    blocking::run(move || label(state, &of_label, machine, patched)).await
 }
 
-fn label(mut file: File, files: &Files, machine: Machine) -> Result<()> {
+fn label(mut file: File, files: &Files, machine: Machine, patched: Option<String>) -> Result<()> {
     let state = State::of(&mut file, u64::MAX).map_err(Error::io("read", &files.state))?;
-    files.write_label(machine, state)
+    files.write_label(&Label::new(machine, patched, state))
 }
 
 /// Opens the state in the directory of a checkpoint, which containerd removes after Create. It is not copied: it may be as
 /// large as the machine's memory. To be called where waiting is allowed.
 pub(crate) fn open(checkpoint: &Path, machine: &Machine) -> Result<File> {
+    let Found { label, mut file, most } = find(checkpoint, machine)?;
+    check(&label, &mut file, most, checkpoint)?;
+    Ok(file)
+}
+
+/// What lies in the directory of a checkpoint.
+struct Found {
+    label: Label,
+    file: File,
+    /// The most bytes that the state may have.
+    most: u64,
+}
+
+fn find(checkpoint: &Path, machine: &Machine) -> Result<Found> {
     let label = read_label(checkpoint, machine)?;
     let memory_mb = if machine.memory_mb == 0 { MAX_BOARD_MB } else { machine.memory_mb };
     let most = (u64::from(memory_mb) << 20) + MAX_BESIDE;
-    let RootFile { mut file, host_path, .. } = open_file(checkpoint, STATE, most)?;
-    // It may have grown meanwhile.
-    let state = State::of(&mut file, most + 1).map_err(Error::io("read", host_path))?;
-    if state != label.state {
-        return Err(refusal(checkpoint, &format!("`{STATE}` is not the state that `{LABEL}` describes")));
+    let RootFile { file, .. } = open_file(checkpoint, STATE, most)?;
+    if let Some(patched) = &label.patched {
+        log::info!(
+            "the checkpoint in {} is of firmware that was patched to {patched:?}",
+            checkpoint.display()
+        );
     }
-    Ok(file)
+    Ok(Found { label, file, most })
+}
+
+/// Refuses a state that is not the label's.
+fn check(label: &Label, file: &mut File, most: u64, checkpoint: &Path) -> Result<()> {
+    // It may have grown meanwhile.
+    let state = State::of(file, most + 1).map_err(Error::io("read", checkpoint.join(STATE)))?;
+    if state == label.state {
+        return Ok(());
+    }
+    Err(refusal(checkpoint, &format!("`{STATE}` is not the state that `{LABEL}` describes")))
+}
+
+/// Whether an image has a snapshot, from which its containers go on.
+pub(crate) fn is_in_image(root: &Path) -> bool {
+    root.join(DIRECTORY.trim_start_matches('/')).join(LABEL).symlink_metadata().is_ok()
+}
+
+/// A copy of the state in the image at `root`, which is unmounted after Create. To be called where waiting is allowed.
+pub(crate) fn copy_of_image(root: &Path, machine: &Machine) -> Result<File> {
+    let dir = root.join(DIRECTORY.trim_start_matches('/'));
+    let Found { label, file, most } = find(&dir, machine)?;
+    let wrong = || Error::io("copy", dir.join(STATE));
+    let mut copy = memory_file::create().map_err(wrong())?;
+    micrun_firmware::copy(&file, &copy, most, |_| ()).map_err(wrong())?;
+    check(&label, &mut copy, most, &dir)?;
+    Ok(copy)
 }
 
 /// The label, unless it is that of another machine.
@@ -128,7 +170,10 @@ fn read_label(checkpoint: &Path, machine: &Machine) -> Result<Label> {
     let path = source.host_path;
     let mut text = Vec::new();
     source.file.take(MAX_LABEL).read_to_end(&mut text).map_err(Error::io("read", &path))?;
-    let label = Label::parse(&text, |reason| refusal(checkpoint, reason))?;
+    let label = Label::parse(&text).map_err(|unread| match unread {
+        Unread::Newer { found, known } => Error::Newer { what: "checkpoint", found, known },
+        Unread::Wrong(reason) => refusal(checkpoint, &reason),
+    })?;
     if label.machine != *machine {
         let differs = label.differences(machine);
         return Err(Error::Invalid(format!(

@@ -15,8 +15,6 @@ pub(crate) mod exec;
 mod exec_output;
 pub(crate) mod firmware;
 pub(crate) mod ignored;
-mod label;
-mod machine;
 pub(crate) mod patch;
 mod plan;
 mod readiness;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use libmica::CreateMessage;
 use micrun_firmware::annotations::Ready;
 use micrun_firmware::policy::ContainerPolicy;
+use micrun_firmware::snapshot::Machine;
 
-use super::machine::Machine;
 use crate::cgroup::Cgroup;
 use crate::oci::resources::Resources;
 use crate::rtos::firmware::Firmware as InMemory;

@@ -48,3 +48,16 @@ async fn a_host_that_names_no_directory_allows_no_patch() {
     assert!(refused.contains("patch_directory, which"), "{refused}");
     assert_eq!(f.daemon.count("patch"), 0);
 }
+
+#[tokio::test]
+async fn a_patch_is_no_larger_than_any_firmware() {
+    let mut f = Fixture::new(Script::default());
+    let dir = tempfile::tempdir().unwrap();
+    fs::File::create(dir.path().join("new.elf")).unwrap().set_len((1 << 20) + 1).unwrap();
+    f.configure(&format!("[Policy]\npatch_directory = {}\nmax_firmware_size = 1\n", dir.path().display()));
+    f.create().await.unwrap();
+    f.start().await.unwrap();
+    let refused = update(&f, "new.elf", "").await.unwrap_err().to_string();
+    assert!(refused.contains("the patch of 1048577 bytes, more than 1 MiB,"), "{refused}");
+    assert_eq!(f.daemon.count("patch"), 0);
+}

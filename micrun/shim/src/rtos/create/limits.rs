@@ -1,13 +1,13 @@
 //! What limits a firmware: the memory of its machine, and the cgroup of its emulator.
 
 use micrun_firmware::policy::{ContainerPolicy, DAEMON_FILE};
+use micrun_firmware::snapshot::Machine;
 use micrun_firmware::{Firmware, HostConf, Origin, Pedestal, Setting, SharedCpus};
 
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Result};
 use crate::oci::bundle::Spec;
 use crate::oci::resources::Resources;
-use crate::rtos::machine::Machine;
 use crate::rtos::terms::Terms;
 use crate::task::context::Context;
 

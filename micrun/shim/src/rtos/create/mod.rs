@@ -20,13 +20,14 @@ mod message;
 mod permission;
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use containerd_shim_protos::api::CreateTaskRequest;
 pub(crate) use copy::run as run_copy;
 use libmica::names;
 pub(crate) use limits::apply_memory_limit;
+use micrun_firmware::snapshot::Machine;
 use micrun_firmware::{Firmware, HostConf};
 
 use crate::cgroup::Cgroup;
@@ -39,7 +40,6 @@ use crate::rtos::checkpoint;
 use crate::rtos::container::Container;
 use crate::rtos::firmware::Firmware as InMemory;
 use crate::rtos::ignored;
-use crate::rtos::machine::Machine;
 use crate::rtos::plan::Plan;
 use crate::rtos::state_dir::{Draft, Owner, StateDir};
 use crate::rtos::terms::Terms;
@@ -112,7 +112,8 @@ impl Creation {
         warn(id, spec, &firmware, &host)?;
         let asked = &spec.linux.resources;
         apply_memory_limit(&mut firmware, asked, host.policy())?;
-        permission::check(&request, &firmware, asked, &host, terms)?;
+        let snapshot = Snapshot::of(&request, &root);
+        permission::check(snapshot != Snapshot::None, &firmware, asked, &host, terms)?;
         let uses_pool = limits::uses_pool(&context, &firmware, &host, terms);
         let resources = limits::in_pool(asked, terms.shared.as_ref().filter(|_| uses_pool))?;
 
@@ -141,7 +142,7 @@ impl Creation {
             ready_timeout: settings.ready_timeout.value,
             close_after: settings.auto_close.value,
         };
-        let source = Some(Source { firmware, rootfs });
+        let source = Some(Source { firmware, snapshot, rootfs });
         Ok(Self { context, request, dir, plan, source, has_cgroup: false })
     }
 
@@ -169,8 +170,7 @@ impl Creation {
     async fn take_firmware(&mut self) -> Result<()> {
         let Some(source) = self.source.take() else { return Ok(()) };
         let (dir, machine, cgroup) = (self.dir.clone(), self.plan.machine.clone(), self.plan.cgroup.clone());
-        let checkpoint = self.request.checkpoint.clone();
-        let taken = blocking::run(move || source.take(&dir, machine, cgroup.as_ref(), &checkpoint)).await?;
+        let taken = blocking::run(move || source.take(&dir, machine, cgroup.as_ref())).await?;
         (self.plan.machine, self.plan.snapshot) = (taken.machine, taken.snapshot);
         self.plan.firmware = taken.firmware.map(InMemory::new);
         Ok(())
@@ -224,9 +224,32 @@ fn warn(id: &str, spec: &Spec, firmware: &Firmware, host: &HostConf) -> Result<(
     Ok(())
 }
 
+/// Where the state is from which the firmware goes on.
+#[derive(Debug, PartialEq, Eq)]
+enum Snapshot {
+    /// Nowhere: it starts from its beginning.
+    None,
+    /// In the directory of a checkpoint, which the request names.
+    Checkpoint(PathBuf),
+    /// In the image, whose root file system this is.
+    Image(PathBuf),
+}
+
+impl Snapshot {
+    /// The request's comes before the image's.
+    fn of(request: &CreateTaskRequest, root: &Path) -> Self {
+        match request.checkpoint.as_str() {
+            "" if checkpoint::is_in_image(root) => Self::Image(root.to_owned()),
+            "" => Self::None,
+            path => Self::Checkpoint(path.into()),
+        }
+    }
+}
+
 /// The image, mounted and its firmware open.
 struct Source {
     firmware: Firmware,
+    snapshot: Snapshot,
     /// Unmounted when it is dropped.
     rootfs: Rootfs,
 }
@@ -239,29 +262,24 @@ struct Taken {
 }
 
 impl Source {
-    /// Copies the firmware, and opens the checkpoint if the request names one. What runs is a copy that nobody can change
+    /// Copies the firmware, and opens the state to go on from if there is one. What runs is a copy that nobody can change
     /// after the check, so the root file system is unmounted at the end. To be called where waiting is allowed.
-    fn take(
-        self,
-        dir: &StateDir,
-        mut machine: Machine,
-        cgroup: Option<&Cgroup>,
-        checkpoint: &str,
-    ) -> Result<Taken> {
-        let Self { firmware, rootfs } = self;
+    fn take(self, dir: &StateDir, mut machine: Machine, cgroup: Option<&Cgroup>) -> Result<Taken> {
+        let Self { firmware, snapshot, rootfs } = self;
         let (memory, digest) = if machine.is_emulated() {
             let (memory, digest) = copy::in_memory(&firmware, cgroup, dir)?;
             (Some(memory), digest)
         } else {
             (None, copy::in_file(&firmware, dir)?)
         };
-        drop(rootfs);
         machine.firmware = digest.to_string();
-        let snapshot = match checkpoint {
-            "" => None,
+        let snapshot = match snapshot {
+            Snapshot::None => None,
             _ if !machine.is_emulated() => return Err(Error::Unimplemented(NO_CHECKPOINT)),
-            path => Some(checkpoint::open(Path::new(path), &machine)?),
+            Snapshot::Checkpoint(dir) => Some(checkpoint::open(&dir, &machine)?),
+            Snapshot::Image(root) => Some(checkpoint::copy_of_image(&root, &machine)?),
         };
+        drop(rootfs);
         Ok(Taken { machine, firmware: memory, snapshot })
     }
 }

@@ -1,6 +1,5 @@
 //! Whether host and daemon allow the firmware, asked before anything of it is copied.
 
-use containerd_shim_protos::api::CreateTaskRequest;
 use micrun_firmware::{Firmware, HostConf, Pedestal};
 
 use super::message;
@@ -10,13 +9,13 @@ use crate::rtos::terms::Terms;
 
 /// Refuses what the policy of the host, or that of its daemon, does not allow.
 pub(super) fn check(
-    request: &CreateTaskRequest,
+    restores: bool,
     firmware: &Firmware,
     resources: &Resources,
     host: &HostConf,
     terms: &Terms,
 ) -> Result<()> {
-    if !request.checkpoint.is_empty() {
+    if restores {
         host.policy().check_restore()?;
     }
     if firmware.settings.pedestal.value == Pedestal::BareMetal {

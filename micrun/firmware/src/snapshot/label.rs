@@ -1,33 +1,47 @@
-//! The label of a checkpoint: the file that says what its state is, and of which machine. An image brings it, so it is
+//! The label of a snapshot: the file that says what its state is, and of which machine. An image brings it, so it is
 //! hostile until checked.
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
 
-use micrun_firmware::Sha256Digest;
 use serde::{Deserialize, Serialize};
 
-use super::machine::Machine;
-use crate::error::{Error, Result};
+use super::{LABEL, Machine};
+use crate::Sha256Digest;
 
-/// The file.
-pub(super) const NAME: &str = "micrun.json";
 /// Version of the label. 2 has the digest of the state.
 const VERSION: u32 = 2;
 
+/// Why a text is no label.
+#[derive(Debug)]
+pub enum Unread {
+    /// A later program made it.
+    Newer {
+        /// Its version.
+        found: u32,
+        /// The version that is known here.
+        known: u32,
+    },
+    /// The reason.
+    Wrong(String),
+}
+
 /// What the file holds.
 #[derive(Debug, Deserialize, PartialEq, Eq, Serialize)]
-pub(super) struct Label {
+pub struct Label {
     version: u32,
     /// The machine whose state it is.
     pub machine: Machine,
+    /// The digest of the firmware that this machine's own had been patched to: the state has its bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patched: Option<String>,
     /// The state.
     pub state: State,
 }
 
 /// What the label says of the state.
 #[derive(Debug, Deserialize, PartialEq, Eq, Serialize)]
-pub(super) struct State {
+pub struct State {
     /// In bytes.
     size: u64,
     sha256: Sha256Digest,
@@ -35,7 +49,7 @@ pub(super) struct State {
 
 impl State {
     /// Reads what `file` holds, at most `limit` bytes, from its beginning; it is at its beginning again afterwards.
-    pub(super) fn of(file: &mut File, limit: u64) -> io::Result<Self> {
+    pub fn of(file: &mut File, limit: u64) -> io::Result<Self> {
         file.rewind()?;
         let (sha256, size) = Sha256Digest::copy(&mut (&*file).take(limit), &mut io::sink())?;
         file.rewind()?;
@@ -45,25 +59,24 @@ impl State {
 
 impl Label {
     /// The label of this machine's state.
-    pub(super) fn new(machine: Machine, state: State) -> Self {
-        Self { version: VERSION, machine, state }
+    pub fn new(machine: Machine, patched: Option<String>, state: State) -> Self {
+        Self { version: VERSION, machine, patched, state }
     }
 
-    /// Reads a label. `refuse` makes an error of the reason why it is none.
-    pub(super) fn parse(text: &[u8], refuse: impl Fn(&str) -> Error) -> Result<Self> {
+    /// Reads a label.
+    pub fn parse(text: &[u8]) -> Result<Self, Unread> {
         #[derive(Deserialize)]
         struct Versioned {
             version: u32,
         }
-        let wrong = |error: serde_json::Error| refuse(&format!("`{NAME}` cannot be parsed: {error}"));
+        let wrong = |error: serde_json::Error| Unread::Wrong(format!("`{LABEL}` cannot be parsed: {error}"));
         match serde_json::from_slice(text).map_err(wrong)? {
             Versioned { version } if version > VERSION => {
-                return Err(Error::Newer { what: "checkpoint", found: version, known: VERSION });
+                return Err(Unread::Newer { found: version, known: VERSION });
             }
             Versioned { version } if version < VERSION => {
-                return Err(refuse(
-                    "it is of an earlier shim and does not say what its state is; make it again",
-                ));
+                let reason = "it is of an earlier shim and does not say what its state is; make it again";
+                return Err(Unread::Wrong(reason.to_owned()));
             }
             Versioned { .. } => {}
         }
@@ -71,7 +84,7 @@ impl Label {
     }
 
     /// In what its machine differs from the present one, for a sentence.
-    pub(super) fn differences(&self, now: &Machine) -> String {
+    pub fn differences(&self, now: &Machine) -> String {
         let saved = &self.machine;
         let pairs = [
             ("pedestal", saved.pedestal.clone(), now.pedestal.clone()),

@@ -1,14 +1,13 @@
 //! What makes a machine one that a saved state fits.
 
-use micrun_firmware::client_conf::QemuSection;
-use micrun_firmware::{Firmware, Pedestal, Sha256Digest};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::client_conf::QemuSection;
+use crate::{Error, Firmware, Pedestal, Result, Sha256Digest};
 
 /// What a saved state fits: a machine of the same kind with the same firmware.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-pub(crate) struct Machine {
+pub struct Machine {
     /// The pedestal.
     pub pedestal: String,
     /// The firmware's digest; empty until it is copied.
@@ -23,12 +22,12 @@ pub(crate) struct Machine {
 
 impl Machine {
     /// That of a firmware which is not copied yet.
-    pub(crate) fn new(firmware: &Firmware) -> Result<Self> {
+    pub fn new(firmware: &Firmware) -> Result<Self> {
         let settings = &firmware.settings;
         // The command line is no part of the machine.
         let conf = firmware.conf.as_ref().map(|conf| QemuSection { append: None, ..conf.qemu.clone() });
         let hardware = serde_json::to_vec(&conf.unwrap_or_default())
-            .map_err(|source| Error::Json { path: "client.conf".into(), source })?;
+            .map_err(|error| Error::Unusable { path: "client.conf".into(), reason: error.to_string() })?;
         Ok(Self {
             pedestal: settings.pedestal.value.as_str().to_owned(),
             firmware: String::new(),
@@ -39,7 +38,7 @@ impl Machine {
     }
 
     /// Whether the firmware runs in a process of ours.
-    pub(crate) fn is_emulated(&self) -> bool {
+    pub fn is_emulated(&self) -> bool {
         self.pedestal == Pedestal::Qemu.as_str()
     }
 }

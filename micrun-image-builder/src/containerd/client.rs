@@ -1,0 +1,138 @@
+//! A connection to containerd: requests in one namespace, under one lease.
+
+use std::time::{Duration, SystemTime};
+
+use prost::Message;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::client::Grpc;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Status, Streaming};
+use tonic_prost::ProstCodec;
+
+use super::api::{Empty, leases};
+use super::args::Place;
+use super::error::Error;
+use crate::error::Result;
+
+const NAMESPACE: &str = "containerd-namespace";
+const LEASE: &str = "containerd-lease";
+/// How long containerd keeps what a program left behind that was killed.
+const EXPIRES: Duration = Duration::from_secs(60 * 60);
+
+/// A connection.
+pub(super) struct Client {
+    channel: Channel,
+    namespace: MetadataValue<Ascii>,
+    /// What holds the new content until an image does.
+    lease: Option<MetadataValue<Ascii>>,
+}
+
+impl Client {
+    pub(super) async fn connect(place: &Place) -> Result<Self> {
+        let (address, namespace) = (place.address(), place.namespace());
+        let unreachable = |source| Error::Unreachable { address: address.clone(), source };
+        let endpoint = Endpoint::from_shared(format!("unix://{address}")).map_err(unreachable)?;
+        let channel = endpoint.connect().await.map_err(unreachable)?;
+        let namespace = namespace.parse().map_err(|_| Error::Namespace { namespace })?;
+        Ok(Self { channel, namespace, lease: None })
+    }
+
+    /// Begins a lease: containerd removes nothing of what is written from now on.
+    pub(super) async fn lease(&mut self, id: &str) -> Result<()> {
+        let expires = humantime::format_rfc3339_seconds(SystemTime::now() + EXPIRES).to_string();
+        let labels = [("containerd.io/gc.expire".to_owned(), expires)].into();
+        let request = leases::CreateRequest { id: id.to_owned(), labels };
+        self.call::<_, Empty>(leases::CREATE, request)
+            .await
+            .map_err(|it| Error::refused("begin a lease", &it))?;
+        self.lease = id.parse().ok();
+        Ok(())
+    }
+
+    /// Ends the lease. With `sync`, what nothing else holds is gone before this returns.
+    pub(super) async fn release(&mut self, id: &str, sync: bool) -> Result<()> {
+        self.lease = None;
+        let request = leases::DeleteRequest { id: id.to_owned(), sync };
+        let ended = self.call::<_, Empty>(leases::DELETE, request).await;
+        Ok(ended.map(|_| ()).map_err(|status| Error::refused("end the lease", &status))?)
+    }
+
+    fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.metadata_mut().insert(NAMESPACE, self.namespace.clone());
+        if let Some(lease) = &self.lease {
+            request.metadata_mut().insert(LEASE, lease.clone());
+        }
+        request
+    }
+
+    async fn ready(&self) -> Result<Grpc<Channel>, Status> {
+        let mut grpc = Grpc::new(self.channel.clone());
+        grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+        Ok(grpc)
+    }
+
+    /// One question and its answer.
+    pub(super) async fn call<A, B>(&self, method: &'static str, message: A) -> Result<B, Status>
+    where
+        A: Message + 'static,
+        B: Message + Default + 'static,
+    {
+        let codec = ProstCodec::<A, B>::default();
+        let method = PathAndQuery::from_static(method);
+        Ok(self.ready().await?.unary(self.request(message), method, codec).await?.into_inner())
+    }
+
+    /// One question and many answers.
+    pub(super) async fn answers<A, B>(&self, method: &'static str, message: A) -> Result<Streaming<B>, Status>
+    where
+        A: Message + 'static,
+        B: Message + Default + 'static,
+    {
+        let codec = ProstCodec::<A, B>::default();
+        let method = PathAndQuery::from_static(method);
+        Ok(self.ready().await?.server_streaming(self.request(message), method, codec).await?.into_inner())
+    }
+
+    /// A talk, which begins with a first question. The answers come in the order of the questions.
+    pub(super) async fn talk<A, B>(&self, method: &'static str, first: A) -> Result<Talk<A, B>, Status>
+    where
+        A: Message + 'static,
+        B: Message + Default + 'static,
+    {
+        let (questions, receiver) = mpsc::channel(1);
+        let closed = |_| Status::cancelled("the connection is closed");
+        questions.send(first).await.map_err(closed)?;
+        let codec = ProstCodec::<A, B>::default();
+        let method = PathAndQuery::from_static(method);
+        let request = self.request(ReceiverStream::new(receiver));
+        let answers = self.ready().await?.streaming(request, method, codec).await?.into_inner();
+        Ok(Talk { questions, answers })
+    }
+}
+
+/// Questions and answers in turn.
+pub(super) struct Talk<A, B> {
+    questions: mpsc::Sender<A>,
+    answers: Streaming<B>,
+}
+
+impl<A, B: Message> Talk<A, B> {
+    pub(super) async fn answer(&mut self) -> Result<B, Status> {
+        self.answers.message().await?.ok_or_else(|| Status::cancelled("containerd has ended the connection"))
+    }
+
+    pub(super) async fn ask(&mut self, question: A) -> Result<B, Status> {
+        // If nobody takes it, the answers say why.
+        let _ = self.questions.send(question).await;
+        self.answer().await
+    }
+}
+
+/// Whether containerd says that something is there already.
+pub(super) fn is_there(status: &Status) -> bool {
+    status.code() == Code::AlreadyExists
+}
