@@ -43,7 +43,7 @@ pub struct Evidence {
 /// Four bytes of a word: its first ones, or those from the second on.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Gram {
-    gram: u32,
+    bytes: u32,
     /// The word's number.
     word: usize,
     /// Where they are in it.
@@ -95,7 +95,7 @@ impl Words {
             // Every other place is looked at. An address is at an even one.
             for (offset, bytes) in bytes.windows(GRAM).take(2).enumerate() {
                 let gram = gram(bytes);
-                grams.push(Gram { gram, word, offset });
+                grams.push(Gram { bytes: gram, word, offset });
                 hashes[hash(gram) / 64] |= 1 << (hash(gram) % 64);
             }
         }
@@ -119,8 +119,8 @@ impl Words {
     /// Looks for the words that have this gram, which stands there.
     #[cold]
     fn look(&self, text: &[u8], at: usize, gram: u32, found: &mut impl FnMut(usize, Range<usize>)) {
-        let first = self.grams.partition_point(|it| it.gram < gram);
-        for Gram { word, offset, .. } in self.grams[first..].iter().take_while(|it| it.gram == gram) {
+        let first = self.grams.partition_point(|it| it.bytes < gram);
+        for Gram { word, offset, .. } in self.grams[first..].iter().take_while(|it| it.bytes == gram) {
             let Some(start) = at.checked_sub(*offset) else { continue };
             let range = start..start + self.all[*word].len();
             if text.get(range.clone()).is_some_and(|it| it.eq_ignore_ascii_case(&self.all[*word])) {
@@ -276,9 +276,10 @@ mod tests {
                     let text = [&vec![0xaa; before][..], spelt, &[0xaa; 3]].concat();
                     let mut places = Vec::new();
                     words.find(&text, &mut |found, range| {
-                        places.extend((found == number).then_some(range));
+                        places.extend((found == number).then_some((range.start, range.end)));
                     });
-                    assert_eq!(places, [before..before + word.len()], "{:?}", String::from_utf8_lossy(word));
+                    let shown = String::from_utf8_lossy(word);
+                    assert_eq!(places, [(before, before + word.len())], "{shown:?}");
                 }
             }
         }
