@@ -87,7 +87,9 @@ impl Layout {
         // Read under the lock: another program may have added images since this one began.
         let mut entries = entries(&self.destination.join("index.json"))?;
         entries.retain(|it| !replaced.contains(&it.digest().to_string()));
-        new.into_iter().for_each(|entry| names::insert(&mut entries, entry));
+        for entry in new {
+            names::insert(&mut entries, entry);
+        }
         self.replace(entries).map_err(write())
     }
 
