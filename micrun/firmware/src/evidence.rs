@@ -43,7 +43,7 @@ pub struct Evidence {
 /// All that is searched for: signs of operating systems, then names of boards, then what is before the name of any
 /// board of Zephyr, then addresses.
 struct Words {
-    words: Vec<Vec<u8>>,
+    all: Vec<Vec<u8>>,
     /// The numbers of the words that begin with the same four bytes.
     starts: HashMap<u32, Vec<usize>>,
     /// A bit for each hash of such bytes. It rules nearly all places out, without waiting for the one before: an
@@ -87,7 +87,7 @@ impl Words {
             starts.entry(start).or_default().push(number);
             hashes[hash(start) / 64] |= 1 << (hash(start) % 64);
         }
-        Self { words, starts, hashes, names, addresses, longest }
+        Self { all: words, starts, hashes, names, addresses, longest }
     }
 
     /// Each place where a word stands, and its number.
@@ -97,8 +97,8 @@ impl Words {
         candidates.flat_map(move |(at, bytes)| {
             let numbers = self.starts.get(&start(bytes)).into_iter().flatten();
             numbers.filter_map(move |&number| {
-                let found = at..at + self.words[number].len();
-                let stands = text.get(found.clone())?.eq_ignore_ascii_case(&self.words[number]);
+                let found = at..at + self.all[number].len();
+                let stands = text.get(found.clone())?.eq_ignore_ascii_case(&self.all[number]);
                 stands.then_some((number, found))
             })
         })
