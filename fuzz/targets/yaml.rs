@@ -56,7 +56,10 @@ fuzz_target!(|bytes: &[u8]| {
     match yaml::images(&FILE) {
         Ok(images) => assert!(images > 0, "a file without images is refused"),
         Err(Error::File { place, reason }) => {
-            assert!(place.starts_with(&FILE.display().to_string()) && !reason.is_empty(), "{place}: {reason}");
+            assert!(
+                place.starts_with(&FILE.display().to_string()) && !reason.is_empty(),
+                "{place}: {reason}"
+            );
         }
         // It is no text.
         Err(other) => assert_eq!(other.exit_status(), 1, "{other}"),

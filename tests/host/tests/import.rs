@@ -45,7 +45,7 @@ fn everything() -> [String; 4] {
         list(&["images", "ls", "-q"]),
         list(&["content", "ls", "-q"]),
         list(&["leases", "ls", "-q"]),
-        list(&["snapshots", "ls"]).lines().skip(1).map(|line| format!("{line}\n")).collect(),
+        list(&["snapshots", "ls"]).lines().skip(1).collect::<Vec<_>>().join("\n"),
     ]
 }
 

@@ -1,4 +1,5 @@
 //! An image that has the state of a machine: its containers go on from it.
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 use std::path::PathBuf;
 

@@ -64,20 +64,17 @@ fn load(policy: &ContainerPolicy, name: &str) -> Result<Patch> {
     let directory = policy.patch_directory()?;
     let wrong = || Error::io("copy the patch", name);
     let firmware = memory_file::create().map_err(wrong())?;
-    let made_for = match image(directory, name) {
-        Some(root) => {
-            let found = Firmware::resolve(&root, &BTreeMap::new())?;
-            policy.firmware.check_size("the patch", found.elf.file_size)?;
-            found.copy_to(&firmware)?;
-            found.replaces(&root)?
-        }
-        None => {
-            let asked_by = "the annotation org.openeuler.micrun.patch";
-            let RootFile { file, size, .. } = rootfs::open(directory, name, MAX_FIRMWARE_SIZE, asked_by)?;
-            policy.firmware.check_size("the patch", size)?;
-            copy(&file, &firmware, size, |_| ()).map_err(wrong())?;
-            None
-        }
+    let made_for = if let Some(root) = image(directory, name) {
+        let found = Firmware::resolve(&root, &BTreeMap::new())?;
+        policy.firmware.check_size("the patch", found.elf.file_size)?;
+        found.copy_to(&firmware)?;
+        found.replaces(&root)?
+    } else {
+        let asked_by = "the annotation org.openeuler.micrun.patch";
+        let RootFile { file, size, .. } = rootfs::open(directory, name, MAX_FIRMWARE_SIZE, asked_by)?;
+        policy.firmware.check_size("the patch", size)?;
+        copy(&file, &firmware, size, |_| ()).map_err(wrong())?;
+        None
     };
     memory_file::seal(&firmware).map_err(wrong())?;
     Ok(Patch { firmware, made_for })
