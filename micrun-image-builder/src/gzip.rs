@@ -22,19 +22,30 @@ const MOST_WORKERS: usize = 4;
 pub(crate) struct Gzip<W> {
     out: W,
     /// The member that is being filled.
-    member: Vec<u8>,
+    member: Member,
     workers: Vec<Worker>,
     /// Members that were handed over, by the worker that has each.
     pending: VecDeque<usize>,
     /// The worker whose turn it is.
     next: usize,
     most_workers: usize,
+    /// Members that were written, for their memory.
+    spare: Vec<Member>,
+}
+
+/// A piece of the content, and what it becomes. Its memory is used again: the kernel clears new memory, byte by byte.
+#[derive(Default)]
+struct Member {
+    content: Vec<u8>,
+    compressed: Vec<u8>,
+    /// How much of `compressed` counts.
+    size: usize,
 }
 
 /// A thread that compresses one member after the other. It ends when its end of the channel is dropped.
 struct Worker {
-    members: SyncSender<Vec<u8>>,
-    done: Receiver<io::Result<Vec<u8>>>,
+    members: SyncSender<Member>,
+    done: Receiver<io::Result<Member>>,
 }
 
 impl<W: Write> Gzip<W> {
@@ -46,11 +57,12 @@ impl<W: Write> Gzip<W> {
     fn with_workers(out: W, most_workers: usize) -> Self {
         Self {
             out,
-            member: Vec::with_capacity(MEMBER),
+            member: Member::default(),
             workers: Vec::new(),
             pending: VecDeque::new(),
             next: 0,
             most_workers,
+            spare: Vec::new(),
         }
     }
 
@@ -60,7 +72,8 @@ impl<W: Write> Gzip<W> {
             self.take()?;
         }
         // What is small, and the end, needs no thread. A file without content has a member, too.
-        self.out.write_all(&compress(&mut compressor()?, &self.member)?)?;
+        self.member.compress(&mut compressor()?)?;
+        self.member.write(&mut self.out)?;
         Ok(self.out)
     }
 
@@ -72,7 +85,8 @@ impl<W: Write> Gzip<W> {
         if self.workers.len() < self.most_workers && self.next == self.workers.len() {
             self.workers.push(Worker::start()?);
         }
-        let member = mem::replace(&mut self.member, Vec::with_capacity(MEMBER));
+        let member = mem::replace(&mut self.member, self.spare.pop().unwrap_or_default());
+        self.member.content.clear();
         self.workers[self.next].members.send(member).map_err(|_| gone())?;
         self.pending.push_back(self.next);
         self.next = (self.next + 1) % self.most_workers;
@@ -82,19 +96,39 @@ impl<W: Write> Gzip<W> {
     /// Writes the oldest of the members that were handed over.
     fn take(&mut self) -> io::Result<()> {
         let Some(worker) = self.pending.pop_front() else { return Ok(()) };
-        let compressed = self.workers[worker].done.recv().map_err(|_| gone())??;
-        self.out.write_all(&compressed)
+        let member = self.workers[worker].done.recv().map_err(|_| gone())??;
+        member.write(&mut self.out)?;
+        self.spare.push(member);
+        Ok(())
+    }
+}
+
+impl Member {
+    /// Compresses the content. The header has neither a name nor a time.
+    fn compress(&mut self, compressor: &mut Compressor) -> io::Result<()> {
+        let most = compressor.gzip_compress_bound(self.content.len());
+        if self.compressed.len() < most {
+            self.compressed.resize(most, 0);
+        }
+        self.size =
+            compressor.gzip_compress(&self.content, &mut self.compressed).map_err(io::Error::other)?;
+        Ok(())
+    }
+
+    fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        out.write_all(&self.compressed[..self.size])
     }
 }
 
 impl Worker {
     fn start() -> io::Result<Self> {
-        let (members, todo) = sync_channel::<Vec<u8>>(1);
+        let (members, todo) = sync_channel::<Member>(1);
         let (finished, done) = sync_channel(1);
         let mut compressor = compressor()?;
         thread::Builder::new().name("gzip".to_owned()).spawn(move || {
-            for member in todo {
-                if finished.send(compress(&mut compressor, &member)).is_err() {
+            for mut member in todo {
+                let compressed = member.compress(&mut compressor).map(|()| member);
+                if finished.send(compressed).is_err() {
                     // Nobody wants the rest.
                     return;
                 }
@@ -113,21 +147,13 @@ fn compressor() -> io::Result<Compressor> {
     Ok(Compressor::new(level))
 }
 
-/// A member: its header has neither a name nor a time.
-fn compress(compressor: &mut Compressor, member: &[u8]) -> io::Result<Vec<u8>> {
-    let mut out = vec![0; compressor.gzip_compress_bound(member.len())];
-    let size = compressor.gzip_compress(member, &mut out).map_err(io::Error::other)?;
-    out.truncate(size);
-    Ok(out)
-}
-
 impl<W: Write> Write for Gzip<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.member.len() == MEMBER {
+        if self.member.content.len() == MEMBER {
             self.hand_over()?;
         }
-        let taken = bytes.len().min(MEMBER - self.member.len());
-        self.member.extend_from_slice(&bytes[..taken]);
+        let taken = bytes.len().min(MEMBER - self.member.content.len());
+        self.member.content.extend_from_slice(&bytes[..taken]);
         Ok(taken)
     }
 

@@ -4,7 +4,7 @@
 //! The builder reads it once, at pack; nothing at run time depends on it. Only what is loaded is searched,
 //! and the names of symbols and sections, in pieces of constant size.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -24,8 +24,8 @@ const LONGEST_BOARD: usize = 48;
 const NO_BOARDS: [&str; 2] = ["revision", "enable_"];
 /// Bytes in memory at a time.
 const PIECE: usize = 64 << 10;
-/// How many bytes of a word are looked at first. No word is shorter.
-const START: usize = 4;
+/// How many bytes of a word are looked at first. Every word is longer, but for addresses.
+const GRAM: usize = 4;
 /// 2^16 bits are 8 KiB, which the first cache of any processor has room for.
 const HASH_BITS: u32 = 16;
 
@@ -40,14 +40,23 @@ pub struct Evidence {
     zephyr_board: Option<String>,
 }
 
+/// Four bytes of a word: its first ones, or those from the second on.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Gram {
+    bytes: u32,
+    /// The word's number.
+    word: usize,
+    /// Where they are in it.
+    offset: usize,
+}
+
 /// All that is searched for: signs of operating systems, then names of boards, then what is before the name of any
 /// board of Zephyr, then addresses.
 struct Words {
     all: Vec<Vec<u8>>,
-    /// The numbers of the words that begin with the same four bytes.
-    starts: HashMap<u32, Vec<usize>>,
-    /// A bit for each hash of such bytes. It rules nearly all places out, without waiting for the one before: an
-    /// automaton takes three times as long.
+    grams: Vec<Gram>,
+    /// A bit for the hash of each gram. It rules nearly all places out, and no place waits for the one before, as in an
+    /// automaton.
     hashes: [u64; 1 << (HASH_BITS - 6)],
     /// The board's name behind each word that is not an operating system's sign.
     names: Vec<String>,
@@ -73,35 +82,51 @@ impl Words {
         addresses.sort_unstable();
         addresses.dedup();
         let signs = SIGNS.iter().map(|sign| sign.word.as_bytes().to_vec());
-        let words: Vec<Vec<u8>> = signs
+        let all: Vec<Vec<u8>> = signs
             .chain(spellings.iter().map(|(word, _)| word.clone().into_bytes()))
             .chain([ZEPHYR_BOARD.as_bytes().to_vec()])
             .chain(addresses.iter().map(|address| address.to_le_bytes().to_vec()))
             .collect();
         let names = spellings.into_iter().map(|(_, name)| name).collect();
-        let longest = words.iter().map(Vec::len).max().unwrap_or(1).max(ZEPHYR_BOARD.len() + LONGEST_BOARD);
-        let mut starts: HashMap<u32, Vec<usize>> = HashMap::new();
+        let longest = all.iter().map(Vec::len).max().unwrap_or(1).max(ZEPHYR_BOARD.len() + LONGEST_BOARD);
+        let mut grams = Vec::new();
         let mut hashes = [0; 1 << (HASH_BITS - 6)];
-        for (number, word) in words.iter().enumerate() {
-            let start = start(word);
-            starts.entry(start).or_default().push(number);
-            hashes[hash(start) / 64] |= 1 << (hash(start) % 64);
+        for (word, bytes) in all.iter().enumerate() {
+            // Every other place is looked at. An address is at an even one.
+            for (offset, bytes) in bytes.windows(GRAM).take(2).enumerate() {
+                let gram = gram(bytes);
+                grams.push(Gram { bytes: gram, word, offset });
+                hashes[hash(gram) / 64] |= 1 << (hash(gram) % 64);
+            }
         }
-        Self { all: words, starts, hashes, names, addresses, longest }
+        grams.sort_unstable();
+        Self { all, grams, hashes, names, addresses, longest }
     }
 
-    /// Each place where a word stands, and its number.
-    fn find<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = (usize, Range<usize>)> + 'a {
-        let may_begin = |start: u32| self.hashes[hash(start) / 64] >> (hash(start) % 64) & 1 == 1;
-        let candidates = text.windows(START).enumerate().filter(move |(_, bytes)| may_begin(start(bytes)));
-        candidates.flat_map(move |(at, bytes)| {
-            let numbers = self.starts.get(&start(bytes)).into_iter().flatten();
-            numbers.filter_map(move |&number| {
-                let found = at..at + self.all[number].len();
-                let stands = text.get(found.clone())?.eq_ignore_ascii_case(&self.all[number]);
-                stands.then_some((number, found))
-            })
-        })
+    /// Calls `found` for each place where a word stands, with the word's number.
+    fn find(&self, text: &[u8], found: &mut impl FnMut(usize, Range<usize>)) {
+        let mut at = 0;
+        while let Some(bytes) = text.get(at..at + GRAM) {
+            let gram = gram(bytes);
+            let hash = hash(gram);
+            if self.hashes[hash / 64] >> (hash % 64) & 1 == 1 {
+                self.look(text, at, gram, found);
+            }
+            at += 2;
+        }
+    }
+
+    /// Looks for the words that have this gram, which stands there.
+    #[cold]
+    fn look(&self, text: &[u8], at: usize, gram: u32, found: &mut impl FnMut(usize, Range<usize>)) {
+        let first = self.grams.partition_point(|it| it.bytes < gram);
+        for Gram { word, offset, .. } in self.grams[first..].iter().take_while(|it| it.bytes == gram) {
+            let Some(start) = at.checked_sub(*offset) else { continue };
+            let range = start..start + self.all[*word].len();
+            if text.get(range.clone()).is_some_and(|it| it.eq_ignore_ascii_case(&self.all[*word])) {
+                found(*word, range);
+            }
+        }
     }
 
     /// The number of [`ZEPHYR_BOARD`].
@@ -110,15 +135,15 @@ impl Words {
     }
 }
 
-/// The first four bytes of a word, or of a place where one may stand, whatever the case of letters.
-fn start(bytes: &[u8]) -> u32 {
-    let first = bytes.first_chunk::<START>().copied().unwrap_or_default();
-    u32::from_le_bytes(first) | 0x2020_2020
+/// Four bytes, whatever the case of letters.
+fn gram(bytes: &[u8]) -> u32 {
+    let bytes = bytes.first_chunk::<GRAM>().copied().unwrap_or_default();
+    u32::from_le_bytes(bytes) | 0x2020_2020
 }
 
 /// Spreads by Knuth's multiplier, 2^32 divided by the golden ratio.
-fn hash(start: u32) -> usize {
-    (start.wrapping_mul(2_654_435_761) >> (32 - HASH_BITS)) as usize
+fn hash(gram: u32) -> usize {
+    (gram.wrapping_mul(2_654_435_761) >> (32 - HASH_BITS)) as usize
 }
 
 impl Evidence {
@@ -148,13 +173,13 @@ impl Evidence {
         let mut first = true;
         loop {
             let last = rest.by_ref().take(PIECE as u64).read_to_end(&mut piece)? == 0;
-            for (number, found) in words.find(&piece) {
+            words.find(&piece, &mut |number, found| {
                 // What touches a border is seen whole in the piece before or after it.
                 let behind = if number == words.zephyr_board() { LONGEST_BOARD } else { 0 };
                 if (first || found.start > 0) && (last || found.end + behind < piece.len()) {
                     self.take(number, &piece, found);
                 }
-            }
+            });
             if last {
                 return Ok(());
             }
@@ -230,4 +255,33 @@ fn stands_alone(text: &[u8], word: Range<usize>) -> bool {
     let part_of_word = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
     let before = word.start.checked_sub(1).and_then(|index| text.get(index));
     !part_of_word(before) && !part_of_word(text.get(word.end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Wherever a word stands, in whatever case, it is found once.
+    #[test]
+    fn every_word_is_found_at_every_place() {
+        let words = &*WORDS;
+        let texts = words.all.len() - words.addresses.len();
+        assert!(words.all[..texts].iter().all(|word| word.len() > GRAM));
+        for (number, word) in words.all.iter().enumerate() {
+            let upper = word.to_ascii_uppercase();
+            // An address is where a constant may be.
+            let step = if number < texts { 1 } else { 4 };
+            for spelt in [word, &upper] {
+                for before in (0..12).step_by(step) {
+                    let text = [&vec![0xaa; before][..], spelt, &[0xaa; 3]].concat();
+                    let mut places = Vec::new();
+                    words.find(&text, &mut |found, range| {
+                        places.extend((found == number).then_some((range.start, range.end)));
+                    });
+                    let shown = String::from_utf8_lossy(word);
+                    assert_eq!(places, [(before, before + word.len())], "{shown:?}");
+                }
+            }
+        }
+    }
 }
