@@ -105,14 +105,16 @@ def message(*fields: tuple[int, bytes | str | int]) -> bytes:
     return out
 
 
-def image(way: int, *blobs: bytes | dict) -> bytes:
-    """An image's documents and layers, as the target `image` takes them; index.json lists the first blob."""
+def image(way: int, *blobs: bytes | dict, beside: tuple[int, ...] = (), first: int = 1) -> bytes:
+    """An image's documents and layers, as the target `image` takes them; index.json names the blob `first`, and lists
+    those beside it."""
     manifest = "application/vnd.oci.image.manifest.v1+json"
     name = {"io.containerd.image.name": "docker.io/library/demo:latest"}
     index = {
         "schemaVersion": 2,
-        "manifests": [{"mediaType": manifest, "digest": "@1", "size": "#1", "annotations": name}],
+        "manifests": [{"mediaType": manifest, "digest": f"@{first}", "size": f"#{first}", "annotations": name}],
     }
+    index["manifests"] += [{"mediaType": manifest, "digest": f"@{it}", "size": f"#{it}"} for it in beside]
     pieces = [json.dumps(blob).encode() if isinstance(blob, dict) else blob for blob in (index, *blobs)]
     # Sizes are numbers, so they stand without quotation marks.
     return bytes([way]) + re.sub(rb'"(#\d)"', rb"\1", b"\n%%\n".join(pieces))
@@ -136,16 +138,16 @@ def delta(operations: list[tuple[int | None, int]], own: bytes, base: bytes = b"
     return b"micrun-delta\n" + json.dumps(header, sort_keys=True, separators=(",", ":")).encode() + b"\n" + own
 
 
-def image_of(layer: bytes, record: str = "") -> tuple[dict, dict, bytes]:
-    """Manifest, config and layer of an image with one layer."""
+def image_of(layer: bytes, record: str = "", first: int = 1) -> tuple[dict, dict, bytes]:
+    """Manifest, config and layer of an image with one layer; the manifest is the blob `first`."""
     kinds = "application/vnd.oci.image."
     annotations = {"org.openeuler.micrun.layer.record": record} if record else {}
     manifest = {
         "schemaVersion": 2,
         "mediaType": f"{kinds}manifest.v1+json",
-        "config": {"mediaType": f"{kinds}config.v1+json", "digest": "@2", "size": "#2"},
+        "config": {"mediaType": f"{kinds}config.v1+json", "digest": f"@{first + 1}", "size": f"#{first + 1}"},
         "layers": [
-            {"mediaType": f"{kinds}layer.v1.tar", "digest": "@3", "size": "#3", "annotations": annotations},
+            {"mediaType": f"{kinds}layer.v1.tar", "digest": f"@{first + 2}", "size": f"#{first + 2}", "annotations": annotations},
         ],
         "annotations": {"org.openeuler.micrun.container.os": "zephyr"},
     }
@@ -153,11 +155,28 @@ def image_of(layer: bytes, record: str = "") -> tuple[dict, dict, bytes]:
         "architecture": "arm64",
         "os": "linux",
         "config": {"Cmd": ["/firmware.elf"], "Labels": {"a": "b"}},
-        "rootfs": {"type": "layers", "diff_ids": ["@3"]},
+        "rootfs": {"type": "layers", "diff_ids": [f"@{first + 2}"]},
         "history": [],
     }
     return manifest, config, layer
 
+
+def artifact_of(about: int, part: int) -> tuple[dict, bytes]:
+    """Manifest and content, which is the blob `part`, of a signature as cosign makes it."""
+    kinds = "application/vnd.oci."
+    bundle = {"mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json", "dsseEnvelope": {"payload": "e30="}}
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": f"{kinds}image.manifest.v1+json",
+        "artifactType": bundle["mediaType"],
+        "config": {"mediaType": f"{kinds}empty.v1+json", "digest": f"@{part}", "size": f"#{part}"},
+        "layers": [{"mediaType": bundle["mediaType"], "digest": f"@{part}", "size": f"#{part}"}],
+        "subject": {"mediaType": f"{kinds}image.manifest.v1+json", "digest": f"@{about}", "size": f"#{about}"},
+    }
+    return manifest, json.dumps(bundle).encode()
+
+
+SIGNATURE_OF_2 = artifact_of(2, 5)
 
 FILE, SYMLINK, LINK = tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
 LAYERS = [
@@ -309,6 +328,7 @@ SEEDS: dict[str, list[str | bytes]] = {
         image(1, *image_of(LAYERS[0])),
         image(2, *image_of(tar_file(("etc/a", FILE, b"a"), ("b", SYMLINK, "etc/a"), ("etc/.wh.x", FILE, b"")))),
         image(3, *image_of(tar_file(("linux", FILE, b"x")), f"sha256:{hashlib.sha256().hexdigest()}")),
+        image(2, SIGNATURE_OF_2[0], *image_of(LAYERS[0], first=2), SIGNATURE_OF_2[1], beside=(1,), first=2),
         b"\0" + tar_file(("oci-layout", FILE, b'{"imageLayoutVersion":"1.0.0"}'), ("index.json", FILE, b'{"manifests":[]}')),
     ],
     "layer": [*LAYERS, gzip.compress(LAYERS[0], mtime=0), ZSTD],

@@ -13,10 +13,18 @@ mod compressed;
 mod digest;
 #[path = "../../micrun-image-builder/src/error.rs"]
 mod error;
+#[path = "../../micrun-image-builder/src/gzip.rs"]
+mod gzip;
+#[path = "../../micrun-image-builder/src/image.rs"]
+mod image;
 #[path = "../../micrun-image-builder/src/inspect/mod.rs"]
 mod inspect;
+#[path = "../../micrun-image-builder/src/interrupt.rs"]
+mod interrupt;
 #[path = "../../micrun-image-builder/src/json.rs"]
 mod json;
+#[path = "../../micrun-image-builder/src/layer/mod.rs"]
+mod layer;
 #[path = "../../micrun-image-builder/src/layers/mod.rs"]
 mod layers;
 #[path = "../../micrun-image-builder/src/names.rs"]
@@ -26,18 +34,38 @@ mod platform;
 #[path = "../../micrun-image-builder/src/say.rs"]
 mod say;
 mod scratch;
+#[path = "../../micrun-image-builder/src/sink/mod.rs"]
+mod sink;
 #[path = "../../micrun-image-builder/src/source/mod.rs"]
 mod source;
 #[path = "../../micrun-image-builder/src/spool.rs"]
 mod spool;
 #[path = "../../micrun-image-builder/src/text.rs"]
 mod text;
+#[path = "../../micrun-image-builder/src/timestamp.rs"]
+mod timestamp;
 #[path = "../../micrun-image-builder/src/view.rs"]
 mod view;
 
-/// What is known here of destinations.
-mod sink {
-    pub(crate) const STDOUT: &str = "-";
+/// What is known here of artifacts.
+#[path = "."]
+mod provenance {
+    #[path = "../../micrun-image-builder/src/provenance/artifact.rs"]
+    mod artifact;
+    #[path = "../../micrun-image-builder/src/provenance/attached.rs"]
+    mod attached;
+    #[path = "../../micrun-image-builder/src/provenance/cosign.rs"]
+    mod cosign;
+    #[path = "../../micrun-image-builder/src/provenance/options.rs"]
+    mod options;
+    #[path = "../../micrun-image-builder/src/provenance/slsa.rs"]
+    mod slsa;
+    #[path = "../../micrun-image-builder/src/provenance/spdx.rs"]
+    mod spdx;
+    #[path = "../../micrun-image-builder/src/provenance/statement.rs"]
+    mod statement;
+
+    pub(crate) use attached::Attached;
 }
 
 /// What `inspect` uses of packing.

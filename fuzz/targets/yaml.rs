@@ -3,16 +3,32 @@
 
 #[path = "../../micrun-image-builder/src/pack/input/arch.rs"]
 mod arch;
-#[path = "../../micrun-image-builder/src/digest.rs"]
-mod digest;
 #[path = "../../micrun-image-builder/src/error.rs"]
 mod error;
 #[path = "../../micrun-image-builder/src/image_path.rs"]
 mod image_path;
-#[path = "../../micrun-image-builder/src/layer.rs"]
-mod layer;
 #[path = "../../micrun-image-builder/src/platform.rs"]
 mod platform;
+
+/// What the file knows of layers.
+#[path = "."]
+mod layer {
+    #[path = "../../micrun-image-builder/src/layer/compression.rs"]
+    mod compression;
+
+    pub(crate) use compression::Compression;
+
+    pub(crate) const FILE_MODE: u32 = 0o644;
+}
+
+/// What the file uses of provenance.
+#[path = "."]
+mod provenance {
+    #[path = "../../micrun-image-builder/src/provenance/options.rs"]
+    mod options;
+
+    pub(crate) use options::{Package, Switch};
+}
 
 /// What the file uses of packing.
 #[path = "."]

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::cosign::{self, Bundle, Simple};
 use super::{slsa, spdx};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::source::Source;
 
 /// The largest file of an artifact that is read, in bytes.
@@ -173,5 +173,12 @@ fn is_simple(layer: &Descriptor) -> bool {
 
 /// A file of an artifact, verified, if it is not too large.
 fn part(source: &Source, layer: &Descriptor) -> Result<Option<Vec<u8>>> {
-    if layer.size() > MAX_PART { Ok(None) } else { source.small_blob(layer).map(Some) }
+    if layer.size() > MAX_PART {
+        return Ok(None);
+    }
+    match source.small_blob(layer) {
+        // What is not here says nothing, and the image is no worse for it.
+        Err(Error::Incomplete(_)) => Ok(None),
+        content => content.map(Some),
+    }
 }

@@ -3,15 +3,15 @@
 //! Nothing of the host gets in: the owner is root, modes are fixed, the time is the caller's, the gzip header
 //! has neither name nor time. The same files give the same bytes.
 
+mod compression;
+
 use std::io::{self, BufWriter, Read, Write};
 
-use clap::ValueEnum;
-use oci_spec::image::MediaType;
-use serde::Deserialize;
 use tar::{EntryType, Header};
 
 use crate::digest::{Measured, MeteredWriter};
 use crate::gzip::Gzip;
+pub(crate) use compression::Compression;
 
 /// zstd's own default.
 const ZSTD_LEVEL: i32 = 3;
@@ -19,30 +19,6 @@ const MOST_WORKERS: u32 = 4;
 /// The mode of a file of which nothing else is said; the host's do not count.
 pub(crate) const FILE_MODE: u32 = 0o644;
 const BUFFER: usize = 128 * 1024;
-
-/// How a layer is compressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Compression {
-    /// Read by everything.
-    #[default]
-    Gzip,
-    /// Smaller and much faster; containerd 1.5, Docker 23 and later.
-    Zstd,
-    /// Fastest to pack and to unpack.
-    None,
-}
-
-impl Compression {
-    /// The media type of a layer compressed so (image-spec, layer.md).
-    pub(crate) fn media_type(self) -> MediaType {
-        match self {
-            Self::Gzip => MediaType::ImageLayerGzip,
-            Self::Zstd => MediaType::ImageLayerZstd,
-            Self::None => MediaType::ImageLayer,
-        }
-    }
-}
 
 /// A file or directory of a layer, its path relative to the root and without a leading slash.
 pub(crate) enum Entry<'a> {
