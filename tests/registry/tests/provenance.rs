@@ -242,7 +242,9 @@ fn a_registry_with_the_api_is_believed_and_no_further() {
     proxy.fault("GET", "referrers/", 0, 1, Fault::Answer(answer));
     proxy.forget();
     ours(&bench, &["pull", &name, "--plain-http", "--referrers", "-o", "pulled"]).success();
-    assert!(proxy.requests("GET", "manifests/sha256-").iter().all(|it| it.path().strip_suffix(".sig").is_some()));
+    assert!(
+        proxy.requests("GET", "manifests/sha256-").iter().all(|it| it.path().strip_suffix(".sig").is_some())
+    );
     let report: Value =
         serde_json::from_str(&ours(&bench, &["inspect", "pulled", "--json"]).success()).expect("JSON");
     assert_eq!(report["images"].as_array().expect("a list").len(), 1);
