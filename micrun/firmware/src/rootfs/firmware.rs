@@ -72,7 +72,7 @@ impl Firmware {
 
     /// The boards that the image has a firmware for; empty if it has one firmware, for whatever board.
     pub fn boards(rootfs: &(impl Rootfs + ?Sized)) -> Result<Vec<String>> {
-        read_conf(rootfs)?.map_or(Ok(Vec::new()), |(conf, _)| boards::listed(&conf))
+        listed(read_conf(rootfs)?.as_ref())
     }
 
     fn find(
@@ -80,9 +80,10 @@ impl Firmware {
         rootfs: &(impl Rootfs + ?Sized),
         annotations: &BTreeMap<String, String>,
     ) -> Result<Self> {
-        let boards = Self::boards(rootfs)?;
+        let conf = read_conf(rootfs)?;
+        let boards = listed(conf.as_ref())?;
         match host {
-            _ if boards.is_empty() => Self::read(host, rootfs, annotations),
+            _ if boards.is_empty() => Self::read(host, rootfs, conf, annotations),
             Some(known) => {
                 let board = boards::choose(&boards, &known.board())?;
                 Self::of_board(host, board, rootfs, annotations)
@@ -98,19 +99,21 @@ impl Firmware {
         annotations: &BTreeMap<String, String>,
     ) -> Result<Self> {
         let place = Below::board(rootfs, board);
-        if !Self::boards(&place)?.is_empty() {
+        let conf = read_conf(&place)?;
+        if !listed(conf.as_ref())?.is_empty() {
             let path = boards::directory(board);
             let reason = format!("{} is for boards of its own; list them all in the root", quoted(board));
             return Err(Error::Unusable { path, reason });
         }
-        let firmware = Self::read(host, &place, annotations)?;
+        let firmware = Self::read(host, &place, conf, annotations)?;
         Ok(Self { board: Some(board.to_owned()), ..firmware })
     }
 
-    /// Reads the firmware whose rootfs this is.
+    /// Reads the firmware whose rootfs this is, with its client.conf.
     fn read(
         host: Option<&HostConf>,
         rootfs: &(impl Rootfs + ?Sized),
+        conf: Option<DigestedConf>,
         annotations: &BTreeMap<String, String>,
     ) -> Result<Self> {
         let policy = host.map(HostConf::policy);
@@ -118,7 +121,7 @@ impl Firmware {
             policy.check_annotations(annotations.keys())?;
         }
         let spec = Annotations::from_map(annotations)?;
-        let (conf, conf_digest) = read_conf(rootfs)?.unzip();
+        let (conf, conf_digest) = conf.unzip();
         let no_conf = ClientConf::default();
         let in_image = conf.as_ref().unwrap_or(&no_conf);
         if let Some(policy) = policy {
@@ -228,6 +231,14 @@ impl Firmware {
     }
 }
 
+/// A client.conf and the digest of its bytes.
+type DigestedConf = (ClientConf, Sha256Digest);
+
+/// The boards that an image with this client.conf is for.
+fn listed(conf: Option<&DigestedConf>) -> Result<Vec<String>> {
+    conf.map_or(Ok(Vec::new()), |(conf, _)| boards::listed(conf))
+}
+
 /// The file from its beginning, cut off where it would be too large.
 fn rewound(file: &mut RootFile) -> io::Result<impl Read> {
     file.file.rewind()?;
@@ -259,7 +270,7 @@ fn delta_of(rootfs: &(impl Rootfs + ?Sized), file: &RootFile) -> Result<Option<B
 }
 
 /// The image's client.conf; a missing one is fine, any other trouble with it is not.
-fn read_conf(rootfs: &(impl Rootfs + ?Sized)) -> Result<Option<(ClientConf, Sha256Digest)>> {
+fn read_conf(rootfs: &(impl Rootfs + ?Sized)) -> Result<Option<DigestedConf>> {
     const NAME: &str = client_conf::FILE_NAME;
     if !rootfs.has(NAME) {
         return Ok(None);
