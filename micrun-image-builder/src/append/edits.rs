@@ -181,13 +181,9 @@ pub(super) fn record(changed: &[Changed], made: Option<&Made>) -> Result<LayerRe
                 None => plain,
             }
         });
-        let change = match (*before, content) {
-            (None, Some(content)) => Change::Add(content),
-            (Some(before), Some(content)) => Change::Replace { before, content },
-            (Some(before), None) => Change::Delete { before },
-            (None, None) => continue,
-        };
-        record.insert(&format!("/{path}"), change)?;
+        if let Some(change) = Change::between(*before, content) {
+            record.insert(&format!("/{path}"), change)?;
+        }
     }
     Ok(record)
 }

@@ -31,13 +31,9 @@ pub(super) fn of_layer(base: &Base<'_>, image: &Path, number: usize) -> Result<L
         let before = change.before.as_ref().map(file).transpose()?;
         let after = change.after.as_ref().map(file).transpose()?;
         let content = after.map(|(mode, after)| content(&view, mode, after, before)).transpose()?;
-        let change = match (before.map(|it| it.1.sha256), content) {
-            (None, Some(content)) => Change::Add(content),
-            (Some(before), Some(content)) => Change::Replace { before, content },
-            (Some(before), None) => Change::Delete { before },
-            (None, None) => continue,
-        };
-        record.insert(&format!("/{path}"), change)?;
+        if let Some(change) = Change::between(before.map(|it| it.1.sha256), content) {
+            record.insert(&format!("/{path}"), change)?;
+        }
     }
     Ok(record)
 }

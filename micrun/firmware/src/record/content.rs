@@ -30,6 +30,18 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// What makes a file of this digest one of this content; `None` if there is no file before or after.
+    pub fn between(before: Option<Sha256Digest>, after: Option<Content>) -> Option<Self> {
+        match (before, after) {
+            (None, Some(content)) => Some(Self::Add(content)),
+            (Some(before), Some(content)) => Some(Self::Replace { before, content }),
+            (Some(before), None) => Some(Self::Delete { before }),
+            (None, None) => None,
+        }
+    }
+}
+
 /// A regular file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content {
