@@ -16,6 +16,7 @@ use crate::checked::{self, fault, packing};
 use crate::error::{Error, Result};
 use crate::layers::{Budget, Entries, Kind, Place, Stack, decoder, quoted};
 use crate::names::{self, ImageName};
+use crate::platform::Host;
 use crate::source::Source;
 use crate::view::View;
 
@@ -239,9 +240,8 @@ fn choose(source: &Source, path: &Path, name: Option<&str>) -> Result<Descriptor
     }
 }
 
-/// What `BuildKit` attests about an image hides behind a platform that no host has.
 fn is_attestation(descriptor: &Descriptor) -> bool {
-    descriptor.platform().as_ref().is_some_and(|it| it.os().to_string() == "unknown")
+    descriptor.platform().as_ref().is_some_and(|it| Host::from(it).is_unknown())
 }
 
 fn platform(source: &Source, descriptor: &Descriptor) -> Result<Platform> {

@@ -90,7 +90,7 @@ impl Host {
             && own.variant.as_deref().is_none_or(|variant| variants.contains(&variant))
     }
 
-    /// Whether no host is so, as what is beside an image says of itself.
+    /// Whether no host is so. What `BuildKit` attests about an image hides behind such a platform.
     pub(crate) fn is_unknown(&self) -> bool {
         self.os == "unknown"
     }

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::layers::{Budget, Packing};
 use crate::names;
 use crate::platform::Host;
-use crate::source::Source;
+use crate::source::{Source, is_image_config};
 
 /// An index may list indexes; nobody nests them deeper.
 const MAX_DEPTH: usize = 3;
@@ -150,7 +150,7 @@ impl Reader<'_> {
     /// Reads a manifest and its config, and adds them to the content with the same layers.
     fn manifest(&mut self, descriptor: &Descriptor, open: &mut Open<'_>) -> Result<()> {
         let listed_for = descriptor.platform().as_ref().map(Host::from);
-        if listed_for.as_ref().is_some_and(|host| is_host(host) && !open.wants(self.wanted, host)) {
+        if listed_for.as_ref().is_some_and(|host| !host.is_unknown() && !open.wants(self.wanted, host)) {
             return Ok(());
         }
         let Some(manifest) = self.document::<ImageManifest>(descriptor, descriptor, open)? else {
@@ -221,7 +221,7 @@ impl Reader<'_> {
         match self.source.document(descriptor) {
             Ok(document) => Ok(Some(document)),
             Err(Error::Incomplete(reason)) => {
-                let of_host = manifest.platform().as_ref().is_none_or(|it| is_host(&Host::from(it)));
+                let of_host = manifest.platform().as_ref().is_none_or(|it| !Host::from(it).is_unknown());
                 let is_image = of_host && manifest.artifact_type().is_none();
                 open.beside(manifest, Verdict::Incomplete, reason, is_image);
                 Ok(None)
@@ -258,7 +258,7 @@ impl Open<'_> {
     }
 
     fn beside(&mut self, descriptor: &Descriptor, verdict: Verdict, reason: String, is_image: bool) {
-        let host = descriptor.platform().as_ref().map(Host::from).filter(is_host);
+        let host = descriptor.platform().as_ref().map(Host::from).filter(|it| !it.is_unknown());
         self.entry.beside.push(Beside {
             name: names::of(self.named).map(str::to_owned),
             digest: descriptor.digest().to_string(),
@@ -320,10 +320,9 @@ impl Open<'_> {
 fn artifact_type(descriptor: &Descriptor, manifest: &ImageManifest) -> Option<String> {
     let config = manifest.config().media_type();
     let layers = manifest.layers();
-    let is_config = matches!(config, MediaType::ImageConfig)
-        || config.as_ref() == "application/vnd.docker.container.image.v1+json";
+    let is_config = is_image_config(config);
     let no_layers = !layers.is_empty() && layers.iter().all(is_no_layer);
-    let for_nobody = descriptor.platform().as_ref().is_some_and(|it| !is_host(&Host::from(it)));
+    let for_nobody = descriptor.platform().as_ref().is_some_and(|it| Host::from(it).is_unknown());
     if is_config && !no_layers && !for_nobody {
         return None;
     }
@@ -344,9 +343,4 @@ fn unreadable(layer: &Descriptor) -> Option<String> {
         Packing::Encrypted => Some(format!("layer {digest} is encrypted ({media_type})")),
         Packing::Unknown => Some(format!("layer {digest} is {media_type}, which containerd does not unpack")),
     }
-}
-
-/// Whether a platform is one of a host. What `BuildKit` attests about an image hides behind one that no host has.
-fn is_host(platform: &Host) -> bool {
-    platform.os().to_string() != "unknown"
 }

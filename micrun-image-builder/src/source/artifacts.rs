@@ -10,6 +10,12 @@ use crate::names;
 /// Entries that are looked at.
 const MAX_ENTRIES: usize = 4096;
 
+/// Whether a config is that of an image, in the words of OCI or of Docker.
+pub(crate) fn is_image_config(config: &MediaType) -> bool {
+    matches!(config, MediaType::ImageConfig)
+        || config.as_ref() == "application/vnd.docker.container.image.v1+json"
+}
+
 /// What tells an artifact from an image.
 #[derive(Deserialize)]
 struct Outline {
@@ -22,14 +28,10 @@ struct Outline {
 impl Outline {
     /// Whether it is no image: it is about one, or its config is none, or its layers are signatures of cosign.
     fn is_artifact(&self) -> bool {
-        let is_config = |it: &Descriptor| {
-            matches!(it.media_type(), MediaType::ImageConfig)
-                || it.media_type().to_string() == "application/vnd.docker.container.image.v1+json"
-        };
         let is_signature =
             |it: &Descriptor| it.media_type().to_string().starts_with("application/vnd.dev.cosign.");
         self.subject.is_some()
-            || self.config.as_ref().is_some_and(|it| !is_config(it))
+            || self.config.as_ref().is_some_and(|it| !is_image_config(it.media_type()))
             || (!self.layers.is_empty() && self.layers.iter().all(is_signature))
     }
 }

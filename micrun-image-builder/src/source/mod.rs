@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use crate::digest::MeteredReader;
 use crate::error::{Error, Result};
 use crate::{names, say};
+pub(crate) use artifacts::is_image_config;
 
 /// containerd's own limit for a manifest is 8 MiB; an index may list many.
 const MAX_DOCUMENT: u64 = 16 << 20;
