@@ -20,6 +20,11 @@ impl Measured {
         meter.finish()
     }
 
+    /// The digest as OCI writes it, with its algorithm.
+    pub(crate) fn name(&self) -> String {
+        format!("sha256:{}", self.digest.digest())
+    }
+
     /// The name of the blob inside an image layout.
     pub(crate) fn blob_path(&self) -> String {
         format!("blobs/sha256/{}", self.digest.digest())

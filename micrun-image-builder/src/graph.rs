@@ -23,18 +23,23 @@ pub(crate) struct Manifest {
 }
 
 impl Manifest {
+    /// One of these bytes.
+    pub(crate) fn new(media_type: String, bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        Self { media_type, blob: Measured::of(&bytes), bytes }
+    }
+
     /// The one in an archive or a layout, verified.
     pub(crate) fn read(source: &Source, descriptor: &Descriptor) -> Result<Self> {
         let mut bytes = Vec::new();
         let mut blob = source.blob(descriptor)?;
         blob.read_to_end(&mut bytes).map_err(|error| source.unreadable(error))?;
         blob.verify()?;
-        let blob = Measured::of(&bytes);
-        Ok(Self { media_type: descriptor.media_type().to_string(), bytes: bytes.into(), blob })
+        Ok(Self::new(descriptor.media_type().to_string(), bytes))
     }
 
     pub(crate) fn digest(&self) -> String {
-        format!("sha256:{}", self.blob.digest.digest())
+        self.blob.name()
     }
 
     /// What it leads to.

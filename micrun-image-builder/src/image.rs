@@ -68,10 +68,7 @@ impl Image<'_> {
             let mut descriptor = descriptor(MediaType::ImageManifest, &manifest);
             descriptor.set_platform(Some(host.to_oci()));
             manifests.push(descriptor);
-            platforms.push((
-                format!("sha256:{}", manifest.digest.digest()),
-                format!("sha256:{}", config.digest.digest()),
-            ));
+            platforms.push((manifest.name(), config.name()));
             first.get_or_insert(config.blob_path());
         }
         let mut entry = match manifests.len() {
@@ -97,9 +94,7 @@ impl Image<'_> {
             .created(self.created.rfc3339())
             .created_by(format!("micrun-image-builder pack {}", self.title))
             .empty_layer(false);
-        let rootfs = RootFsBuilder::default()
-            .typ("layers")
-            .diff_ids(vec![format!("sha256:{}", self.layer.diff.digest.digest())]);
+        let rootfs = RootFsBuilder::default().typ("layers").diff_ids(vec![self.layer.diff.name()]);
         let mut document = ImageConfiguration::default();
         document
             .set_created(Some(self.created.rfc3339()))

@@ -9,7 +9,6 @@ use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndexBuilder, ImageMa
 use serde_json::json;
 
 use crate::cli::key_value;
-use crate::digest::Measured;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Manifest};
 use crate::image::complete;
@@ -154,10 +153,5 @@ fn index(manifests: Vec<Descriptor>, annotations: HashMap<String, String>) -> Ma
     if !annotations.is_empty() {
         index.set_annotations(Some(annotations));
     }
-    let bytes = crate::json::canonical(&index);
-    Manifest {
-        media_type: MediaType::ImageIndex.to_string(),
-        blob: Measured::of(&bytes),
-        bytes: bytes.into(),
-    }
+    Manifest::new(MediaType::ImageIndex.to_string(), crate::json::canonical(&index))
 }

@@ -43,7 +43,7 @@ impl NewLayer {
     /// One that was written, with the digest of its record.
     pub(crate) fn written(layer: &Layer, compression: Compression, record: Sha256Digest) -> Self {
         let descriptor = descriptor(compression.media_type(), &layer.blob);
-        let diff_id = format!("sha256:{}", layer.diff.digest.digest());
+        let diff_id = layer.diff.name();
         Self { descriptor, diff_id }.anchored(record)
     }
 
@@ -93,7 +93,7 @@ impl Rewrite<'_> {
             let mut entry = descriptor(MediaType::ImageManifest, &manifest);
             entry.set_platform(platform.descriptor.platform().clone());
             manifests.push(entry);
-            platforms.push((format!("sha256:{}", manifest.digest.digest()), config.blob_path()));
+            platforms.push((manifest.name(), config.blob_path()));
             first.get_or_insert(config.blob_path());
         }
         let mut entry = match &self.base.index {

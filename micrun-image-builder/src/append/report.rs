@@ -67,9 +67,9 @@ impl Report {
             digest: written.digest.clone(),
             output: output.display().to_string(),
             layer: written.layer.as_ref().map(|layer| LayerLine {
-                digest: format!("sha256:{}", layer.blob.digest.digest()),
+                digest: layer.blob.name(),
                 size: layer.blob.size,
-                diff_id: format!("sha256:{}", layer.diff.digest.digest()),
+                diff_id: layer.diff.name(),
                 unpacked: layer.diff.size,
             }),
             files: record.files().map(line).collect(),

@@ -124,7 +124,7 @@ impl Client {
             let write = |source| Fault::Write { path: "the image".into(), source };
             meter.write_all(&piece.data).map_err(write)?;
         }
-        let actual = format!("sha256:{}", meter.finish().1.digest.digest());
+        let actual = meter.finish().1.name();
         if actual == digest {
             return Ok(());
         }

@@ -13,7 +13,6 @@ use super::api::images::{self, GetRequest, Image, Response};
 use super::args::Export;
 use super::client::Client;
 use super::error::Error;
-use crate::digest::Measured;
 use crate::error::{Error as Fault, Result};
 use crate::graph::{Graph, Manifest};
 use crate::names::{self, ImageName};
@@ -134,8 +133,7 @@ async fn complete(client: &Client, manifest: &Manifest) -> Result<bool> {
 async fn manifest(client: &Client, digest: &str, media_type: &str) -> Result<Manifest> {
     let mut bytes = Limited(Vec::new());
     client.get(digest, &mut bytes).await?;
-    let blob = Measured::of(&bytes.0);
-    Ok(Manifest { media_type: media_type.to_owned(), bytes: bytes.0.into(), blob })
+    Ok(Manifest::new(media_type.to_owned(), bytes.0))
 }
 
 /// A document in memory.

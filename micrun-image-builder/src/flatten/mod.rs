@@ -82,7 +82,7 @@ pub(crate) fn run(args: &FlattenArgs) -> Result<String> {
         sink::shown(&output)
     ));
     let text = if args.json {
-        let layer = json!({ "digest": format!("sha256:{}", layer.blob.digest.digest()), "size": size });
+        let layer = json!({ "digest": layer.blob.name(), "size": size });
         let report = json!({ "name": name.full(), "digest": digest, "output": output, "layer": layer });
         format!("{report:#}\n")
     } else {

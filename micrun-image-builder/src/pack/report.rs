@@ -57,10 +57,10 @@ impl Report {
             output: output.display().to_string(),
             platforms: hosts.iter().zip(&stored.platforms).map(line).collect(),
             layer: LayerLine {
-                digest: format!("sha256:{}", layer.blob.digest.digest()),
+                digest: layer.blob.name(),
                 size: layer.blob.size,
                 media_type: compression.media_type().to_string(),
-                diff_id: format!("sha256:{}", layer.diff.digest.digest()),
+                diff_id: layer.diff.name(),
                 unpacked: layer.diff.size,
             },
         }
@@ -80,7 +80,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hosts: Vec<_> = self.platforms.iter().map(|it| it.platform.as_str()).collect();
-        let output = if self.output == sink::STDOUT { "the standard output" } else { &self.output };
+        let output = sink::shown(Path::new(&self.output));
         write!(
             f,
             "wrote {} to {output}: for {}, layer of {} bytes ({} unpacked)",

@@ -142,7 +142,7 @@ pub(super) fn simple(repository: &str, digest: &str, key: &PrivateKey) -> Part {
 
 /// All signatures of an image in the older form. cosign wants them in one artifact, which looks like an image.
 pub(super) fn signatures(parts: Vec<Part>) -> Artifact {
-    let diff_ids = parts.iter().map(|it| format!("sha256:{}", Measured::of(&it.content).digest.digest()));
+    let diff_ids = parts.iter().map(|it| Measured::of(&it.content).name());
     let config = json!({
         "architecture": "",
         "config": {},

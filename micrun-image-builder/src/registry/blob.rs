@@ -203,9 +203,7 @@ impl Repository<'_> {
             }
         }
         let found = meter.finish();
-        if found.size != blob.size()
-            || format!("sha256:{}", found.digest.digest()) != blob.digest().to_string()
-        {
+        if found.size != blob.size() || found.name() != blob.digest().to_string() {
             return Err(Fault::Damaged(format!(
                 "{} gave {} bytes of the digest sha256:{} for the blob {} of {} bytes",
                 self.endpoint.host(),
@@ -282,10 +280,7 @@ fn check(blob: &Descriptor, meter: Meter, rest: &mut impl Read) -> Result<()> {
     let more = rest
         .read(&mut [0])
         .map_err(|source| Fault::Read { path: blob.digest().to_string().into(), source })?;
-    if more == 0
-        && found.size == blob.size()
-        && format!("sha256:{}", found.digest.digest()) == blob.digest().to_string()
-    {
+    if more == 0 && found.size == blob.size() && found.name() == blob.digest().to_string() {
         return Ok(());
     }
     Err(Fault::Damaged(format!(

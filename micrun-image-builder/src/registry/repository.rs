@@ -13,7 +13,6 @@ use super::error::Error;
 use super::reference::Version;
 use super::retry::repeat;
 use super::transport::{Endpoint, Request, shown};
-use crate::digest::Measured;
 use crate::error::{Error as Fault, Result};
 use crate::graph::Manifest;
 
@@ -80,8 +79,7 @@ impl<'a> Repository<'a> {
             if bytes.len() as u64 > MAX_MANIFEST {
                 return Err(too_long().into());
             }
-            let blob = Measured::of(&bytes);
-            let manifest = Manifest { media_type, bytes: bytes.into(), blob };
+            let manifest = Manifest::new(media_type, bytes);
             match version {
                 Version::Digest(asked) if asked.to_string() != manifest.digest() => Err(Fault::Damaged(
                     format!("{} answered another manifest, {}", named(), manifest.digest()),
