@@ -75,14 +75,7 @@ pub(crate) fn of(
     annotations: &BTreeMap<String, String>,
     files: bool,
 ) -> Result<Report> {
-    let mut inspection = Inspection {
-        source,
-        annotations,
-        budget: Budget::for_an_image(),
-        for_files: RefCell::new(Budget::for_files()),
-        applied: BTreeMap::new(),
-        runs: BTreeMap::new(),
-    };
+    let mut inspection = Inspection::new(source, annotations);
     let mut report = Report { file: path.display().to_string(), images: Vec::new(), beside: Vec::new() };
     for entry in tree::entries(source, wanted, &mut inspection.budget)? {
         for content in &entry.contents {
@@ -116,14 +109,7 @@ pub(crate) fn of(
 /// What is doubtful about each image, by its name or digest; the error of one that is not in order.
 pub(crate) fn doubts(source: &Source, wanted: Wanted<'_>) -> Result<Vec<(String, Result<Vec<String>>)>> {
     let annotations = BTreeMap::new();
-    let mut inspection = Inspection {
-        source,
-        annotations: &annotations,
-        budget: Budget::for_an_image(),
-        for_files: RefCell::new(Budget::for_files()),
-        applied: BTreeMap::new(),
-        runs: BTreeMap::new(),
-    };
+    let mut inspection = Inspection::new(source, &annotations);
     let entries = tree::entries(source, wanted, &mut inspection.budget)?;
     let references = names::warnings(source.index()?.manifests());
     let mut doubts = Vec::new();
@@ -155,7 +141,18 @@ struct Inspection<'a> {
 /// The annotations and labels of an image.
 type Said = BTreeMap<String, String>;
 
-impl Inspection<'_> {
+impl<'a> Inspection<'a> {
+    fn new(source: &'a Source, annotations: &'a BTreeMap<String, String>) -> Self {
+        Self {
+            source,
+            annotations,
+            budget: Budget::for_an_image(),
+            for_files: RefCell::new(Budget::for_files()),
+            applied: BTreeMap::new(),
+            runs: BTreeMap::new(),
+        }
+    }
+
     /// What an image holds for some of its platforms; once for each of its boards, if it has several.
     fn image(&mut self, content: &Content, files: bool) -> Result<Vec<ImageReport>> {
         let key = content.key();
