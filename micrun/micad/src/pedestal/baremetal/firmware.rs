@@ -36,8 +36,6 @@ pub(super) struct FirmwareDir {
 pub(super) struct Placed {
     /// What the kernel is to be told.
     pub(super) name: String,
-    /// The digest of what it loads.
-    pub(super) sha256: Sha256Digest,
     path: PathBuf,
     _locked: Flock<File>,
 }
@@ -68,8 +66,8 @@ impl FirmwareDir {
         Ok(Self { dir: system.path(&dir.display().to_string()) })
     }
 
-    /// Copies the client's firmware here, whole or not at all.
-    pub(super) fn place(&self, spec: &ClientSpec) -> Result<Placed> {
+    /// Copies the client's firmware here, whole or not at all; gives its digest, too.
+    pub(super) fn place(&self, spec: &ClientSpec) -> Result<(Placed, Sha256Digest)> {
         let source = &spec.message.path;
         let nanos = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
         let name = format!("{}{nanos}{SUFFIX}", prefix(spec));
@@ -85,8 +83,7 @@ impl FirmwareDir {
             _ => file("create", &partial)(e),
         })?;
         // From here on the file goes with this value.
-        let sha256 = Sha256Digest::of(&[]);
-        let mut placed = Placed { name, sha256, path: partial.clone(), _locked: lock(&partial)? };
+        let mut placed = Placed { name, path: partial.clone(), _locked: lock(&partial)? };
         let copied = Sha256Digest::copy(&mut std::io::Read::take(firmware, MAX_FIRMWARE_SIZE + 1), &mut copy);
         let (sha256, size) = copied.map_err(file("copy the firmware to", &partial))?;
         if size > MAX_FIRMWARE_SIZE {
@@ -96,8 +93,8 @@ impl FirmwareDir {
         // The kernel reads no file that is open for writing (ETXTBSY).
         drop(copy);
         std::fs::rename(&partial, &path).map_err(file("create", &path))?;
-        (placed.path, placed.sha256) = (path, sha256);
-        Ok(placed)
+        placed.path = path;
+        Ok((placed, sha256))
     }
 
     /// Removes what daemons that were killed have left.

@@ -1,5 +1,6 @@
 //! Bringing firmware up on a remoteproc.
 
+use micrun_firmware::Sha256Digest;
 use nix::errno::Errno;
 
 use super::BareMetal;
@@ -25,7 +26,7 @@ pub(super) async fn start(pedestal: &BareMetal, spec: &ClientSpec) -> Result<Cor
     let (remoteproc, claim) =
         blocking::run(move || choice::choose(&here, &client.message.cpu, client.name())).await?;
     let (here, client) = (pedestal.clone(), spec.clone());
-    let placed = COPIES
+    let (placed, sha256) = COPIES
         .run(move || {
             let path = &client.message.path;
             let size = std::fs::metadata(path).map_err(file("examine", path))?.len();
@@ -35,7 +36,7 @@ pub(super) async fn start(pedestal: &BareMetal, spec: &ClientSpec) -> Result<Cor
         .await?;
     let (here, client) = (pedestal.clone(), spec.clone());
     // The kernel has its copy when this returns, and `placed` goes with it.
-    blocking::run(move || boot(&here, &client, remoteproc, claim, &placed)).await
+    blocking::run(move || boot(&here, &client, remoteproc, claim, &placed, sha256)).await
 }
 
 fn boot(
@@ -44,6 +45,7 @@ fn boot(
     remoteproc: Remoteproc,
     claim: Claim,
     placed: &Placed,
+    sha256: Sha256Digest,
 ) -> Result<CoreGuest> {
     // Before the start, so that nothing after it is missed.
     let watch = Watch::new(&pedestal.system, &remoteproc);
@@ -64,7 +66,7 @@ fn boot(
         id: remoteproc.id.clone(),
         name: remoteproc.name.clone(),
         firmware: placed.name.clone(),
-        sha256: Some(placed.sha256),
+        sha256: Some(sha256),
         patch: None,
         before: before.clone(),
         since_usec: boot_usec(),
