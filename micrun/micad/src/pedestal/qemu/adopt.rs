@@ -1,6 +1,7 @@
 //! Taking over a QEMU of an earlier daemon.
 
 use std::io::{Error as IoError, ErrorKind};
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
@@ -53,15 +54,21 @@ fn attach(spec: &ClientSpec, saved: Saved) -> Result<QemuGuest> {
             .ok(),
         _ => None,
     };
-    let emulator = Emulator::new(process, qmp_socket(spec), log_file(spec));
-    Ok(QemuGuest { emulator, console: Some(console), shell, saved })
+    let emulator = Emulator::new(process, qmp_socket(&spec.dir), log_file(&spec.dir));
+    Ok(QemuGuest { emulator, console: Some(console), shell, saved, _lease: None })
 }
 
 /// Ends a QEMU that nobody has written down: whoever still listens on the client's QMP socket is one.
 pub(super) async fn sweep(spec: &ClientSpec) {
-    let socket = qmp_socket(spec);
-    let Ok(Ok(mut qmp)) = tokio::time::timeout(BOUND, Qmp::connect(&socket)).await else { return };
-    log::warn!("{}: ending a QEMU that an earlier daemon left", spec.name());
+    if quit(&qmp_socket(&spec.dir)).await {
+        log::warn!("{}: ended a QEMU that an earlier daemon left", spec.name());
+    }
+}
+
+/// Has the QEMU end that listens there; whether there is one.
+pub(super) async fn quit(socket: &Path) -> bool {
+    let Ok(Ok(mut qmp)) = tokio::time::timeout(BOUND, Qmp::connect(socket)).await else { return false };
     // It may close the socket instead of answering.
     let _ = qmp.execute("quit", json!({}), BOUND).await;
+    true
 }
