@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::command_line::{Descriptors, arguments};
 use super::emulator::Emulator;
 use super::machine::Machine;
-use super::{gdb_socket, log_file, qmp_socket};
+use super::{gdb_socket, log_file, qmp_socket, record};
 use crate::Result;
 use crate::error::{file, system};
 use crate::jail::{self, Cell, Confinement, Filter, Limits, OomScore, Tenant};
@@ -106,6 +106,11 @@ pub(super) fn launch(order: &Order<'_>, recipe: &Recipe) -> Result<Launched> {
         filter: Filter::qemu(),
     };
     let process = Process::of_child(jail::spawn(&program, command, &confinement)?)?;
+    let record = record(order.dir);
+    if let Err(e) = std::fs::write(&record, serde_json::json!(process.id()).to_string()) {
+        process.kill();
+        return Err(file("write", record)(e));
+    }
     // QEMU alone holds the listening ends from here on, so that its death refuses the connection.
     Ok(Launched {
         emulator: Emulator::new(process, socket, log),

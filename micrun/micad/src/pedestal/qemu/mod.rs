@@ -105,7 +105,9 @@ impl Pedestal for Qemu {
     }
 
     async fn sweep(&self, spec: &ClientSpec) {
-        adopt::sweep(spec).await;
+        if adopt::sweep(&spec.dir).await {
+            log::warn!("{}: ended a QEMU that an earlier daemon left", spec.name());
+        }
     }
 
     fn set(&self, _: &ClientSpec, key: &str, _: &str) -> Result<()> {
@@ -126,4 +128,9 @@ fn gdb_socket(dir: &Path) -> PathBuf {
 /// Where it writes what it has to say.
 fn log_file(dir: &Path) -> PathBuf {
     dir.join("qemu.log")
+}
+
+/// Where its process is written down, for a daemon that finds it.
+fn record(dir: &Path) -> PathBuf {
+    dir.join("process.json")
 }

@@ -16,10 +16,10 @@ use super::machine::Machine;
 use super::pool::Kind;
 use super::qmp::Qmp;
 use super::turns::Turn;
-use super::{Qemu, adopt, cpus, machine, migration};
+use super::{Qemu, cpus, machine, migration};
 use crate::blocking::{COPIES, LAUNCHES};
 use crate::pedestal::console::link_all;
-use crate::pedestal::{Cancel, ClientSpec, Guest};
+use crate::pedestal::{Cancel, ClientSpec, Guest, Pedestal};
 use crate::{Error, Result};
 
 /// How long QEMU may take from its start to its QMP handshake: 40 ms on a PC, 2 s inside an emulated machine.
@@ -36,7 +36,7 @@ pub(super) async fn start(
     cancel: Cancel<'_>,
 ) -> Result<QemuGuest> {
     // One that could not be taken over must not go on beside its successor.
-    adopt::sweep(spec).await;
+    pedestal.sweep(spec).await;
     let _under_way = pedestal.pool.starting();
     let Launch { cgroups, snapshot, firmware, oom_score } = request;
     let (path, section) = (spec.message.path.clone(), spec.qemu.clone());

@@ -35,9 +35,9 @@ enum Step {
 }
 
 /// Keeps machines waiting until the pool is closed.
-pub(super) async fn keep(pool: Arc<Pool>, mut pressure: impl Pressure) {
+pub(super) async fn keep(pool: Arc<Pool>, mut pressure: Pressure) {
     loop {
-        match pool.next(&mut pressure) {
+        match pool.next(&pressure) {
             Step::Discard(machines) => {
                 for machine in machines {
                     log::debug!("a waiting machine is ended, {}", describe(&machine.kind));
@@ -55,7 +55,7 @@ pub(super) async fn keep(pool: Arc<Pool>, mut pressure: impl Pressure) {
                 tokio::select! {
                     () = pool.changed.notified() => {}
                     () = time => {}
-                    () = pressure.rises() => log::info!("memory is short: no machine waits for a firmware"),
+                    () = pressure.rises() => {}
                 }
             }
             Step::End => return,
@@ -64,13 +64,14 @@ pub(super) async fn keep(pool: Arc<Pool>, mut pressure: impl Pressure) {
 }
 
 impl Pool {
-    fn next(&self, pressure: &mut impl Pressure) -> Step {
+    fn next(&self, pressure: &Pressure) -> Step {
         let now = Instant::now();
         let mut state = self.state();
         let most = if state.closed { 0 } else { self.limits.machines };
         let mut missing = state.demand.wanted(most, now);
         let short = !(missing.is_empty() && state.waiting.is_empty()) && pressure.is_high();
         if short {
+            log::debug!("memory is short: no machine is to wait");
             missing.clear();
         }
         let surplus = state.surplus(&mut missing);

@@ -30,7 +30,7 @@ pub(super) use self::kind::Kind;
 pub(super) use self::waiting::Waiting;
 
 use self::demand::Demand;
-use self::pressure::Psi;
+use self::pressure::Pressure;
 use super::launch::Recipe;
 use super::turns::Turns;
 use crate::config::Config;
@@ -45,6 +45,8 @@ pub(in crate::pedestal) struct Pool {
     /// Their directories are here.
     root: PathBuf,
     bin_dir: PathBuf,
+    /// The directory that holds `/proc`.
+    system: PathBuf,
     tenants: Tenants,
     turns: Turns,
     limits: Limits,
@@ -119,6 +121,7 @@ impl Pool {
         Self {
             root: config.runtime_dir.join("waiting"),
             bin_dir: config.qemu_path.clone(),
+            system: config.sysfs_root.clone(),
             tenants,
             turns,
             limits: Limits { machines: config.waiting_machines, memory: config.waiting_memory_mb << 20 },
@@ -133,7 +136,7 @@ impl Pool {
     pub(in crate::pedestal) async fn open(self: &Arc<Self>) {
         waiting::sweep(&self.root).await;
         if self.limits.machines > 0 {
-            let task = tokio::spawn(keeper::keep(Arc::clone(self), Psi::new()));
+            let task = tokio::spawn(keeper::keep(Arc::clone(self), Pressure::of(&self.system)));
             *self.keeper.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
         }
     }

@@ -3,10 +3,9 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::Instant;
@@ -20,51 +19,33 @@ const TRIGGER: &[u8] = b"some 200000 2000000\0";
 /// How long memory counts as short after that.
 const HOLD: Duration = Duration::from_secs(30);
 
-/// What tells that memory is short.
-#[async_trait]
-pub(super) trait Pressure: Send {
-    /// Whether it is now.
-    fn is_high(&mut self) -> bool;
-
-    /// Waits until it becomes so. May be cancelled and called again.
-    async fn rises(&mut self);
-}
-
-/// The kernel's own word.
+/// The kernel's word on it.
 #[derive(Debug)]
-pub(super) struct Psi {
+pub(super) struct Pressure {
     path: PathBuf,
-    /// `None` on a kernel that does not wake us. There it is asked before a machine is started.
+    /// `None` where the kernel does not wake us. There it is asked before a machine is started.
     trigger: Option<AsyncFd<OwnedFd>>,
-    /// When it was high last.
+    /// When it became high last.
     risen: Option<Instant>,
 }
 
-impl Psi {
-    pub(super) fn new() -> Self {
-        Self::at("/proc/pressure/memory".into())
-    }
-
-    fn at(path: PathBuf) -> Self {
-        let opened = OpenOptions::new().read(true).write(true).open(&path);
-        let trigger = opened.and_then(|mut file| {
-            file.write_all(TRIGGER)?;
-            sys::watch_for(file.into(), Interest::PRIORITY)
-        });
-        let trigger = trigger.inspect_err(|e| log::debug!("{}: no trigger: {e}", path.display())).ok();
+impl Pressure {
+    /// That of the system whose `/proc` is below `root`. A directory that only stands for it wakes nobody.
+    pub(super) fn of(root: &Path) -> Self {
+        let path = root.join("proc/pressure/memory");
+        let trigger = if root == Path::new("/") { trigger(&path) } else { None };
         Self { path, trigger, risen: None }
     }
-}
 
-#[async_trait]
-impl Pressure for Psi {
-    fn is_high(&mut self) -> bool {
+    /// Whether memory is short now. A kernel that does not tell has enough.
+    pub(super) fn is_high(&self) -> bool {
         let held = self.risen.is_some_and(|at| at.elapsed() < HOLD);
         held || std::fs::read_to_string(&self.path)
             .is_ok_and(|text| share(&text).is_some_and(|it| it >= HIGH))
     }
 
-    async fn rises(&mut self) {
+    /// Waits until it becomes short. May be cancelled and called again.
+    pub(super) async fn rises(&mut self) {
         let Some(trigger) = &self.trigger else { return std::future::pending().await };
         match trigger.ready(Interest::PRIORITY).await {
             Ok(mut ready) => {
@@ -75,6 +56,14 @@ impl Pressure for Psi {
             Err(_) => std::future::pending().await,
         }
     }
+}
+
+fn trigger(path: &Path) -> Option<AsyncFd<OwnedFd>> {
+    let armed = OpenOptions::new().read(true).write(true).open(path).and_then(|mut file| {
+        file.write_all(TRIGGER)?;
+        sys::watch_for(file.into(), Interest::PRIORITY)
+    });
+    armed.inspect_err(|e| log::debug!("{}: nothing tells when memory is short: {e}", path.display())).ok()
 }
 
 /// `some avg10=PERCENT ...`
@@ -91,18 +80,19 @@ mod tests {
 
     #[tokio::test]
     async fn memory_is_short_by_the_kernels_word() {
-        let file = std::env::temp_dir().join(format!("micad-pressure-{}", std::process::id()));
-        let mut psi = Psi::at(file.clone());
-        assert!(!psi.is_high(), "a kernel that does not tell");
+        let root = std::env::temp_dir().join(format!("micad-pressure-{}", std::process::id()));
+        let mut pressure = Pressure::of(&root);
+        assert!(!pressure.is_high(), "a kernel that does not tell");
+        std::fs::create_dir_all(root.join("proc/pressure")).unwrap();
         for (share, high) in [("0.00", false), ("9.99", false), ("10.00", true), ("99.12", true)] {
             let text =
                 format!("some avg10={share} avg60=50.00 avg300=0.74 total=1\nfull avg10=50.00 total=4\n");
-            std::fs::write(&file, text).unwrap();
-            assert_eq!(psi.is_high(), high, "{share}");
+            std::fs::write(&pressure.path, text).unwrap();
+            assert_eq!(pressure.is_high(), high, "{share}");
         }
-        std::fs::write(&file, "some avg10=0.00").unwrap();
-        psi.risen = Some(Instant::now());
-        assert!(psi.is_high());
-        std::fs::remove_file(file).unwrap();
+        std::fs::remove_dir_all(root).unwrap();
+        assert!(!pressure.is_high());
+        pressure.risen = Some(Instant::now());
+        assert!(pressure.is_high());
     }
 }

@@ -1,7 +1,7 @@
 //! One machine that waits: how it comes, how it gets its firmware, how it goes.
 //!
-//! Its directory is `waiting/NUMBER` in the runtime directory. As long as its QMP socket is there, the machine belongs to
-//! nobody, and a daemon that finds it ends it. With the socket it moves to its client, whose directory says the same.
+//! Its directory is `waiting/NUMBER` in the runtime directory. What a later daemon finds there, it ends. Its socket, its
+//! log and the record of its process move to the directory of the client that gets it.
 
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -20,7 +20,7 @@ use super::super::launch::{Launched, Order, Recipe, launch};
 use super::super::ram::Ram;
 use super::super::start::connect;
 use super::super::turns::Turn;
-use super::super::{adopt, log_file, qmp_socket};
+use super::super::{adopt, cpus, log_file, qmp_socket, record};
 use super::Lease;
 use super::keeper::Watch;
 use super::kind::Kind;
@@ -28,7 +28,7 @@ use crate::Result;
 use crate::blocking::{self, LAUNCHES};
 use crate::error::{file, system};
 use crate::pedestal::console::{Pty, link_all};
-use crate::pedestal::process::{Process, ProcessId};
+use crate::pedestal::process::ProcessId;
 use crate::pedestal::{ClientSpec, Guest};
 
 /// What the machine has in the firmware's place is called so in its working directory.
@@ -37,8 +37,6 @@ const PLACEHOLDER: &str = "placeholder";
 const FIRMWARE: &str = "firmware";
 /// How long QEMU may take for a descriptor.
 const BOUND: Duration = Duration::from_secs(2);
-/// How long the kernel may take to end a process of an earlier daemon.
-const KILL_BOUND: Duration = Duration::from_secs(5);
 
 /// A machine that waits.
 #[derive(Debug)]
@@ -161,30 +159,16 @@ fn spawn(kind: &Kind, dir: &Path, recipe: &Recipe) -> Result<Launched> {
     memory_file::seal(&placeholder).map_err(system(doing))?;
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(file("create", dir))?;
     let number = dir.file_name().unwrap_or_default().to_string_lossy();
-    let launched = launch(
-        &Order {
-            name: &format!("waiting-{number}"),
-            dir,
-            machine: &kind.machine,
-            firmware: (PLACEHOLDER, &placeholder),
-            boot_code: None,
-            consoles: kind.consoles,
-            debug: false,
-        },
-        recipe,
-    )?;
-    let process = launched.emulator.process();
-    let (record, known) = (record(dir), serde_json::json!(process.id()).to_string());
-    if let Err(e) = fs::write(&record, known) {
-        process.kill();
-        return Err(file("write", record)(e));
-    }
-    Ok(launched)
-}
-
-/// Where its process is written down, for a later daemon.
-fn record(dir: &Path) -> PathBuf {
-    dir.join("process.json")
+    let order = Order {
+        name: &format!("waiting-{number}"),
+        dir,
+        machine: &kind.machine,
+        firmware: (PLACEHOLDER, &placeholder),
+        boot_code: None,
+        consoles: kind.consoles,
+        debug: false,
+    };
+    cpus::started_on(kind.cpus.as_ref(), || launch(&order, recipe))
 }
 
 /// Moves the process to cgroups by their `cgroup.procs` files, whose opener's right to do so counts.
@@ -196,13 +180,12 @@ fn join(process: ProcessId, cgroups: &[OwnedFd]) -> Result<()> {
 }
 
 /// Moves what the machine has in its directory to its client's. A daemon that dies in between leaves the machine to one
-/// of them.
+/// of them, or to both.
 fn move_to(from: &Path, to: &Path) -> Result<()> {
-    let moved = |from: PathBuf, to: PathBuf| fs::rename(&from, to).map_err(file("move", from));
-    moved(log_file(from), log_file(to))?;
-    let record = record(from);
-    fs::remove_file(&record).map_err(file("remove", record))?;
-    moved(qmp_socket(from), qmp_socket(to))?;
+    for place in [log_file, record, qmp_socket] {
+        let old = place(from);
+        fs::rename(&old, place(to)).map_err(file("move", old))?;
+    }
     fs::remove_dir(from).map_err(file("remove", from))
 }
 
@@ -220,16 +203,9 @@ async fn remove(dir: PathBuf) {
 pub(super) async fn sweep(root: &Path) {
     for entry in fs::read_dir(root).into_iter().flatten().flatten() {
         let dir = entry.path();
-        let known = fs::read(record(&dir)).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        let ended = match known.and_then(Process::adopt) {
-            Some(process) => {
-                process.kill();
-                process.ended_within(KILL_BOUND).await
-            }
-            // It may have been about to be written down.
-            None => adopt::quit(&qmp_socket(&dir)).await,
-        };
-        log::debug!("{}: an earlier daemon's, {}", dir.display(), if ended { "ended" } else { "gone" });
+        if adopt::sweep(&dir).await {
+            log::debug!("{}: ended an earlier daemon's waiting machine", dir.display());
+        }
         remove(dir).await;
     }
 }
