@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 .PHONY: help setup build firmware firmware-boards demo demo-host test check unit host aarch64 conformance cri faults kills fuzz fuzz-long kernel \
-    image qemu test-qemu power-loss pool-cycles test-driver matrix yocto yocto-static yocto-source lint fmt bench bench-qemu dist install clean
+    image qemu test-qemu power-loss pool-cycles test-driver matrix yocto yocto-static yocto-source lint docs fmt bench bench-qemu dist install clean
 
 export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
 # CI builds what Cargo.lock says; a developer's change of Cargo.toml may update it.
@@ -134,6 +134,9 @@ yocto-source: ## build the Yocto image from source and test it in QEMU (hours, 5
 
 lint: tools-lint ## formatting, clippy, licences, unused dependencies, spelling, scripts
 	@tools/lint --all
+
+docs: tools-docs ## make a site of the documents in build/docs, and check its links
+	@tools/docs
 
 fmt: ## format the Rust sources
 	@for manifest in $(WORKSPACES); do cargo fmt --all --manifest-path $$manifest; done
