@@ -53,8 +53,9 @@ check: ## formatting, lints and unit tests; needs Rust and a C linker, neither r
 unit: ## the unit tests
 	@cargo test $(CARGO_FLAGS) --quiet
 
-test: tools-lint ## every test, in stages: check, host, aarch64, yocto-static
-	@.ci/stages check host aarch64 yocto-static
+test: ## every test, in stages: check, firmware, host beside aarch64, yocto-static
+	@tools/setup firmware boards aarch64 host lint
+	@.ci/stages check firmware host+aarch64 yocto-static
 
 host: tools-host tools-firmware build firmware firmware-boards ## the programs end to end: every containerd of Debian's suites, pods, fuzz targets
 	@tests/host/criu
