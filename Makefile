@@ -60,6 +60,7 @@ test: ## every test, in stages: check, firmware, host beside aarch64, yocto-stat
 host: tools-host tools-firmware build firmware firmware-boards ## the programs end to end: every containerd of Debian's suites, pods, fuzz targets
 	@tests/host/criu
 	@tests/host/strangers
+	@tests/host/tutorial
 	@$(MAKE) --no-print-directory -C tests/firmware check-boards
 	@cargo nextest run $(CARGO_FLAGS) --manifest-path tests/Cargo.toml \
 	    -E 'not package(micrun-host-tests) - package(micrun-cri-tests) + $(ONCE)'
