@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 .PHONY: help setup build firmware firmware-boards demo demo-host test check unit host aarch64 conformance cri faults kills fuzz fuzz-long kernel \
-    image qemu test-qemu power-loss pool-cycles test-driver matrix yocto yocto-static yocto-source lint fmt bench bench-qemu dist install clean
+    image qemu test-qemu power-loss pool-cycles test-driver matrix yocto yocto-static yocto-source lint docs fmt bench bench-qemu dist install clean
 
 export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
 # CI builds what Cargo.lock says; a developer's change of Cargo.toml may update it.
@@ -53,12 +53,14 @@ check: ## formatting, lints and unit tests; needs Rust and a C linker, neither r
 unit: ## the unit tests
 	@cargo test $(CARGO_FLAGS) --quiet
 
-test: tools-lint ## every test, in stages: check, host, aarch64, yocto-static
-	@.ci/stages check host aarch64 yocto-static
+test: ## every test, in stages: check, firmware, host beside aarch64, yocto-static
+	@tools/setup firmware boards aarch64 host lint
+	@.ci/stages check firmware host+aarch64 yocto-static
 
 host: tools-host tools-firmware build firmware firmware-boards ## the programs end to end: every containerd of Debian's suites, pods, fuzz targets
 	@tests/host/criu
 	@tests/host/strangers
+	@tests/host/tutorial
 	@$(MAKE) --no-print-directory -C tests/firmware check-boards
 	@cargo nextest run $(CARGO_FLAGS) --manifest-path tests/Cargo.toml \
 	    -E 'not package(micrun-host-tests) - package(micrun-cri-tests) + $(ONCE)'
@@ -134,6 +136,9 @@ yocto-source: ## build the Yocto image from source and test it in QEMU (hours, 5
 
 lint: tools-lint ## formatting, clippy, licences, unused dependencies, spelling, scripts
 	@tools/lint --all
+
+docs: tools-docs ## make a site of the documents in build/docs, and check its links
+	@tools/docs
 
 fmt: ## format the Rust sources
 	@for manifest in $(WORKSPACES); do cargo fmt --all --manifest-path $$manifest; done
