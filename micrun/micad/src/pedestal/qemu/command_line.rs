@@ -33,7 +33,7 @@ pub(super) fn arguments(name: &str, machine: &Machine, fds: &Descriptors) -> Vec
     line.pair("-name", format!("{name},debug-threads=on"));
     line.word("-nodefaults").word("-no-user-config").pair("-display", "none");
     line.pair("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
-    line.pair("-machine", machine.name.to_string());
+    line.pair("-machine", machine.option(fds.restored));
     // QEMU's own limit for translated code is an eighth of the host's memory: no limit for a container.
     line.pair("-accel", "tcg,tb-size=32");
     if let Some(cpu) = &machine.cpu {

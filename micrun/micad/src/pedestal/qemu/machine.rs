@@ -39,6 +39,16 @@ pub(super) struct Machine {
     pub(super) append: Option<String>,
 }
 
+impl Machine {
+    /// `-machine`. Arm's `virt` has ACPI tables unless it is told otherwise: 2.5 MiB that no RTOS reads. One that is
+    /// `restored` keeps them, because its state may be that of a machine that had them.
+    pub(super) fn option(&self, restored: bool) -> String {
+        let arm = matches!(self.program, "qemu-system-aarch64" | "qemu-system-arm");
+        let acpi = if arm && self.name.is_virt() && !restored { ",acpi=off" } else { "" };
+        format!("{}{acpi}", self.name)
+    }
+}
+
 /// The machine for this client and firmware, or why there is none.
 fn choose(spec: &ClientSpec, image: &Image) -> Result<Machine> {
     let info = image.info();
