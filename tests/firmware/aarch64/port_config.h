@@ -14,6 +14,11 @@
 #define configUNIQUE_INTERRUPT_PRIORITIES	32
 #define configMAX_API_CALL_INTERRUPT_PRIORITY	20
 
+// An idle core has no ticks: idle.c.
+void idle_sleep(uint64_t expected);
+#define configUSE_TICKLESS_IDLE			2 // the port has no code for it
+#define portSUPPRESS_TICKS_AND_SLEEP(expected)	idle_sleep(expected)
+
 void setup_tick_interrupt(void);
 #define configSETUP_TICK_INTERRUPT()		setup_tick_interrupt()
 #define configCLEAR_TICK_INTERRUPT()		timer_rearm()

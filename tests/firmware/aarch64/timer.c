@@ -32,3 +32,22 @@ void timer_rearm(void)
 	write_sysreg(cntv_cval_el0, read_sysreg(cntv_cval_el0) + period);
 	isb();
 }
+
+void timer_postpone(uint64_t ticks)
+{
+	write_sysreg(cntv_cval_el0, read_sysreg(cntv_cval_el0) + ticks * period);
+	isb();
+}
+
+uint64_t timer_resume(uint64_t postponed)
+{
+	uint64_t next = read_sysreg(cntv_cval_el0) - postponed * period;
+	uint64_t now = timer_counter();
+	uint64_t missed = now < next ? 0 : (now - next) / period + 1;
+
+	if (missed > postponed)
+		missed = postponed;
+	write_sysreg(cntv_cval_el0, next + missed * period);
+	isb();
+	return missed;
+}

@@ -7,7 +7,7 @@
 #include "port_config.h"
 #include "timer.h"
 
-// Few ticks, since each wakes an idle QEMU up.
+// Few ticks, since each wakes an idle QEMU up, where the processor's folder has no idle without them.
 #define configTICK_RATE_HZ			100
 #define configUSE_PREEMPTION			1
 #define configMAX_PRIORITIES			8

@@ -12,7 +12,7 @@ void vApplicationStackOverflowHook(TaskHandle_t task, char *name);
 
 void vApplicationIdleHook(void)
 {
-	// Without it the loop of the idle task keeps a core of the host busy.
+	// Without it the loop of the idle task keeps a core of the host busy, with ticks or until the next one.
 	wfi();
 }
 

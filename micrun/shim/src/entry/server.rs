@@ -37,7 +37,7 @@ const TASK_V2: &str = "containerd.task.v2.Task";
 const FAREWELL: Duration = Duration::from_secs(5);
 /// Longest that a container may take to end by itself when the machine goes down.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// How often the shim looks whether containerd has given it up.
+/// How often a shim without containers looks whether containerd has given it up.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// Serves until containerd sends Shutdown.
@@ -48,9 +48,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let listener = take_listener()?;
     let socket = listener.local_addr().ok().and_then(|a| a.as_pathname().map(PathBuf::from));
-    // Away from the terminal and the process group of whoever ran containerd. It fails for a group leader,
-    // which is away already.
-    let _ = nix::unistd::setsid();
     let runtime = blocking::runtime().map_err(Error::io("start", "the async runtime"))?;
     log::info!("serving, version {}, pid {}", env!("CARGO_PKG_VERSION"), std::process::id());
     let result = runtime.block_on(serve(args, &bundle, listener));
@@ -121,17 +118,16 @@ async fn serve(args: &Args, bundle: &Path, listener: UnixListener) -> Result<()>
     // end of the machine is the end of its containers.
     let mut term = signal(SignalKind::terminate()).map_err(Error::io("handle", "SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::io("handle", "SIGINT"))?;
-    let mut look = tokio::time::interval(LOOK);
+    let forgotten = forgotten(bundle, &containers);
+    tokio::pin!(forgotten);
     let mut farewell = FAREWELL;
     loop {
         tokio::select! {
             () = shutdown.notified() => break,
-            // containerd was killed before it had noted this shim, and removed the bundle when it came back: nobody
-            // will ever ask for it again. The holder of a sandbox ends with the shim.
-            _ = look.tick() => if !bundle.exists() && containers.is_empty() {
+            () = &mut forgotten => {
                 log::warn!("the bundle is gone and no container is left: nobody needs this shim");
                 break;
-            },
+            }
             _ = term.recv() => if machine::is_going_down() {
                 log::info!("the machine goes down: ending the containers");
                 pod::end_all(&ending, &containers, LAST_WORDS).await;
@@ -146,4 +142,18 @@ async fn serve(args: &Args, bundle: &Path, listener: UnixListener) -> Result<()>
     events.flush(farewell).await;
     server.shutdown().await?;
     Ok(())
+}
+
+/// Returns when nobody will ever ask for this shim again: containerd was killed before it had noted the shim, and removed
+/// the bundle when it came back. The holder of a sandbox ends with the shim.
+///
+/// No timer runs while there is a container: an idle pod wakes no processor.
+async fn forgotten(bundle: &Path, containers: &Containers) {
+    loop {
+        containers.emptied().await;
+        tokio::time::sleep(LOOK).await;
+        if containers.is_empty() && !bundle.exists() {
+            return;
+        }
+    }
 }

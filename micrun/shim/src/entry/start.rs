@@ -5,6 +5,7 @@ use std::io::{IsTerminal, Read, Write, stdin, stdout};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -87,6 +88,10 @@ fn spawn(args: &Args, caller: &Caller, bundle: &Path, socket: &Path) -> Result<(
         .args(["-publish-binary", &args.publish_binary])
         .args(args.debug.then_some("-debug"))
         .stdin(OwnedFd::from(listener))
+        // Away from the signals of whoever ran containerd's terminal, as containerd's own shim. Not in a session of its
+        // own: the scheduler weighs each session as one (sched(7), autogroup), so that a shim and its runtime would have
+        // to share with what a user has set to a nice of 19 as equals.
+        .process_group(0)
         .stdout(Stdio::null())
         .stderr(logger::open(bundle).map_or_else(|_| Stdio::null(), Stdio::from));
     if let Caller::Bootstrap(params) = caller

@@ -1,12 +1,14 @@
 //! The program that runs Linux containers: crun, or any other with runc's command line.
 
-use std::io::{self, ErrorKind, Seek, SeekFrom};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use containerd_shim_protos::shim::oci;
 use micrun_firmware::host_conf::variables::LINUX_RUNTIME;
+use rustix::fs::{MemfdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
@@ -94,7 +96,7 @@ impl Runtime {
         command.arg("--bundle").arg(&self.bundle).args(flags);
         process.wire(&mut command);
         command.arg(&self.id);
-        self.run("create", command).await.map(drop)
+        self.run("create", command).await
     }
 
     pub(super) async fn start(&self) -> Result<()> {
@@ -105,7 +107,7 @@ impl Runtime {
     pub(super) async fn checkpoint(&self, image: &Path, work: &Path, flags: &[String]) -> Result<()> {
         let mut command = self.command("checkpoint");
         command.arg("--image-path").arg(image).arg("--work-path").arg(work).args(flags).arg(&self.id);
-        self.run("checkpoint", command).await.map(drop).map_err(without_criu)
+        self.run_apart("checkpoint", command).await.map_err(without_criu)
     }
 
     /// Makes the container go on from a checkpoint.
@@ -114,7 +116,7 @@ impl Runtime {
         command.arg("--detach").arg("--image-path").arg(image).arg("--bundle").arg(&self.bundle).args(flags);
         process.wire(&mut command);
         command.arg(&self.id);
-        self.run("restore", command).await.map(drop).map_err(without_criu)
+        self.run("restore", command).await.map_err(without_criu)
     }
 
     /// Runs a further process, described by the file `specification`.
@@ -123,14 +125,14 @@ impl Runtime {
         command.arg("--detach").arg("--process").arg(specification);
         process.wire(&mut command);
         command.arg(&self.id);
-        self.run("exec", command).await.map(drop)
+        self.run("exec", command).await
     }
 
     /// Signals the container's own process, or all.
     pub(super) async fn kill(&self, signal: u32, all: bool) -> Result<()> {
         let mut command = self.command("kill");
         command.args(all.then_some("--all")).arg(&self.id).arg(signal.to_string());
-        self.run("kill", command).await.map(drop)
+        self.run_apart("kill", command).await
     }
 
     pub(super) async fn pause(&self) -> Result<()> {
@@ -145,15 +147,17 @@ impl Runtime {
     pub(super) async fn update(&self, resources: &Path) -> Result<()> {
         let mut command = self.command("update");
         command.arg("--resources").arg(resources).arg(&self.id);
-        self.run("update", command).await.map(drop)
+        self.run_apart("update", command).await
     }
 
     pub(super) async fn processes(&self) -> Result<Vec<u32>> {
         let mut command = self.command("ps");
         command.args(["--format", "json"]).arg(&self.id);
-        let list = self.run("ps", command).await?;
+        let list = scratch()?;
+        command.stdout(shared(&list)?);
+        self.run_apart("ps", command).await?;
         // runc, written in Go, says `null` for an empty list.
-        let list: Option<Vec<u32>> = serde_json::from_str(&list)
+        let list: Option<Vec<u32>> = serde_json::from_str(&text(&list)?)
             .map_err(|source| Error::Json { path: self.choice.program.clone(), source })?;
         Ok(list.unwrap_or_default())
     }
@@ -166,7 +170,7 @@ impl Runtime {
     async fn simple(&self, action: &'static str, flags: &[&str]) -> Result<()> {
         let mut command = self.command(action);
         command.args(flags).arg(&self.id);
-        self.run(action, command).await.map(drop)
+        self.run_apart(action, command).await
     }
 
     fn command(&self, action: &str) -> Command {
@@ -182,30 +186,59 @@ impl Runtime {
             // It is systemd's to the shim, if to anybody.
             .env_remove("NOTIFY_SOCKET")
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .stdout(Stdio::null());
         command
     }
 
-    /// Runs the program to its end; gives what it printed.
-    async fn run(&self, action: &'static str, mut command: Command) -> Result<String> {
+    /// Runs the program to its end, its streams being those of the process that it makes.
+    async fn run(&self, action: &'static str, command: Command) -> Result<()> {
+        self.finish(action, command, None).await
+    }
+
+    /// Runs the program to its end, apart from any container's streams.
+    async fn run_apart(&self, action: &'static str, mut command: Command) -> Result<()> {
+        let said = scratch()?;
+        command.stderr(shared(&said)?);
+        self.finish(action, command, Some(said)).await
+    }
+
+    async fn finish(&self, action: &'static str, mut command: Command, said: Option<File>) -> Result<()> {
         let _hold = children::hold();
         let failed = |reason: String| Error::Runtime { action, id: self.id.clone(), reason };
         let log = self.bundle.join(LOG);
         let said_before = std::fs::metadata(&log).map_or(0, |metadata| metadata.len());
-        let child = command.spawn().map_err(Error::io("run", &self.choice.program))?;
+        let mut child = command.spawn().map_err(Error::io("run", &self.choice.program))?;
         // Its copies of the container's streams must not outlive this moment, or the streams never end.
         drop(command);
-        let output = child.wait_with_output().await.map_err(Error::io("wait for", &self.choice.program))?;
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        let status = child.wait().await.map_err(Error::io("wait for", &self.choice.program))?;
+        if status.success() {
+            return Ok(());
         }
         // Where it writes to the container's streams, only its log has its words.
-        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        let said = said.map(|said| text(&said)).transpose()?.unwrap_or_default();
         let said = last_error(&log, said_before).or(Some(said)).filter(|said| !said.is_empty());
         let said = said.map(|said| if said == TOO_NEW { format!("{said}{NEWER}") } else { said });
-        Err(failed(said.unwrap_or_else(|| format!("it ended with {} and said nothing", output.status))))
+        Err(failed(said.unwrap_or_else(|| format!("it ended with {status} and said nothing"))))
     }
+}
+
+/// What the program may write to instead of a pipe, which would wake the shim for each line, and for its end while the
+/// program is still at work.
+fn scratch() -> Result<File> {
+    let file = memfd_create("runtime", MemfdFlags::CLOEXEC);
+    file.map(File::from).map_err(|error| Error::io("make", "a file in memory")(error.into()))
+}
+
+fn shared(file: &File) -> Result<Stdio> {
+    file.try_clone().map(Stdio::from).map_err(Error::io("share", "a file in memory"))
+}
+
+/// All that is in the file, without blanks around it.
+fn text(mut file: &File) -> Result<String> {
+    let mut bytes = Vec::new();
+    let read = file.rewind().and_then(|()| file.read_to_end(&mut bytes));
+    read.map_err(Error::io("read", "a file in memory"))?;
+    Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
 }
 
 /// crun without CRIU has no such command.
@@ -254,7 +287,7 @@ fn last_error(log: &Path, before: u64) -> Option<String> {
         level: String,
         msg: String,
     }
-    let mut file = std::fs::File::open(log).ok()?;
+    let mut file = File::open(log).ok()?;
     file.seek(SeekFrom::Start(before)).ok()?;
     let text = io::read_to_string(file).ok()?;
     let lines = text.lines().rev().filter_map(|line| serde_json::from_str::<Line>(line).ok());

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use nix::libc;
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use rustix::termios::{Winsize, tcsetwinsize};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::watch::register;
@@ -38,20 +39,33 @@ impl Tty {
         Ok(Self(register(File::from(master))?))
     }
 
-    /// Waits for output. 0 means that the device is gone.
-    pub(crate) async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let mut ready = self.0.readable().await?;
-            if let Ok(result) = ready.try_io(|file| file.get_ref().read(buffer)) {
-                return result;
+    /// Waits until there may be output, or the device is gone.
+    pub(crate) async fn readable(&self) {
+        // What is wrong shows when it is read.
+        let _ = self.0.readable().await;
+    }
+
+    /// Takes what is there; 0 bytes mean that the device is gone. `WouldBlock` when that is nothing: the kernel then has
+    /// pushed everything that was written to the other side (`n_tty_read` flushes the port's buffers first).
+    pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.0.get_ref().read(buffer) {
+            // The runtime takes note of it, but until a poll has said otherwise does not ask the kernel.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.0.try_io(Interest::READABLE, |mut file| file.read(buffer))
             }
+            result => result,
         }
     }
 
-    /// Takes what is there. `WouldBlock` when that is nothing: the kernel then has pushed everything that was
-    /// written to the other side (`n_tty_read` flushes the port's buffers first).
-    pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.get_ref().read(buffer)
+    /// Waits for output. 0 means that the device is gone.
+    pub(crate) async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            self.readable().await;
+            match self.try_read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return result,
+            }
+        }
     }
 
     /// Writes all of `bytes`, waiting while the other side does not read.

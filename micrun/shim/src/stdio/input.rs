@@ -1,12 +1,12 @@
 //! Copies a client's input to a process: to its terminal, or to the pipe that is its stdin.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::sync::Mutex;
 
@@ -30,7 +30,6 @@ pub(crate) async fn to_terminal(
     keyboard: Arc<Mutex<()>>,
     client: Option<Arc<Presence>>,
 ) {
-    let mut buffer = vec![0; BUFFER];
     loop {
         if let Some(client) = &client {
             stdin = match next_client(stdin, client).await {
@@ -38,30 +37,45 @@ pub(crate) async fn to_terminal(
                 Err(error) => return log::warn!("{name}: waiting for a client on stdin failed: {error}"),
             };
         }
-        let count = match stdin.read(&mut buffer).await {
-            Ok(0) if client.is_some() => continue,
-            Ok(0) => return,
-            Ok(count) => count,
+        let typed = match read(&stdin).await {
+            Ok(typed) if typed.is_empty() && client.is_some() => continue,
+            Ok(typed) if typed.is_empty() => return,
+            Ok(typed) => typed,
             Err(error) => return log::warn!("{name}: reading stdin failed: {error}"),
         };
         let _keyboard = keyboard.lock().await;
-        if let Err(error) = tty.write_all(&buffer[..count]).await {
-            return log::warn!("{name}: {count} bytes of input are lost: {error}");
+        if let Err(error) = tty.write_all(&typed).await {
+            return log::warn!("{name}: {} bytes of input are lost: {error}", typed.len());
         }
     }
 }
 
 /// Copies stdin to a pipe until stdin ends, or until the process does not read any more.
-pub(crate) async fn to_pipe(name: String, mut stdin: Receiver, mut pipe: Sender) {
-    let mut buffer = vec![0; BUFFER];
+pub(crate) async fn to_pipe(name: String, stdin: Receiver, mut pipe: Sender) {
     loop {
-        let count = match stdin.read(&mut buffer).await {
-            Ok(0) => return,
-            Ok(count) => count,
+        let typed = match read(&stdin).await {
+            Ok(typed) if typed.is_empty() => return,
+            Ok(typed) => typed,
             Err(error) => return log::warn!("{name}: reading stdin failed: {error}"),
         };
-        if let Err(error) = pipe.write_all(&buffer[..count]).await {
-            return log::debug!("{name}: {count} bytes of input are lost: {error}");
+        if let Err(error) = pipe.write_all(&typed).await {
+            return log::debug!("{name}: {} bytes of input are lost: {error}", typed.len());
+        }
+    }
+}
+
+/// Waits for input; nothing is its end. It takes no memory before something has come.
+async fn read(stdin: &Receiver) -> io::Result<Vec<u8>> {
+    loop {
+        stdin.readable().await?;
+        let mut typed = vec![0; BUFFER];
+        match stdin.try_read(&mut typed) {
+            Ok(count) => {
+                typed.truncate(count);
+                return Ok(typed);
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
         }
     }
 }

@@ -6,7 +6,8 @@
 //!   kept, older ones are dropped and counted, and the log says so; the source does not wait any more.
 //! - The first byte that is taken ends that.
 
-use std::io::ErrorKind;
+use std::cell::RefCell;
+use std::io::{self, ErrorKind};
 
 use nix::libc;
 use tokio::sync::watch;
@@ -22,6 +23,11 @@ pub(crate) const SPILL: usize = 1 << 20;
 /// One read at most. A pty hands out 4 KiB at a time, a pipe 64.
 const BUFFER: usize = 64 * 1024;
 
+thread_local! {
+    /// What one read fills. Nothing waits while it is in use, so that one serves all streams: an idle one has none.
+    static BYTES: RefCell<Box<[u8]>> = RefCell::new(vec![0; BUFFER].into());
+}
+
 /// Relays everything until the source ends, or until `ended` says that nothing more will be made and all that
 /// was is relayed. Gives how many bytes were lost because nobody took them; `name` is for the log.
 ///
@@ -34,7 +40,6 @@ pub(crate) async fn relay(
 ) -> u64 {
     let mut output =
         Output { outlet: Outlet::new(name, sink), spill: Spill::new(SPILL), taken: Instant::now() };
-    let mut buffer = vec![0; BUFFER];
     let (mut open, mut over) = (true, false);
     loop {
         let absent = output.absent();
@@ -43,32 +48,30 @@ pub(crate) async fn relay(
         }
         let room = if absent { BUFFER } else { output.spill.room().min(BUFFER) };
         let reading = open && room > 0;
-        let read = if reading && over {
-            source.try_read(&mut buffer[..room])
-        } else {
+        if !(reading && over) {
             tokio::select! {
                 biased;
                 () = output.outlet.writable(), if output.waits() => {
                     output.flush();
                     continue;
                 }
-                read = source.read(&mut buffer[..room]), if reading => read,
+                () = source.readable(), if reading => {}
                 () = until(&mut ended), if !over => {
                     over = true;
                     continue;
                 }
                 () = sleep_until(output.taken + PATIENCE), if output.waits() && !absent => continue,
             }
-        };
-        match read {
-            Ok(0) => open = false,
-            Ok(count) => output.put(&buffer[..count]),
+        }
+        match output.take(source, room) {
+            Ok(count) => open = count > 0,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // At the end this says that all is read.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => open = !over,
             Err(error) => {
                 open = false;
-                // At the end, EAGAIN says that all is read. EIO is the end of a pty.
-                let end = over && error.kind() == ErrorKind::WouldBlock;
-                if !end && error.raw_os_error() != Some(libc::EIO) {
+                // The end of a pty.
+                if error.raw_os_error() != Some(libc::EIO) {
                     log::warn!("{name}: reading the output failed: {error}");
                 }
             }
@@ -95,6 +98,15 @@ impl Output<'_> {
 
     fn absent(&self) -> bool {
         self.waits() && self.taken.elapsed() >= PATIENCE
+    }
+
+    /// Reads `room` bytes at most, and hands them on; gives how many they were.
+    fn take(&mut self, source: &impl Source, room: usize) -> io::Result<usize> {
+        BYTES.with_borrow_mut(|bytes| {
+            let count = source.try_read(&mut bytes[..room])?;
+            self.put(&bytes[..count]);
+            Ok(count)
+        })
     }
 
     /// Hands on what it can at once; the rest waits.

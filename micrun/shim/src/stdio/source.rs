@@ -8,35 +8,34 @@ use tokio::net::unix::pipe::Receiver;
 use crate::os::tty::Tty;
 
 /// A pipe or a terminal that a process writes to.
+///
+/// To wait and to read are two steps, so that nobody needs memory for the bytes while there are none.
 pub(crate) trait Source: Sync {
-    /// Waits for output. 0 is the end.
-    fn read(&self, buffer: &mut [u8]) -> impl Future<Output = io::Result<usize>> + Send;
+    /// Waits until there may be output, or its end. What is wrong shows when it is read.
+    fn readable(&self) -> impl Future<Output = ()> + Send;
 
-    /// Takes what is there; `WouldBlock` when that is nothing.
+    /// Takes what is there, 0 bytes at the end. `WouldBlock` says that the kernel has nothing, and
+    /// [`Self::readable`] waits for more.
     fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize>;
 }
 
 impl Source for Receiver {
-    async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            self.readable().await?;
-            // tokio's own, which takes note of a `WouldBlock`.
-            match Receiver::try_read(self, buffer) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                result => return result,
-            }
-        }
+    async fn readable(&self) {
+        let _ = Receiver::readable(self).await;
     }
 
-    /// Asks the kernel: tokio's own `try_read` says `WouldBlock` until a poll has said otherwise.
     fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(nix::unistd::read(self, buffer)?)
+        match nix::unistd::read(self, buffer).map_err(io::Error::from) {
+            // tokio's own takes note of it, but until a poll has said otherwise does not ask the kernel.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Receiver::try_read(self, buffer),
+            result => result,
+        }
     }
 }
 
 impl Source for Tty {
-    async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        Tty::read(self, buffer).await
+    async fn readable(&self) {
+        Tty::readable(self).await;
     }
 
     fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {

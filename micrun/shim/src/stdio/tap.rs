@@ -82,7 +82,7 @@ impl Tap {
     }
 }
 
-/// A source with its listeners: it reads as the source does.
+/// A source with its listeners.
 pub(crate) struct Tapped<'a, S> {
     /// Where the bytes come from.
     pub source: &'a S,
@@ -91,11 +91,9 @@ pub(crate) struct Tapped<'a, S> {
 }
 
 impl<S: Source> Source for Tapped<'_, S> {
-    async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    async fn readable(&self) {
         self.tap.room().await;
-        let count = self.source.read(buffer).await?;
-        self.tap.take(&buffer[..count]);
-        Ok(count)
+        self.source.readable().await;
     }
 
     fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -117,17 +115,20 @@ mod tests {
         let (mut input, source) = pipe().unwrap();
         let tap = Tap::new(Some("b"));
         let tapped = Tapped { source: &source, tap: &tap };
-        let mut buffer = [0; 8];
+        let read = async || {
+            tapped.readable().await;
+            tapped.try_read(&mut [0; 8])
+        };
         input.write_all(b"a").await.unwrap();
-        assert_eq!(tapped.read(&mut buffer).await.unwrap(), 1);
+        assert_eq!(read().await.unwrap(), 1);
         tap.heard().await;
         let mut copy = tap.listen();
         input.write_all(b"b").await.unwrap();
-        assert_eq!(tapped.read(&mut buffer).await.unwrap(), 1);
+        assert_eq!(read().await.unwrap(), 1);
         tap.found().await;
         assert_eq!(copy.recv().await.unwrap(), b"b");
         drop(copy);
         input.write_all(b"c").await.unwrap();
-        assert_eq!(tapped.read(&mut buffer).await.unwrap(), 1, "nobody is waited for");
+        assert_eq!(read().await.unwrap(), 1, "nobody is waited for");
     }
 }

@@ -58,6 +58,9 @@ impl Queue {
         loop {
             let Some((at, event)) = self.front() else {
                 self.arrived.notified().await;
+                // The answer to the rpc that made the event goes first: who asked waits for it, and on a busy machine
+                // containerd's thread for events would take the processor before it is written.
+                tokio::task::yield_now().await;
                 continue;
             };
             self.deliver(&mut publisher, at, &event).await;

@@ -13,8 +13,7 @@ use shim_conformance::subjects::Runc;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::samples::Samples;
-
-const ID: &str = "bare";
+use crate::way::fresh_id;
 
 /// crun's command line, and nothing else.
 pub(crate) struct Crun(Bundle);
@@ -22,7 +21,7 @@ pub(crate) struct Crun(Bundle);
 impl Crun {
     /// With the container that the shims run.
     pub(crate) fn new() -> Self {
-        Self(Bundle::make(&Runc, ID, Program::Shell, &[]))
+        Self(Bundle::make(&Runc, &fresh_id(), Program::Shell, &[]))
     }
 
     /// Takes the time of Create, Start, Kill and Delete.
@@ -30,16 +29,17 @@ impl Crun {
         let [create, start, kill, delete] = times;
         let pid_file = self.0.path.join("pid");
         let stdin = create.time(|| self.create(&pid_file));
-        start.time(|| crun(&["start", ID]));
+        let id = &self.0.id;
+        start.time(|| crun(&["start", id]));
         let pid = fs::read_to_string(&pid_file).expect("crun has written it");
         let process = PathBuf::from(format!("/proc/{pid}"));
         kill.time(|| {
-            crun(&["kill", ID, "KILL"]);
+            crun(&["kill", id, "KILL"]);
             while process.exists() {
                 std::thread::yield_now();
             }
         });
-        delete.time(|| crun(&["delete", ID]));
+        delete.time(|| crun(&["delete", id]));
         drop(stdin);
     }
 
@@ -50,7 +50,7 @@ impl Crun {
             .arg(pid_file)
             .arg("--bundle")
             .arg(&self.0.path)
-            .arg(ID)
+            .arg(&self.0.id)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
@@ -65,6 +65,9 @@ fn crun(args: &[&str]) {
     let status = Command::new("crun").args(args).stdin(Stdio::null()).status().expect("crun is installed");
     assert!(status.success(), "crun {args:?} failed");
 }
+
+/// The name of the daemon's client.
+const ID: &str = "bare";
 
 /// The mica protocol and a cgroup, and nothing else.
 pub(crate) struct Micad {

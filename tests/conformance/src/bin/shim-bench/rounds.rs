@@ -9,7 +9,7 @@ use shim_conformance::container::Container;
 
 use crate::bare;
 use crate::samples::Samples;
-use crate::way::{WAYS, Way, fresh_id};
+use crate::way::{Way, fresh_id};
 
 const STEPS: [&str; 9] =
     ["`start`", "Create", "Start", "State", "Pids", "Stats", "Kill to Wait", "Delete", "Shutdown"];
@@ -21,14 +21,14 @@ const LIFE: [usize; 4] = [1, 2, 6, 7];
 
 type Times = [Samples; STEPS.len()];
 
-/// Measures and prints.
-pub(crate) fn run(stage: &mut Stage, rounds: usize) {
-    let mut times: [Times; WAYS.len()] = Default::default();
+/// Measures and prints the table of that name.
+pub(crate) fn run(ways: &[Way], stage: &mut Stage, rounds: usize, name: &str) {
+    let mut times: Vec<Times> = ways.iter().map(|_| Times::default()).collect();
     let mut crun: [Samples; 4] = Default::default();
     let mut micad: [Samples; 4] = Default::default();
     let (bare_crun, bare_micad) = (bare::Crun::new(), bare::Micad::new());
     for _ in 0..rounds {
-        for (way, times) in WAYS.iter().zip(&mut times) {
+        for (way, times) in ways.iter().zip(&mut times) {
             way.enter(stage);
             thread::sleep(REST);
             live(way, stage, times);
@@ -38,19 +38,23 @@ pub(crate) fn run(stage: &mut Stage, rounds: usize) {
         thread::sleep(REST);
         bare_micad.live(&mut micad);
     }
-    let names: Vec<_> = WAYS.iter().map(|way| way.name).collect();
+    let names: Vec<_> = ways.iter().map(|way| way.name.as_str()).collect();
+    println!("<!-- {name} -->");
     println!("| {rounds} rounds, median / p95 ms | {} | crun alone | micad alone |", names.join(" | "));
-    println!("|---|---|---|---|---|---|");
+    println!("|---|---|---|{}", "---|".repeat(ways.len()));
     for (step, name) in STEPS.iter().enumerate() {
         let ways: Vec<_> = times.iter().map(|times| times[step].to_string()).collect();
         let alone = LIFE.iter().position(|life| *life == step);
         let alone = |times: &[Samples; 4]| alone.map_or_else(String::new, |index| times[index].to_string());
         println!("| {name} | {} | {} | {} |", ways.join(" | "), alone(&crun), alone(&micad));
     }
-    let sums: Vec<_> = times.iter().map(|times| sum(&LIFE.map(|step| &times[step]))).collect();
-    let alone = [&crun, &micad].map(|times| sum(&times.each_ref()));
-    let cells: Vec<_> = sums.iter().chain(&alone).map(ToString::to_string).collect();
+    let lives = times.iter().map(|times| sum(&LIFE.map(|step| &times[step])));
+    let lives: Vec<_> = lives.chain([&crun, &micad].map(|times| sum(&times.each_ref()))).collect();
+    let cells: Vec<_> = lives.iter().map(ToString::to_string).collect();
     println!("| Create, Start, Kill, Delete | {} |", cells.join(" | "));
+    let first = lives[0].median();
+    let ratios: Vec<_> = lives.iter().map(|life| format!("{:.2}", life.median() / first)).collect();
+    println!("| ratio of its medians | {} |", ratios.join(" | "));
 }
 
 fn sum(steps: &[&Samples; 4]) -> Samples {

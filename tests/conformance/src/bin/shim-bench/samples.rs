@@ -23,7 +23,12 @@ impl Samples {
 
     /// Median and longest, in milliseconds.
     pub(crate) fn with_longest(&self) -> String {
-        format!("{:.1} / {:.1}", self.rank(50), self.rank(100))
+        format!("{:.1} / {:.1}", self.median(), self.rank(100))
+    }
+
+    /// The median, in milliseconds.
+    pub(crate) fn median(&self) -> f64 {
+        self.rank(50)
     }
 
     fn rank(&self, percent: usize) -> f64 {
@@ -37,6 +42,6 @@ impl Samples {
 /// Median and 95th percentile, in milliseconds.
 impl fmt::Display for Samples {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.1} / {:.1}", self.rank(50), self.rank(95))
+        write!(f, "{:.1} / {:.1}", self.median(), self.rank(95))
     }
 }

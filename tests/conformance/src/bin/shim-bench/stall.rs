@@ -31,10 +31,7 @@ struct Waits {
 pub(crate) fn run(way: &Way, stage: &mut Stage) {
     way.enter(stage);
     let pod = [(GROUP, "stall")];
-    let talker = launch(stage, &pod);
-    way.create(&talker);
-    talker.start();
-    talker.assert_answers("up");
+    let talker = way.run(stage, &pod);
     let large = launch(stage, &pod);
     let firmware = large.bundle.path.join("rootfs/firmware.elf");
     let file = File::options().append(true).open(firmware).expect("the firmware can be enlarged");
@@ -52,6 +49,7 @@ pub(crate) fn run(way: &Way, stage: &mut Stage) {
     }
     create.join().expect("no panic").unwrap_or_else(|error| panic!("Create of a large firmware: {error}"));
 
+    println!("<!-- stall -->");
     println!("| {}: median / longest ms | quiet | while a firmware of 250 MiB is created |", way.name);
     println!("|---|---|---|");
     let rows =

@@ -1,10 +1,14 @@
 //! The ways of running a container that are compared.
 
+use std::any::Any as Daemons;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use containerd_shim_protos::protobuf::Message;
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
 use containerd_shim_protos::shim::oci::Options;
+use serde_json::Value;
 use shim_conformance::container::Container;
 use shim_conformance::subject::Program;
 use shim_conformance::subjects::{Linux, Mica, Runc};
@@ -15,46 +19,96 @@ const OPTIONS: &str = "containerd.runc.v1.Options";
 
 /// A shim and what it runs.
 pub(crate) struct Way {
-    /// Its row.
-    pub(crate) name: &'static str,
-    /// The shim's binary.
-    pub(crate) shim: &'static str,
-    /// Programs that run beside it for the container.
+    /// Its column.
+    pub(crate) name: String,
+    /// Programs that run beside the shim for the container.
     pub(crate) helpers: &'static [&'static str],
     subject: &'static dyn Subject,
     /// The OCI runtime, where the shim does not take crun by itself.
     binary: Option<&'static str>,
 }
 
-/// All ways. Those with crun run the very same container.
-pub(crate) const WAYS: [Way; 3] = [
-    Way {
-        name: "runc-v2 with crun",
-        shim: "containerd-shim-runc-v2",
-        helpers: &[],
-        subject: &Runc,
-        binary: Some("/usr/bin/crun"),
-    },
-    Way {
-        name: "mica with crun",
-        shim: "containerd-shim-mica-v2",
-        helpers: &[],
-        subject: &Linux,
-        binary: None,
-    },
-    FREERTOS,
-];
+/// Somebody else's shim.
+#[derive(Clone)]
+pub(crate) struct Peer {
+    name: String,
+    program: PathBuf,
+}
 
-/// Firmware.
-pub(crate) const FREERTOS: Way = Way {
-    name: "mica, FreeRTOS",
-    shim: "containerd-shim-mica-v2",
-    helpers: &["micad", "qemu-system-aarch64"],
-    subject: &Mica,
-    binary: None,
-};
+/// `NAME=PROGRAM`.
+impl FromStr for Peer {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, program) = text.split_once('=').ok_or("a peer is NAME=PROGRAM")?;
+        Ok(Self { name: name.into(), program: program.into() })
+    }
+}
+
+/// What the oracle runs.
+impl Subject for Peer {
+    fn name(&self) -> &'static str {
+        Runc.name()
+    }
+
+    fn shim(&self) -> PathBuf {
+        self.program.clone()
+    }
+
+    fn daemons(&self) -> Box<dyn Daemons> {
+        Runc.daemons()
+    }
+
+    fn fill(&self, rootfs: &Path, program: Program) -> Value {
+        Runc.fill(rootfs, program)
+    }
+
+    fn terminal(&self, id: &str, pid: u32) -> PathBuf {
+        Runc.terminal(id, pid)
+    }
+
+    fn enter(&self) -> &'static str {
+        Runc.enter()
+    }
+
+    fn exact_codes(&self) -> bool {
+        Runc.exact_codes()
+    }
+}
+
+/// All ways: the peers, or containerd's own shim if there are none, then ours. All with crun run the very same container.
+pub(crate) fn all(peers: &[Peer]) -> Vec<Way> {
+    let peer = |peer: &Peer| {
+        // It is there as long as the program.
+        let subject: &'static Peer = Box::leak(Box::new(peer.clone()));
+        let name = format!("{} with crun", peer.name);
+        Way { name, helpers: &[], subject, binary: Some("/usr/bin/crun") }
+    };
+    let oracle = [Peer { name: "runc-v2".into(), program: Runc.shim() }];
+    let peers = if peers.is_empty() { &oracle } else { peers };
+    let linux = Way { name: "mica with crun".into(), helpers: &[], subject: &Linux, binary: None };
+    peers.iter().map(peer).chain([linux, Way::freertos()]).collect()
+}
 
 impl Way {
+    /// Firmware.
+    pub(crate) fn freertos() -> Self {
+        let helpers = &["micad", "qemu-system-aarch64"];
+        Self { name: "mica, FreeRTOS".into(), helpers, subject: &Mica, binary: None }
+    }
+
+    /// The file name of its shim.
+    pub(crate) fn shim(&self) -> String {
+        let program = self.subject.shim();
+        program.file_name().expect("a program has a name").to_string_lossy().into_owned()
+    }
+
+    /// All its programs, the shim first.
+    pub(crate) fn programs(&self) -> Vec<String> {
+        let helpers = self.helpers.iter().map(|name| (*name).to_owned());
+        [self.shim()].into_iter().chain(helpers).collect()
+    }
+
     /// Lets the stage make this way's containers.
     pub(crate) fn enter(&self, stage: &mut Stage) {
         stage.subject = self.subject;
@@ -69,6 +123,15 @@ impl Way {
             request.options = Some(Any { type_url: OPTIONS.into(), value, ..Default::default() }).into();
         }
         container.task.create(&request).unwrap_or_else(|error| panic!("{}: Create: {error}", self.name));
+    }
+
+    /// Runs a container with a shell, which has answered.
+    pub(crate) fn run<'a>(&self, stage: &'a Stage, annotations: &[(&str, &str)]) -> Container<'a> {
+        let container = launch(stage, annotations);
+        self.create(&container);
+        container.start();
+        container.assert_answers("up");
+        container
     }
 }
 
