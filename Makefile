@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 .PHONY: help setup build firmware firmware-boards demo demo-host test check unit host aarch64 conformance cri faults kills fuzz fuzz-long kernel \
-    image qemu test-qemu power-loss test-driver matrix yocto yocto-static yocto-source lint fmt bench bench-qemu dist install clean
+    image qemu test-qemu power-loss pool-cycles test-driver matrix yocto yocto-static yocto-source lint docs fmt bench bench-qemu dist install clean
 
 export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
 # CI builds what Cargo.lock says; a developer's change of Cargo.toml may update it.
@@ -53,12 +53,14 @@ check: ## formatting, lints and unit tests; needs Rust and a C linker, neither r
 unit: ## the unit tests
 	@cargo test $(CARGO_FLAGS) --quiet
 
-test: tools-lint ## every test, in stages: check, host, aarch64, yocto-static
-	@.ci/stages check host aarch64 yocto-static
+test: ## every test, in stages: check, firmware, host beside aarch64, yocto-static
+	@tools/setup firmware boards aarch64 host lint
+	@.ci/stages check firmware host+aarch64 yocto-static
 
 host: tools-host tools-firmware build firmware firmware-boards ## the programs end to end: every containerd of Debian's suites, pods, fuzz targets
 	@tests/host/criu
 	@tests/host/strangers
+	@tests/host/tutorial
 	@$(MAKE) --no-print-directory -C tests/firmware check-boards
 	@cargo nextest run $(CARGO_FLAGS) --manifest-path tests/Cargo.toml \
 	    -E 'not package(micrun-host-tests) - package(micrun-cri-tests) + $(ONCE)'
@@ -75,6 +77,10 @@ matrix: tools-host build firmware firmware-boards ## the end-to-end tests agains
 cri: tools-host build firmware ## pods through the CRI plugin of every containerd that Debian's suites have; the Kubernetes files
 	@tests/kubernetes/validate
 	@tests/cri/matrix
+
+pool-cycles: tools-host build ## 2000 starts and stops with waiting machines and random kills; MICRUN_CYCLES, MICRUN_SEED
+	@MICRUN_CYCLES=$${MICRUN_CYCLES:-2000} MICRUN_SEED=$${MICRUN_SEED:-$$RANDOM} cargo nextest run $(CARGO_FLAGS) \
+	    --manifest-path tests/Cargo.toml -p micad-tests --test daemon --no-capture cycles_with_kills
 
 conformance: tools-host build firmware ## every rule of the shim contract on containerd's own shim and on ours, as a table
 	@tests/host/criu
@@ -130,6 +136,9 @@ yocto-source: ## build the Yocto image from source and test it in QEMU (hours, 5
 
 lint: tools-lint ## formatting, clippy, licences, unused dependencies, spelling, scripts
 	@tools/lint --all
+
+docs: tools-docs ## make a site of the documents in build/docs, and check its links
+	@tools/docs
 
 fmt: ## format the Rust sources
 	@for manifest in $(WORKSPACES); do cargo fmt --all --manifest-path $$manifest; done

@@ -2,22 +2,19 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::fs::{self, File, Permissions};
-use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use micrun_firmware::Firmware;
-use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest, MediaType};
+use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest};
 
 use crate::checked::{self, fault, packing};
 use crate::error::{Error, Result};
-use crate::layers::{Budget, Entries, Kind, Place, Stack, decoder, quoted};
+use crate::layers::{Budget, Stack, decoder};
+use crate::located::Located;
 use crate::names::{self, ImageName};
 use crate::platform::Host;
-use crate::source::Source;
+use crate::source::{Source, is_index};
 use crate::view::View;
 
 /// Manifests of one image that are read.
@@ -50,11 +47,9 @@ pub(crate) struct Platform {
 impl<'a> Base<'a> {
     /// Reads the image of this name, or the only one there is.
     pub(crate) fn read(source: &'a Source, path: &Path, name: Option<&str>) -> Result<Self> {
-        let entry = choose(source, path, name)?;
-        let index = match entry.media_type() {
-            MediaType::ImageIndex => Some(source.document::<ImageIndex>(&entry)?),
-            _ => None,
-        };
+        let entry = Located::new(path, name).entry(source)?;
+        let index =
+            is_index(entry.media_type()).then(|| source.document::<ImageIndex>(&entry)).transpose()?;
         let manifests = match &index {
             Some(index) => index.manifests().iter().filter(|it| !is_attestation(it)).cloned().collect(),
             None => vec![entry.clone()],
@@ -149,62 +144,18 @@ impl<'a> Base<'a> {
         Ok(())
     }
 
-    /// Unpacks what a container sees into an empty directory that nobody else writes to. Gives the names of what is
-    /// neither a file nor a directory nor a symbolic link, and therefore left out.
-    ///
-    /// Links come last: until then nothing leads out of the directory.
-    pub(crate) fn unpack(&self, root: &Path) -> Result<Vec<String>> {
-        let (mut files, mut links, mut left_out) = (BTreeMap::<Place, Vec<_>>::new(), Vec::new(), Vec::new());
-        let mut directories = Vec::new();
-        for (path, node) in self.stack.tree().walk() {
-            let target = root.join(OsStr::from_bytes(&path));
-            match &node.kind {
-                Kind::Directory(_) => {
-                    fs::create_dir(&target).map_err(write_error(&target))?;
-                    directories.push((target, node.meta.mode));
-                }
-                Kind::File(content) => files.entry(content.place).or_default().push((target, node.meta.mode)),
-                Kind::Symlink(to) => links.push((target, to.clone())),
-                Kind::Device(..) | Kind::Fifo | Kind::Whiteout => left_out.push(quoted(&path)),
-            }
-        }
-        self.copy_files(&files)?;
-        for (path, to) in links {
-            symlink(OsStr::from_bytes(&to), &path).map_err(write_error(&path))?;
-        }
-        // A directory that its owner cannot write to could not be filled, nor be removed.
-        directories.iter().rev().try_for_each(|(path, mode)| chmod(path, mode | 0o700))?;
-        Ok(left_out)
-    }
-
-    /// Writes each file of the layers where it is wanted.
-    fn copy_files(&self, files: &BTreeMap<Place, Vec<(PathBuf, u32)>>) -> Result<()> {
-        let mut budget = Budget::for_an_image();
-        for (number, descriptor) in self.layers().iter().enumerate() {
-            let mut blob = self.source.blob(descriptor)?;
-            let tar =
-                decoder(packing(descriptor), &mut blob).map_err(|e| fault(self.source, descriptor, e))?;
-            let mut entries = Entries::new(tar, &mut budget);
-            for entry in 0.. {
-                if entries.next().map_err(|e| fault(self.source, descriptor, e))?.is_none() {
-                    break;
-                }
-                let Some(names) = files.get(&Place { layer: number, entry }) else { continue };
-                let [(first, mode), others @ ..] = names.as_slice() else { continue };
-                let mut to = File::create_new(first).map_err(write_error(first))?;
-                io::copy(&mut entries, &mut to).map_err(write_error(first))?;
-                chmod(first, mode & 0o777)?;
-                for (name, _) in others {
-                    fs::hard_link(first, name).map_err(write_error(name))?;
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// What an error of reading a layer says of the image.
     pub(crate) fn fault(&self, descriptor: &Descriptor, error: io::Error) -> Error {
         fault(self.source, descriptor, error)
+    }
+
+    /// The tar inside a layer.
+    pub(crate) fn tar<'b>(&'b self, descriptor: &'b Descriptor) -> io::Result<Box<dyn Read + 'b>> {
+        let blob = self.source.blob(descriptor).map_err(|error| match error {
+            Error::Read { source, .. } => source,
+            other => io::Error::other(other),
+        })?;
+        decoder(packing(descriptor), blob)
     }
 
     /// A blob of the image as it is stored.
@@ -218,28 +169,6 @@ pub(crate) fn default_output(base: &Path, name: &ImageName) -> PathBuf {
     if base.is_dir() { base.to_owned() } else { PathBuf::from(format!("{}.tar", name.short())) }
 }
 
-fn choose(source: &Source, path: &Path, name: Option<&str>) -> Result<Descriptor> {
-    let images = source.images()?;
-    let refuse = |reason| Err(Error::NotImage { path: path.to_owned(), reason });
-    let list = || {
-        let names: Vec<_> = images.iter().filter_map(names::of).collect();
-        names.join(", ")
-    };
-    let Some(name) = name else {
-        let mut digests: Vec<_> = images.iter().collect();
-        digests.dedup_by_key(|it| it.digest());
-        return match digests[..] {
-            [one] => Ok(one.clone()),
-            [] => refuse("its index.json lists nothing".to_owned()),
-            _ => refuse(format!("it holds several; name one with --image ({})", list())),
-        };
-    };
-    match images.iter().find(|it| names::is_called(it, name)) {
-        Some(entry) => Ok(entry.clone()),
-        None => refuse(format!("it holds no image {name}, but: {}", list())),
-    }
-}
-
 fn is_attestation(descriptor: &Descriptor) -> bool {
     descriptor.platform().as_ref().is_some_and(|it| Host::from(it).is_unknown())
 }
@@ -248,13 +177,4 @@ fn platform(source: &Source, descriptor: &Descriptor) -> Result<Platform> {
     let manifest: ImageManifest = source.document(descriptor)?;
     let config = source.document(manifest.config())?;
     Ok(Platform { descriptor: descriptor.clone(), manifest, config })
-}
-
-fn chmod(path: &Path, mode: u32) -> Result<()> {
-    fs::set_permissions(path, Permissions::from_mode(mode)).map_err(write_error(path))
-}
-
-fn write_error(path: &Path) -> impl FnOnce(io::Error) -> Error + use<> {
-    let path = path.to_owned();
-    move |source| Error::Write { path, source }
 }

@@ -1,4 +1,5 @@
-//! An image of an archive or a layout, as the command line names it: `FILE.tar`, `DIR`, `DIR:NAME`, `-`.
+//! An image of an archive or a layout, as the command line names it: `FILE.tar`, `DIR`, `DIR:NAME`, `-`, or any of these
+//! with `--image NAME`.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -14,6 +15,14 @@ use crate::source::Source;
 pub(crate) struct Located {
     pub(crate) path: PathBuf,
     pub(crate) name: Option<String>,
+    /// How it is given a name.
+    by: By,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    Colon,
+    Option,
 }
 
 impl FromStr for Located {
@@ -25,41 +34,57 @@ impl FromStr for Located {
         let is_there = |path: &str| path == "-" || Path::new(path).exists();
         let named = text.match_indices(':').map(|(at, _)| split(at)).find(|(path, _)| is_there(path));
         Ok(match named.filter(|_| !is_there(text)) {
-            Some((path, name)) => Self { path: path.into(), name: Some(name.to_owned()) },
-            None => Self { path: text.into(), name: None },
+            Some((path, name)) => Self { path: path.into(), name: Some(name.to_owned()), by: By::Colon },
+            None => Self { path: text.into(), name: None, by: By::Colon },
         })
     }
 }
 
 impl Located {
+    /// One with the name that `--image` gives.
+    pub(crate) fn new(path: &Path, name: Option<&str>) -> Self {
+        Self { path: path.to_owned(), name: name.map(str::to_owned), by: By::Option }
+    }
+
     /// What it names in its `index.json`: one entry if it has a name, else all.
     pub(crate) fn entries(&self, source: &Source) -> Result<Vec<Descriptor>> {
         let all = source.images()?;
+        if all.is_empty() {
+            let reason = "its index.json lists no image".to_owned();
+            return Err(Error::NotImage { path: self.path.clone(), reason });
+        }
         let Some(name) = &self.name else { return Ok(all) };
         let found: Vec<_> = all.iter().filter(|it| names::is_called(it, name)).cloned().collect();
         if found.is_empty() {
-            return Err(self.refuse(&all, &format!("there is no image {name}")));
+            return Err(self.refuse(&all, &format!("it holds no image {name}, but")));
         }
         Ok(found)
     }
 
     /// The one image that it names.
     pub(crate) fn entry(&self, source: &Source) -> Result<Descriptor> {
-        let mut entries = self.entries(source)?;
-        entries.dedup_by_key(|it| it.digest().clone());
+        let entries = self.entries(source)?;
         match entries.as_slice() {
-            [entry] => Ok(entry.clone()),
-            _ => Err(self.refuse(&entries, "it is not one image")),
+            [first, others @ ..] if others.iter().all(|it| it.digest() == first.digest()) => {
+                Ok(first.clone())
+            }
+            _ => Err(self.refuse(&entries, &format!("it holds several images; name one {}", self.how()))),
+        }
+    }
+
+    fn how(&self) -> String {
+        match self.by {
+            By::Colon => format!("as {}:NAME", self.path.display()),
+            By::Option => "with --image NAME".to_owned(),
         }
     }
 
     fn refuse(&self, entries: &[Descriptor], reason: &str) -> Error {
         let names: Vec<_> = entries.iter().filter_map(names::of).collect();
-        let path = self.path.display();
         Error::Argument {
             what: "image",
-            value: path.to_string(),
-            reason: format!("{reason}; name one as {path}:NAME, of: {}", names.join(", ")),
+            value: self.path.display().to_string(),
+            reason: format!("{reason}: {}", names.join(", ")),
         }
     }
 }
@@ -73,7 +98,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let at = directory.path().to_str().unwrap();
         let read = |text: &str| {
-            let Located { path, name } = text.parse().unwrap();
+            let Located { path, name, .. } = text.parse().unwrap();
             (path.display().to_string(), name)
         };
         assert_eq!(

@@ -5,6 +5,7 @@
 mod append;
 mod base;
 mod checked;
+mod checksum;
 mod cli;
 mod compressed;
 #[cfg(feature = "containerd")]

@@ -153,7 +153,8 @@ impl Rewrite<'_> {
         document
     }
 
-    /// Labels or annotations in which the facts that they already state are those of the new firmware.
+    /// Labels or annotations in which the facts that they already state are those of the new firmware. An image for several
+    /// boards states what is so for all of them.
     fn facts(&self, mut stated: HashMap<String, String>) -> HashMap<String, String> {
         let Some((firmware, digest)) = self.firmware else { return stated };
         let facts = [
@@ -163,7 +164,10 @@ impl Rewrite<'_> {
             ("ped.pedestal", firmware.settings.pedestal.value.to_string()),
         ];
         for (name, value) in facts {
-            if let Some(old) = stated.get_mut(&format!("{PREFIX}{name}")) {
+            let key = format!("{PREFIX}{name}");
+            if firmware.board.is_some() {
+                stated.retain(|it, old| *it != key || *old == value);
+            } else if let Some(old) = stated.get_mut(&key) {
                 *old = value;
             }
         }

@@ -117,6 +117,66 @@ fn further_files_are_in_the_layer_and_in_its_record() {
     assert_eq!(fs::metadata(root.join("etc/deep")).unwrap().permissions().mode() & 0o7777, 0o755);
 }
 
+/// What `append` is told of the image `demo:1` in `images`, in which two boards have one firmware.
+fn append(bench: &Bench, args: &[&str]) -> common::Ran {
+    bench.run([&["append", "images", "--firmware", "new.elf"], args].concat())
+}
+
+#[test]
+fn the_firmware_of_one_board_is_replaced() {
+    let bench = bench();
+    let image = "version: 1\nimages:\n  - {tag: demo:1, output: images, os: freertos, updatable: true, \
+                 boards: {one: {firmware: fw.elf}, two: {firmware: fw.elf}}}\n";
+    bench.write("micrun.yaml", image);
+    assert_eq!(bench.run(["pack"]).status, 0);
+    let mut elf = Elf::aarch64(20_000);
+    elf.content[100..110].copy_from_slice(b"for two...");
+    bench.write("new.elf", elf.to_bytes());
+
+    for (board, words) in [
+        (&[][..], "say with --board whose firmware is replaced: one, two"),
+        (&["--board", "three"], "the image has firmware for one, two"),
+    ] {
+        let ran = append(&bench, &[&["--image", "demo:1", "-t", "demo:2"], board].concat());
+        assert!(ran.status == 2 && ran.stderr.contains(words), "{ran:?}");
+    }
+    for (tag, options) in [("demo:2", &[][..]), ("demo:3", &["--delta"])] {
+        let ran = append(&bench, &[&["--image", "demo:1", "--board", "two", "-t", tag], options].concat());
+        assert_eq!(ran.status, 0, "{}", ran.stderr);
+    }
+    // One delta upon the other, and the other board meanwhile.
+    bench.write("new.elf", Elf::aarch64(9_000).to_bytes());
+    for (base, board, tag) in [("demo:3", "two", "demo:4"), ("demo:4", "one", "demo:5")] {
+        let ran = append(&bench, &["--image", base, "--board", board, "--delta", "-t", tag]);
+        assert_eq!(ran.status, 0, "{}", ran.stderr);
+    }
+    let flatten = bench.run(["flatten", "images", "--image", "demo:4", "-t", "demo:flat"]);
+    assert_eq!(flatten.status, 0, "{}", flatten.stderr);
+    assert_eq!(bench.run(["verify", "images"]).status, 0);
+    let report = bench.inspect("images");
+    let firmware = |tag: &str, board: &str| {
+        let name = format!("docker.io/library/{tag}");
+        let images = report["images"].as_array().unwrap();
+        let image = images.iter().find(|it| it["name"] == *name && it["board"] == board).unwrap();
+        // What is no longer so for all boards is not said of the image.
+        let is_one = image["labels"].get("org.openeuler.micrun.container.firmware_hash").is_some();
+        assert_eq!(is_one, tag == "demo:1", "{tag}: {}", image["labels"]);
+        image["firmware"]["sha256"].clone()
+    };
+    let old = firmware("demo:1", "one");
+    assert_eq!(firmware("demo:2", "one"), old);
+    assert_ne!(firmware("demo:2", "two"), old);
+    assert_eq!(firmware("demo:3", "two"), firmware("demo:2", "two"));
+    assert_eq!(firmware("demo:4", "one"), old);
+    let new = firmware("demo:4", "two");
+    assert_eq!((firmware("demo:5", "one"), firmware("demo:5", "two")), (new.clone(), new.clone()));
+    assert_eq!((firmware("demo:flat", "one"), firmware("demo:flat", "two")), (old, new));
+
+    bench.pack(&["-t", "single:1", "-o", "images"]);
+    let ran = append(&bench, &["--image", "single:1", "--board", "two", "-t", "single:2"]);
+    assert!(ran.status == 2 && ran.stderr.contains("the image has one firmware"), "{ran:?}");
+}
+
 #[test]
 fn a_further_file_has_a_place_of_its_own() {
     let bench = bench();

@@ -80,8 +80,12 @@ fn two_images_for_one_platform_are_refused() {
 fn an_image_is_one_that_is_there() {
     let bench = bench();
     for (image, status, part) in [
-        ("two", 2, "name one as two:NAME, of: example.org/two:1, docker.io/library/three:3"),
-        ("two:nosuch", 2, "there is no image nosuch"),
+        (
+            "two",
+            2,
+            "it holds several images; name one as two:NAME: example.org/two:1, docker.io/library/three:3",
+        ),
+        ("two:nosuch", 2, "it holds no image nosuch, but: example.org/two:1"),
         ("missing.tar", 1, "missing.tar"),
     ] {
         let ran = bench.run(["index", "-t", "all", "-o", "out.tar", image]);

@@ -47,6 +47,11 @@ fn inspected(bench: &Bench, image: &str) -> Value {
 enum File<'a> {
     Regular(&'a [u8], u32),
     Link(&'a str),
+    /// Another name.
+    Hard(&'a str),
+    Fifo,
+    /// `/dev/null`.
+    Device,
 }
 
 /// Makes a layout of an image whose layers have these files, as a tool does that knows nothing of records.
@@ -61,16 +66,28 @@ fn foreign(bench: &Bench, name: &str, layers: &[&[(&str, File<'_>)]]) -> PathBuf
             let mut tar = Builder::new(Vec::new());
             for (path, file) in *files {
                 let mut header = Header::new_gnu();
+                let none = &b""[..];
                 let (kind, mode, content) = match file {
                     File::Regular(content, mode) => (EntryType::Regular, *mode, *content),
-                    File::Link(_) => (EntryType::Symlink, 0o777, &b""[..]),
+                    File::Link(_) => (EntryType::Symlink, 0o777, none),
+                    File::Hard(_) => (EntryType::Link, 0o640, none),
+                    File::Fifo => (EntryType::Fifo, 0o600, none),
+                    File::Device => (EntryType::Char, 0o666, none),
                 };
                 header.set_entry_type(kind);
                 header.set_mode(mode);
                 header.set_size(content.len() as u64);
                 match file {
-                    File::Link(target) => tar.append_link(&mut header, path, target).unwrap(),
-                    File::Regular(..) => tar.append_data(&mut header, path, content).unwrap(),
+                    File::Link(target) | File::Hard(target) => {
+                        tar.append_link(&mut header, path, target).unwrap();
+                    }
+                    File::Device => {
+                        header.set_uid(1000);
+                        header.set_device_major(1).unwrap();
+                        header.set_device_minor(3).unwrap();
+                        tar.append_data(&mut header, path, content).unwrap();
+                    }
+                    File::Regular(..) | File::Fifo => tar.append_data(&mut header, path, content).unwrap(),
                 }
             }
             descriptor(&layout, LAYER, &tar.into_inner().unwrap())
@@ -92,7 +109,7 @@ const fn regular(content: &[u8]) -> File<'_> {
 fn each_verb_has_the_exit_statuses_that_are_documented() {
     let bench = bench();
     bench.pack(&["-t", "fw", "--os", "freertos"]);
-    foreign(&bench, "refused", &[&[("client.conf", regular(CONF)), ("link", File::Link("client.conf"))]]);
+    foreign(&bench, "refused", &[&[("client.conf", regular(CONF)), ("no\nrecord", regular(b"lists it"))]]);
     let incomplete = foreign(&bench, "incomplete", &[&[("client.conf", regular(CONF))]]);
     let (_, document) = manifest(&incomplete);
     fs::remove_file(blob(&incomplete, document["layers"][0]["digest"].as_str().unwrap())).unwrap();
@@ -258,6 +275,126 @@ fn records_are_made_for_the_layers_of_others() {
     set_manifest(&bench.path("with"), &document);
     let again = rebuild("with");
     assert_eq!((&again["made"], &again["digest"]), (&json!(0), &first["digest"]));
+}
+
+/// All but records, as `inspect --files` has it.
+fn files(bench: &Bench, image: &str) -> Vec<Value> {
+    let report = report(bench, &["inspect", image, "--files"]);
+    let mut files = report["images"][0]["files"].as_array().unwrap().clone();
+    files.retain(|it| !it["path"].as_str().unwrap().starts_with("/.micrun"));
+    files
+}
+
+/// An image whose files are of all kinds, one of them with a long name.
+fn of_all_kinds(bench: &Bench) -> Vec<Value> {
+    let long = "d/".repeat(120) + "file";
+    let elf = bench.read("fw.elf");
+    foreign(
+        bench,
+        "others",
+        &[
+            &[
+                ("z", regular(b"the last name, and the first file")),
+                ("client.conf", regular(CONF)),
+                ("firmware.elf", regular(&elf)),
+                ("null", File::Device),
+                ("gone", File::Link("client.conf")),
+                ("replaced", File::Link("client.conf")),
+            ],
+            &[
+                ("a", File::Regular(b"#!", 0o6755)),
+                ("b", File::Hard("a")),
+                ("fifo", File::Fifo),
+                ("link", File::Link("../to/nothing/here")),
+                ("other-link", File::Hard("link")),
+                (".wh.gone", regular(b"")),
+                ("replaced", regular(b"now a file")),
+                (&long, regular(b"deep")),
+            ],
+        ],
+    );
+    files(bench, "others")
+}
+
+#[test]
+fn a_flat_image_has_files_of_every_kind() {
+    let bench = bench();
+    let before = of_all_kinds(&bench);
+    // Nothing is unpacked: there is no place for it.
+    let flatten = ["flatten", "others", "-t", "flat:1", "-o", "flat", "--compression", "none"];
+    let ran = Ran::from(bench.command(flatten).env("TMPDIR", bench.path("none")).output().unwrap());
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert_eq!(files(&bench, "flat"), before);
+    done(bench.run(["verify", "flat"]));
+    let layer = bench.inspect("flat")["images"][0]["layers"][0]["digest"].as_str().unwrap().to_owned();
+    let listed = std::process::Command::new("tar")
+        .args(["--numeric-owner", "-tvf"])
+        .arg(blob(&bench.path("flat"), &layer))
+        .output();
+    let listed = String::from_utf8(listed.unwrap().stdout).unwrap();
+    let has = |start: &str, end: &str| listed.lines().any(|it| it.starts_with(start) && it.ends_with(end));
+    for (start, end) in [
+        ("crw-rw-rw- 1000/0", " null"),
+        ("hrw-r----- 0/0", " b link to a"),
+        ("hrw-r----- 0/0", " other-link link to link"),
+        ("lrw-r----- 0/0", " link -> ../to/nothing/here"),
+        ("prw------- 0/0", " fifo"),
+        ("-rw-r--r-- 0/0", "d/d/file"),
+    ] {
+        assert!(has(start, end), "{start}...{end}:\n{listed}");
+    }
+}
+
+/// They are not listed, no more than directories.
+#[test]
+fn records_are_made_for_layers_with_links_and_devices() {
+    let bench = bench();
+    let before = of_all_kinds(&bench);
+    report(&bench, &["records", "others", "--rebuild", "-t", "with:1", "-o", "with"]);
+    assert_eq!(files(&bench, "with"), before);
+    let layers = bench.inspect("with")["images"][0]["layers"].clone();
+    assert!(layers.as_array().unwrap().iter().all(|it| it["record"]["anchored"] == true), "{layers}");
+    let records = report(&bench, &["records", "with"]);
+    let listed = records["layers"][1]["record"]["content"]["files"].as_object().unwrap();
+    let ops: Vec<_> = listed.iter().map(|(path, it)| (path.as_str(), it["op"].as_str().unwrap())).collect();
+    let long = format!("/{}file", "d/".repeat(120));
+    assert_eq!(ops, [("/a", "add"), ("/b", "add"), (long.as_str(), "add"), ("/replaced", "add")]);
+}
+
+/// What Docker pushes and saves for several platforms.
+#[test]
+fn a_manifest_list_of_docker_s_is_an_image() {
+    const TYPE: &str = "application/vnd.docker.";
+    let bench = bench();
+    bench.pack(&["-o", "docker", "-t", "demo:1", "--os", "freertos", "--updatable"]);
+    let layout = bench.path("docker");
+    let (_, mut list) = manifest(&layout);
+    let list_type = format!("{TYPE}distribution.manifest.list.v2+json");
+    let manifest_type = format!("{TYPE}distribution.manifest.v2+json");
+    list["mediaType"] = json!(list_type);
+    for entry in list["manifests"].as_array_mut().unwrap() {
+        let mut image = json(blob(&layout, entry["digest"].as_str().unwrap()));
+        image["mediaType"] = json!(manifest_type);
+        image["config"]["mediaType"] = json!(format!("{TYPE}container.image.v1+json"));
+        image["layers"][0]["mediaType"] = json!(format!("{TYPE}image.rootfs.diff.tar.gzip"));
+        let platform = entry["platform"].clone();
+        *entry = descriptor(&layout, &manifest_type, image.to_string().as_bytes());
+        entry["platform"] = platform;
+    }
+    set_manifest(&layout, &list);
+    edit_index(&layout, |index| index["manifests"][0]["mediaType"] = json!(list_type));
+
+    assert_eq!(bench.inspect("docker")["images"][0]["platforms"].as_array().unwrap().len(), 3);
+    done(bench.run(["verify", "docker"]));
+    done(bench.run(["append", "docker", "--firmware", "new.elf", "-t", "demo:2", "-o", "new"]));
+    done(bench.run(["flatten", "docker", "-t", "demo:3", "-o", "new"]));
+    done(bench.run(["verify", "new"]));
+    let diff = report(&bench, &["diff", "docker", "new", "--to", "demo:3"]);
+    assert_eq!((&diff["files"], &diff["firmwares"]), (&json!([]), &json!([])));
+    let made = bench.inspect("new");
+    for image in made["images"].as_array().unwrap() {
+        assert_eq!(image["platforms"].as_array().unwrap().len(), 3, "{image}");
+    }
 }
 
 #[test]

@@ -131,6 +131,23 @@ fn signatures_and_sboms_beside_an_image_are_artifacts() {
     refused(&bench.run(["inspect", "out"]), DAMAGED, "sha256:");
 }
 
+/// What is attached counts as the image does: a part that is named a hundred times is read a hundred times.
+#[test]
+fn artifacts_beside_an_image_are_read_within_its_budget() {
+    const LARGE: usize = 4 << 20;
+    let (bench, layout) = bench(&["--platform", "linux/arm64"]);
+    let part = "application/vnd.dev.sigstore.bundle.v0.3+json";
+    let layer = descriptor(&layout, part, &vec![b' '; LARGE]);
+    let config = descriptor(&layout, EMPTY, b"{}");
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "artifactType": part,
+        "layers": vec![layer; 100],
+    });
+    let artifact = descriptor(&layout, MANIFEST, manifest.to_string().as_bytes());
+    edit_index(&layout, |index| index["manifests"].as_array_mut().unwrap().push(artifact));
+    refused(&bench.run(["inspect", "out"]), NOT_HERE, "it has too many bytes of manifests");
+}
+
 /// `BuildKit` lists what it attests beside the image; exports leave it out.
 #[test]
 fn an_attestation_may_be_missing() {

@@ -11,9 +11,11 @@ CVE_PRODUCT = "micrun:micrun-image-builder"
 # The C code of crates is compiled where they were unpacked, outside of S: no path of the build in its debug symbols.
 DEBUG_PREFIX_MAP:append:class-target = " -ffile-prefix-map=${CARGO_HOME}=${TARGET_DBGSRC_DIR}/cargo_home"
 
-# Without registry, the program has no verb that needs a network, and half the crates.
-PACKAGECONFIG ??= "registry"
+# registry: push, pull, login and the like, and half of the crates. containerd: import, load and export over its socket.
+# Without both, the program has every verb that needs neither a network nor a daemon.
+PACKAGECONFIG ??= "containerd registry"
+PACKAGECONFIG[containerd] = ",,"
 PACKAGECONFIG[registry] = ",,"
-CARGO_BUILD_FLAGS += "${@bb.utils.contains('PACKAGECONFIG', 'registry', '', '--no-default-features', d)}"
+CARGO_BUILD_FLAGS += "--no-default-features --features '${@bb.utils.filter('PACKAGECONFIG', 'containerd registry', d)}'"
 
 BBCLASSEXTEND = "native nativesdk"

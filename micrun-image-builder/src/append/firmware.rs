@@ -9,7 +9,7 @@ use micrun_firmware::changes::{Changes, Image};
 use micrun_firmware::client_conf::FILE_NAME as CONF;
 use micrun_firmware::delta::{self, Header, Identity, Target};
 use micrun_firmware::record::Content;
-use micrun_firmware::rootfs::Rootfs;
+use micrun_firmware::rootfs::{Rootfs, boards};
 use micrun_firmware::{Error as FirmwareError, Firmware, Sha256Digest, signature};
 
 use super::edits::{Edits, temporary, write_error};
@@ -35,22 +35,26 @@ pub(super) struct Made {
 
 /// How the new firmware is stored.
 #[derive(Clone, Copy)]
-pub(super) struct How {
+pub(super) struct How<'a> {
     pub(super) as_delta: bool,
     pub(super) updatable: bool,
+    /// Which of the image's boards it is for, if the image has several.
+    pub(super) board: Option<&'a str>,
 }
 
 /// Puts the firmware at `path` into the image, where the layer `number` is made.
 pub(super) fn replace(
     path: &Path,
-    how: How,
+    how: How<'_>,
     number: u32,
     edits: &mut Edits<'_>,
     notes: &mut Vec<String>,
 ) -> Result<Made> {
     let as_delta = how.as_delta;
     let named = |error: FirmwareError| error.in_file(&path.display().to_string());
-    let base = Firmware::resolve(&edits.root, &BTreeMap::new())?;
+    let base = resolve(&edits.root, how.board)?;
+    let root = how.board.map(boards::directory).unwrap_or_default();
+    let in_root = |path: &str| in_image(Path::new(&format!("{root}{path}")));
     let old = temporary()?;
     let before = base.copy_to(&old)?;
     if !path.is_file() && !path.is_dir() {
@@ -63,19 +67,20 @@ pub(super) fn replace(
     content.changes = changes(&old, &file, notes)?;
     let place = in_image(&base.file.path);
     if content.sha256 != before {
-        let kept = second_path(&edits.root, &base);
+        let kept = second_path(&edits.root, &in_root(delta::DIRECTORY), &place);
         if as_delta {
             let Some(kept) = kept else { return Err(not_updatable(path)) };
-            let target = Target { path: format!("/{kept}"), sha256: before, size: base.elf.file_size };
+            let kept = format!("{}/{kept}", delta::DIRECTORY);
+            let target = Target { path: kept, sha256: before, size: base.elf.file_size };
             let result = Identity { sha256: content.sha256, size: content.size };
-            edits.put_twice([&delta::path(number), &place], make(&old, &file, target, result)?)?;
+            edits.put_twice([&in_root(&delta::path(number)), &place], make(&old, &file, target, result)?)?;
         } else if kept.is_some() || how.updatable {
-            edits.put_twice([&delta::base_path(number), &place], file)?;
+            edits.put_twice([&in_root(&delta::base_path(number)), &place], file)?;
         } else {
             edits.put(&place, file)?;
         }
-        conf(&base, as_delta, content.sha256, edits)?;
-        if edits.root.has(signature::PATH) {
+        conf(&base, &in_root(&format!("/{CONF}")), as_delta, content.sha256, edits)?;
+        if edits.root.has(&in_root(signature::PATH)) {
             notes.push(
                 "the image's signature is that of the old firmware; pack a signed image anew".to_owned(),
             );
@@ -117,27 +122,49 @@ fn make(old: &File, new: &File, base: Target, result: Identity) -> Result<File> 
 
 /// Says the firmware's digest in client.conf if it said the old one's. With a delta always: then no reader takes the
 /// base for the firmware, whoever names it.
-fn conf(base: &Firmware, is_delta: bool, digest: Sha256Digest, edits: &mut Edits<'_>) -> Result<()> {
+fn conf(
+    base: &Firmware,
+    path: &str,
+    is_delta: bool,
+    digest: Sha256Digest,
+    edits: &mut Edits<'_>,
+) -> Result<()> {
     let Some(old) = &base.conf else { return Ok(()) };
     if !is_delta && !old.micrun.contains_key(HASH) {
         return Ok(());
     }
     let mut conf = old.clone();
     conf.micrun.insert(HASH.to_owned(), digest.to_string());
-    edits.put_bytes(CONF, conf.to_ini()?.as_bytes())
+    edits.put_bytes(path, conf.to_ini()?.as_bytes())
 }
 
-/// Where else the image has the firmware's file, so that it stays there when a delta takes its place.
-fn second_path(root: &View<'_>, firmware: &Firmware) -> Option<String> {
-    let own = root.tree.get(in_image(&firmware.file.path).as_bytes())?;
-    let directory = in_image(Path::new(delta::DIRECTORY));
+/// The firmware of an image, or that for one of its boards.
+pub(super) fn resolve(root: &View<'_>, board: Option<&str>) -> Result<Firmware> {
+    let boards = Firmware::boards(root)?;
+    let refuse = |reason| {
+        let value = board.unwrap_or_default().to_owned();
+        Err(Error::Argument { what: "board", value, reason })
+    };
+    let none = BTreeMap::new();
+    match board {
+        None if boards.is_empty() => Ok(Firmware::resolve(root, &none)?),
+        None => refuse(format!("say with --board whose firmware is replaced: {}", boards.join(", "))),
+        Some(_) if boards.is_empty() => refuse("the image has one firmware, for whatever board".to_owned()),
+        Some(name) if boards.iter().any(|it| it == name) => Ok(Firmware::resolve_board(name, root, &none)?),
+        Some(_) => refuse(format!("the image has firmware for {}", boards.join(", "))),
+    }
+}
+
+/// What the file of the firmware at `place` is called in the directory of deltas, so that it stays there when a delta
+/// takes its place.
+fn second_path(root: &View<'_>, directory: &str, place: &str) -> Option<String> {
+    let own = root.tree.get(place.as_bytes())?;
     let is_same = |node: &Node| match (&own.kind, &node.kind) {
         (Kind::File(own), Kind::File(other)) => own.sha256 == other.sha256,
         _ => false,
     };
     let files = root.tree.list(directory.as_bytes()).filter(|(_, node)| is_same(node));
-    let name = files.filter_map(|(name, _)| std::str::from_utf8(name).ok()).last()?;
-    Some(format!("{directory}/{name}"))
+    files.filter_map(|(name, _)| std::str::from_utf8(name).ok()).last().map(str::to_owned)
 }
 
 /// A path without a leading `/`, as records and tars have it.

@@ -35,6 +35,9 @@ pub(crate) struct AppendArgs {
     /// The firmware that takes the place of the image's
     #[arg(long, value_name = "FILE")]
     firmware: Option<PathBuf>,
+    /// The board whose firmware it takes the place of, if the image has one for each of several
+    #[arg(long, value_name = "NAME", requires = "firmware")]
+    board: Option<String>,
     /// Store of the firmware only what the image does not have; needs a shim that knows deltas
     #[arg(long, requires = "firmware")]
     delta: bool,
@@ -74,13 +77,14 @@ pub(crate) fn run(args: &AppendArgs) -> Result<String> {
     let number = u32::try_from(base.layers().len()).unwrap_or(u32::MAX);
     let mut edits = Edits::new(base.view());
     let mut notes = Vec::new();
+    let board = args.board.as_deref();
     for (file, path) in &args.add {
         edits.add_file(path, Path::new(file))?;
     }
     args.delete.iter().try_for_each(|path| edits.delete(path))?;
     let made = match &args.firmware {
         Some(path) => {
-            let how = How { as_delta: args.delta, updatable: args.updatable };
+            let how = How { as_delta: args.delta, updatable: args.updatable, board };
             Some(firmware::replace(path, how, number, &mut edits, &mut notes)?)
         }
         None => None,
@@ -92,7 +96,7 @@ pub(crate) fn run(args: &AppendArgs) -> Result<String> {
     let missing = write::directories(&edits, &changed, number);
     let stack = edits::applied(base.stack.clone(), &changed, base.layers().len());
     let own: Vec<_> = changed.iter().map(|it| it.after.as_ref().map(|(file, ..)| file)).collect();
-    let firmware = resolved(&View { tree: stack.tree(), own: &own, ..base.view() }, made.as_ref())?;
+    let firmware = resolved(&View { tree: stack.tree(), own: &own, ..base.view() }, made.as_ref(), board)?;
     let record = edits::record(&changed, made.as_ref())?;
     if changed.is_empty() {
         notes.push("nothing changes, so the image has no further layer".to_owned());
@@ -120,7 +124,7 @@ pub(crate) fn run(args: &AppendArgs) -> Result<String> {
 }
 
 /// What a shim makes of the new image. Its refusal is an error here.
-fn resolved(root: &View<'_>, made: Option<&firmware::Made>) -> Result<Option<Firmware>> {
+fn resolved(root: &View<'_>, made: Option<&firmware::Made>, board: Option<&str>) -> Result<Option<Firmware>> {
     let no_annotations = BTreeMap::new();
     if !is_firmware(root, &no_annotations) {
         return Ok(None);
@@ -129,7 +133,7 @@ fn resolved(root: &View<'_>, made: Option<&firmware::Made>) -> Result<Option<Fir
         // None of them changes.
         return Ok(None);
     }
-    let firmware = Firmware::resolve(root, &no_annotations)?;
+    let firmware = firmware::resolve(root, board)?;
     let Some(made) = made else { return Ok(Some(firmware)) };
     let copy = tempfile::tempfile().map_err(|source| Error::Write { path: std::env::temp_dir(), source })?;
     let digest = firmware.copy_to(&copy)?;

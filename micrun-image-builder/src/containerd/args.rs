@@ -1,7 +1,7 @@
 //! The verbs that talk to containerd, and their options.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
@@ -93,5 +93,5 @@ fn said(option: Option<&String>, variable: &str, usual: &str) -> String {
 
 /// The image on the standard input.
 pub(super) fn stdin() -> Located {
-    Located { path: "-".into(), name: None }
+    Located::new(Path::new("-"), None)
 }

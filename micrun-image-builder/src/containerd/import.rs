@@ -60,12 +60,6 @@ fn wanted(source: &Source, located: &Located, how: &How) -> Result<Vec<Wanted>> 
     if how.tag.is_some() && entries.len() != 1 {
         return Err(argument("tag", how.tag.as_deref(), "it is for one image; choose it with :NAME"));
     }
-    if entries.is_empty() {
-        return Err(Fault::NotImage {
-            path: located.path.clone(),
-            reason: "its index.json lists nothing".to_owned(),
-        });
-    }
     let mut wanted = Vec::new();
     for entry in entries {
         let name = match how.tag.as_deref().or_else(|| names::of(&entry)) {

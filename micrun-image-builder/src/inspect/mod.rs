@@ -93,13 +93,13 @@ pub(crate) fn of(
         return Err(Error::NotImage { path: path.to_owned(), reason });
     }
     let references = names::warnings(source.index()?.manifests());
-    let attached = Attached::all(source)?;
+    let attached = Attached::all(source, &mut inspection.budget)?;
     let mut shown = HashSet::new();
     for image in &mut report.images {
         image.warnings.extend(references.get(&image.digest).cloned());
         for artifact in attached.get(&image.digest).into_iter().flatten() {
             shown.insert(artifact.digest());
-            image.attached.push(AttachedLine::of(artifact, source)?);
+            image.attached.push(AttachedLine::of(artifact));
         }
     }
     report.beside.retain(|it| !shown.contains(&it.digest));

@@ -10,9 +10,7 @@ use serde::Serialize;
 use super::beside::Beside;
 use super::files::FileEntry;
 use super::tree::Listed;
-use crate::error::Result;
 use crate::provenance::Attached;
-use crate::source::Source;
 use crate::text::printable;
 
 /// What an image holds, for people and for programs.
@@ -136,13 +134,13 @@ struct SegmentLine {
 }
 
 impl AttachedLine {
-    pub(super) fn of(artifact: &Attached, source: &Source) -> Result<Self> {
-        Ok(Self {
+    pub(super) fn of(artifact: &Attached) -> Self {
+        Self {
             what: artifact.what(),
             artifact_type: artifact.artifact_type(),
             digest: artifact.digest(),
-            key: artifact.claims(source)?.map(|key| format!("sha256:{key}")),
-        })
+            key: artifact.claims().map(|key| format!("sha256:{key}")),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use micrun_firmware::annotations::LAYER_RECORD;
-use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest, MediaType};
+use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest};
 use serde::de::DeserializeOwned;
 
 use super::Wanted;
@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::layers::{Budget, Packing};
 use crate::names;
 use crate::platform::Host;
-use crate::source::{Source, is_image_config};
+use crate::source::{Source, is_image_config, is_index, is_manifest};
 
 /// An index may list indexes; nobody nests them deeper.
 const MAX_DEPTH: usize = 3;
@@ -122,16 +122,8 @@ impl Reader<'_> {
             )));
         }
         match descriptor.media_type() {
-            MediaType::ImageManifest => self.manifest(descriptor, open),
-            MediaType::Other(docker) if docker == "application/vnd.docker.distribution.manifest.v2+json" => {
-                self.manifest(descriptor, open)
-            }
-            MediaType::ImageIndex => self.index(descriptor, depth, manifests, open),
-            MediaType::Other(docker)
-                if docker == "application/vnd.docker.distribution.manifest.list.v2+json" =>
-            {
-                self.index(descriptor, depth, manifests, open)
-            }
+            it if is_manifest(it) => self.manifest(descriptor, open),
+            it if is_index(it) => self.index(descriptor, depth, manifests, open),
             other => self.artifact(descriptor, other.to_string(), [], open),
         }
     }
@@ -217,8 +209,7 @@ impl Reader<'_> {
         manifest: &Descriptor,
         open: &mut Open<'_>,
     ) -> Result<Option<T>> {
-        self.budget.document(descriptor.size()).map_err(|e| Error::Unreadable(e.to_string()))?;
-        match self.source.document(descriptor) {
+        match self.source.counted(descriptor, self.budget) {
             Ok(document) => Ok(Some(document)),
             Err(Error::Incomplete(reason)) => {
                 let of_host = manifest.platform().as_ref().is_none_or(|it| !Host::from(it).is_unknown());

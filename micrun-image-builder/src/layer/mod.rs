@@ -5,7 +5,7 @@
 
 mod compression;
 
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, ErrorKind, Read, Write};
 
 use tar::{EntryType, Header};
 
@@ -18,7 +18,10 @@ const ZSTD_LEVEL: i32 = 3;
 const MOST_WORKERS: u32 = 4;
 /// The mode of a file of which nothing else is said; the host's do not count.
 pub(crate) const FILE_MODE: u32 = 0o644;
-const BUFFER: usize = 128 * 1024;
+/// Bytes that are read, digested and written at a time: they stay in the processor's cache meanwhile.
+pub(crate) const BUFFER: usize = 128 << 10;
+/// What a tar is made of.
+const BLOCK: usize = 512;
 
 /// A file or directory of a layer, its path relative to the root and without a leading slash.
 pub(crate) enum Entry<'a> {
@@ -71,12 +74,12 @@ pub(crate) fn write<'a>(
     mtime: u64,
 ) -> io::Result<Layer> {
     let encoder = MeteredWriter::new(Encoder::new(out, compression)?);
-    let mut tar = tar::Builder::new(BufWriter::with_capacity(BUFFER, encoder));
+    let mut tar = BufWriter::with_capacity(BUFFER, encoder);
     for entry in entries {
         append(&mut tar, entry, mtime)?;
     }
-    let encoder = tar.into_inner()?.into_inner().map_err(io::IntoInnerError::into_error)?;
-    let (encoder, diff) = encoder.finish();
+    tar.write_all(&[0; 2 * BLOCK])?;
+    let (encoder, diff) = tar.into_inner().map_err(io::IntoInnerError::into_error)?.finish();
     let blob = encoder.finish()?.unwrap_or_else(|| diff.clone());
     Ok(Layer { diff, blob })
 }
@@ -94,28 +97,52 @@ pub(crate) fn compress(
     Ok(Layer { diff, blob })
 }
 
-fn append(tar: &mut tar::Builder<impl Write>, entry: Entry<'_>, mtime: u64) -> io::Result<()> {
+fn append(tar: &mut impl Write, entry: Entry<'_>, mtime: u64) -> io::Result<()> {
     match entry {
         Entry::Directory { path } => {
             let header = header(&format!("{path}/"), EntryType::Directory, 0o755, 0, mtime)?;
-            tar.append(&header, io::empty())
+            tar.write_all(header.as_bytes())
         }
-        Entry::Bytes { path, content } => {
-            tar.append(&header(path, EntryType::Regular, FILE_MODE, content.len() as u64, mtime)?, content)
+        Entry::Bytes { path, mut content } => {
+            let size = content.len() as u64;
+            let header = header(path, EntryType::Regular, FILE_MODE, size, mtime)?;
+            append_file(tar, &header, &mut content, size)
         }
         Entry::File { path, mode, size, content } => {
-            let header = header(path, EntryType::Regular, mode, size, mtime)?;
-            let mut exact = Exact { inner: content, left: size };
-            tar.append(&header, &mut exact)?;
-            exact.finish()
+            append_file(tar, &header(path, EntryType::Regular, mode, size, mtime)?, content, size)
         }
         Entry::Link { path, target } => {
             let mut header = header(path, EntryType::Link, FILE_MODE, 0, mtime)?;
             header.set_link_name(target)?;
             header.set_cksum();
-            tar.append(&header, io::empty())
+            tar.write_all(header.as_bytes())
         }
     }
+}
+
+/// Refuses content that is shorter or longer than its header says. What is read goes out as it is, without a copy.
+fn append_file(tar: &mut impl Write, header: &Header, content: &mut dyn Read, size: u64) -> io::Result<()> {
+    tar.write_all(header.as_bytes())?;
+    let changed = || io::Error::other("the size of the file changed while it was being read");
+    let mut piece = vec![0; BUFFER];
+    let mut left = size;
+    loop {
+        match content.read(&mut piece) {
+            Ok(0) => break,
+            Ok(read) => {
+                left = left.checked_sub(read as u64).ok_or_else(changed)?;
+                tar.write_all(&piece[..read])?;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if left > 0 {
+        return Err(changed());
+    }
+    let full = size.next_multiple_of(BLOCK as u64);
+    io::copy(&mut io::repeat(0).take(full - size), tar)?;
+    Ok(())
 }
 
 /// The header of an entry that belongs to root.
@@ -130,33 +157,6 @@ pub(crate) fn header(path: &str, kind: EntryType, mode: u32, size: u64, mtime: u
     header.set_mtime(mtime);
     header.set_cksum();
     Ok(header)
-}
-
-/// Refuses content that is shorter or longer than its header says.
-struct Exact<'a> {
-    inner: &'a mut dyn Read,
-    left: u64,
-}
-
-impl Exact<'_> {
-    fn finish(self) -> io::Result<()> {
-        if self.left == 0 && self.inner.read(&mut [0])? == 0 {
-            return Ok(());
-        }
-        Err(io::Error::other("the size of the file changed while it was being read"))
-    }
-}
-
-impl Read for Exact<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        let read = self.inner.read(&mut buffer[..most])?;
-        self.left -= read as u64;
-        if read == 0 && most > 0 {
-            return Err(io::Error::other("the size of the file changed while it was being read"));
-        }
-        Ok(read)
-    }
 }
 
 enum Encoder<W: Write> {
@@ -225,6 +225,45 @@ impl<W: Write> Write for Encoder<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As the crate `tar` reads it, and refused if a file is not as long as it was.
+    #[test]
+    fn a_tar_of_every_kind_of_entry() {
+        let big: Vec<u8> = (0_u32..200_000).flat_map(u32::to_le_bytes).collect();
+        let write_it = |size: u64| {
+            let mut content = big.as_slice();
+            let entries = [
+                Entry::Directory { path: "a" },
+                Entry::Bytes { path: "a/b", content: b"text" },
+                Entry::File { path: "a/c", mode: 0o600, size, content: &mut content },
+                Entry::Link { path: "a/d", target: "a/c" },
+            ];
+            let mut out = Vec::new();
+            write(&mut out, entries, Compression::None, 7).map(|layer| (out, layer))
+        };
+        let (tar, layer) = write_it(big.len() as u64).unwrap();
+        assert_eq!(layer.blob, Measured::of(&tar));
+        let mut found = Vec::new();
+        for entry in tar::Archive::new(tar.as_slice()).entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content).unwrap();
+            found.push((
+                entry.path().unwrap().display().to_string(),
+                entry.header().mode().unwrap(),
+                content,
+            ));
+        }
+        let expected =
+            [("a/", 0o755, &[][..]), ("a/b", 0o644, b"text"), ("a/c", 0o600, &big), ("a/d", 0o644, &[])];
+        assert!(found == expected.map(|(path, mode, content)| (path.to_owned(), mode, content.to_owned())));
+        for wrong in [0, big.len() as u64 - 1, big.len() as u64 + 1] {
+            assert!(
+                write_it(wrong).unwrap_err().to_string().contains("changed while it was being read"),
+                "{wrong}"
+            );
+        }
+    }
 
     #[test]
     fn zstd_gives_the_same_bytes_with_any_number_of_workers() {

@@ -1,6 +1,6 @@
 //! A layer put into a directory of its own (containerd's `pkg/archive`, `applyNaive`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::{self, Read};
 
 use micrun_firmware::Sha256Digest;
@@ -51,8 +51,14 @@ impl Layer {
         entries: impl IntoIterator<Item = (Entry, Option<Content>)>,
         budget: &mut Budget,
     ) -> io::Result<Self> {
-        let mut unpacker =
-            Unpacker { tree: Tree::default(), lowest, own: BTreeSet::new(), directories: Vec::new(), budget };
+        let mut unpacker = Unpacker {
+            tree: Tree::default(),
+            lowest,
+            own: HashSet::new(),
+            implied: BTreeSet::new(),
+            directories: Vec::new(),
+            budget,
+        };
         for (entry, content) in entries {
             unpacker.entry(entry, content)?;
         }
@@ -64,7 +70,9 @@ struct Unpacker<'b> {
     tree: Tree,
     lowest: bool,
     /// The paths written so far, which a later opaque whiteout in the lowest layer spares.
-    own: BTreeSet<Vec<u8>>,
+    own: HashSet<Vec<u8>>,
+    /// The directories of the lowest layer that only entries below them have made. It removes these.
+    implied: BTreeSet<Vec<u8>>,
     /// The directories whose time is set at the end.
     directories: Vec<Vec<u8>>,
     budget: &'b mut Budget,
@@ -100,6 +108,7 @@ impl Unpacker<'_> {
             self.directories.push(name.clone());
         }
         self.make(parent, base, entry, content)?;
+        self.implied.remove(&full);
         self.own.insert(full);
         Ok(())
     }
@@ -173,19 +182,18 @@ impl Unpacker<'_> {
             directory.opaque = true;
             return Ok(());
         }
-        // What the layer itself brought stays; in its lowest one there is hardly anything else.
-        let mut left = vec![(parent, above.to_vec())];
-        while let Some((id, path)) = left.pop() {
-            let children: Vec<_> = self.tree.children(id).into_iter().flatten().collect();
-            let children: Vec<_> = children.into_iter().map(|(name, id)| (name.clone(), *id)).collect();
-            self.budget.steps(children.len())?;
-            for (name, child) in children {
-                let path = path::below_root(&[&path, b"/".as_slice(), &name].concat());
-                if self.own.contains(&path) {
-                    left.push((child, path));
-                } else {
-                    self.tree.unlink(id, &name);
-                }
+        // What the layer itself brought stays. All else was made for what is below it, and goes with that. It goes once,
+        // so any number of such whiteouts costs no more than what they remove.
+        let start = if above == b"/" { b"/".to_vec() } else { [above, b"/"].concat() };
+        while let Some(path) = self.implied.range(start.clone()..).next().cloned() {
+            if !path.starts_with(&start) {
+                break;
+            }
+            self.implied.remove(&path);
+            self.budget.steps(path::names(&path).count())?;
+            let (above, name) = path::split(&path);
+            if let Some(parent) = self.tree.find(above) {
+                self.tree.unlink(parent, name);
             }
         }
         Ok(())
@@ -221,6 +229,10 @@ impl Unpacker<'_> {
                 id
             } else {
                 self.budget.entry(length)?;
+                let made = &path[..length];
+                if self.lowest && !self.own.contains(made) {
+                    self.implied.insert(made.to_vec());
+                }
                 let kind = Kind::Directory(Directory { implied: true, ..Directory::default() });
                 self.tree.put(at, name, Node { kind, meta: Meta { mode: 0o755, ..Meta::default() } })
             };

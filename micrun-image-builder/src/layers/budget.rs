@@ -51,8 +51,9 @@ impl Budget {
         spend(&mut self.bytes, count, "bytes unpacked")
     }
 
-    /// A manifest, a config or an index of so many bytes, each time that it is read.
+    /// A manifest, a config, an index or a part of a signature of so many bytes, each time that it is read.
     pub(crate) fn document(&mut self, size: u64) -> io::Result<()> {
+        spend(&mut self.entries, 1, "entries")?;
         spend(&mut self.documents, size, "bytes of manifests")
     }
 

@@ -39,6 +39,13 @@ pub(crate) fn quoted(path: &[u8]) -> String {
     format!("{:?}", String::from_utf8_lossy(path))
 }
 
+/// How many bytes of a tar are its entries: what ends the archive, and all behind it, is none.
+pub(crate) fn end_of_entries(tar: impl Read, budget: &mut Budget) -> io::Result<u64> {
+    let mut entries = Entries::new(tar, budget);
+    while entries.next()?.is_some() {}
+    Ok(entries.end())
+}
+
 /// Reads files out of a layer, whose tar is `layer`, in one pass. `wanted` are the numbers of their entries; `take` gets
 /// each of them with its content.
 pub(crate) fn read_files(

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, Seek};
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
-use micrun_firmware::Sha256Digest;
 use micrun_firmware::record::{self, Change, Content, LayerRecord};
+use micrun_firmware::{MAX_FIRMWARE_SIZE, Sha256Digest};
 
-use crate::digest::MeteredReader;
+use crate::checksum::Summed;
 use crate::error::{Error, Result};
 use crate::layer::{self, Compression, Entry, FILE_MODE, Layer};
 use crate::sink::Sink;
@@ -31,6 +31,8 @@ enum Bytes {
     In {
         file: File,
         path: PathBuf,
+        /// What it summed up to when it was read for its record.
+        sum: u32,
     },
     /// Those of another file, whose name comes before it.
     Of(String),
@@ -43,6 +45,14 @@ pub(super) struct Written {
     pub(super) record: Sha256Digest,
 }
 
+/// Reads a file that is no firmware: what a record says of it, and its checksum.
+pub(super) fn measure(file: &File, mode: u32) -> io::Result<(Content, u32)> {
+    let mut reader = Summed::new(file);
+    reader.rewind()?;
+    let (sha256, size) = Sha256Digest::copy(&mut reader.by_ref().take(MAX_FIRMWARE_SIZE), &mut io::sink())?;
+    Ok((Content { mode, sha256, size, elf: None, changes: None }, reader.sum()))
+}
+
 impl Contents {
     /// Adds a file that is here.
     pub(super) fn put(&mut self, place: &str, bytes: &[u8]) -> Result<()> {
@@ -52,11 +62,18 @@ impl Contents {
         )
     }
 
-    /// Adds a file that was read once: `content` is what it was. `path` names it in errors.
-    pub(super) fn put_file(&mut self, place: &str, content: Content, file: &File, path: &Path) -> Result<()> {
+    /// Adds a file that was read once: `content` and the checksum `sum` are what it was. `path` names it in errors.
+    pub(super) fn put_file(
+        &mut self,
+        place: &str,
+        content: Content,
+        file: &File,
+        path: &Path,
+        sum: u32,
+    ) -> Result<()> {
         let read = |source| Error::Read { path: path.to_owned(), source };
         let file = file.try_clone().map_err(read)?;
-        self.insert(place, Item { content, bytes: Bytes::In { file, path: path.to_owned() } })
+        self.insert(place, Item { content, bytes: Bytes::In { file, path: path.to_owned(), sum } })
     }
 
     /// Adds another name of a file.
@@ -123,7 +140,7 @@ impl Contents {
     }
 
     /// The files from their first byte on; nothing for those that are here.
-    fn readers(&self) -> io::Result<Vec<Option<MeteredReader<&File>>>> {
+    fn readers(&self) -> io::Result<Vec<Option<Summed<&File>>>> {
         let mut readers = Vec::new();
         for item in self.files.values() {
             readers.push(match &item.bytes {
@@ -131,23 +148,56 @@ impl Contents {
                 Bytes::In { file, .. } => {
                     let mut file = file;
                     file.rewind()?;
-                    Some(MeteredReader::new(file))
+                    Some(Summed::new(file))
                 }
             });
         }
         Ok(readers)
     }
 
-    /// Whether what was read is what is recorded.
-    fn verify(&self, readers: Vec<Option<MeteredReader<&File>>>) -> io::Result<()> {
+    /// Whether what was read is what is recorded. The layer has already found that it is neither shorter nor longer.
+    fn verify(&self, readers: Vec<Option<Summed<&File>>>) -> io::Result<()> {
         for (item, reader) in self.files.values().zip(readers) {
-            if let (Bytes::In { path, .. }, Some(reader)) = (&item.bytes, reader)
-                && reader.drain()?.digest.digest() != item.content.sha256.hex()
+            if let (Bytes::In { path, sum, .. }, Some(reader)) = (&item.bytes, reader)
+                && reader.sum() != *sum
             {
                 let changed = format!("{} changed while it was being packed", path.display());
                 return Err(io::Error::other(changed));
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileExt;
+
+    use super::*;
+    use crate::sink;
+
+    /// Half a file of one build and half of the next is neither.
+    #[test]
+    fn a_file_that_changed_since_it_was_measured_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&[7; 300_000], 0).unwrap();
+        let (content, sum) = measure(&file, FILE_MODE).unwrap();
+        let mut contents = Contents::default();
+        contents.put_file("data", content, &file, Path::new("data"), sum).unwrap();
+        let write = || {
+            let output = directory.path().join("image.tar");
+            let mut sink = sink::create(&output, 0).unwrap();
+            sink.begin().unwrap();
+            contents
+                .write(sink.as_mut(), &output, Compression::None, Timestamp::from_env().unwrap())
+                .map(|it| it.layer.diff)
+        };
+        let first = write().unwrap();
+        assert_eq!(write().unwrap(), first);
+        file.write_all_at(&[8], 200_000).unwrap();
+        let error = write().err().unwrap();
+        let said = std::error::Error::source(&error).unwrap().to_string();
+        assert!(said.contains("data changed while it was being packed"), "{said}");
     }
 }

@@ -1,14 +1,12 @@
 //! Further files of an image, which its firmware's users want beside it: tables, certificates, notices.
 
 use std::fs::{self, File};
-use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use micrun_firmware::record::Content;
-use micrun_firmware::{MAX_FIRMWARE_SIZE, Sha256Digest};
+use micrun_firmware::MAX_FIRMWARE_SIZE;
 
-use super::contents::Contents;
+use super::contents::{self, Contents};
 use super::mode::Mode;
 use crate::error::{Error, Result};
 use crate::image_path::ImagePath;
@@ -59,10 +57,9 @@ impl ExtraFile {
             let reason = format!("it is not a regular file of at most {MAX_FIRMWARE_SIZE} bytes");
             return Err(Error::Refused { path: self.from.clone(), reason });
         }
-        let mut file = File::open(&self.from).map_err(read)?;
-        let (sha256, size) = Sha256Digest::copy(&mut file, &mut io::sink()).map_err(read)?;
-        let content = Content { mode: self.mode.0, sha256, size, elf: None, changes: None };
-        contents.put_file(place, content, &file, &self.from)
+        let file = File::open(&self.from).map_err(read)?;
+        let (content, sum) = contents::measure(&file, self.mode.0).map_err(read)?;
+        contents.put_file(place, content, &file, &self.from, sum)
     }
 }
 

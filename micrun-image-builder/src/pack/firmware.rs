@@ -8,6 +8,7 @@ use micrun_firmware::record::Content;
 use micrun_firmware::{Evidence, Settings, Sha256Digest};
 
 use super::input::{self, BuildFacts, Input};
+use crate::checksum::Summed;
 use crate::cli::PackArgs;
 use crate::error::{Error, Result};
 use crate::layer::FILE_MODE;
@@ -24,6 +25,8 @@ pub(super) struct Firmware {
     pub(super) notes: Vec<String>,
     /// The digest of the file; that of nothing until it is measured.
     pub(super) digest: Sha256Digest,
+    /// Its checksum, likewise.
+    pub(super) sum: u32,
 }
 
 impl Firmware {
@@ -31,7 +34,7 @@ impl Firmware {
     pub(super) fn open(args: &PackArgs) -> Result<Self> {
         let path = &args.firmware;
         let Input { file, info, facts, notes } = input::open(path, &args.input)?;
-        Ok(Self { path: path.clone(), file, info, facts, notes, digest: Sha256Digest::of(&[]) })
+        Ok(Self { path: path.clone(), file, info, facts, notes, digest: Sha256Digest::of(&[]), sum: 0 })
     }
 
     /// Whether it can run with these settings.
@@ -49,11 +52,12 @@ impl Firmware {
         Error::Refused { path: self.path.clone(), reason: reason.into() }
     }
 
-    /// What the record says of the firmware. Reads the file once, and so learns its digest.
+    /// What the record says of the firmware. Reads the file once, and so learns its digest and checksum.
     pub(super) fn measure(&mut self) -> Result<Content> {
-        let content = Content::of_firmware(&mut &self.file, &self.info, FILE_MODE)
+        let mut reader = Summed::new(&self.file);
+        let content = Content::of_firmware(&mut reader, &self.info, FILE_MODE)
             .map_err(|e| e.in_file(&self.path.display().to_string()))?;
-        self.digest = content.sha256;
+        (self.digest, self.sum) = (content.sha256, reader.sum());
         Ok(content)
     }
 }

@@ -48,14 +48,26 @@ impl Part {
         if *updatable {
             let base = place(&delta::base_path(0));
             let plain = Content { elf: None, ..content.clone() };
-            contents.put_file(&base, plain, &firmware.file, &firmware.path)?;
+            contents.put_file(&base, plain, &firmware.file, &firmware.path, firmware.sum)?;
             contents.link(&place(FIRMWARE), content.clone(), &base)?;
         } else {
-            contents.put_file(&place(FIRMWARE), content.clone(), &firmware.file, &firmware.path)?;
+            contents.put_file(
+                &place(FIRMWARE),
+                content.clone(),
+                &firmware.file,
+                &firmware.path,
+                firmware.sum,
+            )?;
         }
         contents.put(&place(CONF), conf.text.as_bytes())?;
         if let Some(beside) = beside {
-            contents.put_file(&place(beside.place), beside.content(), &beside.file, &beside.path)?;
+            contents.put_file(
+                &place(beside.place),
+                beside.content(),
+                &beside.file,
+                &beside.path,
+                beside.sum,
+            )?;
         }
         if let Some(signature) = signature {
             contents.put(&place(signature::PATH), signature)?;

@@ -2,17 +2,14 @@
 //! measured. No image has both.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use micrun_firmware::qemu::{self, Bios};
 use micrun_firmware::record::Content;
-use micrun_firmware::{
-    MAX_FIRMWARE_SIZE, PEDESTAL_FILE_START, Pedestal, Settings, Sha256Digest, pedestal_file_fault,
-};
+use micrun_firmware::{MAX_FIRMWARE_SIZE, PEDESTAL_FILE_START, Pedestal, Settings, pedestal_file_fault};
 
-use super::Firmware;
-
+use super::{Firmware, contents};
 use crate::cli::PackArgs;
 use crate::error::{Error, Result};
 use crate::layer::FILE_MODE;
@@ -28,6 +25,8 @@ pub(super) struct PedestalFile {
     /// Its place in the image.
     pub(super) place: &'static str,
     pub(super) file: File,
+    /// Its checksum.
+    pub(super) sum: u32,
     content: Content,
 }
 
@@ -86,13 +85,10 @@ impl PedestalFile {
     }
 
     /// The file at `path`, digested.
-    fn of(path: &Path, mut file: File, place: &'static str) -> Result<Self> {
-        let read = |source| Error::Read { path: path.to_owned(), source };
-        file.rewind().map_err(read)?;
-        let copied = Sha256Digest::copy(&mut file.by_ref().take(MAX_FIRMWARE_SIZE), &mut io::sink());
-        let (sha256, size) = copied.map_err(read)?;
-        let content = Content { mode: FILE_MODE, sha256, size, elf: None, changes: None };
-        Ok(Self { path: path.to_owned(), place, file, content })
+    fn of(path: &Path, file: File, place: &'static str) -> Result<Self> {
+        let measured = contents::measure(&file, FILE_MODE);
+        let (content, sum) = measured.map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), place, file, sum, content })
     }
 
     /// What the layer's record says of it.

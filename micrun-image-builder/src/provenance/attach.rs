@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use oci_spec::image::{Descriptor, MediaType};
+use oci_spec::image::Descriptor;
 use serde_json::Value;
 
 use super::artifact::{Artifact, Blobs};
@@ -12,9 +12,10 @@ use super::cosign;
 use crate::digest::{Measured, MeteredWriter};
 use crate::error::{Error, Result};
 use crate::image::Stored;
+use crate::located::Located;
 use crate::names;
 use crate::sink;
-use crate::source::Source;
+use crate::source::{Source, is_index};
 use crate::timestamp::Timestamp;
 
 /// An image of an archive or a layout, opened.
@@ -28,23 +29,7 @@ pub(super) struct Chosen<'a> {
 impl<'a> Chosen<'a> {
     /// The image of this name, or the only one.
     pub(super) fn of(source: &'a Source, path: &'a Path, name: Option<&str>) -> Result<Self> {
-        let images = source.images()?;
-        let wanted = name.map(names::ImageName::parse).transpose()?;
-        let is_wanted = |it: &&Descriptor| match (&wanted, name) {
-            (Some(full), Some(short)) => {
-                names::of(it) == Some(full.full()) || names::reference(it) == Some(short)
-            }
-            _ => images.len() == 1,
-        };
-        let entry = images.iter().find(is_wanted).cloned();
-        let entry = entry.ok_or_else(|| {
-            let all: Vec<_> = images.iter().filter_map(names::of).collect();
-            Error::Argument {
-                what: "image name",
-                value: name.unwrap_or_default().to_owned(),
-                reason: format!("choose one of those in {} with --image: {}", path.display(), all.join(", ")),
-            }
-        })?;
+        let entry = Located::new(path, name).entry(source)?;
         Ok(Self { source, path, entry })
     }
 
@@ -93,10 +78,7 @@ impl<'a> Chosen<'a> {
     /// Its entry with the mark by which cosign finds it in a layout.
     fn marked(&self) -> Descriptor {
         let mut entry = self.entry.clone();
-        let kind = match entry.media_type() {
-            MediaType::ImageIndex => cosign::KIND_INDEX,
-            _ => cosign::KIND_IMAGE,
-        };
+        let kind = if is_index(entry.media_type()) { cosign::KIND_INDEX } else { cosign::KIND_IMAGE };
         let mut annotations: HashMap<_, _> = entry.annotations().clone().unwrap_or_default();
         annotations.insert(cosign::KIND.to_owned(), kind.to_owned());
         entry.set_annotations(Some(annotations));

@@ -2,13 +2,16 @@
 
 use std::collections::HashMap;
 
+use base64ct::{Base64, Encoding};
 use micrun_firmware::signature::Keys;
 use oci_spec::image::{Descriptor, ImageManifest, MediaType};
 use serde::Serialize;
 
+use super::artifact::Part;
 use super::cosign::{self, Bundle, Simple};
 use super::{slsa, spdx};
 use crate::error::{Error, Result};
+use crate::layers::Budget;
 use crate::source::Source;
 
 /// The largest file of an artifact that is read, in bytes.
@@ -18,6 +21,8 @@ const MAX_PART: u64 = 4 << 20;
 pub(crate) struct Attached {
     pub(super) entry: Descriptor,
     pub(super) manifest: ImageManifest,
+    /// Its files that may be signatures or attestations, verified, as far as they are here and not too large.
+    parts: Vec<(Descriptor, Vec<u8>)>,
 }
 
 /// A signature or an attestation that a key has been found for.
@@ -32,35 +37,32 @@ pub(crate) struct Verified {
 }
 
 /// A signature in the older form.
-struct Signed {
+struct Signed<'a> {
     document: Simple,
     /// The document's bytes, which are what is signed.
-    content: Vec<u8>,
+    content: &'a [u8],
     signature: Vec<u8>,
 }
 
 impl Attached {
-    /// All artifacts, by the digest of the image that they are about.
-    pub(crate) fn all(source: &Source) -> Result<HashMap<String, Vec<Self>>> {
+    /// All artifacts, by the digest of the image that they are about. Each is read once, and counts.
+    pub(crate) fn all(source: &Source, budget: &mut Budget) -> Result<HashMap<String, Vec<Self>>> {
         let mut all: HashMap<_, Vec<_>> = HashMap::new();
-        for (entry, manifest) in source.artifacts()? {
+        for (entry, manifest) in source.artifacts(budget)? {
+            let mut parts = Vec::new();
+            for layer in manifest.layers().iter().filter(|it| is_simple(it) || is_bundle(it)) {
+                parts.extend(part(source, layer, budget)?.map(|content| (layer.clone(), content)));
+            }
             let subject = manifest.subject().as_ref().map(|it| it.digest().to_string());
-            let this = Self { entry, manifest };
-            let subject = match subject {
-                Some(subject) => Some(subject),
-                // cosign's older signatures are found by their name in a registry, and here by what they say.
-                None => this.simple(source)?.iter().find_map(|it| it.document.image().map(str::to_owned)),
-            };
+            let this = Self { entry, manifest, parts };
+            // cosign's older signatures are found by their name in a registry, and here by what they say.
+            let subject =
+                subject.or_else(|| this.simple().find_map(|it| it.document.image().map(str::to_owned)));
             if let Some(subject) = subject {
                 all.entry(subject).or_default().push(this);
             }
         }
         Ok(all)
-    }
-
-    /// The artifacts that are about the image with this digest.
-    pub(crate) fn to(source: &Source, image: &str) -> Result<Vec<Self>> {
-        Ok(Self::all(source)?.remove(image).unwrap_or_default())
     }
 
     /// Its entry in `index.json`.
@@ -99,16 +101,16 @@ impl Attached {
     }
 
     /// The fingerprint of the key that it says it is of. Nobody has checked that.
-    pub(crate) fn claims(&self, source: &Source) -> Result<Option<String>> {
-        Ok(self.bundles(source)?.iter().find_map(Bundle::claims))
+    pub(crate) fn claims(&self) -> Option<String> {
+        self.bundles().find_map(|it| it.claims())
     }
 
     /// What the holders of the keys have said in it about the image with this digest.
-    pub(super) fn verified(&self, source: &Source, image: &str, keys: &Keys) -> Result<Vec<Verified>> {
+    pub(super) fn verified(&self, image: &str, keys: &Keys) -> Vec<Verified> {
         let artifact = self.entry.digest().to_string();
         let verified = |what: String, key: String| Verified { what, key, artifact: artifact.clone() };
         let mut all = Vec::new();
-        for bundle in self.bundles(source)? {
+        for bundle in self.bundles() {
             if let Some((statement, key)) = bundle.verified(keys).filter(|(it, _)| it.is_about(image)) {
                 let what = match statement.predicate_type.as_str() {
                     cosign::SIGNED => "signature".to_owned(),
@@ -117,54 +119,41 @@ impl Attached {
                 all.push(verified(what, key.fingerprint().to_string()));
             }
         }
-        for Signed { document, content, signature } in self.simple(source)? {
-            if let Some(key) = keys.signer(&content, &signature).filter(|_| document.image() == Some(image)) {
+        for Signed { document, content, signature } in self.simple() {
+            if let Some(key) = keys.signer(content, &signature).filter(|_| document.image() == Some(image)) {
                 all.push(verified("signature".to_owned(), key.fingerprint().to_string()));
             }
         }
-        Ok(all)
+        all
     }
 
-    fn bundles(&self, source: &Source) -> Result<Vec<Bundle>> {
-        let mut bundles = Vec::new();
-        for layer in self.manifest.layers() {
-            if layer.media_type().to_string().starts_with(cosign::ANY_BUNDLE)
-                && let Some(content) = part(source, layer)?
-            {
-                // What is no bundle, or one by a certificate, is nobody's signature here.
-                bundles.extend(serde_json::from_slice::<Bundle>(&content));
-            }
-        }
-        Ok(bundles)
+    /// What is no bundle, or one by a certificate, is nobody's signature here.
+    fn bundles(&self) -> impl Iterator<Item = Bundle> {
+        let parts = self.parts.iter().filter(|(layer, _)| is_bundle(layer));
+        parts.filter_map(|(_, content)| serde_json::from_slice(content).ok())
     }
 
     /// Signatures in the older form.
-    fn simple(&self, source: &Source) -> Result<Vec<Signed>> {
-        use base64ct::{Base64, Encoding};
-        let mut all = Vec::new();
-        for layer in self.manifest.layers().iter().filter(|it| is_simple(it)) {
-            let signature = layer.annotations().as_ref().and_then(|it| it.get(cosign::SIGNATURE));
-            let signature = signature.and_then(|it| Base64::decode_vec(it).ok());
-            let (Some(signature), Some(content)) = (signature, part(source, layer)?) else { continue };
-            if let Ok(document) = serde_json::from_slice(&content) {
-                all.push(Signed { document, content, signature });
-            }
-        }
-        Ok(all)
+    fn simple(&self) -> impl Iterator<Item = Signed<'_>> {
+        self.parts.iter().filter(|(layer, _)| is_simple(layer)).filter_map(|(layer, content)| {
+            let signature = layer.annotations().as_ref()?.get(cosign::SIGNATURE)?;
+            let signature = Base64::decode_vec(signature).ok()?;
+            Some(Signed { document: serde_json::from_slice(content).ok()?, content, signature })
+        })
     }
 
     /// The parts of a signature in the older form, to be stored again with others.
-    pub(super) fn simple_parts(&self, source: &Source) -> Result<Vec<super::artifact::Part>> {
-        let mut parts = Vec::new();
-        for layer in self.manifest.layers().iter().filter(|it| is_simple(it)) {
-            if let Some(content) = part(source, layer)? {
-                let annotations = layer.annotations().clone().unwrap_or_default();
-                let media_type = layer.media_type().to_string();
-                parts.push(super::artifact::Part { media_type, content, annotations });
-            }
-        }
-        Ok(parts)
+    pub(super) fn simple_parts(&self) -> impl Iterator<Item = Part> {
+        self.parts.iter().filter(|(layer, _)| is_simple(layer)).map(|(layer, content)| Part {
+            media_type: layer.media_type().to_string(),
+            content: content.clone(),
+            annotations: layer.annotations().clone().unwrap_or_default(),
+        })
     }
+}
+
+fn is_bundle(layer: &Descriptor) -> bool {
+    layer.media_type().as_ref().starts_with(cosign::ANY_BUNDLE)
 }
 
 fn is_simple(layer: &Descriptor) -> bool {
@@ -172,11 +161,11 @@ fn is_simple(layer: &Descriptor) -> bool {
 }
 
 /// A file of an artifact, verified, if it is not too large.
-fn part(source: &Source, layer: &Descriptor) -> Result<Option<Vec<u8>>> {
+fn part(source: &Source, layer: &Descriptor, budget: &mut Budget) -> Result<Option<Vec<u8>>> {
     if layer.size() > MAX_PART {
         return Ok(None);
     }
-    match source.small_blob(layer) {
+    match source.counted_blob(layer, budget) {
         // What is not here says nothing, and the image is no worse for it.
         Err(Error::Incomplete(_)) => Ok(None),
         content => content.map(Some),

@@ -25,7 +25,7 @@ pub(crate) use sbom::{
 };
 pub(crate) use slsa::{Provenance, artifact as slsa};
 pub(crate) use spdx::{Facts, FirmwareFacts};
-pub(crate) use verified::verify_signatures;
+pub(crate) use verified::{load_keys, verify_signatures};
 
 use crate::error::Result;
 

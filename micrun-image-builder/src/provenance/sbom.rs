@@ -17,7 +17,6 @@ use super::attach::Chosen;
 use super::spdx::{self, Facts, FirmwareFacts};
 use crate::base::Base;
 use crate::error::{Error, Result};
-use crate::interrupt::Unfinished;
 use crate::names;
 use crate::say;
 use crate::source::Source;
@@ -68,26 +67,18 @@ pub(super) fn run(args: &SbomArgs) -> Result<String> {
 /// The SBOM of an image, from what a shim would run.
 fn of_image(image: &Chosen<'_>) -> Result<Vec<u8>> {
     let base = Base::read(image.source, image.path, names::of(&image.entry))?;
-    let temporary = |source| Error::Write { path: env::temp_dir(), source };
-    let (_unfinished, root) = Unfinished::create(tempfile::TempDir::new).map_err(temporary)?;
-    base.unpack(root.path())?;
-    let none = BTreeMap::new();
-    if !is_firmware(root.path(), &none) {
+    if !is_firmware(&base.view(), &BTreeMap::new()) {
         let reason = "it has no client.conf, so it is no firmware".to_owned();
         return Err(Error::NotImage { path: image.path.to_owned(), reason });
     }
     let said = base.platforms[0].manifest.annotations().clone().unwrap_or_default();
     let title = said.get(ANNOTATION_TITLE).map_or("firmware", String::as_str);
-    let boards = Firmware::boards(root.path())?;
-    let mut found = Vec::new();
-    for board in &boards {
-        let firmware = Firmware::resolve_board(board, root.path(), &none)?;
-        found.push((format!("{title} for {board}"), firmware));
-    }
-    if boards.is_empty() {
-        found.push((title.to_owned(), Firmware::resolve(root.path(), &none)?));
-    }
-    let firmware = found.iter().map(|(title, firmware)| facts(title, firmware, &said));
+    let title = |board: &Option<String>| match board {
+        Some(board) => format!("{title} for {board}"),
+        None => title.to_owned(),
+    };
+    let found = base.firmwares()?;
+    let firmware = found.iter().map(|(board, firmware)| facts(&title(board), firmware, &said));
     Ok(spdx::document(&Facts {
         name: names::of(&image.entry).unwrap_or("image"),
         digest: &image.digest(),

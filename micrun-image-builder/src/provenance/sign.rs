@@ -11,6 +11,7 @@ use super::cosign;
 use super::key;
 use super::statement::Statement;
 use crate::error::Result;
+use crate::layers::Budget;
 use crate::names;
 use crate::say;
 use crate::source::Source;
@@ -43,8 +44,9 @@ pub(super) fn run(args: &SignArgs) -> Result<String> {
     let statement = Statement::about(None, &digest, cosign::SIGNED, json!({}));
     // The older signatures of an image are one artifact: those that it has are taken into the new one.
     let (mut parts, mut replaced) = (Vec::new(), Vec::new());
-    for attached in Attached::to(&source, &digest)? {
-        let others = attached.simple_parts(&source)?;
+    let mut attached = Attached::all(&source, &mut Budget::for_an_image())?;
+    for attached in attached.remove(&digest).unwrap_or_default() {
+        let others: Vec<_> = attached.simple_parts().collect();
         if !others.is_empty() {
             parts.extend(others);
             replaced.push(attached.entry.digest().to_string());

@@ -7,28 +7,27 @@ use oci_spec::image::Descriptor;
 
 use super::attached::{Attached, Verified};
 use crate::error::{Error, Result};
-use crate::source::Source;
 use crate::{names, say};
 
-/// The signatures and attestations of an image that are by the keys in a file or directory, said on stderr, too. Without
-/// a signature among them, it is an error. The image itself is not looked at. `path` is where it is.
-pub(crate) fn verify_signatures(
-    source: &Source,
-    path: &Path,
-    image: &Descriptor,
-    keys: &Path,
-) -> Result<Vec<Verified>> {
-    let keys = Keys::load(keys).map_err(|error| Error::Argument {
+/// The keys in a file or a directory.
+pub(crate) fn load_keys(keys: &Path) -> Result<Keys> {
+    Keys::load(keys).map_err(|error| Error::Argument {
         what: "key",
         value: keys.display().to_string(),
         reason: error.to_string(),
-    })?;
+    })
+}
+
+/// What of `attached`, which is about the image, is signed by one of the keys, said on stderr, too. Without a signature
+/// among it, it is an error. The image itself is not looked at. `path` is where it is.
+pub(crate) fn verify_signatures(
+    attached: &[Attached],
+    path: &Path,
+    image: &Descriptor,
+    keys: &Keys,
+) -> Result<Vec<Verified>> {
     let digest = image.digest().to_string();
-    let attached = Attached::to(source, &digest)?;
-    let mut verified = Vec::new();
-    for artifact in &attached {
-        verified.extend(artifact.verified(source, &digest, &keys)?);
-    }
+    let verified: Vec<_> = attached.iter().flat_map(|it| it.verified(&digest, keys)).collect();
     if verified.iter().any(|it| it.what == "signature") {
         for Verified { what, key, .. } in &verified {
             say::usual(format_args!("{what} by the key {key}"));

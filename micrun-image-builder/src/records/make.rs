@@ -20,22 +20,27 @@ pub(super) fn of_layer(base: &Base<'_>, image: &Path, number: usize) -> Result<L
     let view = base.view();
     let mut record = LayerRecord::default();
     for change in base.changes[number].iter().filter(|it| !is_record(&it.path)) {
-        let shown = quoted(&change.path);
-        let refuse = |reason: &str| Error::Refused {
-            path: image.to_owned(),
-            reason: format!("layer {number} has {shown}, {reason}"),
-        };
-        let no_file = "which is no regular file: a record cannot list it";
-        let path = std::str::from_utf8(&change.path).map_err(|_| refuse("which is no UTF-8"))?;
-        let file = |node| file(node).ok_or_else(|| refuse(no_file));
-        let before = change.before.as_ref().map(file).transpose()?;
-        let after = change.after.as_ref().map(file).transpose()?;
+        // Links, devices and pipes are not listed, no more than directories.
+        let before = change.before.as_ref().and_then(file);
+        let after = change.after.as_ref().and_then(file);
         let content = after.map(|(mode, after)| content(&view, mode, after, before)).transpose()?;
-        if let Some(change) = Change::between(before.map(|it| it.1.sha256), content) {
-            record.insert(&format!("/{path}"), change)?;
+        if let Some(made) = Change::between(before.map(|it| it.1.sha256), content) {
+            insert(&mut record, image, &change.path, made)?;
         }
     }
     Ok(record)
+}
+
+/// Lists the file at `path`, without a leading `/`, in the record of a layer of the image at `image`.
+pub(crate) fn insert(record: &mut LayerRecord, image: &Path, path: &[u8], change: Change) -> Result<()> {
+    let listed = match std::str::from_utf8(path) {
+        Ok(path) => record.insert(&format!("/{path}"), change).map_err(|error| error.to_string()),
+        Err(_) => Err("it is not UTF-8".to_owned()),
+    };
+    listed.map_err(|reason| Error::Refused {
+        path: image.to_owned(),
+        reason: format!("no record can list the file {}: {reason}", quoted(path)),
+    })
 }
 
 /// The mode and the content of a regular file.

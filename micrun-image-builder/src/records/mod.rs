@@ -18,6 +18,7 @@ use crate::source::Source;
 use crate::text::{self, printable};
 use crate::timestamp::Timestamp;
 use crate::{base, say, sink};
+pub(crate) use make::insert;
 
 #[derive(Args, Debug)]
 pub(crate) struct RecordsArgs {

@@ -9,11 +9,10 @@ use tar::EntryType;
 
 use super::make;
 use crate::base::Base;
-use crate::checked::packing;
 use crate::error::{Error, Result};
 use crate::inspect::Recorded;
 use crate::layer::{self, Compression, FILE_MODE, Layer};
-use crate::layers::decoder;
+use crate::layers::{Budget, end_of_entries};
 use crate::names::ImageName;
 use crate::rewrite::{self, NewLayer, Past, Rewrite};
 use crate::sink;
@@ -42,12 +41,14 @@ pub(super) fn run(
         }
         let record = make::of_layer(base, image, number)?.to_json()?;
         let compression = compression(descriptor);
-        let end = end(base, descriptor)?;
+        let tar = || base.tar(descriptor).map_err(|e| base.fault(descriptor, e));
+        let mut budget = Budget::for_an_image();
+        let end = end_of_entries(tar()?, &mut budget).map_err(|e| base.fault(descriptor, e))?;
         sink.begin().map_err(write)?;
-        let blob = base.blob(descriptor)?;
-        let tar = decoder(packing(descriptor), blob).map_err(|e| base.fault(descriptor, e))?;
+        // Some tools leave out the padding of the last file.
+        let padding = io::repeat(0).take(end.next_multiple_of(BLOCK) - end);
         let addition = addition(number, &record, created).map_err(write)?;
-        let mut tar = tar.take(end).chain(Cursor::new(addition));
+        let mut tar = tar()?.take(end).chain(padding).chain(Cursor::new(addition));
         let layer = layer::compress(sink.as_mut(), &mut tar, compression).map_err(write)?;
         sink.end(&layer.blob).map_err(write)?;
         sink::say_written(&layer.blob);
@@ -75,19 +76,6 @@ fn compression(descriptor: &Descriptor) -> Compression {
     } else {
         Compression::None
     }
-}
-
-/// Where the entries of a layer end, and what ends the archive begins.
-fn end(base: &Base<'_>, descriptor: &Descriptor) -> Result<u64> {
-    let wrong = |e: io::Error| base.fault(descriptor, e);
-    let tar = decoder(packing(descriptor), base.blob(descriptor)?).map_err(wrong)?;
-    let mut archive = tar::Archive::new(tar);
-    let mut end = 0;
-    for entry in archive.entries().map_err(wrong)?.raw(true) {
-        let entry = entry.map_err(wrong)?;
-        end = entry.raw_file_position() + entry.size().next_multiple_of(BLOCK);
-    }
-    Ok(end)
 }
 
 /// The record as the last entries of a tar.

@@ -21,6 +21,7 @@ use crate::error::{Error as Fault, Result};
 use crate::graph::{Graph, Manifest};
 use crate::image::descriptor;
 use crate::json;
+use crate::layers::Budget;
 use crate::provenance::{self, Attached};
 use crate::source::Source;
 
@@ -62,7 +63,7 @@ impl Referrer {
 /// What is stored beside an image in an archive or a layout.
 pub(super) fn stored(source: &Source, image: &Graph) -> Result<Vec<Referrer>> {
     let mut found = Vec::new();
-    let mut all = Attached::all(source)?;
+    let mut all = Attached::all(source, &mut Budget::for_an_image())?;
     for manifest in &image.manifests {
         let subject = manifest.digest();
         for attached in all.remove(&subject).unwrap_or_default() {

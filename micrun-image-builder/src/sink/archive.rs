@@ -16,10 +16,9 @@ use crate::error::{Error, Result};
 use crate::image::Stored;
 use crate::interrupt::Unfinished;
 use crate::json;
-use crate::layer;
+use crate::layer::{self, BUFFER};
 
 const BLOCK: usize = 512;
-const BUFFER: usize = 256 * 1024;
 
 /// Where a finished archive goes.
 enum Delivery {

@@ -13,9 +13,9 @@ use crate::digest::Measured;
 use crate::error::{Error, Result};
 use crate::image::Stored;
 use crate::interrupt::{self, Unfinished};
+use crate::layer::BUFFER;
 use crate::names;
 
-const BUFFER: usize = 256 * 1024;
 /// More than any index of a layout that people keep.
 const MAX_INDEX: u64 = 16 << 20;
 

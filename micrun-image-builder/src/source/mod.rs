@@ -15,8 +15,9 @@ use serde::de::DeserializeOwned;
 
 use crate::digest::MeteredReader;
 use crate::error::{Error, Result};
+use crate::layers::Budget;
 use crate::{names, say};
-pub(crate) use artifacts::is_image_config;
+pub(crate) use artifacts::{is_image_config, is_index, is_manifest};
 
 /// containerd's own limit for a manifest is 8 MiB; an index may list many.
 const MAX_DOCUMENT: u64 = 16 << 20;
@@ -94,8 +95,23 @@ impl Source {
         parse(descriptor.digest().as_ref(), &self.small_blob(descriptor)?)
     }
 
+    /// A JSON blob, verified, that counts for what reading may cost.
+    pub(crate) fn counted<T: DeserializeOwned>(
+        &self,
+        descriptor: &Descriptor,
+        budget: &mut Budget,
+    ) -> Result<T> {
+        parse(descriptor.digest().as_ref(), &self.counted_blob(descriptor, budget)?)
+    }
+
+    /// A blob that fits into memory, verified, that counts for what reading may cost.
+    pub(crate) fn counted_blob(&self, descriptor: &Descriptor, budget: &mut Budget) -> Result<Vec<u8>> {
+        budget.document(descriptor.size()).map_err(|e| Error::Unreadable(e.to_string()))?;
+        self.small_blob(descriptor)
+    }
+
     /// A blob that fits into memory, verified.
-    pub(crate) fn small_blob(&self, descriptor: &Descriptor) -> Result<Vec<u8>> {
+    fn small_blob(&self, descriptor: &Descriptor) -> Result<Vec<u8>> {
         if descriptor.size() > MAX_DOCUMENT {
             return Err(Error::Damaged(format!(
                 "the document {} is said to have {} bytes; at most {MAX_DOCUMENT} are read",

@@ -10,8 +10,9 @@ use serde_json::json;
 
 use crate::error::Result;
 use crate::inspect::{self, Wanted};
+use crate::layers::Budget;
 use crate::names;
-use crate::provenance::verify_signatures;
+use crate::provenance::{Attached, load_keys, verify_signatures};
 use crate::say;
 use crate::source::Source;
 use findings::Findings;
@@ -50,11 +51,16 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<(String, Result<()>)> {
     doubts(&source, wanted, &mut findings);
 
     let mut verdict = findings.verdict(&args.path, args.strict);
+    let signed = match args.key.as_deref().filter(|_| verdict.is_ok()) {
+        Some(keys) => Some((Attached::all(&source, &mut Budget::for_an_image())?, load_keys(keys)?)),
+        None => None,
+    };
     let mut images = Vec::new();
     for entry in &entries {
         let mut image = json!({ "name": names::of(entry), "digest": entry.digest().to_string() });
-        if let Some(keys) = args.key.as_deref().filter(|_| verdict.is_ok()) {
-            match verify_signatures(&source, &args.path, entry, keys) {
+        if let (Some((attached, keys)), Ok(())) = (&signed, &verdict) {
+            let attached = attached.get(entry.digest().as_ref()).map(Vec::as_slice).unwrap_or_default();
+            match verify_signatures(attached, &args.path, entry, keys) {
                 Ok(verified) => image["verified"] = json!(verified),
                 Err(error) => verdict = Err(error),
             }

@@ -32,7 +32,7 @@ pub struct Version {
     /// What it allows its clients. A daemon of an earlier version does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<Policy>,
-    /// The CPU pools of its host. A daemon of an earlier version does not tell.
+    /// The pools of its host. A daemon of an earlier version does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pools: Option<Pools>,
 }
@@ -61,12 +61,30 @@ pub struct Policy {
     pub max_firmware_mb: Option<u32>,
 }
 
-/// The CPU pools of a host.
+/// The pools of a host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pools {
     /// The CPUs that all firmware without CPUs of its own shares, as `2-3`; absent if there is no such pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared: Option<String>,
+    /// The machines that wait for a firmware; absent if none ever does. A daemon of an earlier version does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machines: Option<WaitingMachines>,
+}
+
+/// QEMU machines that were started ahead and wait for a firmware.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingMachines {
+    /// How many wait.
+    pub ready: usize,
+    /// How many wait at most.
+    pub most: usize,
+    /// Memory in bytes that those that wait have to themselves.
+    pub memory_bytes: u64,
+    /// Starts that have found one since the daemon began.
+    pub hits: u64,
+    /// Starts that have not.
+    pub misses: u64,
 }
 
 /// Answer to `list`.

@@ -13,6 +13,9 @@ use crate::{Error, Result};
 /// The section of micad.conf that is read.
 const SECTION: &str = "Micad";
 
+/// Most machines that can be told to wait for a firmware: each costs the daemon four descriptors.
+const MOST_WAITING: usize = 64;
+
 /// The mica daemon: runs RTOS firmware and serves the mica protocol.
 ///
 /// SIGTERM and SIGINT end the daemon, not the firmware: the next micad takes it over.
@@ -46,6 +49,9 @@ pub struct Options {
     /// User id of the first client's QEMU; each further client gets the next one.
     #[arg(long, value_name = "UID")]
     pub qemu_uid_base: Option<u32>,
+    /// Most machines that are started ahead and wait for a firmware; 0 for none.
+    #[arg(long, value_name = "NUMBER")]
+    pub waiting_machines: Option<usize>,
     /// A user who may use the sockets, besides root and the daemon's own user (may be repeated).
     #[arg(long = "allow-uid", value_name = "UID")]
     pub allow_uid: Vec<u32>,
@@ -80,6 +86,10 @@ pub struct Config {
     pub allowed_uids: Vec<u32>,
     /// The CPUs for firmware without CPUs of its own.
     pub shared_cpus: Option<SharedCpus>,
+    /// Most machines that wait for a firmware.
+    pub waiting_machines: usize,
+    /// Most memory in MiB that they have to themselves.
+    pub waiting_memory_mb: u64,
     /// What every client is held to.
     pub policy: Policy,
 }
@@ -99,6 +109,8 @@ impl Default for Config {
             qemu_uid_base: 1_900_000_000,
             allowed_uids: Vec::new(),
             shared_cpus: None,
+            waiting_machines: 0,
+            waiting_memory_mb: 128,
             policy: Policy::of_daemon(Self::FILE),
         }
     }
@@ -130,6 +142,7 @@ impl Config {
         set(&mut config.sysfs_root, &options.sysfs_root);
         config.default_pedestal = options.default_pedestal.clone().or(config.default_pedestal);
         config.firmware_dir = options.firmware_dir.clone().or(config.firmware_dir);
+        config.waiting_machines = options.waiting_machines.unwrap_or(config.waiting_machines);
         config.qemu_uid_base = options.qemu_uid_base.unwrap_or(config.qemu_uid_base);
         config.allowed_uids.extend(&options.allow_uid);
         config.runtime_dir = std::path::absolute(&config.runtime_dir)
@@ -169,6 +182,15 @@ impl Config {
         let uids = |text: &str| text.split_ascii_whitespace().map(uid).collect();
         self.allowed_uids = section.get("AllowedUids", uids)?.unwrap_or_default();
         let cpus = section.get(SharedCpus::KEY, shared_cpus)?;
+        let number = |text: &str| text.parse().map_err(|_| format!("{text:?} is not a number"));
+        let most = |text: &str| match number(text)? {
+            most if most <= MOST_WAITING => Ok(most),
+            most => Err(format!("{most} machines are too many: {MOST_WAITING} can wait")),
+        };
+        self.waiting_machines = section.get("WaitingMachines", most)?.unwrap_or(self.waiting_machines);
+        self.waiting_memory_mb = section
+            .get("WaitingMemory", |text| number(text).map(|mb| mb as u64))?
+            .unwrap_or(self.waiting_memory_mb);
         self.shared_cpus = cpus.map(|cpus| SharedCpus { cpus, place: place.to_owned() });
         Ok(())
     }
@@ -220,6 +242,7 @@ mod tests {
     fn every_key_is_read() {
         let text = "[Micad]\nRuntimeDir = /a\nConfDir = /b\nPidFile = /c\nDefaultPedestal = qemu\n\
             FirmwareDir = /d\nSysfsRoot = /e\nQemuPath = /f\nQemuUidBase = 7\nAllowedUids = 1 2\nSharedCpus = 0\n\
+            WaitingMachines = 3\nWaitingMemory = 99\n\
             [Policy]\nAllowedPedestals = qemu\nMaxMemory = 64\n";
         let mut config = Config { policy: Policy::of_daemon("micad.conf"), ..Config::default() };
         config.read_ini(Path::new("micad.conf"), text).unwrap();
@@ -240,6 +263,8 @@ mod tests {
             qemu_uid_base: 7,
             allowed_uids: vec![1, 2],
             shared_cpus: Some(SharedCpus { cpus: "0".parse().unwrap(), place: "micad.conf".into() }),
+            waiting_machines: 3,
+            waiting_memory_mb: 99,
             policy,
         };
         assert_eq!(config, expected);

@@ -99,8 +99,13 @@ pub(crate) fn destroy_rpmsg_device(device: &impl AsFd) -> io::Result<()> {
 }
 
 /// Watches `fd` for being readable.
-#[expect(unsafe_code, reason = "tokio leaves it to the caller that the descriptor stays the same")]
 pub(crate) fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    watch_for(fd, Interest::READABLE)
+}
+
+/// Watches `fd` for what is of interest.
+#[expect(unsafe_code, reason = "tokio leaves it to the caller that the descriptor stays the same")]
+pub(crate) fn watch_for(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an `OwnedFd` always gives the same open descriptor, and `AsyncFd` keeps it open.
-    Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE)? })
+    Ok(unsafe { AsyncFd::register_with_interest(fd, interest)? })
 }

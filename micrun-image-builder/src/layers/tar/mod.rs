@@ -64,12 +64,21 @@ pub(crate) struct Entries<'b, R> {
     content: Segments,
     padding: u64,
     ended: bool,
+    /// How many bytes of the tar are entries.
+    end: u64,
 }
 
 impl<'b, R: Read> Entries<'b, R> {
     /// `tar` is not compressed.
     pub(crate) fn new(tar: R, budget: &'b mut Budget) -> Self {
-        Self { tar: Counted { inner: tar, budget }, content: Segments::none(), padding: 0, ended: false }
+        let tar = Counted { inner: tar, budget, position: 0 };
+        Self { tar, content: Segments::none(), padding: 0, ended: false, end: 0 }
+    }
+
+    /// Where the entries so far end, in bytes from the beginning of the tar. What follows the last one is no part of
+    /// them. There may be less than a whole block of the last one's content.
+    pub(super) const fn end(&self) -> u64 {
+        self.end
     }
 
     /// The next entry. `None` at the end of the archive, behind which anything may follow.
@@ -126,6 +135,7 @@ impl<'b, R: Read> Entries<'b, R> {
         let padding = usize::try_from(self.padding).unwrap_or(0);
         let mut block = [0; BLOCK];
         let padded = self.tar.fill(&mut block[..padding])? == padding;
+        self.end = self.tar.position;
         if !padded || !self.block(&mut block)? {
             self.ended = true;
             return Ok(None);
@@ -200,6 +210,7 @@ impl<R: Read> Read for Entries<'_, R> {
 struct Counted<'b, R> {
     inner: R,
     budget: &'b mut Budget,
+    position: u64,
 }
 
 impl<R: Read> Counted<'_, R> {
@@ -232,6 +243,7 @@ impl<R: Read> Read for Counted<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
         self.budget.bytes(read as u64)?;
+        self.position += read as u64;
         Ok(read)
     }
 }

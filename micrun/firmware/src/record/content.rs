@@ -1,12 +1,13 @@
 //! What a record says of one file.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek};
 
 use serde::{Deserialize, Serialize};
 
 use super::address::Address;
+use super::pass::{self, Pass};
 use crate::changes::{ByteRange, MAX_RANGES};
-use crate::{ElfInfo, Error, MAX_FIRMWARE_SIZE, Result, Sha256Digest, elf};
+use crate::{ElfInfo, Error, MAX_FIRMWARE_SIZE, Result, Sha256Digest};
 
 /// The largest whole number that every reader of JSON keeps (RFC 8259, section 6).
 const MAX_NUMBER: u64 = (1 << 53) - 1;
@@ -148,14 +149,12 @@ impl Content {
         Self { mode, sha256: Sha256Digest::of(bytes), size: bytes.len() as u64, elf: None, changes: None }
     }
 
-    /// Describes a firmware by reading it, once as a whole and once by segments, in little memory.
-    /// `info` is what [`ElfInfo::from_reader`] says of it, checked by [`elf::check`].
+    /// Describes a firmware by reading it once, in little memory.
+    /// `info` is what [`ElfInfo::from_reader`] says of it, checked by [`crate::elf::check`].
     pub fn of_firmware(reader: &mut (impl Read + Seek), info: &ElfInfo, mode: u32) -> Result<Self> {
-        let io = |error| Error::io("read", "the firmware", error);
-        reader.seek(SeekFrom::Start(0)).map_err(io)?;
-        let whole = &mut reader.by_ref().take(MAX_FIRMWARE_SIZE);
-        let (sha256, size) = Sha256Digest::copy(whole, &mut std::io::sink()).map_err(io)?;
-        Ok(Self { mode, sha256, size, elf: Some(ElfContent::read(reader, info)?), changes: None })
+        reader.rewind().map_err(|error| Error::io("read", "the firmware", error))?;
+        let Pass { sha256, size, segments } = Pass::over(reader, &info.segments)?;
+        Ok(Self { mode, sha256, size, elf: Some(ElfContent::of(info, segments)), changes: None })
     }
 
     /// What tells `actual` from this, in words.
@@ -171,32 +170,18 @@ impl Content {
 }
 
 impl ElfContent {
-    /// Digests the segments of a firmware. Only a checked `info` bounds what is read.
+    /// Digests the segments of a firmware and reads nothing else. Only a checked `info` bounds what is read.
     pub fn read(reader: &mut (impl Read + Seek), info: &ElfInfo) -> Result<Self> {
-        let segments: Result<_> = info.segments.iter().map(|segment| digest(reader, segment)).collect();
-        Ok(Self {
+        let segments: Result<_> = info.segments.iter().map(|segment| pass::digest(reader, segment)).collect();
+        Ok(Self::of(info, segments?))
+    }
+
+    fn of(info: &ElfInfo, segments: Vec<SegmentContent>) -> Self {
+        Self {
             class: info.class.to_string(),
             entry: Address(info.entry),
             machine: info.machine.to_string(),
-            segments: segments?,
-        })
+            segments,
+        }
     }
-}
-
-fn digest(reader: &mut (impl Read + Seek), segment: &elf::Segment) -> Result<SegmentContent> {
-    let io = |error| Error::io("read", "the firmware", error);
-    reader.seek(SeekFrom::Start(segment.offset)).map_err(io)?;
-    let bytes = &mut reader.by_ref().take(segment.filesz.min(MAX_FIRMWARE_SIZE));
-    let (sha256, read) = Sha256Digest::copy(bytes, &mut std::io::sink()).map_err(io)?;
-    if read != segment.filesz {
-        return Err(Error::Changed { path: "the firmware".into() });
-    }
-    Ok(SegmentContent {
-        filesz: segment.filesz,
-        flags: segment.flags,
-        memsz: segment.memsz,
-        paddr: Address(segment.paddr),
-        sha256,
-        vaddr: Address(segment.vaddr),
-    })
 }

@@ -8,6 +8,7 @@
 mod address;
 mod content;
 mod json;
+mod pass;
 
 use std::collections::BTreeMap;
 

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use anyhow::anyhow;
 use libmica::ClientStatus;
-use libmica::ext::{ClientList, Diagnosis, ExitReport, PatchReport, Stats, Version};
+use libmica::ext::{ClientList, Diagnosis, ExitReport, PatchReport, Stats, Version, WaitingMachines};
 use serde::Serialize;
 use serde_json::json;
 
@@ -112,6 +112,12 @@ pub(super) fn version(daemon: Option<&Version>, json: bool, out: &mut impl Write
     match daemon {
         Some(v) => writeln!(out, "{} {} (protocol {})", v.daemon, v.version, v.protocol)?,
         None => writeln!(out, "no daemon that tells its version")?,
+    }
+    if let Some(WaitingMachines { ready, most, memory_bytes, hits, misses }) =
+        daemon.and_then(|v| v.pools.as_ref()?.machines)
+    {
+        let mib = memory_bytes >> 20;
+        writeln!(out, "waiting machines: {ready} of {most} ({mib} MiB), {hits} hits, {misses} misses")?;
     }
     Ok(())
 }

@@ -12,7 +12,6 @@ use super::Daemon;
 use super::client::Client;
 use super::connection::{Asked, Endpoint};
 use super::request::{Action, Snapshot};
-use crate::config::Config;
 use crate::pedestal::{self, Runner, Usage};
 use crate::{Error, Result, blocking};
 
@@ -42,7 +41,7 @@ impl Daemon {
                 let daemon = Arc::clone(self);
                 Ok(json(&blocking::run(move || daemon.list()).await))
             }
-            Ok(Command::Version) => Ok(json(&version(&self.config))),
+            Ok(Command::Version) => Ok(json(&self.version())),
             _ => {
                 let message = CreateMessage::from_slice(request)?;
                 self.creating(|daemon| daemon.create(message)).await.map(|()| String::new())
@@ -57,7 +56,7 @@ impl Daemon {
         let action = match command {
             Command::Status => return Ok(status(client, &snapshot).to_string()),
             Command::Gdb => return gdb(client, snapshot),
-            Command::Version => return Ok(json(&version(&self.config))),
+            Command::Version => return Ok(json(&self.version())),
             Command::Stats => return Ok(json(&blocking::run(move || stats(&snapshot)).await)),
             Command::Wait => return Ok(json(&client.ended().await?)),
             Command::Diagnose { silent } => return Ok(json(&client.diagnose(silent).await?)),
@@ -84,6 +83,20 @@ impl Daemon {
             Command::Set { key, value } => Action::Set { key, value },
         };
         client.act(action).await.map(|()| String::new())
+    }
+
+    fn version(&self) -> Version {
+        let owned = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
+        let shared = self.config.shared_cpus.as_ref().map(|pool| pool.cpus.to_string());
+        Version {
+            daemon: "micad".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            protocol: PROTOCOL,
+            pedestals: owned(&pedestal::NAMES),
+            extensions: owned(&EXTENSIONS),
+            policy: Some(self.config.policy.to_wire()),
+            pools: Some(Pools { shared, machines: self.pedestals.waiting() }),
+        }
     }
 
     fn list(&self) -> ClientList {
@@ -124,19 +137,6 @@ fn launch(
 /// Whether a process that may use `cpus` shares them with the pool.
 fn is_shared(cpus: &CpuList, pool: Option<&SharedCpus>) -> bool {
     pool.is_some_and(|pool| cpus.is_within(&pool.cpus))
-}
-
-fn version(config: &Config) -> Version {
-    let owned = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
-    Version {
-        daemon: "micad".to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        protocol: PROTOCOL,
-        pedestals: owned(&pedestal::NAMES),
-        extensions: owned(&EXTENSIONS),
-        policy: Some(config.policy.to_wire()),
-        pools: Some(Pools { shared: config.shared_cpus.as_ref().map(|pool| pool.cpus.to_string()) }),
-    }
 }
 
 fn status(client: &Client, snapshot: &Snapshot) -> ClientStatus {

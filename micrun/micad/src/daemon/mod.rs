@@ -6,7 +6,6 @@ mod connection;
 mod create;
 mod inbox;
 mod lock;
-mod numbers;
 mod permission;
 mod request;
 mod restore;
@@ -29,13 +28,12 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use client::Client;
 use connection::Endpoint;
-use numbers::Numbers;
 use request::Action;
 use slots::Slots;
 
 use crate::config::Config;
 use crate::error::system;
-use crate::pedestal::Pedestals;
+use crate::pedestal::{Numbers, Pedestals};
 use crate::{Result, blocking, conf};
 
 /// How long commands that are being worked on may take to finish when the daemon ends.
@@ -82,6 +80,7 @@ pub async fn run(config: Config) -> Result<()> {
     });
     state::private_dir(&daemon.clients_dir())?;
     daemon.restore().await?;
+    daemon.pedestals.open().await;
     let create_path = libmica::names::create_socket(&daemon.config.runtime_dir)?;
     let create = socket::listen(&create_path)?;
     let listener = tokio::spawn(connection::accept(create, Arc::clone(&daemon), Endpoint::Create));
@@ -100,6 +99,7 @@ pub async fn run(config: Config) -> Result<()> {
     listener.abort();
     socket::remove(&create_path)?;
     daemon.detach().await;
+    daemon.pedestals.close().await;
     Ok(())
 }
 

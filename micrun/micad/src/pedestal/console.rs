@@ -14,24 +14,31 @@ use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use rustix::pty::OpenptFlags;
 
 use crate::error::{file, system};
+use crate::pedestal::ClientSpec;
 use crate::pedestal::process::Process;
 use crate::{Error, Result};
 
-/// Both ends of a pty, and the link that leads to it.
+/// Both ends of a pty.
 #[derive(Debug)]
-pub(super) struct Console {
+pub(super) struct Pty {
     master: OwnedFd,
     /// Until the process has it.
     slave: Option<OwnedFd>,
     /// The process's numbers for master and slave.
     numbers: (RawFd, RawFd),
     pts: PathBuf,
+}
+
+/// A pty, and the link that leads to it.
+#[derive(Debug)]
+pub(super) struct Console {
+    pty: Pty,
     link: PathBuf,
 }
 
-impl Console {
-    /// A new pty in raw mode, so that every byte passes both ways as it is, reachable as `link`.
-    pub(super) fn open(link: &Path) -> Result<Self> {
+impl Pty {
+    /// A new pty in raw mode, so that every byte passes both ways as it is.
+    pub(super) fn open() -> Result<Self> {
         let doing = "open a pty for the console";
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let master = rustix::pty::openpt(flags).map_err(system(doing))?;
@@ -40,44 +47,18 @@ impl Console {
         let slave = rustix::pty::ioctl_tiocgptpeer(&master, flags).map_err(system(doing))?;
         make_raw(&slave).map_err(system(doing))?;
         let numbers = (master.as_raw_fd(), slave.as_raw_fd());
-        let console = Self::new(master, Some(slave), numbers, link)?;
-        console.make_link()?;
-        Ok(console)
+        Self::new(master, Some(slave), numbers)
     }
 
-    /// The console of a running process, whose numbers for the two ends are known.
-    pub(super) fn adopt(process: &Process, master: RawFd, slave: RawFd, link: &Path) -> Result<Self> {
-        let console = Self::new(process.fd(master)?, None, (master, slave), link)?;
-        console.make_link()?;
-        Ok(console)
-    }
-
-    fn new(master: OwnedFd, slave: Option<OwnedFd>, numbers: (RawFd, RawFd), link: &Path) -> Result<Self> {
+    fn new(master: OwnedFd, slave: Option<OwnedFd>, numbers: (RawFd, RawFd)) -> Result<Self> {
         let name = rustix::pty::ptsname(&master, Vec::new()).map_err(system("name the console"))?;
         let pts = PathBuf::from(OsStr::from_bytes(name.as_bytes()));
-        Ok(Self { master, slave, numbers, pts, link: link.to_owned() })
-    }
-
-    fn make_link(&self) -> Result<()> {
-        match std::fs::remove_file(&self.link) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(file("replace", &self.link)(e)),
-            _ => std::os::unix::fs::symlink(&self.pts, &self.link).map_err(file("create", &self.link)),
-        }
-    }
-
-    /// The link that leads to it.
-    pub(super) fn link(&self) -> &Path {
-        &self.link
+        Ok(Self { master, slave, numbers, pts })
     }
 
     /// What the process inherits: the master, and the slave while it is here.
     pub(super) fn ends(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         std::iter::once(&self.master).chain(&self.slave).map(AsFd::as_fd)
-    }
-
-    /// Its numbers for master and slave.
-    pub(super) fn numbers(&self) -> (RawFd, RawFd) {
-        self.numbers
     }
 
     /// The same, whose slave the process has by now.
@@ -90,14 +71,76 @@ impl Console {
         self.master.try_clone().map_err(system("share the console"))
     }
 
+    /// The console that this is, reachable as `link`.
+    pub(super) fn linked(self, link: &Path) -> Result<Console> {
+        match std::fs::remove_file(link) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(file("replace", link)(e)),
+            _ => std::os::unix::fs::symlink(&self.pts, link).map_err(file("create", link))?,
+        }
+        Ok(Console { pty: self, link: link.to_owned() })
+    }
+}
+
+impl Console {
+    /// A new console, reachable as `link`.
+    pub(super) fn open(link: &Path) -> Result<Self> {
+        Pty::open()?.linked(link)
+    }
+
+    /// The console of a running process, whose numbers for the two ends are known.
+    pub(super) fn adopt(process: &Process, master: RawFd, slave: RawFd, link: &Path) -> Result<Self> {
+        Pty::new(process.fd(master)?, None, (master, slave))?.linked(link)
+    }
+
+    /// The link that leads to it.
+    pub(super) fn link(&self) -> &Path {
+        &self.link
+    }
+
+    /// What the process inherits: the master, and the slave while it is here.
+    pub(super) fn ends(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.pty.ends()
+    }
+
+    /// Its numbers for master and slave.
+    pub(super) fn numbers(&self) -> (RawFd, RawFd) {
+        self.pty.numbers
+    }
+
+    /// The same, whose slave the process has by now.
+    pub(super) fn shared(self) -> Self {
+        Self { pty: self.pty.shared(), ..self }
+    }
+
+    /// Another descriptor of the master.
+    pub(super) fn share_master(&self) -> Result<OwnedFd> {
+        self.pty.share_master()
+    }
+
     /// Closes both ends and removes the link, unless it leads to another console by now.
     pub(super) fn close(self) {
-        let ours = std::fs::read_link(&self.link).is_ok_and(|target| target == self.pts);
+        let ours = std::fs::read_link(&self.link).is_ok_and(|target| target == self.pty.pts);
         if ours && let Err(e) = std::fs::remove_file(&self.link) {
             let error = Error::File { doing: "remove", path: self.link.clone(), source: e };
             log::warn!("{}", error.sentence());
         }
     }
+}
+
+/// Makes the links that lead to a client's consoles. On an error there are none.
+pub(super) fn link_all(spec: &ClientSpec, ptys: Vec<Pty>) -> Result<Vec<Console>> {
+    let links = std::iter::once(&spec.tty_link).chain(&spec.shell_link);
+    let mut consoles = Vec::new();
+    for (pty, link) in ptys.into_iter().zip(links) {
+        match pty.linked(link) {
+            Ok(console) => consoles.push(console),
+            Err(e) => {
+                consoles.into_iter().for_each(Console::close);
+                return Err(e);
+            }
+        }
+    }
+    Ok(consoles)
 }
 
 /// Has every byte pass through the terminal as it is, both ways.

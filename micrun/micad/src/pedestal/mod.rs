@@ -5,6 +5,7 @@ mod console;
 mod ending;
 mod firmware_file;
 mod gdb;
+mod numbers;
 mod patch;
 mod process;
 mod processor;
@@ -18,12 +19,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use libmica::ext::{ExitReport, PatchReport};
+use libmica::ext::{ExitReport, PatchReport, WaitingMachines};
 use libmica::{ClientState, CreateMessage, Launch, Service};
 use micrun_firmware::client_conf::QemuSection;
 
 pub(crate) use baremetal::relay_process;
 pub(crate) use ending::{Ending, now, report};
+pub(crate) use numbers::Numbers;
 pub(crate) use patch::Marker;
 pub(crate) use process::{ProcessId, Usage, boot_usec};
 pub(crate) use runner::Runner;
@@ -185,8 +187,13 @@ impl Tenants {
 
     /// Who the client's processes are; `None` if they cannot be anybody but the daemon.
     fn of(&self, spec: &ClientSpec) -> Option<Tenant> {
+        self.numbered(spec.slot)
+    }
+
+    /// The same of whatever has this number.
+    fn numbered(&self, number: u32) -> Option<Tenant> {
         let Tenant { uid, roots } = self.first.clone();
-        self.root.then(|| Tenant { uid: uid.saturating_add(spec.slot), roots })
+        self.root.then(|| Tenant { uid: uid.saturating_add(number), roots })
     }
 }
 
@@ -209,6 +216,21 @@ impl Pedestals {
             default: config.default_pedestal.clone(),
             allows_cores: config.policy.pedestals.value.allows(baremetal::NAME),
         }
+    }
+
+    /// Ends what an earlier daemon has left of the machines that wait for a firmware, and keeps some waiting from now on.
+    pub(crate) async fn open(&self) {
+        self.qemu.pool().open().await;
+    }
+
+    /// Ends the machines that wait for a firmware.
+    pub(crate) async fn close(&self) {
+        self.qemu.pool().close().await;
+    }
+
+    /// How many machines wait; `None` if none ever does.
+    pub(crate) fn waiting(&self) -> Option<WaitingMachines> {
+        self.qemu.pool().report()
     }
 
     /// The pedestal of that name; for a client that names none, the configured one, else `baremetal` if there

@@ -72,6 +72,16 @@ impl ProcessId {
     }
 }
 
+impl ProcessId {
+    /// Memory in bytes that the process shares with nobody's file (proc(5), `RssAnon`); 0 once it is gone.
+    pub(crate) fn own_memory(self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        kib.unwrap_or_default() << 10
+    }
+}
+
 /// A thread of a process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Thread {

@@ -83,7 +83,7 @@ fn report(bundle: Option<&Path>, places: &Locations) -> Result<Report> {
     let rootfs = spec.rootfs(bundle);
     if !is_firmware(&rootfs, &spec.annotations) {
         return Err(Error::Invalid(format!(
-            "`{}` is not the root file system of a firmware; if it is empty, mount it, or name a running container's",
+            "`{}` is not the root file system of a firmware; if it is empty, mount the image there",
             rootfs.display()
         )));
     }

@@ -106,7 +106,7 @@ impl Daemon {
             pedestals: Vec::new(),
             extensions: Vec::new(),
             policy: Some(policy),
-            pools: Some(Pools { shared: pool.map(str::to_owned) }),
+            pools: Some(Pools { shared: pool.map(str::to_owned), ..Pools::default() }),
         });
     }
 

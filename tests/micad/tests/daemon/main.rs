@@ -15,8 +15,10 @@ mod harness;
 #[cfg(target_arch = "x86_64")]
 mod jail;
 mod lifecycle;
+mod monitor;
 mod patch;
 mod policy;
+mod pool;
 mod reactor;
 mod restart;
 mod shell;

@@ -113,6 +113,46 @@ pub(crate) fn spins(dir: &Path) -> PathBuf {
     write(dir, "spin.elf", &[0x1400_0000], None)
 }
 
+/// Fills its memory from 2 MiB on, of 16 in all, with a pattern. Writes `M` then.
+pub(crate) fn marks(dir: &Path) -> PathBuf {
+    let code = [
+        0xd2a8_0401, //    movz x1, #0x4020, lsl #16
+        0xd2a8_2002, //    movz x2, #0x4100, lsl #16
+        0xd29b_d5a3, //    movz x3, #0xdead
+        0xf800_8423, // 1: str  x3, [x1], #8
+        0xeb02_003f, //    cmp  x1, x2
+        0x54ff_ffc1, //    b.ne 1b
+        0x5280_09a0, //    movz w0, #'M'
+        0xd2a1_2004, //    movz x4, #0x0900, lsl #16    PL011
+        0x3900_0080, //    strb w0, [x4]
+        0xd503_207f, // 2: wfi
+        0x17ff_ffff, //    b    2b
+    ];
+    write(dir, "marks.elf", &code, None)
+}
+
+/// Looks for anything but zeros in 16 MiB of memory, behind its device tree and its own page. Writes `C` if there is
+/// nothing, else `X`.
+pub(crate) fn canary(dir: &Path) -> PathBuf {
+    let code = [
+        0xd2a8_0201, //    movz x1, #0x4010, lsl #16
+        0xf282_0001, //    movk x1, #0x1000
+        0xd2a8_2002, //    movz x2, #0x4100, lsl #16
+        0x5280_0860, //    movz w0, #'C'
+        0xf840_8423, // 1: ldr  x3, [x1], #8
+        0xb500_0083, //    cbnz x3, 2f
+        0xeb02_003f, //    cmp  x1, x2
+        0x54ff_ffa1, //    b.ne 1b
+        0x1400_0002, //    b    3f
+        0x5280_0b00, // 2: movz w0, #'X'
+        0xd2a1_2004, // 3: movz x4, #0x0900, lsl #16    PL011
+        0x3900_0080, //    strb w0, [x4]
+        0xd503_207f, // 4: wfi
+        0x17ff_ffff, //    b    4b
+    ];
+    write(dir, "canary.elf", &code, None)
+}
+
 /// An ELF64 for aarch64 with one segment of code and, if asked for, the note of an exit record
 /// (docs/FIRMWARE.md, "Exit status").
 fn write(dir: &Path, name: &str, code: &[u32], record: Option<u64>) -> PathBuf {

@@ -1,6 +1,7 @@
 //! Taking over a QEMU of an earlier daemon.
 
 use std::io::{Error as IoError, ErrorKind};
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
@@ -8,14 +9,16 @@ use serde_json::json;
 use super::emulator::Emulator;
 use super::guest::{QemuGuest, Saved};
 use super::qmp::Qmp;
-use super::{log_file, qmp_socket};
+use super::{log_file, qmp_socket, record};
 use crate::pedestal::ClientSpec;
 use crate::pedestal::console::Console;
 use crate::pedestal::process::Process;
 use crate::{Error, Result, blocking};
 
-/// How long a QEMU of an earlier daemon may take for its QMP handshake: it is up already.
-const BOUND: Duration = Duration::from_secs(2);
+/// How long a QEMU of an earlier daemon may take for its QMP handshake. It may only just have been started.
+const SWEEP_BOUND: Duration = Duration::from_secs(20);
+/// How long the kernel may take to end it.
+const KILL_BOUND: Duration = Duration::from_secs(5);
 
 /// Takes over the QEMU that `saved` describes.
 pub(super) async fn adopt(spec: &ClientSpec, saved: &serde_json::Value) -> Result<QemuGuest> {
@@ -53,15 +56,24 @@ fn attach(spec: &ClientSpec, saved: Saved) -> Result<QemuGuest> {
             .ok(),
         _ => None,
     };
-    let emulator = Emulator::new(process, qmp_socket(spec), log_file(spec));
-    Ok(QemuGuest { emulator, console: Some(console), shell, saved })
+    let emulator = Emulator::new(process, qmp_socket(&spec.dir), log_file(&spec.dir));
+    Ok(QemuGuest { emulator, console: Some(console), shell, saved, _lease: None })
 }
 
-/// Ends a QEMU that nobody has written down: whoever still listens on the client's QMP socket is one.
-pub(super) async fn sweep(spec: &ClientSpec) {
-    let socket = qmp_socket(spec);
-    let Ok(Ok(mut qmp)) = tokio::time::timeout(BOUND, Qmp::connect(&socket)).await else { return };
-    log::warn!("{}: ending a QEMU that an earlier daemon left", spec.name());
+/// Ends a QEMU that an earlier daemon has left to this directory: the one that is recorded there, or whoever still listens
+/// on the QMP socket. Gives whether there was one.
+pub(super) async fn sweep(dir: &Path) -> bool {
+    let path = record(dir);
+    let known = blocking::run(move || std::fs::read(path).ok()).await;
+    let known = known.and_then(|text| serde_json::from_slice(&text).ok());
+    if let Some(process) = known.and_then(Process::adopt) {
+        process.kill();
+        return process.ended_within(KILL_BOUND).await;
+    }
+    // A daemon that was killed may have started it and not have recorded it any more.
+    let greeted = tokio::time::timeout(SWEEP_BOUND, Qmp::connect(&qmp_socket(dir))).await;
+    let Ok(Ok(mut qmp)) = greeted else { return false };
     // It may close the socket instead of answering.
-    let _ = qmp.execute("quit", json!({}), BOUND).await;
+    let _ = qmp.execute("quit", json!({}), SWEEP_BOUND).await;
+    true
 }

@@ -7,7 +7,6 @@ use micrun_firmware::client_conf::Device;
 
 use super::machine::Machine;
 use super::second_core;
-use crate::pedestal::ClientSpec;
 
 /// What QEMU is given: descriptors that it inherits, by number, and a file.
 pub(super) struct Descriptors {
@@ -25,11 +24,11 @@ pub(super) struct Descriptors {
     pub(super) restored: bool,
 }
 
-/// The arguments for one client. Nothing of it comes unchecked from outside: names are validated, machine and
-/// CPU were checked against a list, the firmware is a descriptor.
-pub(super) fn arguments(spec: &ClientSpec, machine: &Machine, fds: &Descriptors) -> Vec<OsString> {
+/// The arguments for a machine called `name`. Nothing of it comes unchecked from outside: names are validated, machine
+/// and CPU were checked against a list, the firmware is a descriptor.
+pub(super) fn arguments(name: &str, machine: &Machine, fds: &Descriptors) -> Vec<OsString> {
     // A comma separates options; doubled, it is a comma.
-    let name = spec.name().replace(',', ",,");
+    let name = name.replace(',', ",,");
     let mut line = Line::default();
     line.pair("-name", format!("{name},debug-threads=on"));
     line.word("-nodefaults").word("-no-user-config").pair("-display", "none");

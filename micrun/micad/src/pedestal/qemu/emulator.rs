@@ -64,6 +64,11 @@ impl Emulator {
         &self.socket
     }
 
+    /// Its socket and its log are in another place now.
+    pub(super) fn moved(&mut self, socket: PathBuf, log: PathBuf) {
+        (self.socket, self.log) = (socket, log);
+    }
+
     /// The connection; an error while there is none.
     pub(super) fn qmp(&mut self) -> Result<&mut Qmp> {
         self.qmp.as_mut().ok_or_else(|| Error::Qmp("closed".to_owned()))

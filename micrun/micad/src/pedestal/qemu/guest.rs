@@ -10,11 +10,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::emulator::Emulator;
-use super::{diagnosis, exit_record, migration, patch};
+use super::image::Image;
+use super::pool::Lease;
+use super::{diagnosis, exit_record, gdb_socket, migration, patch};
 use crate::pedestal::console::Console;
 use crate::pedestal::patch::{Applied, Marker};
 use crate::pedestal::process::ProcessId;
-use crate::pedestal::{Cancel, ClientSpec, Ending, Event, Guest, Runner, report};
+use crate::pedestal::{Cancel, ClientSpec, Ending, Event, Guest, Runner, gdb, report};
 use crate::{Result, blocking};
 
 /// What a later daemon needs to take a QEMU over.
@@ -47,9 +49,35 @@ pub(super) struct QemuGuest {
     /// The machine's second console, if it was asked for.
     pub(super) shell: Option<Console>,
     pub(super) saved: Saved,
+    /// The number of its user, if it had waited for its firmware.
+    pub(super) _lease: Option<Lease>,
 }
 
 impl QemuGuest {
+    /// The run of the client's firmware in this QEMU.
+    pub(super) fn new(
+        spec: &ClientSpec,
+        emulator: Emulator,
+        consoles: Vec<Console>,
+        image: &Image,
+        lease: Option<Lease>,
+    ) -> Self {
+        let numbers: Vec<_> = consoles.iter().map(Console::numbers).collect();
+        let (master, slave) = numbers.first().copied().unwrap_or((-1, -1));
+        let debugger = || gdb::command(&spec.message.path, &gdb_socket(&spec.dir).display().to_string());
+        let saved = Saved {
+            process: emulator.process().id(),
+            master,
+            slave,
+            shell: numbers.get(1).copied(),
+            exit_record: image.info().exit_record,
+            gdb: spec.message.debug.then(debugger),
+            patch: None,
+        };
+        let mut consoles = consoles.into_iter();
+        Self { emulator, console: consoles.next(), shell: consoles.next(), saved, _lease: lease }
+    }
+
     async fn read_exit_record(&mut self) -> Option<[u32; 4]> {
         let address = self.saved.exit_record?;
         match diagnosis::ask(&mut self.emulator, &format!("xp /4xw {address:#x}")).await {

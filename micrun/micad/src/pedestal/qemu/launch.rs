@@ -6,23 +6,19 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-
-use libmica::names::JAILED_FIRMWARE;
+use std::sync::Arc;
 
 use super::command_line::{Descriptors, arguments};
 use super::emulator::Emulator;
-use super::guest::{QemuGuest, Saved};
-use super::image::Image;
 use super::machine::Machine;
-use super::{log_file, qmp_socket};
+use super::{gdb_socket, log_file, qmp_socket, record};
 use crate::Result;
 use crate::error::{file, system};
 use crate::jail::{self, Cell, Confinement, Filter, Limits, OomScore, Tenant};
-use crate::pedestal::console::Console;
+use crate::pedestal::console::Pty;
 use crate::pedestal::process::Process;
-use crate::pedestal::{ClientSpec, gdb};
 
-/// The boot code's name in the process's working directory, where the firmware is [`JAILED_FIRMWARE`].
+/// The boot code's name in the process's working directory, where the firmware is as well.
 const BOOT_CODE: &str = "boot-code";
 
 /// How to start a QEMU.
@@ -32,95 +28,61 @@ pub(super) struct Recipe {
     /// User of the process; `None` if the daemon cannot change users.
     pub(super) tenant: Option<Tenant>,
     /// The `cgroup.procs` files of the cgroups that it joins.
-    pub(super) cgroups: Vec<OwnedFd>,
+    pub(super) cgroups: Arc<[OwnedFd]>,
     /// How soon the kernel is to kill it when memory runs out.
     pub(super) oom_score: u16,
     /// Whether the machine is to take up a saved state.
     pub(super) restored: bool,
 }
 
+/// A machine to start.
+pub(super) struct Order<'a> {
+    /// Its name for people.
+    pub(super) name: &'a str,
+    /// The directory of its sockets and its log.
+    pub(super) dir: &'a Path,
+    /// What it is.
+    pub(super) machine: &'a Machine,
+    /// What it loads, and what that is called in its working directory.
+    pub(super) firmware: (&'static str, &'a File),
+    /// The same of boot code in place of QEMU's own.
+    pub(super) boot_code: Option<&'a File>,
+    /// How many consoles it has.
+    pub(super) consoles: usize,
+    /// Whether it listens for gdb.
+    pub(super) debug: bool,
+}
+
+/// A QEMU whose machine has not run yet.
+pub(super) struct Launched {
+    pub(super) emulator: Emulator,
+    /// The machine's serial ports, the console first.
+    pub(super) consoles: Vec<Pty>,
+}
+
 /// Starts a QEMU with the machine stopped. On an error nothing is left behind.
-pub(super) fn launch(
-    spec: &ClientSpec,
-    image: &Image,
-    machine: &Machine,
-    recipe: &Recipe,
-) -> Result<QemuGuest> {
-    let consoles = Consoles::open(spec)?;
-    match spawn(spec, image, machine, &consoles, recipe) {
-        Ok((emulator, saved)) => {
-            let Consoles { first, second } = consoles.shared();
-            Ok(QemuGuest { emulator, console: Some(first), shell: second, saved })
-        }
-        Err(e) => {
-            consoles.close();
-            Err(e)
-        }
-    }
-}
-
-/// The machine's serial ports.
-struct Consoles {
-    first: Console,
-    second: Option<Console>,
-}
-
-impl Consoles {
-    fn open(spec: &ClientSpec) -> Result<Self> {
-        let first = Console::open(&spec.tty_link)?;
-        match spec.shell_link.as_deref().map(Console::open).transpose() {
-            Ok(second) => Ok(Self { first, second }),
-            Err(e) => {
-                first.close();
-                Err(e)
-            }
-        }
-    }
-
-    fn all(&self) -> impl Iterator<Item = &Console> {
-        std::iter::once(&self.first).chain(&self.second)
-    }
-
-    /// The same, whose slaves a process has by now.
-    fn shared(self) -> Self {
-        Self { first: self.first.shared(), second: self.second.map(Console::shared) }
-    }
-
-    fn close(self) {
-        self.first.close();
-        if let Some(second) = self.second {
-            second.close();
-        }
-    }
-}
-
-fn spawn(
-    spec: &ClientSpec,
-    image: &Image,
-    machine: &Machine,
-    consoles: &Consoles,
-    recipe: &Recipe,
-) -> Result<(Emulator, Saved)> {
-    let qmp = listen(&qmp_socket(spec))?;
-    let gdb_socket = spec.dir.join("gdb.sock");
-    let gdb = if spec.message.debug { Some(listen(&gdb_socket)?) } else { None };
+pub(super) fn launch(order: &Order<'_>, recipe: &Recipe) -> Result<Launched> {
+    let consoles = (0..order.consoles).map(|_| Pty::open()).collect::<Result<Vec<_>>>()?;
+    let (socket, log) = (qmp_socket(order.dir), log_file(order.dir));
+    let qmp = listen(&socket)?;
+    let gdb = if order.debug { Some(listen(&gdb_socket(order.dir))?) } else { None };
     // QEMU closes what -add-fd gives it; the originals stay for a later daemon.
-    let to_qemu = consoles.all().map(Console::share_master).collect::<Result<Vec<OwnedFd>>>()?;
+    let to_qemu = consoles.iter().map(Pty::share_master).collect::<Result<Vec<OwnedFd>>>()?;
+    let machine = order.machine;
     let program = recipe.bin_dir.join(machine.program);
     let tenant = recipe.tenant.as_ref();
     let root = tenant.map(|tenant| tenant.roots.emulator(&program)).transpose()?;
     let cell = tenant.zip(root.as_deref());
-    let files: Vec<_> = std::iter::once((JAILED_FIRMWARE, image.file()))
-        .chain(image.boot_code().map(|file| (BOOT_CODE, file)))
-        .collect();
+    let boot_code = order.boot_code.map(|file| (BOOT_CODE, file));
+    let files: Vec<_> = std::iter::once(order.firmware).chain(boot_code).collect();
     let cell = cell.map(|(tenant, root)| Cell { uid: tenant.uid, root, files: &files });
-    let seen = |name: &str, file: &File| match &cell {
+    let seen = |(name, file): (&str, &File)| match &cell {
         Some(_) => name.to_owned(),
         None => format!("/proc/self/fd/{}", file.as_raw_fd()),
     };
     let descriptors = Descriptors {
-        firmware: seen(JAILED_FIRMWARE, image.file()),
-        boot_code: image.boot_code().map(|file| seen(BOOT_CODE, file)),
+        firmware: seen(order.firmware),
+        boot_code: boot_code.map(seen),
         consoles: to_qemu.iter().map(AsRawFd::as_raw_fd).collect(),
         qmp: qmp.as_raw_fd(),
         gdb: gdb.as_ref().map(AsRawFd::as_raw_fd),
@@ -128,13 +90,12 @@ fn spawn(
     };
     let keep = std::iter::once(qmp.as_fd())
         .chain(files.iter().filter(|_| cell.is_none()).map(|(_, file)| file.as_fd()))
-        .chain(consoles.all().flat_map(Console::ends))
+        .chain(consoles.iter().flat_map(Pty::ends))
         .chain(to_qemu.iter().map(AsFd::as_fd))
         .chain(gdb.as_ref().map(AsFd::as_fd))
         .collect();
-    let log = log_file(spec);
     let mut command = command(&program, &log)?;
-    command.args(arguments(spec, machine, &descriptors));
+    command.args(arguments(order.name, machine, &descriptors));
     let limits = Limits::of_qemu(machine.memory_mb, machine.cpus, cell.is_some());
     let confinement = Confinement {
         cell,
@@ -145,18 +106,16 @@ fn spawn(
         filter: Filter::qemu(),
     };
     let process = Process::of_child(jail::spawn(&program, command, &confinement)?)?;
-    let (master, slave) = consoles.first.numbers();
-    let saved = Saved {
-        process: process.id(),
-        master,
-        slave,
-        shell: consoles.second.as_ref().map(Console::numbers),
-        exit_record: image.info().exit_record,
-        gdb: gdb.is_some().then(|| gdb::command(&spec.message.path, &gdb_socket.display().to_string())),
-        patch: None,
-    };
+    let record = record(order.dir);
+    if let Err(e) = std::fs::write(&record, serde_json::json!(process.id()).to_string()) {
+        process.kill();
+        return Err(file("write", record)(e));
+    }
     // QEMU alone holds the listening ends from here on, so that its death refuses the connection.
-    Ok((Emulator::new(process, qmp_socket(spec), log), saved))
+    Ok(Launched {
+        emulator: Emulator::new(process, socket, log),
+        consoles: consoles.into_iter().map(Pty::shared).collect(),
+    })
 }
 
 fn listen(path: &Path) -> Result<UnixListener> {

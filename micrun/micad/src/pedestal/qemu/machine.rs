@@ -11,7 +11,7 @@ use crate::Result;
 use crate::pedestal::ClientSpec;
 
 /// What QEMU is to emulate.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Machine {
     /// The program.
     pub(super) program: &'static str,

@@ -19,8 +19,10 @@ mod machine;
 mod migration;
 mod patch;
 mod pending;
+mod pool;
 mod processor;
 mod qmp;
+mod ram;
 mod registers;
 mod second_core;
 mod start;
@@ -28,13 +30,15 @@ mod stub;
 mod transfer;
 mod turns;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use libmica::{CreateMessage, Launch};
 use micrun_firmware::client_conf::QemuSection;
 use micrun_firmware::{Policy, SharedCpus};
 
+use self::pool::Pool;
 use self::turns::Turns;
 use super::{Cancel, ClientSpec, Guest, Pedestal, Tenants, firmware_exists};
 use crate::config::Config;
@@ -52,19 +56,28 @@ pub(super) struct Qemu {
     /// What the host allows.
     policy: Policy,
     /// The CPUs for firmware without CPUs of its own.
-    pool: Option<SharedCpus>,
+    shared_cpus: Option<SharedCpus>,
+    /// Machines that wait for a firmware.
+    pool: Arc<Pool>,
 }
 
 impl Qemu {
     /// The pedestal as `config` has it.
     pub(super) fn new(config: &Config, tenants: Tenants) -> Self {
+        let turns = Turns::new();
         Self {
             bin_dir: config.qemu_path.clone(),
+            pool: Arc::new(Pool::new(config, tenants.clone(), turns.clone())),
             tenants,
-            turns: Turns::new(),
+            turns,
             policy: config.policy.clone(),
-            pool: config.shared_cpus.clone(),
+            shared_cpus: config.shared_cpus.clone(),
         }
+    }
+
+    /// Machines that wait for a firmware.
+    pub(super) fn pool(&self) -> &Arc<Pool> {
+        &self.pool
     }
 }
 
@@ -92,7 +105,9 @@ impl Pedestal for Qemu {
     }
 
     async fn sweep(&self, spec: &ClientSpec) {
-        adopt::sweep(spec).await;
+        if adopt::sweep(&spec.dir).await {
+            log::warn!("{}: ended a QEMU that an earlier daemon left", spec.name());
+        }
     }
 
     fn set(&self, _: &ClientSpec, key: &str, _: &str) -> Result<()> {
@@ -100,12 +115,22 @@ impl Pedestal for Qemu {
     }
 }
 
-/// Where the client's QEMU listens for QMP.
-fn qmp_socket(spec: &ClientSpec) -> PathBuf {
-    spec.dir.join("qmp.sock")
+/// Where a QEMU with this directory listens for QMP.
+fn qmp_socket(dir: &Path) -> PathBuf {
+    dir.join("qmp.sock")
+}
+
+/// Where it listens for gdb, if it does.
+fn gdb_socket(dir: &Path) -> PathBuf {
+    dir.join("gdb.sock")
 }
 
 /// Where it writes what it has to say.
-fn log_file(spec: &ClientSpec) -> PathBuf {
-    spec.dir.join("qemu.log")
+fn log_file(dir: &Path) -> PathBuf {
+    dir.join("qemu.log")
+}
+
+/// Where its process is written down, for a daemon that finds it.
+fn record(dir: &Path) -> PathBuf {
+    dir.join("process.json")
 }

@@ -4,7 +4,9 @@
 //! be, writes, and reads back. docs/PATCH.md has the rules.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use libmica::ext::PatchReport;
 use libmica::names::JAILED_FIRMWARE;
+use micrun_firmware::memory_file;
 use nix::fcntl::OFlag;
 use serde_json::json;
 
@@ -60,18 +63,32 @@ pub(super) async fn patch(guest: &mut QemuGuest, firmware: OwnedFd, marker: &Mar
     Ok(plan.report(pause))
 }
 
-/// The firmware that the process was started with: a copy in its working directory, where only root can write.
+/// The firmware that the process was started with. It is a copy in its working directory, where only root can write, or
+/// the sealed file that was handed to a machine that had waited.
 fn base(pid: i32) -> Result<File, String> {
     let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
     let path = format!("/proc/{pid}/cwd/{JAILED_FIRMWARE}");
     let unknown = |why: String| format!("what its machine was started with cannot be told: {why}");
-    let file =
-        File::options().read(true).custom_flags(flags).open(path).map_err(|e| unknown(e.to_string()))?;
+    let file = match File::options().read(true).custom_flags(flags).open(path) {
+        Err(e) if e.kind() == ErrorKind::NotFound => handed(pid).ok_or_else(|| unknown(e.to_string()))?,
+        other => other.map_err(|e| unknown(e.to_string()))?,
+    };
     let found = file.metadata().map_err(|e| unknown(e.to_string()))?;
     if !found.is_file() || found.uid() != 0 {
         return Err(unknown("micad does not run as root".to_owned()));
     }
     Ok(file)
+}
+
+/// The one memory file of the process that is root's and that nobody can change: QEMU cannot make such a file.
+fn handed(pid: i32) -> Option<File> {
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();
+    open.filter(|fd| {
+        std::fs::read_link(fd.path())
+            .is_ok_and(|to| to.as_os_str().as_bytes().starts_with(b"/memfd:firmware"))
+    })
+    .filter_map(|fd| File::open(fd.path()).ok())
+    .find(|file| memory_file::is_sealed(file) && file.metadata().is_ok_and(|found| found.uid() == 0))
 }
 
 /// Writes the pieces of the plan; gives how long the machine stood still.

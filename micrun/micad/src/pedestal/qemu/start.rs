@@ -1,19 +1,25 @@
 //! Bringing a QEMU up.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use libmica::Launch;
+use libmica::names::JAILED_FIRMWARE;
+use micrun_firmware::CpuList;
 
 use super::emulator::Emulator;
 use super::guest::QemuGuest;
 use super::image::Image;
-use super::launch::{Recipe, launch};
+use super::launch::{Launched, Order, Recipe, launch};
+use super::machine::Machine;
+use super::pool::Kind;
 use super::qmp::Qmp;
 use super::turns::Turn;
-use super::{Qemu, adopt, cpus, machine, migration};
+use super::{Qemu, cpus, machine, migration};
 use crate::blocking::{COPIES, LAUNCHES};
-use crate::pedestal::{Cancel, ClientSpec, Guest};
+use crate::pedestal::console::link_all;
+use crate::pedestal::{Cancel, ClientSpec, Guest, Pedestal};
 use crate::{Error, Result};
 
 /// How long QEMU may take from its start to its QMP handshake: 40 ms on a PC, 2 s inside an emulated machine.
@@ -30,41 +36,94 @@ pub(super) async fn start(
     cancel: Cancel<'_>,
 ) -> Result<QemuGuest> {
     // One that could not be taken over must not go on beside its successor.
-    adopt::sweep(spec).await;
+    pedestal.sweep(spec).await;
+    let _under_way = pedestal.pool.starting();
     let Launch { cgroups, snapshot, firmware, oom_score } = request;
     let (path, section) = (spec.message.path.clone(), spec.qemu.clone());
     let load = move || match firmware {
         Some(given) => Image::take(given, &path, &section),
         None => Image::load(&path, &section),
     };
-    let image = COPIES.run(load).await?;
-    let turn = pedestal.turns.take().await;
-    let cpus =
-        if cgroups.is_empty() { cpus::of_client(pedestal.pool.as_ref(), &spec.message.cpu)? } else { None };
+    let image = Arc::new(COPIES.run(load).await?);
+    let machine = machine::permitted(&pedestal.policy, spec, &image)?;
+    let shared = pedestal.shared_cpus.as_ref();
+    let cpus = if cgroups.is_empty() { cpus::of_client(shared, &spec.message.cpu)? } else { None };
     let recipe = Recipe {
         bin_dir: pedestal.bin_dir.clone(),
         tenant: pedestal.tenants.of(spec),
-        cgroups,
+        cgroups: cgroups.into(),
         oom_score: oom_score.unwrap_or_default(),
         restored: snapshot.is_some(),
     };
-    let (owned, policy) = (spec.clone(), pedestal.policy.clone());
+    if let Some(guest) = start_waiting(pedestal, spec, &image, &machine, &recipe, cpus.clone()).await? {
+        return Ok(guest);
+    }
+    let turn = pedestal.turns.take().await;
+    let (owned, loaded) = (spec.clone(), Arc::clone(&image));
     let start = move || {
-        let machine = machine::permitted(&policy, &owned, &image)?;
-        cpus::started_on(cpus.as_ref(), || launch(&owned, &image, &machine, &recipe))
+        let order = Order {
+            name: owned.name(),
+            dir: &owned.dir,
+            machine: &machine,
+            firmware: (JAILED_FIRMWARE, loaded.file()),
+            boot_code: loaded.boot_code(),
+            consoles: 1 + usize::from(owned.shell_link.is_some()),
+            debug: owned.message.debug,
+        };
+        let Launched { emulator, consoles } = cpus::started_on(cpus.as_ref(), || launch(&order, &recipe))?;
+        Ok::<_, Error>((emulator, link_all(&owned, consoles)))
     };
-    let mut guest = LAUNCHES.run(start).await?;
+    let (mut emulator, consoles) = LAUNCHES.run(start).await?;
+    let mut guest = match consoles {
+        Ok(consoles) => QemuGuest::new(spec, emulator, consoles, &image, None),
+        Err(e) => {
+            emulator.terminate().await?;
+            return Err(e);
+        }
+    };
     match bring_up(&mut guest.emulator, turn, snapshot, cancel).await {
         Ok(()) => Ok(guest),
-        Err(problem) => {
-            let died = guest.emulator.process().ended_within(Duration::ZERO).await;
-            let ended = guest.emulator.terminate().await;
-            guest.release().await;
-            let kind = ended?;
-            let problem = if died { guest.emulator.death(kind).await.detail } else { problem.sentence() };
-            Err(Error::QemuStart { problem })
-        }
+        Err(problem) => Err(give_up(guest, &problem).await),
     }
+}
+
+/// Has a machine that waits run the firmware. `None` if there is none that fits, or none that could take it: it is to be
+/// started the ordinary way then.
+async fn start_waiting(
+    pedestal: &Qemu,
+    spec: &ClientSpec,
+    image: &Arc<Image>,
+    machine: &Machine,
+    recipe: &Recipe,
+    cpus: Option<CpuList>,
+) -> Result<Option<QemuGuest>> {
+    let kind = Kind::of(spec, machine, image.info(), cpus, recipe.oom_score).filter(|_| !recipe.restored);
+    let Some(waiting) = pedestal.pool.take(kind) else { return Ok(None) };
+    let mut guest = match waiting.hand_over(spec, image, &recipe.cgroups).await {
+        Ok(guest) => guest,
+        Err(e) => {
+            log::warn!("{}: a waiting machine could not take its firmware: {}", spec.name(), e.sentence());
+            return Ok(None);
+        }
+    };
+    match guest.emulator.run().await {
+        Ok(()) => Ok(Some(guest)),
+        // It may have run by now.
+        Err(problem) => Err(give_up(guest, &problem).await),
+    }
+}
+
+/// Ends a machine that does not run; gives the error to report.
+async fn give_up(mut guest: QemuGuest, problem: &Error) -> Error {
+    let died = guest.emulator.process().ended_within(Duration::ZERO).await;
+    let ended = guest.emulator.terminate().await;
+    guest.release().await;
+    let kind = match ended {
+        Ok(kind) => kind,
+        Err(e) => return e,
+    };
+    let problem = if died { guest.emulator.death(kind).await.detail } else { problem.sentence() };
+    Error::QemuStart { problem }
 }
 
 /// Negotiates, puts the machine into the state of the snapshot, if there is one, and lets it run.
@@ -96,7 +155,7 @@ async fn bring_up(
 }
 
 /// Connects to a QEMU that has just been started.
-async fn connect(emulator: &Emulator) -> Result<Qmp> {
+pub(super) async fn connect(emulator: &Emulator) -> Result<Qmp> {
     tokio::select! {
         biased;
         qmp = Qmp::connect(emulator.socket()) => qmp,

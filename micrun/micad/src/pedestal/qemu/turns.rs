@@ -8,12 +8,13 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// How long a start that hangs may keep others from beginning.
 const BOUND: Duration = Duration::from_secs(1);
 
 /// The turns of all clients: one for each processor.
+#[derive(Clone)]
 pub(super) struct Turns(Arc<Semaphore>);
 
 /// The right to come up. It ends with this value, or after [`BOUND`].
@@ -29,14 +30,28 @@ impl Turns {
 
     /// Waits for a turn.
     pub(super) async fn take(&self) -> Turn {
-        let permit = Arc::clone(&self.0).acquire_owned().await;
+        match Arc::clone(&self.0).acquire_owned().await {
+            Ok(permit) => Turn::with(permit),
+            // The semaphore is never closed.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// A turn, if one is free.
+    pub(super) fn try_take(&self) -> Option<Turn> {
+        Arc::clone(&self.0).try_acquire_owned().ok().map(Turn::with)
+    }
+}
+
+impl Turn {
+    fn with(permit: OwnedSemaphorePermit) -> Self {
         let (end, ended) = oneshot::channel();
         tokio::spawn(async move {
             // Both ways to end it are errors here, and neither matters.
             let _ = tokio::time::timeout(BOUND, ended).await;
             drop(permit);
         });
-        Turn { _end: end }
+        Self { _end: end }
     }
 }
 

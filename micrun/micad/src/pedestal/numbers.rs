@@ -1,4 +1,4 @@
-//! The numbers of clients, from which their processes' users come.
+//! The numbers of clients and of waiting machines, from which their processes' users come.
 //!
 //! What a user leaves must not belong to the next one. In a jail there is nothing to leave, and a client is forgotten when
 //! its process is gone. So that even a mistake here harms nobody, a daemon gives a number again only after all others, and
@@ -7,12 +7,12 @@
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 
-/// How many numbers there are.
-const COUNT: u32 = 1 << 16;
+/// How many numbers there are for clients, and as many again behind them for machines that wait for one.
+pub(crate) const COUNT: u32 = 1 << 15;
 
 /// The numbers that may be given out.
 #[derive(Debug)]
-pub(super) struct Numbers {
+pub(crate) struct Numbers {
     next: u32,
     /// Those whose users had processes before this daemon started one.
     strange: BTreeSet<u32>,
@@ -20,14 +20,14 @@ pub(super) struct Numbers {
 
 impl Numbers {
     /// The numbers of users from `first` on. Blocks.
-    pub(super) fn new(first: u32) -> Self {
+    pub(crate) fn new(first: u32) -> Self {
         let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
         let users = processes.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.uid());
         Self { next: 0, strange: users.filter_map(|user| user.checked_sub(first)).collect() }
     }
 
     /// A number that is not among the `taken` ones. `None` if there is none.
-    pub(super) fn take(&mut self, taken: &BTreeSet<u32>) -> Option<u32> {
+    pub(crate) fn take(&mut self, taken: &BTreeSet<u32>) -> Option<u32> {
         let free = |number: &u32| !taken.contains(number) && !self.strange.contains(number);
         let all = (self.next..COUNT).chain(0..self.next);
         let number = all.into_iter().find(free)?;
