@@ -131,7 +131,9 @@ impl Words {
     /// Looks for the words that have the gram which stands there.
     #[cold]
     fn look(&self, text: &[u8], at: usize, found: &mut impl FnMut(usize, Range<usize>)) {
-        let Some(gram) = text.get(at..at + GRAM).map(gram).filter(|gram| self.bit(*gram) == 1) else { return };
+        let Some(gram) = text.get(at..at + GRAM).map(gram).filter(|gram| self.bit(*gram) == 1) else {
+            return;
+        };
         let first = self.grams.partition_point(|it| it.bytes < gram);
         for Gram { word, offset, .. } in self.grams[first..].iter().take_while(|it| it.bytes == gram) {
             let Some(start) = at.checked_sub(*offset) else { continue };
