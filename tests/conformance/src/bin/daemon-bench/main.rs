@@ -9,6 +9,7 @@
 )]
 
 mod crowd;
+mod idle;
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -45,8 +46,8 @@ struct Args {
     #[arg(long, default_value_t = 10)]
     rounds: usize,
     /// Firmware that runs at once in the end, if there is memory for it: 20 MB for each.
-    #[arg(long, default_value_t = 1000)]
-    crowd: usize,
+    #[arg(long = "crowd", default_values_t = [200, 1000])]
+    crowds: Vec<usize>,
     /// The daemon to measure; that of this build if not given.
     #[arg(long)]
     micad: Option<PathBuf>,
@@ -59,7 +60,8 @@ fn main() {
     setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
     let program = args.micad.unwrap_or_else(|| isolation::binary("micad"));
     let bench = Bench::start(&program);
-    println!("| `status` of one client while | questions | p50 ms | p99 | max |\n|---|---|---|---|---|");
+    println!("<!-- status -->");
+    Asking::head();
 
     let asking = Asking::start();
     std::thread::sleep(Duration::from_secs(2));
@@ -90,13 +92,15 @@ fn main() {
     }
     asking.print(&format!("a firmware of {} MiB starts, {} times", LARGE >> 20, args.rounds));
 
-    println!("\n| {} clients that start at once | ms |\n|---|---|", args.starts);
+    println!("\n<!-- starts -->\n| {} clients that start at once | ms |\n|---|---|", args.starts);
     for (which, percent) in [("first", 0), ("median", 50), ("last", 100)] {
         println!("| the {which} has started after | {:.0} |", rank(&answers, percent));
     }
-    if args.crowd > 0 {
-        bench.remove("large");
-        crowd::print(&bench, args.crowd);
+    bench.remove("large");
+    fs::remove_file(&large).unwrap();
+    idle::print(&bench);
+    for number in args.crowds {
+        crowd::print(&bench, number);
     }
 }
 
@@ -211,6 +215,11 @@ impl Asking {
             times
         });
         Self { enough, thread }
+    }
+
+    /// Prints the head of a table.
+    fn head() {
+        println!("| `status` of one client while | questions | p50 ms | p99 | max |\n|---|---|---|---|---|");
     }
 
     /// Stops asking and prints a row.
