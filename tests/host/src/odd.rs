@@ -115,6 +115,20 @@ fn tars() -> Vec<Odd> {
         odd("pax-size", &[&[pax(&[("size", "3")]), padded(header("f", b'0', 0), b"abc"), after.clone()]]),
         odd("pax-empty-value", &[&[pax(&[("path", "")]), file("f", b"abc")]]),
         odd("pax-broken", &[&[entry("x", b'x', b"nonsense"), file("f", b"abc")]]),
+        odd(
+            "owner-and-attributes",
+            &[&[
+                pax(&[
+                    ("uid", "3000000"),
+                    ("gid", "7"),
+                    ("mtime", "-5.5"),
+                    ("SCHILY.xattr.trusted.odd", "yes"),
+                ]),
+                file("f", b"abc"),
+                pax(&[("SCHILY.xattr.trusted.odd", "yes, too")]),
+                entry("d/", b'5', b""),
+            ]],
+        ),
         odd("fifo-and-device", &[&[entry("fifo", b'6', b""), device("null", 1, 3)]]),
         odd("duplicate", &[&[file("f", b"first"), file("f", b"second")]]),
         odd("file-then-directory", &[&[file("x", b"abc"), entry("x/", b'5', b""), file("x/f", b"abc")]]),
@@ -179,6 +193,15 @@ fn whiteouts() -> Vec<Odd> {
         over("opaque-of-root", &[file(".wh..wh..opq", b""), file("c", b"c")]),
         over("opaque-of-nothing", &[file("n/.wh..wh..opq", b"")]),
         odd("opaque-in-one-layer", &[&[file("d/a", b"a"), opaque.clone(), file("d/b", b"b")]]),
+        odd(
+            "opaque-often-in-one-layer",
+            &[&[
+                [file("d/own", b"a"), file("d/implied/f", b"b")].to_vec(),
+                vec![opaque.clone(); 300],
+                vec![file("d/implied/g", b"c"), file("e/f", b"d")],
+            ]
+            .concat()],
+        ),
         odd("whiteout-in-one-layer", &[&[file("a", b"a"), file("b", b"b"), file(".wh.a", b"")]]),
         odd("whiteout-of-own-directory", &[&[entry("d/", b'5', b""), file(".wh.d", b"")]]),
         odd("three-layers", &[&lower, &[file(".wh.d", b"")], &[file("d/c", b"c"), file("e", b"3")]]),

@@ -4,7 +4,9 @@ use libmica::ext;
 
 use super::{Most, Patterns, Policy, Rule};
 use crate::MAX_FIRMWARE_MB;
+use crate::annotations::parse_bool;
 use crate::ini::{Fault, Section};
+use crate::text::quoted;
 
 /// The daemon's configuration.
 pub const FILE: &str = "/etc/mica/micad.conf";
@@ -19,6 +21,7 @@ const CPUS: &str = "AllowedCpus";
 const MEMORY: &str = "MaxMemory";
 const VCPUS: &str = "MaxVcpus";
 const FIRMWARE_SIZE: &str = "MaxFirmwareSize";
+const KVM: &str = "AllowKvm";
 
 impl Policy {
     /// A daemon's policy while `place` sets nothing: its clients are root's, and everything is allowed.
@@ -33,6 +36,7 @@ impl Policy {
             memory_mb: unlimited(MEMORY),
             vcpus: unlimited(VCPUS),
             firmware_mb: Rule::unset(FIRMWARE_SIZE, Some(MAX_FIRMWARE_MB), MAX_FIRMWARE_MB, place),
+            kvm: Rule::unset(KVM, false, "no", place),
         }
     }
 
@@ -52,6 +56,9 @@ impl Policy {
             if let Some(most) = section.get(rule.key, |text| number(text, largest))? {
                 rule.set(Some(most), most, place);
             }
+        }
+        if let Some(allowed) = section.get(KVM, yes_or_no)? {
+            self.kvm.set(allowed, if allowed { "yes" } else { "no" }, place);
         }
         Ok(())
     }
@@ -92,6 +99,10 @@ impl Policy {
         most(&mut policy.firmware_mb, told.max_firmware_mb);
         policy
     }
+}
+
+fn yes_or_no(text: &str) -> Result<bool, String> {
+    parse_bool(text).ok_or_else(|| format!("{} is neither yes nor no", quoted(text)))
 }
 
 fn number(text: &str, largest: u32) -> Result<u32, String> {
