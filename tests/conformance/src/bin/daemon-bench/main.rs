@@ -10,6 +10,7 @@
 
 mod crowd;
 mod idle;
+mod pool;
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -59,7 +60,7 @@ fn main() {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
     let program = args.micad.unwrap_or_else(|| isolation::binary("micad"));
-    let bench = Bench::start(&program);
+    let bench = Bench::start(&program, &[]);
     println!("<!-- status -->");
     Asking::head();
 
@@ -102,6 +103,10 @@ fn main() {
     for number in args.crowds {
         crowd::print(&bench, number);
     }
+    drop(bench);
+    if pool::is_known_to(&program) {
+        pool::print(&program);
+    }
 }
 
 /// A daemon with one client that runs.
@@ -112,12 +117,16 @@ struct Bench {
 }
 
 impl Bench {
-    fn start(program: &Path) -> Self {
+    fn start(program: &Path, options: &[&str]) -> Self {
         isolation::require();
         fs::create_dir_all(isolation::state_dir()).unwrap();
         let log = File::create(isolation::state_dir().join("micad.log")).unwrap();
-        let daemon =
-            Command::new(program).stdin(Stdio::null()).stderr(log).spawn().expect("micad can be run");
+        let daemon = Command::new(program)
+            .args(options)
+            .stdin(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("micad can be run");
         let runtime = runtime();
         let client = Client::new(libmica::names::RUNTIME_DIR);
         wait::until("micad answers", || runtime.block_on(client.list()).ok().map(drop));
