@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use micrun_host_tests::system::Process;
 use shim_conformance::Stage;
 
-use crate::memory::REST;
 use crate::way::Way;
 
+/// Until all threads without work have ended: those of a daemon and of an emulator stay for 10 s.
+const REST: Duration = Duration::from_secs(12);
 /// How long the container is watched.
 const STRETCH: Duration = Duration::from_secs(20);
 
