@@ -143,7 +143,7 @@ docs: tools-docs ## make a site of the documents in build/docs, and check its li
 fmt: ## format the Rust sources
 	@for manifest in $(WORKSPACES); do cargo fmt --all --manifest-path $$manifest; done
 
-bench: tools-host dist firmware ## start latency beside an ordinary container, sizes, memory
+bench: tools-host dist firmware ## latency, memory, idle costs and throughput beside other shims; writes docs/BENCHMARKS.md
 	@tools/bench
 
 bench-qemu: export MICRUN_ARM64_PROFILE := dist

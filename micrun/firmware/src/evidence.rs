@@ -26,6 +26,11 @@ const NO_BOARDS: [&str; 2] = ["revision", "enable_"];
 const PIECE: usize = 64 << 10;
 /// How many bytes of a word are looked at first. Every word is longer, but for addresses.
 const GRAM: usize = 4;
+/// Every other place is looked at.
+const STEP: usize = 2;
+/// Places that are looked at together, and the bytes from the first one's to the last one's end.
+const PLACES: usize = 8;
+const BLOCK: usize = STEP * (PLACES - 1) + GRAM;
 /// 2^16 bits are 8 KiB, which the first cache of any processor has room for.
 const HASH_BITS: u32 = 16;
 
@@ -92,8 +97,8 @@ impl Words {
         let mut grams = Vec::new();
         let mut hashes = [0; 1 << (HASH_BITS - 6)];
         for (word, bytes) in all.iter().enumerate() {
-            // Every other place is looked at. An address is at an even one.
-            for (offset, bytes) in bytes.windows(GRAM).take(2).enumerate() {
+            // An address is at an even place.
+            for (offset, bytes) in bytes.windows(GRAM).take(STEP).enumerate() {
                 let gram = gram(bytes);
                 grams.push(Gram { bytes: gram, word, offset });
                 hashes[hash(gram) / 64] |= 1 << (hash(gram) % 64);
@@ -106,19 +111,29 @@ impl Words {
     /// Calls `found` for each place where a word stands, with the word's number.
     fn find(&self, text: &[u8], found: &mut impl FnMut(usize, Range<usize>)) {
         let mut at = 0;
-        while let Some(bytes) = text.get(at..at + GRAM) {
-            let gram = gram(bytes);
-            let hash = hash(gram);
-            if self.hashes[hash / 64] >> (hash % 64) & 1 == 1 {
-                self.look(text, at, gram, found);
+        // Places are looked at together, with one branch for all: nearly always none of them has a word.
+        while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk::<BLOCK>()) {
+            let places = (0..PLACES).map(|place| gram(&block[STEP * place..]));
+            if places.fold(0, |any, gram| any | self.bit(gram)) == 1 {
+                (0..PLACES).for_each(|place| self.look(text, at + STEP * place, found));
             }
-            at += 2;
+            at += STEP * PLACES;
         }
+        (at..text.len()).step_by(STEP).for_each(|at| self.look(text, at, found));
     }
 
-    /// Looks for the words that have this gram, which stands there.
+    /// 1 if a word may have this gram, else 0.
+    fn bit(&self, gram: u32) -> u64 {
+        let hash = hash(gram);
+        self.hashes[hash / 64] >> (hash % 64) & 1
+    }
+
+    /// Looks for the words that have the gram which stands there.
     #[cold]
-    fn look(&self, text: &[u8], at: usize, gram: u32, found: &mut impl FnMut(usize, Range<usize>)) {
+    fn look(&self, text: &[u8], at: usize, found: &mut impl FnMut(usize, Range<usize>)) {
+        let Some(gram) = text.get(at..at + GRAM).map(gram).filter(|gram| self.bit(*gram) == 1) else {
+            return;
+        };
         let first = self.grams.partition_point(|it| it.bytes < gram);
         for Gram { word, offset, .. } in self.grams[first..].iter().take_while(|it| it.bytes == gram) {
             let Some(start) = at.checked_sub(*offset) else { continue };
@@ -272,8 +287,9 @@ mod tests {
             // An address is where a constant may be.
             let step = if number < texts { 1 } else { 4 };
             for spelt in [word, &upper] {
-                for before in (0..12).step_by(step) {
-                    let text = [&vec![0xaa; before][..], spelt, &[0xaa; 3]].concat();
+                // Whether it is among places that are looked at together, or behind them.
+                for (before, behind) in (0..20).step_by(step).flat_map(|before| [(before, 3), (before, 40)]) {
+                    let text = [&vec![0xaa; before][..], spelt, &vec![0xaa; behind]].concat();
                     let mut places = Vec::new();
                     words.find(&text, &mut |found, range| {
                         places.extend((found == number).then_some((range.start, range.end)));

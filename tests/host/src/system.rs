@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
@@ -70,6 +71,32 @@ impl Process {
     /// The same, if it still runs; whether it did.
     pub fn try_kill(&self) -> bool {
         signal::kill(Pid::from_raw(self.id), Signal::SIGKILL).is_ok()
+    }
+
+    /// How many threads it has.
+    pub fn threads(&self) -> usize {
+        self.of_threads("status").len()
+    }
+
+    /// How often its threads have given up a processor to wait, which is how often they were woken.
+    pub fn wakes(&self) -> u64 {
+        let name = "voluntary_ctxt_switches:";
+        let count = |status: &String| {
+            status.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok())
+        };
+        self.of_threads("status").iter().filter_map(count).sum()
+    }
+
+    /// How long its threads have had a processor.
+    pub fn processor_time(&self) -> Duration {
+        let time = |schedule: &String| schedule.split_whitespace().next()?.parse::<u64>().ok();
+        Duration::from_nanos(self.of_threads("schedstat").iter().filter_map(time).sum())
+    }
+
+    /// A file of each of its threads that has not ended.
+    fn of_threads(&self, name: &str) -> Vec<String> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.id)).into_iter().flatten().flatten();
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join(name)).ok()).collect()
     }
 
     /// A field of its memory usage in kB, as `Rss` or `Private_Dirty`.
