@@ -67,7 +67,9 @@ fn until_ready(bench: &Bench, count: usize) {
 }
 
 fn create(bench: &Bench, names: &[String]) {
-    names.iter().for_each(|name| bench.create(name, &firmware::demo()));
+    for name in names {
+        bench.create(name, &firmware::demo());
+    }
 }
 
 /// Times of starts one after the other, in order; `before` each.
