@@ -214,13 +214,18 @@ mod tests {
 
     /// What a patch of two pieces gives, and the memory afterwards.
     fn attempt(writes: &'static [&'static str]) -> (Result<()>, Vec<u8>) {
+        attempt_upon(writes, b"ijkl")
+    }
+
+    /// The same where the second piece takes this for what is there.
+    fn attempt_upon(writes: &'static [&'static str], second: &[u8]) -> (Result<()>, Vec<u8>) {
         let piece = |at: u64, before: &[u8], after: &[u8]| Piece {
             address: START + at,
             runs_at: START + at,
             before: before.into(),
             after: after.into(),
         };
-        let pieces = [piece(0, b"abcd", b"ABCD"), piece(8, b"ijkl", b"IJKL")];
+        let pieces = [piece(0, b"abcd", b"ABCD"), piece(8, second, b"IJKL")];
         let (ours, its) = UnixStream::pair().unwrap();
         let machine = Machine { memory: b"abcdefghijklmnop".to_vec(), writes }.serve(its);
         let mut stopped = Stopped { stub: Stub::greet(ours).unwrap(), ram: None };
@@ -242,6 +247,15 @@ mod tests {
             assert!(error.to_string().contains(reason), "{error}");
             assert_eq!(memory, b"abcdefghijklmnop");
         }
+    }
+
+    #[test]
+    fn nothing_is_written_when_one_of_the_ranges_was_another_before() {
+        let (written, memory) = attempt_upon(&[], b"iJkl");
+        let error = written.unwrap_err();
+        assert!(matches!(error, Error::NotPatched { .. }), "{error}");
+        assert!(error.to_string().contains("the 4 bytes at 0x40000008 are not those"), "{error}");
+        assert_eq!(memory, b"abcdefghijklmnop");
     }
 
     #[test]
