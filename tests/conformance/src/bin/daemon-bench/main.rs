@@ -103,6 +103,9 @@ fn main() {
     for number in args.crowds {
         crowd::print(&bench, number);
     }
+    // The next daemon would take it over.
+    bench.stop(ASKED);
+    bench.remove(ASKED);
     drop(bench);
     if pool::is_known_to(&program) {
         pool::print(&program);
