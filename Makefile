@@ -114,7 +114,7 @@ qemu-small: tools-host ## build the small QEMU of the qemu pedestal into .cache/
 	@tools/qemu-small
 
 test-qemu-small: export PATH := $(CURDIR)/.cache/qemu-small/usr/bin:$(PATH)
-test-qemu-small: qemu-small firmware firmware-boards ## the same, then micad's tests with it
+test-qemu-small: qemu-small firmware firmware-boards ## build it, and run the tests of micad with it
 	@cargo build $(CARGO_FLAGS) --quiet --package micad
 	@cargo nextest run $(CARGO_FLAGS) --manifest-path tests/Cargo.toml --package micad-tests \
 	    -E 'not test(the_root_has_what_qemu_opens)' # it also starts machines that only a distribution's QEMU has
