@@ -47,7 +47,9 @@ fn main() {
             times.push(first_byte(&host, words));
         }
     }
-    times.iter_mut().for_each(|times| times.sort_unstable());
+    for times in &mut times {
+        times.sort_unstable();
+    }
     println!("<!-- first-byte -->");
     println!(
         "| `ctr run` to the first byte, {rounds} rounds | median ms | min | max | ratio |\n|---|---|---|---|---|"

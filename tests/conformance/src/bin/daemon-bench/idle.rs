@@ -1,11 +1,11 @@
 //! What firmware costs its host while it has nothing to do.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use micrun_host_tests::firmware;
-use micrun_host_tests::system::Process;
+use micrun_host_tests::system::{Cost, Process};
 
 use crate::Bench;
 
@@ -21,34 +21,39 @@ pub(crate) fn print(bench: &Bench) {
     for (name, image) in
         [("FreeRTOS without ticks", firmware::demo()), ("waits for an interrupt", firmware::mute("wait"))]
     {
-        let (cost, dirty) = measure(bench, &image);
-        println!("| {name}: its emulator | {:.2} | {:.3} | {dirty} |", cost[0].0, cost[0].1);
-        println!("| {name}: micad | {:.2} | {:.3} | |", cost[1].0, cost[1].1);
+        let [emulator, daemon] = ["its emulator", "micad"].map(|program| format!("{name}: {program}"));
+        let Idle { rates, dirty } = Idle::measure(bench, &image);
+        println!("| {emulator} | {:.2} | {:.3} | {dirty} |", rates[0].0, rates[0].1);
+        println!("| {daemon} | {:.2} | {:.3} | |", rates[1].0, rates[1].1);
     }
 }
 
-/// What the emulator and the daemon cost, by wake-ups and milliseconds a second, and the emulator's memory.
-fn measure(bench: &Bench, image: &PathBuf) -> ([(f64, f64); 2], u64) {
-    let before = emulators();
-    bench.create("idle", image);
-    bench.start_all(&["idle".to_owned()]);
-    let emulator = emulators().into_iter().find(|process| !before.contains(process)).expect("it runs");
-    let daemon = Process::all().into_iter().find(|process| process.id().unsigned_abs() == bench.daemon.id());
-    let both = [emulator, daemon.expect("it runs")];
-    thread::sleep(REST);
-    let costs = || both.each_ref().map(|process| (process.wakes(), process.processor_time()));
-    let (first, begun) = (costs(), Instant::now());
-    thread::sleep(STRETCH);
-    let (last, seconds) = (costs(), begun.elapsed().as_secs_f64());
-    let rate = |index: usize| {
-        let wakes = last[index].0.saturating_sub(first[index].0);
-        let time = last[index].1.saturating_sub(first[index].1);
-        (f64::from(u32::try_from(wakes).unwrap_or(u32::MAX)) / seconds, time.as_secs_f64() * 1000.0 / seconds)
-    };
-    let dirty = both[0].memory("Private_Dirty");
-    bench.stop("idle");
-    bench.remove("idle");
-    ([rate(0), rate(1)], dirty)
+/// What an idle firmware costs.
+struct Idle {
+    /// Wake-ups and milliseconds a second, of its emulator and of the daemon.
+    rates: [(f64, f64); 2],
+    /// Private dirty memory of its emulator in kB.
+    dirty: u64,
+}
+
+impl Idle {
+    fn measure(bench: &Bench, image: &Path) -> Self {
+        let others = emulators();
+        bench.create("idle", image);
+        bench.start_all(&["idle".to_owned()]);
+        let emulator = emulators().into_iter().filter(|process| !others.contains(process)).collect();
+        let daemon =
+            Process::all().into_iter().filter(|process| process.id().unsigned_abs() == bench.daemon.id());
+        let both: [Vec<Process>; 2] = [emulator, daemon.collect()];
+        thread::sleep(REST);
+        let before = both.each_ref().map(|processes| Cost::of(processes));
+        thread::sleep(STRETCH);
+        let rates = [0, 1].map(|which| Cost::of(&both[which]).rates_since(&before[which]));
+        let dirty = both[0].iter().map(|process| process.memory("Private_Dirty")).sum();
+        bench.stop("idle");
+        bench.remove("idle");
+        Self { rates, dirty }
+    }
 }
 
 fn emulators() -> Vec<Process> {

@@ -103,9 +103,13 @@ fn main() {
     for number in args.crowds {
         crowd::print(&bench, number);
     }
+    let ordinary = pool::one_by_one(&bench, || ());
+    // The next daemon would take it over.
+    bench.stop(ASKED);
+    bench.remove(ASKED);
     drop(bench);
     if pool::is_known_to(&program) {
-        pool::print(&program);
+        pool::print(&program, &ordinary);
     }
 }
 

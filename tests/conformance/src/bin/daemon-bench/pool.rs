@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use libmica::{Client, CreateMessage, Launch};
+use libmica::{Client, Launch};
 use micrun_host_tests::{firmware, isolation, wait};
 use nix::libc::O_NOCTTY;
 use tokio::task::JoinSet;
@@ -18,8 +18,6 @@ use crate::{Bench, launch, rank};
 const MACHINES: usize = 20;
 /// Starts one after the other.
 const ROUNDS: usize = 20;
-/// Memory in MiB that no machine has which waits.
-const OTHER_MEMORY: i32 = 96;
 
 /// Whether a daemon can have machines that wait.
 pub(crate) fn is_known_to(program: &Path) -> bool {
@@ -27,30 +25,29 @@ pub(crate) fn is_known_to(program: &Path) -> bool {
     String::from_utf8_lossy(&help).contains("--waiting-machines")
 }
 
-/// Runs a daemon whose machines wait, and prints the times from a start to the first byte.
-pub(crate) fn print(program: &Path) {
+/// Runs a daemon whose machines wait, and prints the times from a start to the first byte; `ordinary` are those without.
+pub(crate) fn print(program: &Path, ordinary: &[Duration]) {
     let config = isolation::state_dir().join("micad.conf");
     // Whether this machine is short of memory is looked up below SysfsRoot: the bench wants what it asks for.
     let text = format!("[Micad]\nWaitingMachines = {MACHINES}\nWaitingMemory = 2048\nSysfsRoot = /nowhere\n");
     fs::write(&config, text).unwrap();
     let bench = Bench::start(program, &["--config", config.to_str().unwrap()]);
     let names: Vec<String> = (0..MACHINES).map(|number| format!("pool{number}")).collect();
-    let miss = one_by_one(&bench, OTHER_MEMORY, || ());
     create(&bench, &names);
     let misses = at_once(&bench, &names);
     // The last hour's starts say how many are to wait.
     until_ready(&bench, MACHINES);
     create(&bench, &names);
     let hits = at_once(&bench, &names);
-    let hit = one_by_one(&bench, 64, || until_ready(&bench, 1));
+    let hit = one_by_one(&bench, || until_ready(&bench, 1));
     println!("\n<!-- pool -->\n| start to the first byte | median ms | p95 | max |\n|---|---|---|---|");
     for (name, times) in [
-        ("an ordinary start".to_owned(), miss),
-        ("a machine has waited".to_owned(), hit),
-        (format!("{MACHINES} ordinary starts at once"), misses),
-        (format!("{MACHINES} at once, {MACHINES} machines have waited"), hits),
+        ("an ordinary start".to_owned(), ordinary),
+        ("a machine has waited".to_owned(), &hit),
+        (format!("{MACHINES} ordinary starts at once"), &misses),
+        (format!("{MACHINES} at once, {MACHINES} machines have waited"), &hits),
     ] {
-        let [median, p95, max] = [50, 95, 100].map(|percent| rank(&times, percent));
+        let [median, p95, max] = [50, 95, 100].map(|percent| rank(times, percent));
         println!("| {name} | {median:.1} | {p95:.1} | {max:.1} |");
     }
     let report =
@@ -67,15 +64,17 @@ fn until_ready(bench: &Bench, count: usize) {
 }
 
 fn create(bench: &Bench, names: &[String]) {
-    names.iter().for_each(|name| bench.create(name, &firmware::demo()));
+    for name in names {
+        bench.create(name, &firmware::demo());
+    }
 }
 
-/// Times of starts one after the other, in order; `before` each.
-fn one_by_one(bench: &Bench, memory: i32, before: impl Fn()) -> Vec<Duration> {
+/// Times of starts one after the other, in order; before each, `ready` is called.
+pub(crate) fn one_by_one(bench: &Bench, ready: impl Fn()) -> Vec<Duration> {
     let mut times: Vec<_> = (0..ROUNDS)
         .map(|_| {
-            before();
-            bench.create_as(&CreateMessage { memory, ..Bench::message("single", &firmware::demo()) });
+            ready();
+            bench.create("single", &firmware::demo());
             let start = first_byte(bench.client.clone(), "single".into(), launch("single"));
             let time = bench.runtime.block_on(start);
             bench.stop("single");
