@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 .PHONY: help setup build firmware firmware-boards demo demo-host test check unit host aarch64 conformance cri faults kills fuzz fuzz-long kernel \
-    image qemu test-qemu power-loss pool-cycles test-driver matrix yocto yocto-static yocto-source lint docs fmt bench bench-qemu dist install clean
+    image qemu qemu-small test-qemu-small test-qemu power-loss pool-cycles test-driver matrix yocto yocto-static yocto-source lint docs fmt bench bench-qemu dist install clean
 
 export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
 # CI builds what Cargo.lock says; a developer's change of Cargo.toml may update it.
@@ -109,6 +109,15 @@ image: tools-aarch64 firmware kernel ## assemble the aarch64 system: containerd,
 
 qemu: image ## boot the aarch64 system with a shell on this terminal
 	@tests/qemu/run
+
+qemu-small: tools-host ## build the small QEMU of the qemu pedestal into .cache/qemu-small/usr/bin (half an hour)
+	@tools/qemu-small
+
+test-qemu-small: export PATH := $(CURDIR)/.cache/qemu-small/usr/bin:$(PATH)
+test-qemu-small: qemu-small firmware firmware-boards ## build it, and run the tests of micad with it
+	@cargo build $(CARGO_FLAGS) --quiet --package micad
+	@cargo nextest run $(CARGO_FLAGS) --manifest-path tests/Cargo.toml --package micad-tests \
+	    -E 'not test(the_root_has_what_qemu_opens)' # it also starts machines that only a distribution's QEMU has
 
 test-qemu: image ## boot the aarch64 system once and run the smoke suite in it
 	@tests/qemu/test

@@ -4,9 +4,8 @@ use libmica::ext;
 
 use super::{Most, Patterns, Policy, Rule};
 use crate::MAX_FIRMWARE_MB;
-use crate::annotations::parse_bool;
+use crate::client_conf::yes_or_no;
 use crate::ini::{Fault, Section};
-use crate::text::quoted;
 
 /// The daemon's configuration.
 pub const FILE: &str = "/etc/mica/micad.conf";
@@ -99,10 +98,6 @@ impl Policy {
         most(&mut policy.firmware_mb, told.max_firmware_mb);
         policy
     }
-}
-
-fn yes_or_no(text: &str) -> Result<bool, String> {
-    parse_bool(text).ok_or_else(|| format!("{} is neither yes nor no", quoted(text)))
 }
 
 fn number(text: &str, largest: u32) -> Result<u32, String> {

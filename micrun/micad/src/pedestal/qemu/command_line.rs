@@ -137,3 +137,33 @@ impl Line {
         self.word(option).word(value)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::accelerator::Accelerator;
+    use super::*;
+
+    /// The values that QEMU gets for these options.
+    fn values(machine: &Machine, kvm: Option<RawFd>, restored: bool) -> [Option<String>; 3] {
+        let (firmware, boot_code) = ("firmware".to_owned(), None);
+        let fds = Descriptors { firmware, boot_code, consoles: vec![5], qmp: 6, gdb: None, kvm, restored };
+        let words = arguments("a", machine, &fds);
+        ["-machine", "-accel", "-cpu"].map(|option| {
+            let value = words.iter().skip_while(|word| *word != option).nth(1);
+            value.map(|word| word.to_string_lossy().into_owned())
+        })
+    }
+
+    #[test]
+    fn the_accelerator_decides_on_the_processor_and_its_interrupts() {
+        let expected = |values: [&str; 3]| values.map(|value| Some(value.to_owned()));
+        let machine = Machine::plain(0);
+        let translated = ["virt,gic-version=3,acpi=off", "tcg,tb-size=32", "cortex-a53"];
+        assert_eq!(values(&machine, None, false), expected(translated));
+        let restored = ["virt,gic-version=3", "tcg,tb-size=32", "cortex-a53"];
+        assert_eq!(values(&machine, None, true), expected(restored));
+        let machine = Machine { accelerator: Accelerator::Kvm, ..machine };
+        let executed = ["virt,gic-version=host,acpi=off", "kvm,device=/dev/fdset/9", "host"];
+        assert_eq!(values(&machine, Some(7), false), expected(executed));
+    }
+}

@@ -63,6 +63,29 @@ impl Machine {
     }
 }
 
+#[cfg(test)]
+impl Machine {
+    /// A small `virt` for a firmware that begins there.
+    #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    pub(super) fn plain(entry: u64) -> Self {
+        Self {
+            program: "qemu-system-aarch64",
+            arguments: &[],
+            second_core: None,
+            entry,
+            name: "virt,gic-version=3".parse().unwrap(),
+            accelerator: Accelerator::Tcg,
+            cpu: Some("cortex-a53".parse().unwrap()),
+            memory_mb: Some(64),
+            cpus: 1,
+            bios: None,
+            devices: Vec::new(),
+            swaps_ports: false,
+            append: None,
+        }
+    }
+}
+
 /// The machine for this client and firmware, or why there is none.
 fn choose(policy: &Policy, spec: &ClientSpec, image: &Image) -> Result<Machine> {
     let info = image.info();

@@ -94,21 +94,7 @@ pub(super) mod tests {
 
     /// A kind for a firmware that begins there.
     pub(in super::super) fn kind(entry: u64) -> Kind {
-        let machine = Machine {
-            program: "qemu-system-aarch64",
-            arguments: &[],
-            second_core: None,
-            entry,
-            name: "virt,gic-version=3".parse().unwrap(),
-            accelerator: Accelerator::Tcg,
-            cpu: Some("cortex-a53".parse().unwrap()),
-            memory_mb: Some(64),
-            cpus: 1,
-            bios: None,
-            devices: Vec::new(),
-            swaps_ports: false,
-            append: None,
-        };
+        let machine = Machine::plain(entry);
         Kind { machine, lowest: 0x4010_0000, base: 0x4000_0000, consoles: 1, cpus: None, oom_score: 0 }
     }
 

@@ -1,0 +1,7 @@
+# Machines of docs/BOARDS.md that qemu-system-aarch64 runs. They bring the devices that are soldered to them.
+CONFIG_ARM_VIRT=y
+CONFIG_RASPI=y
+CONFIG_XLNX_ZYNQMP_ARM=y
+# What `Devices` of a client.conf may name.
+CONFIG_VIRTIO_NET=y
+CONFIG_VIRTIO_RNG=y

@@ -1,0 +1,6 @@
+# Machines of docs/BOARDS.md that qemu-system-riscv64 runs.
+CONFIG_RISCV_VIRT=y
+CONFIG_SIFIVE_U=y
+# What `Devices` of a client.conf may name.
+CONFIG_VIRTIO_NET=y
+CONFIG_VIRTIO_RNG=y
