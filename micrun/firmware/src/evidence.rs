@@ -115,11 +115,15 @@ impl Words {
         while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk::<BLOCK>()) {
             let places = (0..PLACES).map(|place| gram(&block[STEP * place..]));
             if places.fold(0, |any, gram| any | self.bit(gram)) == 1 {
-                (0..PLACES).for_each(|place| self.look(text, at + STEP * place, found));
+                for place in 0..PLACES {
+                    self.look(text, at + STEP * place, found);
+                }
             }
             at += STEP * PLACES;
         }
-        (at..text.len()).step_by(STEP).for_each(|at| self.look(text, at, found));
+        for at in (at..text.len()).step_by(STEP) {
+            self.look(text, at, found);
+        }
     }
 
     /// 1 if a word may have this gram, else 0.
@@ -131,7 +135,9 @@ impl Words {
     /// Looks for the words that have the gram which stands there.
     #[cold]
     fn look(&self, text: &[u8], at: usize, found: &mut impl FnMut(usize, Range<usize>)) {
-        let Some(gram) = text.get(at..at + GRAM).map(gram).filter(|gram| self.bit(*gram) == 1) else { return };
+        let Some(gram) = text.get(at..at + GRAM).map(gram).filter(|gram| self.bit(*gram) == 1) else {
+            return;
+        };
         let first = self.grams.partition_point(|it| it.bytes < gram);
         for Gram { word, offset, .. } in self.grams[first..].iter().take_while(|it| it.bytes == gram) {
             let Some(start) = at.checked_sub(*offset) else { continue };
