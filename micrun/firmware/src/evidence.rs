@@ -115,11 +115,15 @@ impl Words {
         while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk::<BLOCK>()) {
             let places = (0..PLACES).map(|place| gram(&block[STEP * place..]));
             if places.fold(0, |any, gram| any | self.bit(gram)) == 1 {
-                (0..PLACES).for_each(|place| self.look(text, at + STEP * place, found));
+                for place in 0..PLACES {
+                    self.look(text, at + STEP * place, found);
+                }
             }
             at += STEP * PLACES;
         }
-        (at..text.len()).step_by(STEP).for_each(|at| self.look(text, at, found));
+        for at in (at..text.len()).step_by(STEP) {
+            self.look(text, at, found);
+        }
     }
 
     /// 1 if a word may have this gram, else 0.

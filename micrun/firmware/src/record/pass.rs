@@ -38,7 +38,9 @@ impl Pass {
             };
             let bytes = &piece[..read];
             whole.update(bytes);
-            running.iter_mut().for_each(|it| it.update(size, bytes));
+            for segment in &mut running {
+                segment.update(size, bytes);
+            }
             size += read as u64;
         }
         let segments: Result<_> = running.into_iter().map(Running::finish).collect();
