@@ -26,7 +26,7 @@ fn the_examples_do_what_the_pages_say() {
 
 #[test]
 fn the_examples_with_firmware_do_what_the_pages_say() {
-    let patches = isolation::state_dir().join("patches");
+    let allowed = isolation::state_dir().join("patches");
     let _host = Host::configured("[Policy]\nallow_restore = true\n", "");
     let sessions = pages::sessions(&isolation::workspace().join("docs"), "firmware");
     assert!(!sessions.is_empty(), "no page has an example");
@@ -37,7 +37,7 @@ fn the_examples_with_firmware_do_what_the_pages_say() {
         for (name, elf) in demos.into_iter().chain([("freertos-demo-patched.elf", patched)]) {
             fs::copy(elf, folder.path().join(name)).expect("the demo can be read");
         }
-        let session = session.replacing("/srv/patches", patches.to_str().expect("UTF-8"));
+        let session = session.replacing("/srv/patches", allowed.to_str().expect("UTF-8"));
         let ran = session.run(folder.path(), &isolation::binary("micrun-image-builder"));
         ran.unwrap_or_else(|wrong| panic!("{wrong}"));
         assert_eq!(Process::running("qemu-system-aarch64"), [], "{} leaves firmware behind", session.place);
