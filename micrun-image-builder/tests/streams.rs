@@ -141,7 +141,7 @@ fn an_archive_of_docker_s_is_read() {
 /// Packs a firmware that takes its time, and waits until a file or directory with a temporary name is there; `None` if
 /// it was not seen before all was done.
 fn packing(bench: &Bench, output: &str) -> Option<Child> {
-    let mut command = bench.command(["pack", "large.elf", "-o", output, "--compression", "gzip"]);
+    let mut command = interruptible(bench, &["pack", "large.elf", "-o", output, "--compression", "gzip"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let begun = || bench.files().iter().any(|name| name.starts_with(".micrun-pack-"));
     while !begun() {
@@ -152,6 +152,14 @@ fn packing(bench: &Bench, output: &str) -> Option<Child> {
         std::thread::yield_now();
     }
     Some(child)
+}
+
+/// The program, which heeds signals even if whoever runs the tests ignores them, as `nohup` and a shell's `&` do.
+fn interruptible(bench: &Bench, args: &[&str]) -> Command {
+    let mut command = Command::new("env");
+    command.args(["--default-signal=INT,TERM,HUP", env!("CARGO_BIN_EXE_micrun-image-builder")]);
+    command.args(args).current_dir(bench.path(""));
+    command
 }
 
 /// A machine that stalls may let a pack end before the signal is sent: then it is tried again.
@@ -185,7 +193,7 @@ fn a_signal_ends_the_wait_for_a_lock() {
     let before = bench.read("images/index.json");
     let lock = File::open(bench.path("images/oci-layout")).unwrap();
     lock.lock().unwrap();
-    let mut command = bench.command(["pack", "fw.elf", "-o", "images", "-t", "example.org/b:1"]);
+    let mut command = interruptible(&bench, &["pack", "fw.elf", "-o", "images", "-t", "example.org/b:1"]);
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     common::until_it_waits_for_a_lock(&mut child);
     kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
