@@ -181,7 +181,7 @@ mod tests {
     fn a_file_that_changed_since_it_was_measured_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let file = tempfile::tempfile().unwrap();
-        file.write_all_at(&[7; 300_000], 0).unwrap();
+        file.write_all_at(&vec![7; 300_000], 0).unwrap();
         let (content, sum) = measure(&file, FILE_MODE).unwrap();
         let mut contents = Contents::default();
         contents.put_file("data", content, &file, Path::new("data"), sum).unwrap();
