@@ -361,6 +361,47 @@ fn records_are_made_for_layers_with_links_and_devices() {
     assert_eq!(ops, [("/a", "add"), ("/b", "add"), (long.as_str(), "add"), ("/replaced", "add")]);
 }
 
+/// The digests of a range are the record's own, beside those of the file.
+#[test]
+fn a_range_that_was_another_before_is_damage() {
+    let bench = bench();
+    let append = ["append", "images", "--image", "demo:1", "--firmware", "new.elf", "-t", "demo:2"];
+    done(bench.run(append.iter().chain(&["-o", "new", "--compression", "none"])));
+    done(bench.run(["verify", "new"]));
+    let layout = bench.path("new");
+    let (path, _) = manifest(&layout);
+    let of_platform = |document: &Value| match document["manifests"].as_array() {
+        Some(list) => list.iter().map(|it| it["digest"].as_str().unwrap().to_owned()).collect(),
+        None => Vec::new(),
+    };
+    let index = json(&path);
+    // The layer, with another digest in its record: canonical JSON of the same length.
+    let first = json(blob(&layout, &of_platform(&index)[0]));
+    let layer = &first["layers"][1];
+    let mut tar = fs::read(blob(&layout, layer["digest"].as_str().unwrap())).unwrap();
+    let key = b"\"sha256_before\":\"sha256:";
+    let range = tar.windows(7).position(|it| it == b"\"paddr\"").unwrap();
+    let at = range + tar[range..].windows(key.len()).position(|it| it == key).unwrap() + key.len();
+    tar[at] = if tar[at] == b'0' { b'1' } else { b'0' };
+    let forged = descriptor(&layout, LAYER, &tar);
+    let mut manifests = index.clone();
+    for entry in manifests["manifests"].as_array_mut().unwrap() {
+        let mut document = json(blob(&layout, entry["digest"].as_str().unwrap()));
+        let mut config = json(blob(&layout, document["config"]["digest"].as_str().unwrap()));
+        config["rootfs"]["diff_ids"][1] = forged["digest"].clone();
+        document["config"] = descriptor(&layout, CONFIG, config.to_string().as_bytes());
+        document["layers"][1] = forged.clone();
+        let platform = entry["platform"].clone();
+        let media_type = entry["mediaType"].as_str().unwrap().to_owned();
+        *entry = descriptor(&layout, &media_type, document.to_string().as_bytes());
+        entry["platform"] = platform;
+    }
+    set_manifest(&layout, &manifests);
+    let ran = bench.run(["inspect", "new"]);
+    let reason = "does not change the ranges of memory that its record names";
+    assert!(ran.status == 4 && ran.stderr.contains(reason), "{ran:?}");
+}
+
 /// What Docker pushes and saves for several platforms.
 #[test]
 fn a_manifest_list_of_docker_s_is_an_image() {

@@ -5,9 +5,10 @@ use std::fs::File;
 use std::io::Read;
 
 use micrun_firmware::annotations::LAYER_RECORD;
+use micrun_firmware::changes::{Changes, Image};
 use micrun_firmware::elf::{self, ElfInfo, Requirements};
 use micrun_firmware::record::{self, Content, ElfContent, LayerRecord};
-use micrun_firmware::{Error as FirmwareError, Sha256Digest};
+use micrun_firmware::{Error as FirmwareError, Sha256Digest, delta};
 use oci_spec::image::Descriptor;
 
 use super::report::RecordLine;
@@ -63,6 +64,7 @@ pub(crate) fn check(
         other => wrong(other),
     })?;
     compare(&record, &others, &elves, descriptor)?;
+    compare_ranges(view, &record, &others, descriptor)?;
     let path = format!("/{}", String::from_utf8_lossy(&own.path));
     Ok(Some(Recorded { record, digest: content.sha256, path, anchored: expected.is_some() }))
 }
@@ -166,6 +168,43 @@ fn compare(
                 };
                 record.verify(&path, &actual).map_err(wrong)?;
             }
+        }
+    }
+    Ok(())
+}
+
+/// Compares the ranges of memory that a new firmware changes with the two firmwares, unless one is a delta: that names
+/// what it stands upon, and what it gives, itself.
+fn compare_ranges(
+    view: &View<'_>,
+    record: &LayerRecord,
+    changes: &[&Change],
+    descriptor: &Descriptor,
+) -> Result<()> {
+    for change in changes {
+        let path = format!("/{}", String::from_utf8_lossy(&change.path));
+        let recorded = record.files().find(|(name, _)| *name == path).and_then(|(_, it)| it.after());
+        let Some(ranges) = recorded.and_then(|it| it.changes.as_ref()) else { continue };
+        let (Some((_, before)), Some((_, after))) =
+            (file(change.before.as_ref()), file(change.after.as_ref()))
+        else {
+            continue;
+        };
+        let open = |content| view.content(content).map_err(|e| checked::fault(view.source, descriptor, e));
+        let (before, after) = (open(before)?, open(after)?);
+        let is_delta = |file| delta::is_delta(file).map_err(|e| checked::fault(view.source, descriptor, e));
+        if is_delta(&before)? || is_delta(&after)? {
+            continue;
+        }
+        let found = Image::elf(&before)
+            .and_then(|mut before| Changes::between(&mut before, &mut Image::elf(&after)?))
+            .map(|it| it.ranges);
+        if found.as_ref().ok() != Some(ranges) {
+            let shown = layers::quoted(path.as_bytes());
+            return Err(Error::Damaged(format!(
+                "layer {}: {shown} does not change the ranges of memory that its record names, or not from what it says",
+                descriptor.digest()
+            )));
         }
     }
     Ok(())

@@ -5,6 +5,7 @@ use std::io;
 use super::Budget;
 use super::apply::Layer;
 use super::path;
+use super::resolve::root_path;
 use super::tree::{Directory, Id, Kind, Meta, Node, ROOT, Tree, join};
 
 /// What a layer changes at a path. Directories are not listed, what is in them is.
@@ -70,6 +71,9 @@ impl Stack {
                     left.push((below, upper, path, false));
                     continue;
                 }
+                if below.is_some_and(|id| matches!(self.tree.nodes[id].kind, Kind::Symlink(_))) {
+                    self.take_meta_through_link(upper, &path, budget)?;
+                }
                 let before = changes.len();
                 self.replace(lower, &name, (below, upper), &path, &mut changes);
                 budget.steps(changes.len() - before)?;
@@ -106,6 +110,22 @@ impl Stack {
             let meta = std::mem::take(&mut self.tree.nodes[upper].meta);
             self.tree.nodes[lower].meta = meta;
         }
+    }
+
+    /// A directory that the layer does not name looks as the one below, to which containerd follows links.
+    fn take_meta_through_link(&mut self, upper: Id, path: &[u8], budget: &mut Budget) -> io::Result<()> {
+        let mut left = vec![(upper, path.to_owned())];
+        while let Some((id, path)) = left.pop() {
+            let Kind::Directory(Directory { children, implied: true, .. }) = &self.tree.nodes[id].kind else {
+                continue;
+            };
+            left.extend(children.iter().map(|(name, id)| (*id, join(&path, name))));
+            let led = root_path(&self.tree, &path, budget)?;
+            if let Some(below) = self.tree.find(&led).filter(|id| self.tree.is_directory(*id)) {
+                self.tree.nodes[id].meta = self.tree.nodes[below].meta.clone();
+            }
+        }
+        Ok(())
     }
 
     /// Puts what the layer has at a path in place of what was.

@@ -190,6 +190,23 @@ fn links_are_followed_within_their_layer() {
 }
 
 #[test]
+fn a_directory_that_takes_a_links_place_looks_as_where_the_link_led() {
+    let directory = |name: &str| {
+        let mut header = ::tar::Header::new_ustar();
+        header.set_path(name).unwrap();
+        header.set_entry_type(::tar::EntryType::Directory);
+        header.set_mode(0o711);
+        header.set_size(0);
+        header.set_cksum();
+        header.as_bytes().to_vec()
+    };
+    let lower = [directory("d/"), directory("d/x/"), link("l", b'2', "d")];
+    let stack = pushed(1000, &[&lower, &[entry("l/x/f", b'0', b""), entry("l/y/f", b'0', b"")]]).unwrap();
+    let mode = |path: &[u8]| stack.tree().get(path).unwrap().meta.mode;
+    assert_eq!((mode(b"l"), mode(b"l/x"), mode(b"l/y")), (0o711, 0o711, 0o755));
+}
+
+#[test]
 fn what_containerd_cannot_unpack_is_refused() {
     for flag in [b'7', b'S', b'V'] {
         assert!(read(0, &[entry("f", flag, b"")]).is_err(), "{flag}");

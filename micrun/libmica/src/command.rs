@@ -10,6 +10,7 @@ pub const MAX_LEN: usize = 32;
 pub const MAX_OOM_SCORE: u16 = 1000;
 /// Words of [`Extras`].
 const FIRMWARE: &str = "firmware";
+const PATCH: &str = "patch";
 const OOM: &str = "oom=";
 
 /// Extension: what a start asks for beside its descriptors. Upstream's daemon takes a start without any of it.
@@ -17,6 +18,9 @@ const OOM: &str = "oom=";
 pub struct Extras {
     /// The firmware comes as a descriptor: a sealed memory file with the bytes of the client's file.
     pub firmware: bool,
+    /// The state to go on from is that of firmware that had been patched, and to which one comes as a descriptor: its
+    /// digest, in a sealed memory file. Only for [`Command::Restore`].
+    pub patched: bool,
     /// How soon the kernel is to kill the firmware's process when memory runs out: at most [`MAX_OOM_SCORE`].
     pub oom_score: Option<u16>,
 }
@@ -31,6 +35,7 @@ impl Extras {
                     extras.oom_score = Some(score.parse().ok().filter(|score| *score <= MAX_OOM_SCORE)?);
                 }
                 None if word == FIRMWARE => extras.firmware = true,
+                None if word == PATCH => extras.patched = true,
                 None => return None,
             }
         }
@@ -42,6 +47,9 @@ impl fmt::Display for Extras {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.firmware {
             write!(f, " {FIRMWARE}")?;
+        }
+        if self.patched {
+            write!(f, " {PATCH}")?;
         }
         match self.oom_score {
             Some(score) => write!(f, " {OOM}{score}"),
@@ -152,7 +160,8 @@ impl Command {
             "restore" => Self::Restore,
             _ => return None,
         };
-        Some(Extras::decode(words).map(command))
+        let command = Extras::decode(words).map(command);
+        Some(command.filter(|it| !matches!(it, Self::Start(Extras { patched: true, .. }))))
     }
 
     fn decode_set(text: &str) -> Result<Self> {

@@ -205,6 +205,7 @@ fn commands_as_upstream_reads_them() {
         (b"start oom=1001", "Invalid command: start oom=1001"),
         (b"start oom=-1", "Invalid command: start oom=-1"),
         (b"restore music", "Invalid command: restore music"),
+        (b"start patch", "Invalid command: start patch"),
         (b"", "Invalid command: "),
         (b"dance", "Invalid command: dance"),
         (b"set Memory", "Invalid set command. Usage: set <key> <value>"),
@@ -217,8 +218,9 @@ fn commands_as_upstream_reads_them() {
 
 #[test]
 fn all_that_a_start_can_ask_for_fits_into_a_command() {
-    let extras = Extras { firmware: true, oom_score: Some(MAX_OOM_SCORE) };
-    for command in [Command::Start(extras), Command::Restore(extras), Command::Start(Extras::default())] {
+    let extras = Extras { firmware: true, patched: false, oom_score: Some(MAX_OOM_SCORE) };
+    let restored = Extras { patched: true, ..extras };
+    for command in [Command::Start(extras), Command::Restore(restored), Command::Start(Extras::default())] {
         assert_eq!(Command::decode(&command.encode().unwrap()).unwrap(), command);
     }
 }

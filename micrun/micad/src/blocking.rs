@@ -1,10 +1,13 @@
 //! Work that may block: files, process starts, sysfs. It runs on threads of its own, so that the reactor never waits.
 
+use std::time::Duration;
+
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Most threads for such work, whose number the runtime is given. A thread ends after ten idle seconds, so a daemon at
-/// rest has none.
+/// Most threads for such work, whose number the runtime is given.
 pub const THREADS: usize = 16;
+/// How long a thread without work stays, so that a daemon at rest has none.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(1);
 
 /// Copies of firmware. Each is as long as the firmware is large; two of them keep a disk busy.
 pub(crate) static COPIES: Lane = Lane::new(2);

@@ -52,8 +52,8 @@ impl Host {
     pub fn rooted_at(root: &Path) -> Self {
         isolation::require();
         fs::create_dir_all(isolation::state_dir()).expect("/run is private and writable");
-        let containerd = Containerd::rooted_at(root);
-        Self { micad: Some(Micad::start()), containerd, start: Inventory::take() }
+        let micad = Some(Micad::start());
+        Self { containerd: Containerd::rooted_at(root), micad, start: Inventory::take() }
     }
 
     fn with(micad: bool) -> Self {

@@ -27,8 +27,12 @@ pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository exists")
 }
 
-/// The folder of the programs under test: that of this program's own build profile.
+/// The folder of the programs under test: the one that `MICRUN_TEST_BINARIES` names, else that of this program's own build
+/// profile.
 pub fn binaries() -> PathBuf {
+    if let Some(folder) = env::var_os("MICRUN_TEST_BINARIES") {
+        return folder.into();
+    }
     let own = env::current_exe().expect("the path of the running program is known");
     let folder = own.parent().expect("a program lies in a folder");
     // Tests lie one deeper than programs, in target/PROFILE/deps.

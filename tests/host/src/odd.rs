@@ -17,6 +17,7 @@ pub struct Odd {
 /// All of them.
 pub fn corpus() -> Vec<Odd> {
     let mut all = tars();
+    all.extend(sparse());
     all.extend(links());
     all.extend(whiteouts());
     all.extend(names());
@@ -28,7 +29,7 @@ fn odd(name: &'static str, layers: &[&[Vec<u8>]]) -> Odd {
     Odd { name, layers: layers.iter().map(|parts| plain(&archive(parts))).collect() }
 }
 
-fn tars() -> Vec<Odd> {
+fn sparse() -> Vec<Odd> {
     let sparse = [("GNU.sparse.name", "sparse"), ("GNU.sparse.size", "9000"), ("GNU.sparse.numblocks", "2")];
     let with = |more: &[(&str, &str)]| pax(&[&sparse[..], more].concat());
     let map = [("GNU.sparse.map", "0,3,4096,3")];
@@ -48,6 +49,31 @@ fn tars() -> Vec<Odd> {
     in_content.resize(512, 0);
     in_content.extend(b"abcdef");
     let after = file("after", b"after");
+    let gnu_sparse = {
+        let mut block = gnu(header("sparse", b'S', 6));
+        for (at, number) in [(386, 0), (398, 3), (410, 4096), (422, 3), (483, 9000)] {
+            block[at..at + 12].copy_from_slice(format!("{number:011o}\0").as_bytes());
+        }
+        padded(sum(block, false), b"abcdef")
+    };
+    vec![
+        odd(
+            "sparse-0-0",
+            &[&[with(&pairs), entry("GNUSparseFile.1/sparse", b'0', b"abcdef"), after.clone()]],
+        ),
+        odd("sparse-0-1", &[&[with(&map), entry("GNUSparseFile.1/sparse", b'0', b"abcdef"), after.clone()]]),
+        odd(
+            "sparse-1-0",
+            &[&[pax(&version), entry("GNUSparseFile.1/sparse", b'0', &in_content), after.clone()]],
+        ),
+        odd("sparse-short", &[&[with(&map), entry("sparse", b'0', b"abc"), after.clone()]]),
+        odd("sparse-long", &[&[with(&map), entry("sparse", b'0', b"abcdefgh"), after.clone()]]),
+        odd("sparse-gnu", &[&[gnu_sparse, after.clone()]]),
+    ]
+}
+
+fn tars() -> Vec<Odd> {
+    let after = file("after", b"after");
     let mut signed = header("f", b'0', 0);
     signed[0] = 0xe9;
     let signed = sum(signed, true);
@@ -61,13 +87,6 @@ fn tars() -> Vec<Odd> {
         block[345..348].copy_from_slice(b"dir");
         block[508..512].copy_from_slice(b"tar\0");
         padded(sum(block, false), b"abc")
-    };
-    let gnu_sparse = {
-        let mut block = gnu(header("sparse", b'S', 6));
-        for (at, number) in [(386, 0), (398, 3), (410, 4096), (422, 3), (483, 9000)] {
-            block[at..at + 12].copy_from_slice(format!("{number:011o}\0").as_bytes());
-        }
-        padded(sum(block, false), b"abcdef")
     };
     let v7 = {
         let mut block = header("v7/", 0, 0);
@@ -85,18 +104,6 @@ fn tars() -> Vec<Odd> {
     let goes_on = [file("f", b"abc"), vec![0; 512], after.clone()].concat();
     let garbage = [archive(&[file("f", b"abc")]), b"garbage behind the end".to_vec()].concat();
     vec![
-        odd(
-            "sparse-0-0",
-            &[&[with(&pairs), entry("GNUSparseFile.1/sparse", b'0', b"abcdef"), after.clone()]],
-        ),
-        odd("sparse-0-1", &[&[with(&map), entry("GNUSparseFile.1/sparse", b'0', b"abcdef"), after.clone()]]),
-        odd(
-            "sparse-1-0",
-            &[&[pax(&version), entry("GNUSparseFile.1/sparse", b'0', &in_content), after.clone()]],
-        ),
-        odd("sparse-short", &[&[with(&map), entry("sparse", b'0', b"abc"), after.clone()]]),
-        odd("sparse-long", &[&[with(&map), entry("sparse", b'0', b"abcdefgh"), after.clone()]]),
-        odd("sparse-gnu", &[&[gnu_sparse, after.clone()]]),
         odd("contiguous", &[&[entry("f", b'7', b"abc"), after.clone()]]),
         odd("unknown-type", &[&[entry("f", b'V', b"abc"), after.clone()]]),
         odd("signed-sum", &[&[signed, after.clone()]]),
@@ -115,6 +122,20 @@ fn tars() -> Vec<Odd> {
         odd("pax-size", &[&[pax(&[("size", "3")]), padded(header("f", b'0', 0), b"abc"), after.clone()]]),
         odd("pax-empty-value", &[&[pax(&[("path", "")]), file("f", b"abc")]]),
         odd("pax-broken", &[&[entry("x", b'x', b"nonsense"), file("f", b"abc")]]),
+        odd(
+            "owner-and-attributes",
+            &[&[
+                pax(&[
+                    ("uid", "3000000"),
+                    ("gid", "7"),
+                    ("mtime", "-5.5"),
+                    ("SCHILY.xattr.trusted.odd", "yes"),
+                ]),
+                file("f", b"abc"),
+                pax(&[("SCHILY.xattr.trusted.odd", "yes, too")]),
+                entry("d/", b'5', b""),
+            ]],
+        ),
         odd("fifo-and-device", &[&[entry("fifo", b'6', b""), device("null", 1, 3)]]),
         odd("duplicate", &[&[file("f", b"first"), file("f", b"second")]]),
         odd("file-then-directory", &[&[file("x", b"abc"), entry("x/", b'5', b""), file("x/f", b"abc")]]),
@@ -179,6 +200,15 @@ fn whiteouts() -> Vec<Odd> {
         over("opaque-of-root", &[file(".wh..wh..opq", b""), file("c", b"c")]),
         over("opaque-of-nothing", &[file("n/.wh..wh..opq", b"")]),
         odd("opaque-in-one-layer", &[&[file("d/a", b"a"), opaque.clone(), file("d/b", b"b")]]),
+        odd(
+            "opaque-often-in-one-layer",
+            &[&[
+                [file("d/own", b"a"), file("d/implied/f", b"b")].to_vec(),
+                vec![opaque.clone(); 300],
+                vec![file("d/implied/g", b"c"), file("e/f", b"d")],
+            ]
+            .concat()],
+        ),
         odd("whiteout-in-one-layer", &[&[file("a", b"a"), file("b", b"b"), file(".wh.a", b"")]]),
         odd("whiteout-of-own-directory", &[&[entry("d/", b'5', b""), file(".wh.d", b"")]]),
         odd("three-layers", &[&lower, &[file(".wh.d", b"")], &[file("d/c", b"c"), file("e", b"3")]]),

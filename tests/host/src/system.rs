@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
@@ -72,11 +73,63 @@ impl Process {
         signal::kill(Pid::from_raw(self.id), Signal::SIGKILL).is_ok()
     }
 
+    /// How many threads it has.
+    pub fn threads(&self) -> usize {
+        self.of_threads("status").len()
+    }
+
+    /// How often its threads have given up a processor to wait, which is how often they were woken.
+    pub fn wakes(&self) -> u64 {
+        let name = "voluntary_ctxt_switches:";
+        let count = |status: &String| {
+            status.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok())
+        };
+        self.of_threads("status").iter().filter_map(count).sum()
+    }
+
+    /// How long its threads have had a processor.
+    fn processor_time(&self) -> Duration {
+        let time = |schedule: &String| schedule.split_whitespace().next()?.parse::<u64>().ok();
+        Duration::from_nanos(self.of_threads("schedstat").iter().filter_map(time).sum())
+    }
+
+    /// A file of each of its threads that has not ended.
+    fn of_threads(&self, name: &str) -> Vec<String> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.id)).into_iter().flatten().flatten();
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join(name)).ok()).collect()
+    }
+
     /// A field of its memory usage in kB, as `Rss` or `Private_Dirty`.
     pub fn memory(&self, field: &str) -> u64 {
         let usage = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.id)).expect("root may read it");
         let line = usage.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
         let value = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
         value.unwrap_or_else(|| panic!("no field {field} in {usage}"))
+    }
+}
+
+/// What processes have cost their host so far. What a thread had cost is forgotten when it ends.
+pub struct Cost {
+    wakes: u64,
+    time: Duration,
+    at: Instant,
+}
+
+impl Cost {
+    /// That of these processes.
+    pub fn of(processes: &[Process]) -> Self {
+        Self {
+            wakes: processes.iter().map(Process::wakes).sum(),
+            time: processes.iter().map(Process::processor_time).sum(),
+            at: Instant::now(),
+        }
+    }
+
+    /// Wake-ups a second, and milliseconds of a processor a second, since an earlier moment.
+    pub fn rates_since(&self, before: &Self) -> (f64, f64) {
+        let seconds = self.at.saturating_duration_since(before.at).as_secs_f64();
+        let wakes = u32::try_from(self.wakes.saturating_sub(before.wakes)).unwrap_or(u32::MAX);
+        let time = self.time.saturating_sub(before.time);
+        (f64::from(wakes) / seconds, time.as_secs_f64() * 1000.0 / seconds)
     }
 }

@@ -1,12 +1,15 @@
 //! The wrapper around every test: what it hides, and that nothing survives it.
 
 use std::fs;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
 
+use libmica::names;
 use micrun_host_tests::console::Console;
+use micrun_host_tests::leftovers::Inventory;
 use micrun_host_tests::system::Process;
-use micrun_host_tests::{isolation, process, wait};
+use micrun_host_tests::{Host, isolation, process, wait};
 use nix::sys::signal::Signal;
 
 fn isolated(script: &str) -> Command {
@@ -48,4 +51,29 @@ fn nothing_survives_when_the_wrapper_is_killed() {
     wait::until("the command runs", || (Process::running("sleep").len() == 1).then_some(()));
     console.signal(Signal::SIGKILL);
     wait::until("the command is gone", || Process::running("sleep").is_empty().then_some(()));
+}
+
+/// micad closes the connection of a client behind its answer, on a machine that stalls long behind: a test that counted
+/// it waited for it to come back.
+#[test]
+fn a_connection_that_was_open_before_is_not_missed() {
+    let _host = Host::start();
+    let descriptors = || Process::running("micad")[0].descriptors().expect("micad runs");
+    let before = descriptors();
+    let connect = || {
+        let socket = Path::new(names::RUNTIME_DIR).join(names::CREATE_SOCKET);
+        UnixStream::connect(socket).expect("micad accepts connections")
+    };
+    let connection = connect();
+    wait::until("micad has accepted it", || (descriptors() > before).then_some(()));
+    let inventory = Inventory::take();
+    drop(connection);
+    wait::until("micad has closed it", || (descriptors() == before).then_some(()));
+    assert_eq!(inventory.difference(), [] as [String; 0]);
+    // What is open now and was not is left behind.
+    let inventory = Inventory::take();
+    let _connection = connect();
+    wait::until("micad has accepted it", || (descriptors() > before).then_some(()));
+    let difference = inventory.difference();
+    assert!(difference.len() == 1 && difference[0].contains("descriptors of micad"), "{difference:?}");
 }

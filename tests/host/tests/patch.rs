@@ -81,6 +81,9 @@ fn an_update_changes_a_message_and_a_limit_while_firmware_runs() {
     let mut console = ctr_piped(&["tasks", "attach", "rtos"]);
     assert_is(&mut console, 1);
     assert!(host.containerd.log().contains("is of firmware that was patched to"));
+    // The daemon knows it too, and so does whoever asks.
+    let list = mica(&["list", "--json"]).success();
+    assert!(list.contains("\"patched\": \"sha256:"), "{list}");
     console.send("exit 5\r");
     assert_eq!(console.wait(), 5);
     host.delete_container("rtos");

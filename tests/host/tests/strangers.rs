@@ -7,8 +7,10 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use micrun_host_tests::firmware::{builder, demo, demo_bytes};
-use micrun_host_tests::{Output, isolation, process, wait};
+use micrun_host_tests::containerd::{ctr, ctr_piped};
+use micrun_host_tests::firmware::{PROMPT, builder, demo, demo_bytes};
+use micrun_host_tests::host::{DEMO, MICA};
+use micrun_host_tests::{Host, Output, isolation, process, wait};
 use serde_json::Value;
 
 const OLD: &str = "bookworm";
@@ -214,4 +216,50 @@ fn artifacts_beside_an_image_are_in_nobodys_way() {
         let unpacked = home().join(suite_name).join("rootfs/firmware.elf");
         assert!(fs::read(unpacked).expect("umoci has unpacked it") == demo_bytes());
     }
+}
+
+/// One key, made by cosign: with it cosign signs the image at a registry, and `pack` the firmware in it, for the shim.
+#[test]
+fn containerd_runs_what_cosigns_key_has_signed_and_nothing_else() {
+    const PASSWORD: &str = "correct horse";
+    let cosign =
+        |args: &[&str]| process::run(tool("cosign", "cosign", args).env("COSIGN_PASSWORD", PASSWORD));
+    cosign(&["generate-key-pair"]).success();
+    let keys = home().join("keys.d");
+    fs::create_dir(&keys).expect("/run is writable");
+    fs::copy(home().join("cosign.pub"), keys.join("team.pub")).expect("cosign has made it");
+    let _registry = Daemon::start(tool(NEW, "crane", &["registry", "serve", "--address", REGISTRY]));
+    wait::until("the registry listens", || TcpStream::connect(REGISTRY).ok());
+    let host = Host::configured(&format!("[Policy]\nrequire_signature = {}\n", keys.display()), "");
+
+    let ours = |args: &[&str]| {
+        let mut command = Command::new(isolation::binary("micrun-image-builder"));
+        process::run(command.args(args).current_dir(home()).env("COSIGN_PASSWORD", PASSWORD)).success()
+    };
+    let demo = demo();
+    let elf = demo.to_str().expect("UTF-8");
+    let offline = ["--tlog-upload=false", "--use-signing-config=false", "-y"];
+    let publish = |name: &str, options: &[&str]| {
+        let image = format!("{REGISTRY}/{name}:1");
+        let archive = format!("{name}.tar");
+        let digest = ours(&[&["pack", elf, "-q", "-t", &image, "-o", &archive], options].concat());
+        ours(&["push", &archive, "--plain-http"]);
+        let at = format!("{REGISTRY}/{name}@{}", digest.trim_end());
+        cosign(&[&["sign", "--key", "cosign.key"], &offline[..], &[&at]].concat()).success();
+        let args = ["verify", "--key", "cosign.pub", "--insecure-ignore-tlog", &image];
+        cosign(&args).success();
+        ctr(&["images", "pull", "--plain-http", &image]).success();
+        image
+    };
+    let signed = publish("signed", &["--sign-key", "cosign.key"]);
+    let mut console = ctr_piped(&["run", "--rm", "--runtime", MICA, &signed, "rtos"]);
+    console.expect(PROMPT);
+    console.send("exit\r");
+    assert_eq!(console.wait(), 0);
+    host.assert_clean();
+
+    // A shim does not see what cosign signs: without a signature of the firmware, nothing runs.
+    let refusal = ["firmware without a valid signature", "require_signature"];
+    host.assert_refused(&publish("image-only", &[]), &[], &refusal);
+    host.assert_refused(DEMO, &[], &refusal);
 }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use devices::{Device, Devices};
 pub use machine::{Cpu, Machine, MachineOption};
+pub(crate) use value::yes_or_no;
 
 use crate::ini::{Ini, Top};
 use crate::qemu::Bios;

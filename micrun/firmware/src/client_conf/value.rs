@@ -21,7 +21,7 @@ pub(super) fn name(name: &str) -> Result<String, String> {
 }
 
 /// The spellings of Python's `getboolean`.
-pub(super) fn yes_or_no(text: &str) -> Result<bool, String> {
+pub(crate) fn yes_or_no(text: &str) -> Result<bool, String> {
     match text.to_lowercase().as_str() {
         "1" | "yes" | "true" | "on" => Ok(true),
         "0" | "no" | "false" | "off" => Ok(false),

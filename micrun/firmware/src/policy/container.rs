@@ -42,6 +42,8 @@ impl Default for ContainerPolicy {
                 memory_mb: unset("container_maxmem", None, "no limit"),
                 vcpus: unset("max_container_vcpu", Some(DEFAULT_MAX_VCPU), DEFAULT_MAX_VCPU),
                 firmware_mb: unset("max_firmware_size", Some(MAX_FIRMWARE_MB), MAX_FIRMWARE_MB),
+                // The daemon's to decide.
+                kvm: unset("AllowKvm", false, "no"),
             },
             annotations: unset("allowed_annotations", Patterns::any(), "*"),
             consoles: unset("max_consoles", None, "no limit"),

@@ -4,6 +4,7 @@ use libmica::ext;
 
 use super::{Most, Patterns, Policy, Rule};
 use crate::MAX_FIRMWARE_MB;
+use crate::client_conf::yes_or_no;
 use crate::ini::{Fault, Section};
 
 /// The daemon's configuration.
@@ -19,6 +20,7 @@ const CPUS: &str = "AllowedCpus";
 const MEMORY: &str = "MaxMemory";
 const VCPUS: &str = "MaxVcpus";
 const FIRMWARE_SIZE: &str = "MaxFirmwareSize";
+const KVM: &str = "AllowKvm";
 
 impl Policy {
     /// A daemon's policy while `place` sets nothing: its clients are root's, and everything is allowed.
@@ -33,6 +35,7 @@ impl Policy {
             memory_mb: unlimited(MEMORY),
             vcpus: unlimited(VCPUS),
             firmware_mb: Rule::unset(FIRMWARE_SIZE, Some(MAX_FIRMWARE_MB), MAX_FIRMWARE_MB, place),
+            kvm: Rule::unset(KVM, false, "no", place),
         }
     }
 
@@ -52,6 +55,9 @@ impl Policy {
             if let Some(most) = section.get(rule.key, |text| number(text, largest))? {
                 rule.set(Some(most), most, place);
             }
+        }
+        if let Some(allowed) = section.get(KVM, yes_or_no)? {
+            self.kvm.set(allowed, if allowed { "yes" } else { "no" }, place);
         }
         Ok(())
     }

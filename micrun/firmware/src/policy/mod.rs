@@ -33,6 +33,8 @@ pub struct Policy {
     pub vcpus: Most,
     /// The size of a firmware file in MiB.
     pub firmware_mb: Most,
+    /// Whether the host's processors may execute firmware in QEMU by KVM. The daemon alone decides it.
+    pub kvm: Rule<bool>,
 }
 
 impl Policy {

@@ -14,16 +14,17 @@ This page is made from the tables in `micrun/firmware`. Do not edit it:
 
 ## QEMU machines
 
-`pack` proposes one of these for a firmware, by its processor, by the addresses it is linked to, and by what it
-carries: the name of a board, the address of a serial port. `--machine` names another one. Where several fit alike,
-the first one of this table is taken, and a note names the others. Memory `from ADDRESS` is as large as `Memory` says.
-Other memory is soldered, and `Memory` has no effect on it.
+`pack` proposes one of these for a firmware, by its processor, by the addresses it is linked to, and
+by what it carries: the name of a board, the address of a serial port. `--machine` names another
+one. Where several fit alike, the first one of this table is taken, and a note names the others.
+Memory `from ADDRESS` is as large as `Memory` says. Other memory is soldered, and `Memory` has no
+effect on it.
 
 ";
 
 const PORT_HEAD: &str = "
-Firmware that carries one of these names was built for that line. `pack --board NAME` says the same for firmware that
-does not carry it. `-` and `/` are as good as `_`.
+Firmware that carries one of these names was built for that line. `pack --board NAME` says the same
+for firmware that does not carry it. `-` and `/` are as good as `_`.
 
 | board | of | machine | `CPU` | `Memory` | remark |
 |---|---|---|---|---|---|
@@ -32,9 +33,10 @@ does not carry it. `-` and `/` are as good as `_`.
 const CORE_HEAD: &str = "
 ## Cores beside Linux
 
-`pack --pedestal baremetal --board NAME` checks the firmware against one of these before it is deployed. Without
-`--board`, a note says which of them it fits. Each is a file in `micrun/firmware/boards` that names its sources.
-Memory in DDR is where the board's device tree reserves it, which no table knows: the whole range is accepted.
+`pack --pedestal baremetal --board NAME` checks the firmware against one of these before it is
+deployed. Without `--board`, a note says which of them it fits. Each is a file in
+`micrun/firmware/boards` that names its sources. Memory in DDR is where the board's device tree
+reserves it, which no table knows: the whole range is accepted.
 
 | board | core | memory | remoteproc | resource table |
 |---|---|---|---|---|

@@ -41,6 +41,8 @@ pub struct Launch {
     pub cgroups: Vec<OwnedFd>,
     /// Where to read the state to go on from, if the machine is not to boot.
     pub snapshot: Option<OwnedFd>,
+    /// The digest of the firmware that the snapshot's was patched to, in a sealed memory file.
+    pub patched: Option<OwnedFd>,
     /// The firmware, in a sealed memory file: the daemon then makes no copy of the client's file. The bytes are
     /// accounted to whoever has written them.
     pub firmware: Option<OwnedFd>,
@@ -51,9 +53,9 @@ pub struct Launch {
 
 impl Launch {
     /// What is sent with the command, in the daemon's order.
-    fn descriptors(&self, with_firmware: bool) -> Vec<BorrowedFd<'_>> {
-        let firmware = self.firmware.iter().filter(|_| with_firmware);
-        self.snapshot.iter().chain(firmware).chain(&self.cgroups).map(AsFd::as_fd).collect()
+    fn descriptors(&self, with_extras: bool) -> Vec<BorrowedFd<'_>> {
+        let extras = self.patched.iter().chain(&self.firmware).filter(|_| with_extras);
+        self.snapshot.iter().chain(extras).chain(&self.cgroups).map(AsFd::as_fd).collect()
     }
 }
 
@@ -109,7 +111,11 @@ impl Client {
     /// Boots the client's firmware, or with a snapshot lets it go on from there (an extension).
     pub async fn launch(&self, name: &str, launch: &Launch) -> Result<()> {
         let command = if launch.snapshot.is_some() { Command::Restore } else { Command::Start };
-        let extras = Extras { firmware: launch.firmware.is_some(), oom_score: launch.oom_score };
+        let extras = Extras {
+            firmware: launch.firmware.is_some(),
+            patched: launch.patched.is_some(),
+            oom_score: launch.oom_score,
+        };
         match self.control_with(name, &command(extras), &launch.descriptors(true)).await {
             // Upstream's daemon, or an earlier one of ours, reads the firmware from the client's file.
             Err(Error::Unsupported { .. }) if extras != Extras::default() => self

@@ -20,6 +20,7 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(micad::blocking::THREADS)
+        .thread_keep_alive(micad::blocking::KEEP_ALIVE)
         .build()
         .context("cannot start the runtime")?;
     let served = runtime.block_on(micad::daemon::run(config));

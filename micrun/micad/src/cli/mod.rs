@@ -139,8 +139,11 @@ async fn status(
                 entry.name, silent.seen_at, silent.detail
             );
         }
+        if let Some(digest) = &entry.patched {
+            eprintln!("mica: {} was patched to {digest}", entry.name);
+        }
     }
-    show::status(&lines, json, out)
+    show::status(&lines, &list, json, out)
 }
 
 /// The clients, by their sockets, which every mica daemon has.

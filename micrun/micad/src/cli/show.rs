@@ -14,7 +14,15 @@ fn document(value: &impl Serialize, out: &mut impl Write) -> anyhow::Result<()> 
 }
 
 /// The daemon's own lines below upstream's heading; or their parts.
-pub(super) fn status(lines: &[(String, String)], json: bool, out: &mut impl Write) -> anyhow::Result<()> {
+pub(super) fn status(
+    lines: &[(String, String)],
+    list: &ClientList,
+    json: bool,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let patched = |name: &str| {
+        list.clients.iter().find(|entry| entry.name == name).and_then(|entry| entry.patched.clone())
+    };
     if !json {
         writeln!(out, "{}", libmica::status::header())?;
         for (line, _) in lines {
@@ -29,7 +37,12 @@ pub(super) fn status(lines: &[(String, String)], json: bool, out: &mut impl Writ
                 .ok_or_else(|| anyhow!("the daemon's status of {name} cannot be understood: {line:?}"))?;
             let services: Vec<_> =
                 status.services.iter().map(|s| json!({"name": s.name, "device": s.device})).collect();
-            Ok(json!({"name": name, "cpu": status.cpu, "state": status.state, "services": services}))
+            let mut client =
+                json!({"name": name, "cpu": status.cpu, "state": status.state, "services": services});
+            if let Some(digest) = patched(name) {
+                client["patched"] = json!(digest);
+            }
+            Ok(client)
         })
         .collect();
     document(&json!({"clients": clients?}), out)
@@ -97,7 +110,11 @@ pub(super) fn list(list: &ClientList, json: bool, out: &mut impl Write) -> anyho
             (Some(cpus), None) => cpus.clone(),
             (None, _) => client.cpu.clone(),
         };
-        writeln!(out, "{:<66}{:<11}{:<10}{cpus:<16} {tty}", client.name, client.state, client.pedestal)?;
+        write!(out, "{:<66}{:<11}{:<10}{cpus:<16} {tty}", client.name, client.state, client.pedestal)?;
+        match &client.patched {
+            Some(digest) => writeln!(out, "  patched to {digest}")?,
+            None => writeln!(out)?,
+        }
     }
     Ok(())
 }

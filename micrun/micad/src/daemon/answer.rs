@@ -123,15 +123,18 @@ impl Daemon {
     }
 }
 
-/// What a start is given: the firmware first, if it comes as a descriptor, then the cgroups to join.
+/// What a start is given: what the state was patched to, the firmware, if they come as descriptors, then the cgroups to
+/// join.
 fn launch(
     snapshot: Option<OwnedFd>,
     extras: Extras,
     mut fds: impl Iterator<Item = OwnedFd>,
 ) -> Result<Launch> {
+    let patched =
+        if extras.patched { Some(fds.next().ok_or(Error::NoDescriptor("restore patch"))?) } else { None };
     let firmware =
         if extras.firmware { Some(fds.next().ok_or(Error::NoDescriptor("firmware"))?) } else { None };
-    Ok(Launch { snapshot, firmware, cgroups: fds.collect(), oom_score: extras.oom_score })
+    Ok(Launch { snapshot, patched, firmware, cgroups: fds.collect(), oom_score: extras.oom_score })
 }
 
 /// Whether a process that may use `cpus` shares them with the pool.

@@ -32,20 +32,22 @@ impl Client {
         pedestal: Arc<dyn Pedestal>,
         exit: Option<ExitReport>,
     ) -> Arc<Self> {
-        Self::spawn_with(spec, pedestal, None, exit)
+        Self::spawn_with(spec, pedestal, None, exit, None)
     }
 
-    /// Makes a client whose firmware an earlier daemon has started; with an `exit` it has ended.
+    /// Makes a client whose firmware an earlier daemon has started; with an `exit` it has ended. `restored_patch` is what
+    /// the state was patched to from which it went on.
     pub(super) fn spawn_with(
         spec: ClientSpec,
         pedestal: Arc<dyn Pedestal>,
         guest: Option<Box<dyn Guest>>,
         exit: Option<ExitReport>,
+        restored_patch: Option<String>,
     ) -> Arc<Self> {
         let (requests, inbox) = mpsc::channel(QUEUE);
         let spec = Arc::new(spec);
         let name = pedestal.name();
-        let task = Task::new(Arc::clone(&spec), pedestal, guest, exit);
+        let task = Task::new(Arc::clone(&spec), pedestal, guest, exit, restored_patch);
         let (publish, snapshot) = watch::channel(task.snapshot());
         tokio::spawn(task.run(inbox, publish));
         Arc::new(Self { spec, pedestal: name, requests, snapshot })

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{FcntlArg, fcntl};
 
 use crate::error::file;
 use crate::{Error, Result};
@@ -15,7 +15,7 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub(super) struct Lock {
     /// Locked as long as it is open.
-    _lock: Flock<File>,
+    _lock: File,
     pid_file: PathBuf,
 }
 
@@ -40,11 +40,22 @@ impl Drop for Lock {
     }
 }
 
-fn lock_file(path: &Path, dir: &Path) -> Result<Flock<File>> {
+/// A lock of the process, not of the open file as by flock(2): a process that the daemon has just forked, and that outlives
+/// it, must not keep the next daemon out.
+#[expect(clippy::cast_possible_truncation, reason = "the constants are smaller than 10")]
+fn lock_file(path: &Path, dir: &Path) -> Result<File> {
     let opened = OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(path);
-    let lock = opened.map_err(file("create", path))?;
-    Flock::lock(lock, FlockArg::LockExclusiveNonblock).map_err(|(_, e)| match e {
-        Errno::EWOULDBLOCK => Error::AlreadyServed { dir: dir.to_owned() },
-        other => file("lock", path)(other.into()),
-    })
+    let file_to_lock = opened.map_err(file("create", path))?;
+    let whole = libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    match fcntl(&file_to_lock, FcntlArg::F_SETLK(&whole)) {
+        Ok(_) => Ok(file_to_lock),
+        Err(Errno::EACCES | Errno::EAGAIN) => Err(Error::AlreadyServed { dir: dir.to_owned() }),
+        Err(other) => Err(file("lock", path)(other.into())),
+    }
 }

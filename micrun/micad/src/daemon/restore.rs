@@ -75,7 +75,7 @@ impl Daemon {
         }
         let control = libmica::names::control_socket(&self.config.runtime_dir, &name)?;
         let listener = socket::listen(&control)?;
-        self.insert(Client::spawn_with(spec, pedestal, guest, exit), listener);
+        self.insert(Client::spawn_with(spec, pedestal, guest, exit, saved.restored_patch), listener);
         Ok(())
     }
 

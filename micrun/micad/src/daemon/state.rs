@@ -33,6 +33,9 @@ pub(super) struct SavedClient {
     pub(super) run: Option<serde_json::Value>,
     /// How the last run ended.
     pub(super) exit: Option<ExitReport>,
+    /// The digest of the firmware that the state was patched to from which the run went on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) restored_patch: Option<String>,
 }
 
 /// [`CreateMessage`], field by field.
@@ -64,7 +67,17 @@ impl SavedClient {
     pub(super) fn new(spec: &ClientSpec, run: Option<serde_json::Value>, exit: Option<ExitReport>) -> Self {
         let (create, qemu) = (Create(spec.message.clone()), Some(spec.qemu.clone()));
         let (tty_link, shell_link) = (spec.tty_link.clone(), spec.shell_link.clone());
-        Self { version: VERSION, create, qemu, slot: spec.slot, tty_link, shell_link, run, exit }
+        Self {
+            version: VERSION,
+            create,
+            qemu,
+            slot: spec.slot,
+            tty_link,
+            shell_link,
+            run,
+            exit,
+            restored_patch: None,
+        }
     }
 
     /// Writes the file, whole or not at all.

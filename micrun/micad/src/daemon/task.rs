@@ -1,11 +1,14 @@
 //! A client's task.
 
+use std::fs::File;
+use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::sync::Arc;
 
 use libmica::ext::{Diagnosis, ExitReason, ExitReport, PatchReport};
 use libmica::{ClientState, Launch};
+use micrun_firmware::{Sha256Digest, memory_file};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::inbox::Inbox;
@@ -25,6 +28,8 @@ pub(super) struct Task {
     ended: Option<(u64, ExitReport)>,
     /// What the firmware of this run was seen doing when it was reported as silent.
     silent: Option<Diagnosis>,
+    /// The digest of the firmware that the state was patched to from which this run went on.
+    restored_patch: Option<String>,
 }
 
 impl Task {
@@ -35,12 +40,13 @@ impl Task {
         pedestal: Arc<dyn Pedestal>,
         guest: Option<Box<dyn Guest>>,
         exit: Option<ExitReport>,
+        restored_patch: Option<String>,
     ) -> Self {
         let running = guest.as_ref().filter(|_| exit.is_none());
         let state = running.map_or(ClientState::Offline, |guest| guest.state());
         let run = u64::from(guest.is_some() || exit.is_some());
         let ended = exit.map(|report| (run, report));
-        Self { spec, pedestal, guest, state, run, ended, silent: None }
+        Self { spec, pedestal, guest, state, run, ended, silent: None, restored_patch }
     }
 
     /// Works off requests until the client is removed or left alone, and publishes what becomes of it.
@@ -94,11 +100,16 @@ impl Task {
             runner: running.map(|guest| guest.runner()),
             services: self.guest.as_ref().map(|guest| guest.services()).unwrap_or_default(),
             silent: running.and_then(|_| self.silent.clone()),
-            patched: running.and_then(|guest| guest.patched()),
+            patched: running.and_then(|_| self.patched()),
             gdb: running.and_then(|guest| guest.gdb()),
             run: self.run,
             ended: self.ended.clone(),
         }
+    }
+
+    /// The digest of the firmware that the current run, or the last one, was patched to.
+    fn patched(&self) -> Option<String> {
+        self.guest.as_ref().and_then(|guest| guest.patched()).or_else(|| self.restored_patch.clone())
     }
 
     async fn perform(&mut self, action: Action, inbox: &mut Inbox) -> Result<()> {
@@ -116,10 +127,11 @@ impl Task {
         }
     }
 
-    async fn start(&mut self, launch: Launch, cancel: Cancel<'_>) -> Result<()> {
+    async fn start(&mut self, mut launch: Launch, cancel: Cancel<'_>) -> Result<()> {
         if self.state != ClientState::Offline {
             return Err(self.wrong_state("start"));
         }
+        let restored_patch = launch.patched.take().map(|file| restored_patch(file.into())).transpose()?;
         self.release().await;
         let guest = self.pedestal.start(&self.spec, launch, cancel).await?;
         log::info!("{}: started, {}", self.spec.name(), guest.runner());
@@ -127,6 +139,7 @@ impl Task {
         self.guest = Some(guest);
         self.run += 1;
         self.silent = None;
+        self.restored_patch = restored_patch;
         self.save().await;
         Ok(())
     }
@@ -151,7 +164,7 @@ impl Task {
         let name = self.spec.name();
         let result = match ended {
             Ok(mut report) => {
-                if let Some(digest) = self.guest.as_ref().and_then(|guest| guest.patched()) {
+                if let Some(digest) = self.patched() {
                     report.detail = format!("{}; it had been patched to {digest}", report.detail);
                 }
                 log::info!("{name}: {} (status {}, {:?})", report.detail, report.status, report.reason);
@@ -285,9 +298,23 @@ impl Task {
         // Of a run that has ended, there may be consoles to take over.
         let run = self.guest.as_ref().filter(|_| self.state != ClientState::Error).map(|guest| guest.save());
         let exit = self.snapshot().exit().cloned();
-        let (saved, dir) = (SavedClient::new(&self.spec, run, exit), self.spec.dir.clone());
+        let mut saved = SavedClient::new(&self.spec, run, exit);
+        saved.restored_patch.clone_from(&self.restored_patch);
+        let dir = self.spec.dir.clone();
         if let Err(e) = blocking::run(move || saved.write(&dir)).await {
             log::error!("{}: {}", self.spec.name(), e.sentence());
         }
     }
+}
+
+/// The digest in a memory file that came with a restore. Reading one that is sealed never waits.
+fn restored_patch(file: File) -> Result<String> {
+    const MAX_DIGEST: u64 = 100;
+    if !memory_file::is_sealed(&file) {
+        return Err(Error::RestoredPatch("it came as a file that somebody could change"));
+    }
+    let mut text = String::new();
+    let read = file.take(MAX_DIGEST).read_to_string(&mut text);
+    let digest = read.ok().and_then(|_| text.parse::<Sha256Digest>().ok());
+    digest.map(|it| it.to_string()).ok_or(Error::RestoredPatch("it is not sha256: and 64 digits"))
 }

@@ -203,6 +203,19 @@ pub(super) fn qemu() -> Result<Calls, BackendError> {
     Ok(plain.chain(conditional).collect())
 }
 
+/// The same with the requests of KVM: on its device, its machines and their processors (linux/kvm.h, `KVMIO`).
+pub(super) fn qemu_with_kvm() -> Result<Calls, BackendError> {
+    const KIND: u64 = 0xff00;
+    const KVMIO: u64 = 0xae00;
+    let mut calls = qemu()?;
+    let kvm = SeccompRule::new(vec![condition(1, MaskedEq(KIND), KVMIO)?])?;
+    calls
+        .iter_mut()
+        .filter(|(number, _)| *number == libc::SYS_ioctl)
+        .for_each(|(_, rules)| rules.push(kvm.clone()));
+    Ok(calls)
+}
+
 /// What the relay of a console can ask for, when it has started.
 pub(super) fn relay() -> Result<Calls, BackendError> {
     let executable = u64::from(libc::PROT_EXEC.unsigned_abs());

@@ -22,6 +22,12 @@ impl Filter {
         QEMU.as_ref()
     }
 
+    /// The same for one whose machine is executed by KVM.
+    pub(crate) fn qemu_with_kvm() -> Option<&'static Self> {
+        static QEMU: LazyLock<Option<Filter>> = LazyLock::new(|| Filter::here(calls::qemu_with_kvm()));
+        QEMU.as_ref()
+    }
+
     /// The filter for the relay of a console; `None` as above.
     pub(crate) fn relay() -> Option<&'static Self> {
         static RELAY: LazyLock<Option<Filter>> = LazyLock::new(|| Filter::here(calls::relay()));
@@ -68,6 +74,7 @@ mod tests {
     fn the_lists_are_filters_for_each_processor() {
         for arch in [TargetArch::x86_64, TargetArch::aarch64, TargetArch::riscv64] {
             Filter::compile(calls::qemu().unwrap(), arch).unwrap();
+            Filter::compile(calls::qemu_with_kvm().unwrap(), arch).unwrap();
             Filter::compile(calls::relay().unwrap(), arch).unwrap();
         }
     }

@@ -151,9 +151,11 @@ async fn serve(args: &Args, bundle: &Path, listener: UnixListener) -> Result<()>
 async fn forgotten(bundle: &Path, containers: &Containers) {
     loop {
         containers.emptied().await;
-        tokio::time::sleep(LOOK).await;
-        if containers.is_empty() && !bundle.exists() {
-            return;
+        tokio::select! {
+            () = containers.filled() => {}
+            () = tokio::time::sleep(LOOK) => if !bundle.exists() {
+                return;
+            },
         }
     }
 }

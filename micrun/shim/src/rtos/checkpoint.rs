@@ -7,9 +7,9 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use containerd_shim_protos::api::CheckpointTaskRequest;
-use micrun_firmware::memory_file;
 use micrun_firmware::rootfs::{self, RootFile};
 use micrun_firmware::snapshot::{DIRECTORY, LABEL, Label, Machine, STATE, State, Unread};
+use micrun_firmware::{Sha256Digest, memory_file};
 
 use crate::error::{Error, Result};
 use crate::oci::options;
@@ -110,15 +110,19 @@ fn label(mut file: File, files: &Files, machine: Machine, patched: Option<String
 
 /// Opens the state in the directory of a checkpoint, which containerd removes after Create. It is not copied: it may be as
 /// large as the machine's memory. To be called where waiting is allowed.
-pub(crate) fn open(checkpoint: &Path, machine: &Machine) -> Result<File> {
-    let Found { label, mut file, most } = find(checkpoint, machine)?;
+///
+/// With it comes the digest of the firmware that the state's was patched to.
+pub(crate) fn open(checkpoint: &Path, machine: &Machine) -> Result<(File, Option<Sha256Digest>)> {
+    let Found { label, patched, mut file, most } = find(checkpoint, machine)?;
     check(&label, &mut file, most, checkpoint)?;
-    Ok(file)
+    Ok((file, patched))
 }
 
 /// What lies in the directory of a checkpoint.
 struct Found {
     label: Label,
+    /// The label's own, checked.
+    patched: Option<Sha256Digest>,
     file: File,
     /// The most bytes that the state may have.
     most: u64,
@@ -129,13 +133,16 @@ fn find(checkpoint: &Path, machine: &Machine) -> Result<Found> {
     let memory_mb = if machine.memory_mb == 0 { MAX_BOARD_MB } else { machine.memory_mb };
     let most = (u64::from(memory_mb) << 20) + MAX_BESIDE;
     let RootFile { file, .. } = open_file(checkpoint, STATE, most)?;
-    if let Some(patched) = &label.patched {
-        log::info!(
-            "the checkpoint in {} is of firmware that was patched to {patched:?}",
-            checkpoint.display()
-        );
+    let patched: Option<Sha256Digest> = label
+        .patched
+        .as_ref()
+        .map(|digest| digest.parse())
+        .transpose()
+        .map_err(|_| refusal(checkpoint, &format!("`patched` of `{LABEL}` is no digest")))?;
+    if let Some(patched) = patched {
+        log::info!("the checkpoint in {} is of firmware that was patched to {patched}", checkpoint.display());
     }
-    Ok(Found { label, file, most })
+    Ok(Found { label, patched, file, most })
 }
 
 /// Refuses a state that is not the label's.
@@ -154,14 +161,16 @@ pub(crate) fn is_in_image(root: &Path) -> bool {
 }
 
 /// A copy of the state in the image at `root`, which is unmounted after Create. To be called where waiting is allowed.
-pub(crate) fn copy_of_image(root: &Path, machine: &Machine) -> Result<File> {
+///
+/// With it comes the digest of the firmware that the state's was patched to.
+pub(crate) fn copy_of_image(root: &Path, machine: &Machine) -> Result<(File, Option<Sha256Digest>)> {
     let dir = root.join(DIRECTORY.trim_start_matches('/'));
-    let Found { label, file, most } = find(&dir, machine)?;
+    let Found { label, patched, file, most } = find(&dir, machine)?;
     let wrong = || Error::io("copy", dir.join(STATE));
     let mut copy = memory_file::create().map_err(wrong())?;
     micrun_firmware::copy(&file, &copy, most, |_| ()).map_err(wrong())?;
     check(&label, &mut copy, most, &dir)?;
-    Ok(copy)
+    Ok((copy, patched))
 }
 
 /// The label, unless it is that of another machine.

@@ -1,5 +1,6 @@
 //! An RTOS container: a client of the mica daemon, with the console as its streams.
 
+use std::io::{Seek, Write};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -8,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
 use libmica::Launch;
 use micrun_firmware::annotations::Ready;
+use micrun_firmware::{Sha256Digest, memory_file};
 use tokio::sync::oneshot;
 
 use super::end::stops;
@@ -143,6 +145,7 @@ impl Container {
                 .map(|file| file.try_clone().map(OwnedFd::from))
                 .transpose()
                 .map_err(Error::io("share", "the state of the checkpoint"))?,
+            patched: self.plan.patched.map(digest_file).transpose()?,
             firmware: firmware
                 .map(Firmware::share)
                 .transpose()
@@ -275,4 +278,13 @@ impl Container {
         *lock(&self.streams) = None;
         self.init.end_stdin();
     }
+}
+
+/// A digest in a sealed memory file, as the daemon takes it.
+fn digest_file(digest: Sha256Digest) -> Result<OwnedFd> {
+    let wrong = || Error::io("write", "the digest of the patch");
+    let mut file = memory_file::create().map_err(wrong())?;
+    file.write_all(digest.to_string().as_bytes()).and_then(|()| file.rewind()).map_err(wrong())?;
+    memory_file::seal(&file).map_err(wrong())?;
+    Ok(file.into())
 }

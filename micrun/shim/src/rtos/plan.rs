@@ -4,6 +4,7 @@ use std::fs::File;
 use std::time::Duration;
 
 use libmica::CreateMessage;
+use micrun_firmware::Sha256Digest;
 use micrun_firmware::annotations::Ready;
 use micrun_firmware::policy::ContainerPolicy;
 use micrun_firmware::snapshot::Machine;
@@ -45,6 +46,8 @@ pub(crate) struct Plan {
     pub firmware: Option<InMemory>,
     /// The state to go on from.
     pub snapshot: Option<File>,
+    /// The digest of the firmware that the state's was patched to.
+    pub patched: Option<Sha256Digest>,
     /// How soon the kernel is to kill the emulator when memory runs out.
     pub oom_score: Option<u16>,
 }

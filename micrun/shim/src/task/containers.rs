@@ -61,8 +61,17 @@ impl Containers {
 
     /// Waits until no container is here or being made.
     pub(crate) async fn emptied(&self) {
+        self.becomes(true).await;
+    }
+
+    /// Waits until a container is here or being made.
+    pub(crate) async fn filled(&self) {
+        self.becomes(false).await;
+    }
+
+    async fn becomes(&self, state: bool) {
         // Cannot fail: `self` holds the sender.
-        let _ = self.empty.subscribe().wait_for(|empty| *empty).await;
+        let _ = self.empty.subscribe().wait_for(|empty| *empty == state).await;
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {

@@ -3,6 +3,8 @@
 use std::io::Read;
 use std::process::Stdio;
 
+use nix::unistd::{getpgid, getsid};
+
 use crate::case::both;
 use crate::fifo::Reader;
 use crate::reply::Form;
@@ -17,6 +19,7 @@ pub(super) const CASES: &[Case] = &[
     both!(readme_start_writes_the_address_into_the_bundle),
     both!(readme_start_lets_go_of_stdout_and_stderr),
     both!(readme_start_works_without_optional_environment),
+    both!(runc_v2_leads_a_process_group_in_containerds_session),
 ];
 
 /// containerd 1.6, `runtime/v2/binary.go`: without options nothing is on stdin, and the reply is the address.
@@ -80,4 +83,12 @@ fn readme_start_works_without_optional_environment(stage: &mut Stage) {
     let bare = Invocation::default().with("GRPC_ADDRESS", "").with("NAMESPACE", "").with("GOMAXPROCS", "");
     let shim = stage.launch_as(&stage.bundle("one"), &bare);
     assert!(shim.connect().connect("one").unwrap().shim_pid > 0);
+}
+
+/// containerd, `manager_linux.go`: the server gets a process group of its own. In a session of its own, the scheduler would
+/// set it against the rest of the machine's sessions (sched(7), autogroup).
+fn runc_v2_leads_a_process_group_in_containerds_session(stage: &mut Stage) {
+    let shim = stage.launch(&stage.bundle("one")).pid();
+    assert_eq!(getpgid(Some(shim)).unwrap(), shim);
+    assert_eq!(getsid(Some(shim)).unwrap(), getsid(None).unwrap());
 }

@@ -12,6 +12,7 @@ mod execs;
 mod fifos;
 mod group;
 mod hostile;
+mod idle;
 mod lifecycle;
 mod load;
 mod loggers;
@@ -51,6 +52,7 @@ pub fn all() -> impl Iterator<Item = Case> {
         load::CASES,
         hostile::CASES,
         accounting::CASES,
+        idle::CASES,
         sandbox::CASES,
     ]
     .into_iter()

@@ -1,5 +1,7 @@
 //! `make bench`: how fast output gets through a shim, ours and containerd's own in turn, and that none is lost.
 //! Prints Markdown.
+//!
+//! `console-throughput [ROUNDS] [NAME=SHIM]...`: SHIM is the path of somebody else's shim.
 #![allow(clippy::print_stdout, reason = "the table is the result")]
 #![allow(
     clippy::expect_used,
@@ -43,21 +45,22 @@ enum Way {
 }
 
 fn main() {
-    let rounds =
-        std::env::args().nth(1).map_or(5, |n| n.parse().expect("usage: console-throughput [ROUNDS]"));
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (peers, numbers): (Vec<_>, Vec<_>) = args.iter().partition(|arg| arg.contains('='));
+    let rounds = numbers.first().map_or(5, |rounds| rounds.parse().expect("ROUNDS is a number"));
     let host = Host::ordinary();
     host.import_image(Image::busybox(ORDINARY, &["/bin/busybox", "true"]));
     host.import(&firmware::pack(&firmware::hello(), DEMO, &[]));
     printer::serve(AMOUNT);
 
-    let linux = |shim: [&'static str; 2], tty: bool| {
-        let mut words = shim.to_vec();
-        words.extend(tty.then_some("--tty"));
+    let linux = |shim: [&str; 2], tty: bool| {
+        let mut words: Vec<String> = shim.map(str::to_owned).to_vec();
+        words.extend(tty.then(|| "--tty".to_owned()));
         (words, ORDINARY, LINUX)
     };
     let [runc, ours] = [["--runc-binary", CRUN], ["--runtime", MICA]];
-    let firmware = (ours.to_vec(), DEMO, &[][..]);
-    let rows = [
+    let firmware = (ours.map(str::to_owned).to_vec(), DEMO, &[][..]);
+    let mut rows: Vec<(String, _, _)> = [
         ("runc-v2 with crun, pipe to FIFO", linux(runc, false), Way::Attached),
         ("mica with crun, pipe to FIFO", linux(ours, false), Way::Attached),
         ("runc-v2 with crun, pty to FIFO", linux(runc, true), Way::Attached),
@@ -69,17 +72,34 @@ fn main() {
         ("runc-v2 with crun, pipe to `binary://`", linux(runc, false), Way::Program),
         ("mica with crun, pipe to `binary://`", linux(ours, false), Way::Program),
         ("mica, firmware's pty to `binary://`", firmware, Way::Program),
-    ];
+    ]
+    .map(|(name, container, way)| (name.to_owned(), container, way))
+    .into();
+    // Of the schemes, shims of others know what they like.
+    for (name, shim) in peers.iter().filter_map(|peer| peer.split_once('=')) {
+        rows.push((
+            format!("{name} with crun, pipe to FIFO"),
+            linux(["--runtime", shim], false),
+            Way::Attached,
+        ));
+        rows.push((
+            format!("{name} with crun, pty to FIFO"),
+            linux(["--runtime", shim], true),
+            Way::Attached,
+        ));
+    }
     let mut times: Vec<Vec<Duration>> = vec![Vec::new(); rows.len()];
     let mut memory = 0;
     for _ in 0..rounds {
         for ((name, (words, image, command), way), times) in rows.iter().zip(&mut times) {
+            let words: Vec<_> = words.iter().map(String::as_str).collect();
             let (time, bytes) = measure(&[&words[..], &[image, "one"], command].concat(), *way, &mut memory);
             // A terminal of Linux echoes the line as well.
             assert!((AMOUNT..AMOUNT + 3).contains(&bytes), "{name}: {bytes} bytes");
             times.push(time);
         }
     }
+    println!("<!-- throughput -->");
     println!("| {} MB, {rounds} rounds | median MB/s | best | lost |\n|---|---|---|---|", AMOUNT >> 20);
     for ((name, ..), times) in rows.iter().zip(&mut times) {
         times.sort_unstable();

@@ -1,5 +1,7 @@
-//! `make bench`: how long until the first byte of a container is there, ours beside ordinary ones in the same run,
-//! and how much memory an idle shim takes. Prints Markdown.
+//! `make bench`: how long until the first byte of a container is there, ours beside ordinary ones in the same run, and how
+//! large the programs are. Prints Markdown, with the name of each table before it.
+//!
+//! `host-bench [ROUNDS] [NAME=SHIM]...`: SHIM is the path of somebody else's shim, whose OCI runtime is the `runc` on `PATH`.
 #![allow(clippy::print_stdout, reason = "the table is the result")]
 #![allow(
     clippy::expect_used,
@@ -8,73 +10,63 @@
 )]
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use micrun_host_tests::archive::Image;
-use micrun_host_tests::containerd::{ctr, ctr_piped};
+use micrun_host_tests::containerd::ctr_piped;
 use micrun_host_tests::firmware::PROMPT;
 use micrun_host_tests::host::{DEMO, MICA};
-use micrun_host_tests::system::Process;
 use micrun_host_tests::{Host, isolation};
 
 const ORDINARY: &str = "localhost/busybox:1";
 
-/// The ways of running a container that are compared: a name, and the words after `ctr run --rm`.
-const WAYS: [(&str, &[&str]); 4] = [
-    ("crun, `echo`", &["--runc-binary", "/usr/bin/crun", ORDINARY]),
-    ("runc, `echo`", &["--runc-binary", "/usr/sbin/runc", ORDINARY]),
-    ("mica with crun, `echo`", &["--runtime", MICA, ORDINARY]),
-    ("mica, FreeRTOS demo", &["--runtime", MICA, DEMO]),
-];
-
 fn main() {
-    let rounds =
-        std::env::args().nth(1).map_or(20, |rounds| rounds.parse().expect("usage: host-bench [ROUNDS]"));
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (peers, numbers): (Vec<_>, Vec<_>) = args.iter().partition(|arg| arg.contains('='));
+    let rounds = numbers.first().map_or(20, |rounds| rounds.parse().expect("ROUNDS is a number"));
+    let peers: Vec<_> = peers.iter().filter_map(|peer| peer.split_once('=')).collect();
     let host = Host::start();
     host.import_image(Image::busybox(ORDINARY, &["/bin/busybox", "echo", "hello"]));
 
+    // A name, and the words after `ctr run --rm`.
+    let mut ways = vec![
+        ("crun, `echo`".to_owned(), vec!["--runc-binary", "/usr/bin/crun", ORDINARY]),
+        ("runc, `echo`".to_owned(), vec!["--runc-binary", "/usr/sbin/runc", ORDINARY]),
+    ];
+    let other =
+        |(name, shim): &(&str, _)| (format!("{name} with crun, `echo`"), vec!["--runtime", *shim, ORDINARY]);
+    ways.extend(peers.iter().map(other));
+    ways.push(("mica with crun, `echo`".to_owned(), vec!["--runtime", MICA, ORDINARY]));
+    ways.push(("mica, FreeRTOS demo".to_owned(), vec!["--runtime", MICA, DEMO]));
+
     // In turn, so that a slow moment of the machine meets all of them.
-    let mut times: [Vec<Duration>; WAYS.len()] = Default::default();
+    let mut times = vec![Vec::new(); ways.len()];
     for _ in 0..rounds {
-        for ((_, words), times) in WAYS.iter().zip(&mut times) {
+        for ((_, words), times) in ways.iter().zip(&mut times) {
             times.push(first_byte(&host, words));
         }
     }
-
-    println!("| `ctr run` to the first byte, {rounds} rounds | median ms | min | max |\n|---|---|---|---|");
-    for ((name, _), times) in WAYS.iter().zip(&mut times) {
+    for times in &mut times {
         times.sort_unstable();
+    }
+    println!("<!-- first-byte -->");
+    println!(
+        "| `ctr run` to the first byte, {rounds} rounds | median ms | min | max | ratio |\n|---|---|---|---|---|"
+    );
+    let first = milliseconds(times[0][times[0].len() / 2]);
+    for ((name, _), times) in ways.iter().zip(&times) {
         let [median, min, max] = [times[times.len() / 2], times[0], times[times.len() - 1]].map(milliseconds);
-        println!("| {name} | {median:.1} | {min:.1} | {max:.1} |");
+        println!("| {name} | {median:.1} | {min:.1} | {max:.1} | {:.2} |", median / first);
     }
-    println!("\n| idle | RSS kB | private dirty kB |\n|---|---|---|");
-    println!("| with an ordinary container: | | |");
-    let sleep = ["/bin/busybox", "sleep", "1000"];
-    for (id, runtime, shim) in [
-        ("ours", MICA, "containerd-shim-mica-v2"),
-        ("theirs", "io.containerd.runc.v2", "containerd-shim-runc-v2"),
-    ] {
-        ctr(&[&["run", "--detach", "--runtime", runtime, ORDINARY, id], &sleep[..]].concat()).success();
-        memory(shim);
-        host.kill(id, "SIGKILL");
-        host.await_task_state(id, "STOPPED");
-        host.delete_task(id);
-        host.delete_container(id);
-    }
-    host.assert_clean();
-    println!("| with a firmware: | | |");
-    ctr(&["run", "--detach", "--runtime", MICA, DEMO, "idle"]).success();
-    memory("containerd-shim-mica-v2");
-    memory("micad");
-    memory("qemu-system-aarch64");
 
-    println!("\n| program | bytes |\n|---|---|");
-    let mut programs =
-        ["containerd-shim-mica-v2", "micad", "mica", "micrun-image-builder"].map(isolation::binary).to_vec();
-    programs.push("/usr/bin/containerd-shim-runc-v2".into());
-    for program in programs {
-        let size = fs::metadata(&program).expect("a program has a size").len();
-        println!("| {} | {size} |", program.file_name().unwrap_or_default().to_string_lossy());
+    println!("\n<!-- sizes -->\n| program | bytes |\n|---|---|");
+    for program in ["containerd-shim-mica-v2", "micad", "mica", "micrun-image-builder"] {
+        size(program, &isolation::binary(program));
+    }
+    size("containerd-shim-runc-v2", &PathBuf::from("/usr/bin/containerd-shim-runc-v2"));
+    for (name, shim) in peers {
+        size(name, Path::new(shim));
     }
 }
 
@@ -86,7 +78,7 @@ fn first_byte(host: &Host, words: &[&str]) -> Duration {
         console.expect(PROMPT);
         console.send("exit 0\r");
     }
-    assert_eq!(console.wait(), 0, "{}", console.error_text());
+    assert_eq!(console.wait(), 0, "{words:?}: {}", console.error_text());
     host.assert_clean();
     console.first_byte().expect("it printed something").duration_since(start)
 }
@@ -95,9 +87,6 @@ fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
-/// Prints the memory of the one process that runs a program.
-fn memory(program: &str) {
-    let processes = Process::running(program);
-    let [process] = processes.as_slice() else { panic!("not one process runs {program}: {processes:?}") };
-    println!("| {program} | {} | {} |", process.memory("Rss"), process.memory("Private_Dirty"));
+fn size(name: &str, program: &Path) {
+    println!("| {name} | {} |", fs::metadata(program).expect("a program has a size").len());
 }

@@ -28,7 +28,7 @@ const FIRST: &str = "[Qemu]\nMachine = virt,gic-version=2\nCPU = cortex-a57\nMem
 const SECOND: &str = "[Qemu]\nMachine = virt,secure=on\nCPU = cortex-a53\nMemory = 96\nAppend = second\n";
 
 fn first() -> [Option<String>; 4] {
-    ["virt,gic-version=2", "cortex-a57", "48", "first"].map(|value| Some(value.to_owned()))
+    ["virt,gic-version=2,acpi=off", "cortex-a57", "48", "first"].map(|value| Some(value.to_owned()))
 }
 
 #[tokio::test]

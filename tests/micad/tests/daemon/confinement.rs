@@ -32,6 +32,7 @@ async fn each_qemu_is_alone() {
         assert_eq!(field(&status, "Groups"), [""; 0]);
         assert_eq!(field(&status, "NoNewPrivs"), ["1"]);
         assert_eq!(field(&status, "Seccomp"), ["2"]);
+        assert_eq!(field(&status, "THP_enabled"), ["0"]);
         for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
             assert_eq!(field(&status, set), ["0000000000000000"], "{set}");
         }

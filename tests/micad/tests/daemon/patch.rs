@@ -1,11 +1,13 @@
 //! Firmware that is changed while it runs.
 
 use std::fs::{self, File};
+use std::io::{Seek, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use libmica::ext::ExitReason;
-use libmica::{Client, ClientState, Error};
+use libmica::{Client, ClientState, Error, Launch};
+use micrun_firmware::memory_file;
 use micrun_host_tests::firmware::{hello, patched_demo};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::process::Signal;
@@ -85,6 +87,13 @@ async fn a_message_and_a_limit_change_while_the_firmware_runs_on() {
     daemon.end(Signal::KILL);
     daemon.launch();
     assert_eq!(client.stats("one").await.unwrap().patched, Some(digest.clone()));
+    for args in [&["list"][..], &["list", "--json"], &["stats", "one"], &["status", "one", "--json"]] {
+        let shown = String::from_utf8(mica(&daemon, args).stdout).unwrap();
+        assert!(shown.contains(&digest), "{args:?}: {shown}");
+    }
+    // Upstream's columns have no place for it.
+    let status = mica(&daemon, &["status", "one"]);
+    assert!(String::from_utf8(status.stderr).unwrap().contains(&format!("one was patched to {digest}")));
     patch(&daemon, base).unwrap_or_else(|e| panic!("{e}: {}", daemon.log()));
     assert_is(&mut console, 0);
     patch(&daemon, patched).unwrap_or_else(|e| panic!("{e}: {}", daemon.log()));
@@ -166,6 +175,81 @@ async fn only_firmware_that_runs_is_patched() {
     assert!(said.contains("cannot patch one: it is Offline"), "{said}");
     assert!(daemon.ask("one.socket", b"patch").ends_with("MICA-FAILED"));
     assert!(!matches!(client.start("one").await, Err(Error::Unsupported { .. })));
+}
+
+/// Puts a function elsewhere in the symbol table of a little-endian ELF64, as if it had moved: whoever sleeps in it would
+/// wake up in something else.
+fn move_a_function(elf: &mut [u8]) {
+    const SYMTAB: u64 = 2;
+    const FUNC: u64 = 2;
+    fn number(elf: &[u8], at: usize, size: usize) -> u64 {
+        elf[at..at + size].iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
+    }
+    let field = |elf: &[u8], at| usize::try_from(number(elf, at, 8)).unwrap();
+    let (sections, count) = (field(elf, 0x28), usize::try_from(number(elf, 0x3c, 2)).unwrap());
+    let symbols = (0..count).map(|index| sections + index * 64);
+    let symbols = symbols.into_iter().find(|at| number(elf, at + 4, 4) == SYMTAB).unwrap();
+    let (start, size) = (field(elf, symbols + 0x18), field(elf, symbols + 0x20));
+    let is_function = |at: &usize| number(elf, at + 4, 1) & 0xf == FUNC && number(elf, *at, 4) != 0;
+    let function = (start..start + size).step_by(24).find(is_function).unwrap();
+    let moved = number(elf, function + 8, 8) + 4;
+    elf[function + 8..function + 16].copy_from_slice(&moved.to_le_bytes());
+}
+
+#[tokio::test]
+async fn a_function_that_moves_is_refused_and_nothing_is_touched() {
+    let daemon = Daemon::start();
+    let (client, mut console) = boot(&daemon).await;
+    let before = ticks(&run(&mut console, "uptime"));
+    let said = patch(&daemon, &altered(&daemon, |elf| move_a_function(elf))).unwrap_err();
+    assert!(said.contains("the firmware was not patched and runs as before: the function "), "{said}");
+    assert!(said.contains(" moves from 0x"), "{said}");
+    assert_is(&mut console, 0);
+    assert!(ticks(&run(&mut console, "uptime")) >= before);
+    assert_eq!(client.stats("one").await.unwrap().patched, None);
+    // The same bytes with the functions where they are.
+    patch(&daemon, patched_demo().to_str().unwrap()).unwrap_or_else(|e| panic!("{e}: {}", daemon.log()));
+    assert_is(&mut console, 1);
+}
+
+/// A sealed memory file with this text.
+fn sealed(text: &str) -> OwnedFd {
+    let mut file = memory_file::create().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file.rewind().unwrap();
+    memory_file::seal(&file).unwrap();
+    file.into()
+}
+
+/// The state has the patched memory, and whoever restores it says so: the daemon that restores it sees no image.
+#[tokio::test]
+async fn what_goes_on_from_a_patched_state_is_known_as_patched() {
+    let mut daemon = Daemon::start();
+    let (client, mut console) = boot(&daemon).await;
+    patch(&daemon, patched_demo().to_str().unwrap()).unwrap_or_else(|e| panic!("{e}: {}", daemon.log()));
+    assert_is(&mut console, 1);
+    let digest = client.stats("one").await.unwrap().patched.unwrap();
+    let state = File::options().read(true).write(true).create_new(true).open(daemon.path("state")).unwrap();
+    client.checkpoint("one", state.as_fd()).await.unwrap();
+    client.stop("one").await.unwrap();
+    let launch = |patched: OwnedFd| {
+        let mut snapshot = state.try_clone().unwrap();
+        snapshot.rewind().unwrap();
+        Launch { snapshot: Some(snapshot.into()), patched: Some(patched), ..Launch::default() }
+    };
+    for wrong in [sealed("no digest"), File::open("/etc/os-release").unwrap().into()] {
+        let refused = client.launch("one", &launch(wrong)).await.unwrap_err().to_string();
+        assert!(refused.contains("the digest of what the state was patched to cannot be used"), "{refused}");
+    }
+    client.launch("one", &launch(sealed(&digest))).await.unwrap();
+    assert_eq!(client.stats("one").await.unwrap().patched, Some(digest.clone()));
+    daemon.end(Signal::KILL);
+    daemon.launch();
+    assert_eq!(client.list().await.unwrap().clients[0].patched, Some(digest.clone()));
+    client.stop("one").await.unwrap();
+    assert!(client.wait("one").await.unwrap().detail.contains(&digest));
+    client.start("one").await.unwrap();
+    assert_eq!(client.stats("one").await.unwrap().patched, None);
 }
 
 /// Has the client patched, and kills the daemon as soon as it has marked that. Whether the mark is left: the daemon may

@@ -8,6 +8,9 @@ use micrun_firmware::client_conf::Device;
 use super::machine::Machine;
 use super::second_core;
 
+/// The set of descriptors with KVM; those of the consoles have lower numbers.
+const KVM_SET: u32 = 9;
+
 /// What QEMU is given: descriptors that it inherits, by number, and a file.
 pub(super) struct Descriptors {
     /// The firmware's path, as QEMU sees it.
@@ -20,6 +23,8 @@ pub(super) struct Descriptors {
     pub(super) qmp: RawFd,
     /// Listening socket for gdb.
     pub(super) gdb: Option<RawFd>,
+    /// The kernel's KVM, if that executes the machine's instructions.
+    pub(super) kvm: Option<RawFd>,
     /// Whether the machine is to take up a saved state.
     pub(super) restored: bool,
 }
@@ -33,11 +38,16 @@ pub(super) fn arguments(name: &str, machine: &Machine, fds: &Descriptors) -> Vec
     line.pair("-name", format!("{name},debug-threads=on"));
     line.word("-nodefaults").word("-no-user-config").pair("-display", "none");
     line.pair("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
-    line.pair("-machine", machine.name.to_string());
+    line.pair("-machine", machine.option(fds.restored));
     // QEMU's own limit for translated code is an eighth of the host's memory: no limit for a container.
-    line.pair("-accel", "tcg,tb-size=32");
-    if let Some(cpu) = &machine.cpu {
-        line.pair("-cpu", cpu.as_str());
+    match fds.kvm {
+        None => line.pair("-accel", "tcg,tb-size=32"),
+        Some(fd) => line
+            .pair("-add-fd", format!("fd={fd},set={KVM_SET},opaque=kvm"))
+            .pair("-accel", format!("kvm,device=/dev/fdset/{KVM_SET}")),
+    };
+    if let Some(model) = machine.model() {
+        line.pair("-cpu", model);
     }
     if let Some(memory) = machine.memory_mb {
         line.pair("-m", memory.to_string());
@@ -125,5 +135,35 @@ impl Line {
 
     fn pair(&mut self, option: &str, value: impl Into<OsString>) -> &mut Self {
         self.word(option).word(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::accelerator::Accelerator;
+    use super::*;
+
+    /// The values that QEMU gets for these options.
+    fn values(machine: &Machine, kvm: Option<RawFd>, restored: bool) -> [Option<String>; 3] {
+        let (firmware, boot_code) = ("firmware".to_owned(), None);
+        let fds = Descriptors { firmware, boot_code, consoles: vec![5], qmp: 6, gdb: None, kvm, restored };
+        let words = arguments("a", machine, &fds);
+        ["-machine", "-accel", "-cpu"].map(|option| {
+            let value = words.iter().skip_while(|word| *word != option).nth(1);
+            value.map(|word| word.to_string_lossy().into_owned())
+        })
+    }
+
+    #[test]
+    fn the_accelerator_decides_on_the_processor_and_its_interrupts() {
+        let expected = |values: [&str; 3]| values.map(|value| Some(value.to_owned()));
+        let machine = Machine::plain(0);
+        let translated = ["virt,gic-version=3,acpi=off", "tcg,tb-size=32", "cortex-a53"];
+        assert_eq!(values(&machine, None, false), expected(translated));
+        let restored = ["virt,gic-version=3", "tcg,tb-size=32", "cortex-a53"];
+        assert_eq!(values(&machine, None, true), expected(restored));
+        let machine = Machine { accelerator: Accelerator::Kvm, ..machine };
+        let executed = ["virt,gic-version=host,acpi=off", "kvm,device=/dev/fdset/9", "host"];
+        assert_eq!(values(&machine, Some(7), false), expected(executed));
     }
 }

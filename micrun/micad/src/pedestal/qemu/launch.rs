@@ -73,6 +73,7 @@ pub(super) fn launch(order: &Order<'_>, recipe: &Recipe) -> Result<Launched> {
     let tenant = recipe.tenant.as_ref();
     let root = tenant.map(|tenant| tenant.roots.emulator(&program)).transpose()?;
     let cell = tenant.zip(root.as_deref());
+    let kvm = machine.accelerator.device()?;
     let boot_code = order.boot_code.map(|file| (BOOT_CODE, file));
     let files: Vec<_> = std::iter::once(order.firmware).chain(boot_code).collect();
     let cell = cell.map(|(tenant, root)| Cell { uid: tenant.uid, root, files: &files });
@@ -86,6 +87,7 @@ pub(super) fn launch(order: &Order<'_>, recipe: &Recipe) -> Result<Launched> {
         consoles: to_qemu.iter().map(AsRawFd::as_raw_fd).collect(),
         qmp: qmp.as_raw_fd(),
         gdb: gdb.as_ref().map(AsRawFd::as_raw_fd),
+        kvm: kvm.as_ref().map(AsRawFd::as_raw_fd),
         restored: recipe.restored,
     };
     let keep = std::iter::once(qmp.as_fd())
@@ -93,6 +95,7 @@ pub(super) fn launch(order: &Order<'_>, recipe: &Recipe) -> Result<Launched> {
         .chain(consoles.iter().flat_map(Pty::ends))
         .chain(to_qemu.iter().map(AsFd::as_fd))
         .chain(gdb.as_ref().map(AsFd::as_fd))
+        .chain(kvm.as_ref().map(AsFd::as_fd))
         .collect();
     let mut command = command(&program, &log)?;
     command.args(arguments(order.name, machine, &descriptors));
@@ -103,7 +106,7 @@ pub(super) fn launch(order: &Order<'_>, recipe: &Recipe) -> Result<Launched> {
         cgroups: &recipe.cgroups,
         oom_score: Some(OomScore::at_least(recipe.oom_score)),
         limits,
-        filter: Filter::qemu(),
+        filter: if kvm.is_some() { Filter::qemu_with_kvm() } else { Filter::qemu() },
     };
     let process = Process::of_child(jail::spawn(&program, command, &confinement)?)?;
     let record = record(order.dir);

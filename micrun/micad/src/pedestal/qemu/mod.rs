@@ -4,6 +4,7 @@
 //! socket in the client's directory ([`qmp`]), and stays paused when the firmware has powered off until a
 //! daemon has read the exit status out of its memory ([`exit_record`]).
 
+mod accelerator;
 mod adopt;
 mod command_line;
 mod cpus;

@@ -1,7 +1,7 @@
 //! A warm patch: the memory of a machine that runs becomes that of another firmware, all of it or nothing.
 //!
 //! The machine stands still while QEMU's gdb stub, which is opened for that time alone, compares memory with what it must
-//! be, writes, and reads back. docs/PATCH.md has the rules.
+//! be, writes, and reads back. What can be read in QEMU's own memory is read there. docs/PATCH.md has the rules.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -21,11 +21,12 @@ use serde_json::json;
 use super::diagnosis::ask;
 use super::emulator::Emulator;
 use super::guest::QemuGuest;
+use super::ram::Ram;
 use super::registers::Registers;
 use super::stub::Stub;
 use crate::blocking::{self, COPIES};
 use crate::error::system;
-use crate::pedestal::patch::{Marker, Memory, Plan, refuse, rewrite};
+use crate::pedestal::patch::{Marker, Memory, Piece, Plan, refuse, rewrite};
 use crate::{Error, Result};
 
 /// QEMU's name for the descriptor and for the device that it becomes.
@@ -33,13 +34,23 @@ const NAME: &str = "patch";
 /// How long QEMU may take for a descriptor.
 const BOUND: Duration = Duration::from_secs(2);
 
-impl Memory for Stub {
+/// The memory of a machine that stands still.
+struct Stopped {
+    stub: Stub,
+    /// Where to read what is to change, if it is all in one memory. The stub is asked otherwise, which takes longer.
+    ram: Option<Ram>,
+}
+
+impl Memory for Stopped {
     fn read(&mut self, address: u64, size: usize) -> Result<Vec<u8>> {
-        Self::read(self, address, size)
+        match self.ram.and_then(|ram| ram.read(address, size).ok()) {
+            Some(bytes) => Ok(bytes),
+            None => self.stub.read(address, size),
+        }
     }
 
     fn write(&mut self, address: u64, bytes: &[u8]) -> Result<()> {
-        Self::write(self, address, bytes)
+        self.stub.write(address, bytes)
     }
 }
 
@@ -94,10 +105,11 @@ fn handed(pid: i32) -> Option<File> {
 /// Writes the pieces of the plan; gives how long the machine stood still.
 async fn apply(emulator: &mut Emulator, plan: &Arc<Plan>, marker: &Marker) -> Result<Duration> {
     let cpus = emulator.command("query-cpus-fast", json!({})).await?.as_array().map_or(1, Vec::len);
+    let ram = find(emulator, &plan.pieces).await;
     marker.set()?;
     let stream = offer(emulator).await?;
     let began = Instant::now();
-    let written = write_stopped(emulator, stream, cpus, plan).await;
+    let written = write_stopped(emulator, stream, ram, cpus, plan).await;
     // Also after a failure: nothing has changed then. Half a firmware must not run.
     let resumed = match written {
         Err(Error::HalfPatched { .. }) => Ok(()),
@@ -109,6 +121,13 @@ async fn apply(emulator: &mut Emulator, plan: &Arc<Plan>, marker: &Marker) -> Re
         let _ = emulator.command("chardev-remove", json!({"id": NAME})).await;
     }
     written.and(resumed).map(|()| pause)
+}
+
+/// The memory from the first piece to the last, if that is one.
+async fn find(emulator: &mut Emulator, pieces: &[Piece]) -> Option<Ram> {
+    let (first, last) = (pieces.first()?, pieces.last()?);
+    let size = (last.address + last.after.len() as u64).checked_sub(first.address)?;
+    Ram::find(emulator, first.address, size).await.ok()
 }
 
 /// Gives QEMU one end of a connection, for its gdb stub to come.
@@ -124,6 +143,7 @@ async fn offer(emulator: &mut Emulator) -> Result<UnixStream> {
 async fn write_stopped(
     emulator: &mut Emulator,
     stream: UnixStream,
+    ram: Option<Ram>,
     cpus: usize,
     plan: &Arc<Plan>,
 ) -> Result<()> {
@@ -139,7 +159,7 @@ async fn write_stopped(
         return Err(refuse(format!("QEMU does not open its gdb stub: {}", answer.trim())));
     }
     let plan = Arc::clone(plan);
-    blocking::run(move || rewrite(&mut Stub::greet(stream)?, &plan.pieces)).await
+    blocking::run(move || rewrite(&mut Stopped { stub: Stub::greet(stream)?, ram }, &plan.pieces)).await
 }
 
 #[cfg(test)]
@@ -149,7 +169,6 @@ mod tests {
 
     use super::*;
     use crate::gdb_packet::{Message, Parser, packet, unhex};
-    use crate::pedestal::patch::Piece;
 
     const START: u64 = 0x4000_0000;
 
@@ -195,18 +214,23 @@ mod tests {
 
     /// What a patch of two pieces gives, and the memory afterwards.
     fn attempt(writes: &'static [&'static str]) -> (Result<()>, Vec<u8>) {
+        attempt_upon(writes, b"ijkl")
+    }
+
+    /// The same where the second piece takes this for what is there.
+    fn attempt_upon(writes: &'static [&'static str], second: &[u8]) -> (Result<()>, Vec<u8>) {
         let piece = |at: u64, before: &[u8], after: &[u8]| Piece {
             address: START + at,
             runs_at: START + at,
             before: before.into(),
             after: after.into(),
         };
-        let pieces = [piece(0, b"abcd", b"ABCD"), piece(8, b"ijkl", b"IJKL")];
+        let pieces = [piece(0, b"abcd", b"ABCD"), piece(8, second, b"IJKL")];
         let (ours, its) = UnixStream::pair().unwrap();
         let machine = Machine { memory: b"abcdefghijklmnop".to_vec(), writes }.serve(its);
-        let mut stub = Stub::greet(ours).unwrap();
-        let written = rewrite(&mut stub, &pieces);
-        drop(stub);
+        let mut stopped = Stopped { stub: Stub::greet(ours).unwrap(), ram: None };
+        let written = rewrite(&mut stopped, &pieces);
+        drop(stopped);
         (written, machine.join().unwrap())
     }
 
@@ -223,6 +247,15 @@ mod tests {
             assert!(error.to_string().contains(reason), "{error}");
             assert_eq!(memory, b"abcdefghijklmnop");
         }
+    }
+
+    #[test]
+    fn nothing_is_written_when_one_of_the_ranges_was_another_before() {
+        let (written, memory) = attempt_upon(&[], b"iJkl");
+        let error = written.unwrap_err();
+        assert!(matches!(error, Error::NotPatched { .. }), "{error}");
+        assert!(error.to_string().contains("the 4 bytes at 0x40000008 are not those"), "{error}");
+        assert_eq!(memory, b"abcdefghijklmnop");
     }
 
     #[test]

@@ -1,18 +1,18 @@
-//! The memory of a machine, written from outside.
+//! The memory of a machine, read and written from outside.
 //!
 //! Linux lets a process that may trace another one write to its memory (`process_vm_writev(2)`). Pages that are touched
 //! for the first time in this way are charged to the cgroup of the process that they belong to (`mem_cgroup_charge` in the
 //! kernel takes the owner of the address space), so firmware is paid for by whoever runs it. No memory file is needed,
 //! and QEMU gets no descriptor for that.
 //!
-//! It is only for a machine that has never run. QEMU's translator does not learn of such writes.
+//! Writing is only for a machine that has never run. QEMU's translator does not learn of it.
 
 use std::fs::File;
-use std::io::{ErrorKind, IoSlice};
+use std::io::{ErrorKind, IoSlice, IoSliceMut};
 use std::os::unix::fs::FileExt;
 
 use micrun_firmware::elf::Segment;
-use nix::sys::uio::{RemoteIoVec, process_vm_writev};
+use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
 use nix::unistd::Pid;
 
 use super::diagnosis::ask;
@@ -64,13 +64,23 @@ impl Ram {
         Ok(())
     }
 
-    fn write(&self, address: u64, bytes: &[u8]) -> std::io::Result<()> {
-        let at = address
-            .checked_sub(self.base)
-            .filter(|at| at.checked_add(bytes.len() as u64).is_some_and(|end| end <= self.size));
-        let place = at.and_then(|at| usize::try_from(self.host + at).ok());
+    /// The `size` bytes at `address`. Blocks for microseconds.
+    pub(super) fn read(&self, address: u64, size: usize) -> std::io::Result<Vec<u8>> {
+        let (remote, mut bytes) = ([self.place(address, size)?], vec![0; size]);
+        let read = process_vm_readv(Pid::from_raw(self.pid), &mut [IoSliceMut::new(&mut bytes)], &remote)?;
+        if read == size { Ok(bytes) } else { Err(ErrorKind::UnexpectedEof.into()) }
+    }
+
+    fn place(&self, address: u64, size: usize) -> std::io::Result<RemoteIoVec> {
+        let at = address.checked_sub(self.base);
+        let at = at.filter(|at| at.checked_add(size as u64).is_some_and(|end| end <= self.size));
+        let place = at.and_then(|at| usize::try_from(self.host.checked_add(at)?).ok());
         let base = place.ok_or_else(|| std::io::Error::from(ErrorKind::InvalidInput))?;
-        let remote = [RemoteIoVec { base, len: bytes.len() }];
+        Ok(RemoteIoVec { base, len: size })
+    }
+
+    fn write(&self, address: u64, bytes: &[u8]) -> std::io::Result<()> {
+        let remote = [self.place(address, bytes.len())?];
         let written = process_vm_writev(Pid::from_raw(self.pid), &[IoSlice::new(bytes)], &remote)?;
         if written == bytes.len() { Ok(()) } else { Err(ErrorKind::WriteZero.into()) }
     }
@@ -110,7 +120,9 @@ mod tests {
         ram.write(0x1004, b"abcd").unwrap();
         for (address, size) in [(0xfff, 1), (0x100d, 4), (0x1010, 1), (u64::MAX, 1)] {
             assert!(ram.write(address, &vec![1; size]).is_err(), "{address:#x}");
+            assert!(ram.read(address, size).is_err(), "{address:#x}");
         }
+        assert_eq!(ram.read(0x1003, 3).unwrap(), b"\0ab");
         assert_eq!(std::hint::black_box(&memory)[..10], *b"\0\0\0\0abcd\0\0");
     }
 }

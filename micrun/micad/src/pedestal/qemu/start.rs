@@ -38,7 +38,7 @@ pub(super) async fn start(
     // One that could not be taken over must not go on beside its successor.
     pedestal.sweep(spec).await;
     let _under_way = pedestal.pool.starting();
-    let Launch { cgroups, snapshot, firmware, oom_score } = request;
+    let Launch { cgroups, snapshot, firmware, oom_score, .. } = request;
     let (path, section) = (spec.message.path.clone(), spec.qemu.clone());
     let load = move || match firmware {
         Some(given) => Image::take(given, &path, &section),

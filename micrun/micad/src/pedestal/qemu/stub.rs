@@ -12,7 +12,7 @@ use crate::gdb_packet::{Message, Parser, packet, unhex};
 use crate::{Error, Result};
 
 /// Bytes of memory in one packet: every QEMU takes packets of 4096 digits.
-const CHUNK: usize = 1024;
+const CHUNK: usize = 2000;
 /// How long QEMU may take for an answer; it takes microseconds.
 const BOUND: Duration = Duration::from_secs(2);
 /// Most bytes for one answer. QEMU says that the machine stands still, and answers; nothing else.

@@ -28,7 +28,7 @@ pub(crate) use copy::run as run_copy;
 use libmica::names;
 pub(crate) use limits::apply_memory_limit;
 use micrun_firmware::snapshot::Machine;
-use micrun_firmware::{Firmware, HostConf};
+use micrun_firmware::{Firmware, HostConf, Sha256Digest};
 
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Result};
@@ -127,6 +127,7 @@ impl Creation {
         let plan = Plan {
             firmware: None,
             snapshot: None,
+            patched: None,
             oom_score: limits::oom_score(id, spec, &machine),
             cgroup: limits::cgroup(&context, spec, id, &machine, &cgroups_path)?,
             uses_pool,
@@ -171,7 +172,10 @@ impl Creation {
         let Some(source) = self.source.take() else { return Ok(()) };
         let (dir, machine, cgroup) = (self.dir.clone(), self.plan.machine.clone(), self.plan.cgroup.clone());
         let taken = blocking::run(move || source.take(&dir, machine, cgroup.as_ref())).await?;
-        (self.plan.machine, self.plan.snapshot) = (taken.machine, taken.snapshot);
+        self.plan.machine = taken.machine;
+        if let Some((state, patched)) = taken.snapshot {
+            (self.plan.snapshot, self.plan.patched) = (Some(state), patched);
+        }
         self.plan.firmware = taken.firmware.map(InMemory::new);
         Ok(())
     }
@@ -258,7 +262,8 @@ struct Source {
 struct Taken {
     machine: Machine,
     firmware: Option<File>,
-    snapshot: Option<File>,
+    /// The state to go on from, and what its firmware was patched to.
+    snapshot: Option<(File, Option<Sha256Digest>)>,
 }
 
 impl Source {

@@ -39,23 +39,31 @@ pub(crate) fn print(bench: &Bench, number: usize) {
     let running = Cost::of(bench);
     times.sort_unstable();
 
+    println!("\n<!-- crowd-{number} -->");
     println!(
-        "\n| firmware in one micad | clients | descriptors | private dirty kB | resident kB |\n|---|---|---|---|---|"
+        "| firmware in one micad | clients | descriptors | private dirty kB | resident kB |\n|---|---|---|---|---|"
     );
     for (what, count, cost) in
         [("none", 0, &empty), ("created", names.len(), &created), ("running", times.len(), &running)]
     {
         println!("| {what} | {count} | {} | {} | {} |", cost.descriptors, cost.dirty, cost.resident);
     }
-    println!("\n| start of one of {} | ms |\n|---|---|", times.len());
+    println!("\n<!-- crowd-start-{number} -->\n| start of one of {} | ms |\n|---|---|", times.len());
     for (which, percent) in [("median", 50), ("p99", 99), ("slowest", 100)] {
         println!("| {which} | {:.0} |", rank(&times, percent));
     }
-    println!("\n| `status` of one client while | questions | p50 ms | p99 | max |\n|---|---|---|---|---|");
+    println!("\n<!-- crowd-status-{number} -->");
+    Asking::head();
     let asking = Asking::start();
     std::thread::sleep(std::time::Duration::from_secs(2));
     asking.print(&format!("{} others run", times.len()));
     waiting.abort_all();
+    for name in &names[..times.len()] {
+        bench.stop(name);
+    }
+    for name in &names {
+        bench.remove(name);
+    }
 }
 
 /// What the daemon has.

@@ -9,6 +9,8 @@
 )]
 
 mod crowd;
+mod idle;
+mod pool;
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -45,8 +47,8 @@ struct Args {
     #[arg(long, default_value_t = 10)]
     rounds: usize,
     /// Firmware that runs at once in the end, if there is memory for it: 20 MB for each.
-    #[arg(long, default_value_t = 1000)]
-    crowd: usize,
+    #[arg(long = "crowd", default_values_t = [200, 1000])]
+    crowds: Vec<usize>,
     /// The daemon to measure; that of this build if not given.
     #[arg(long)]
     micad: Option<PathBuf>,
@@ -58,8 +60,9 @@ fn main() {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
     let program = args.micad.unwrap_or_else(|| isolation::binary("micad"));
-    let bench = Bench::start(&program);
-    println!("| `status` of one client while | questions | p50 ms | p99 | max |\n|---|---|---|---|---|");
+    let bench = Bench::start(&program, &[]);
+    println!("<!-- status -->");
+    Asking::head();
 
     let asking = Asking::start();
     std::thread::sleep(Duration::from_secs(2));
@@ -90,13 +93,23 @@ fn main() {
     }
     asking.print(&format!("a firmware of {} MiB starts, {} times", LARGE >> 20, args.rounds));
 
-    println!("\n| {} clients that start at once | ms |\n|---|---|", args.starts);
+    println!("\n<!-- starts -->\n| {} clients that start at once | ms |\n|---|---|", args.starts);
     for (which, percent) in [("first", 0), ("median", 50), ("last", 100)] {
         println!("| the {which} has started after | {:.0} |", rank(&answers, percent));
     }
-    if args.crowd > 0 {
-        bench.remove("large");
-        crowd::print(&bench, args.crowd);
+    bench.remove("large");
+    fs::remove_file(&large).unwrap();
+    idle::print(&bench);
+    for number in args.crowds {
+        crowd::print(&bench, number);
+    }
+    let ordinary = pool::one_by_one(&bench, || ());
+    // The next daemon would take it over.
+    bench.stop(ASKED);
+    bench.remove(ASKED);
+    drop(bench);
+    if pool::is_known_to(&program) {
+        pool::print(&program, &ordinary);
     }
 }
 
@@ -108,12 +121,16 @@ struct Bench {
 }
 
 impl Bench {
-    fn start(program: &Path) -> Self {
+    fn start(program: &Path, options: &[&str]) -> Self {
         isolation::require();
         fs::create_dir_all(isolation::state_dir()).unwrap();
         let log = File::create(isolation::state_dir().join("micad.log")).unwrap();
-        let daemon =
-            Command::new(program).stdin(Stdio::null()).stderr(log).spawn().expect("micad can be run");
+        let daemon = Command::new(program)
+            .args(options)
+            .stdin(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("micad can be run");
         let runtime = runtime();
         let client = Client::new(libmica::names::RUNTIME_DIR);
         wait::until("micad answers", || runtime.block_on(client.list()).ok().map(drop));
@@ -211,6 +228,11 @@ impl Asking {
             times
         });
         Self { enough, thread }
+    }
+
+    /// Prints the head of a table.
+    fn head() {
+        println!("| `status` of one client while | questions | p50 ms | p99 | max |\n|---|---|---|---|---|");
     }
 
     /// Stops asking and prints a row.

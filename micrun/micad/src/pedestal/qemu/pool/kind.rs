@@ -7,6 +7,7 @@
 use micrun_firmware::elf::{Machine as Processor, Segment};
 use micrun_firmware::{CpuList, ElfInfo, qemu};
 
+use super::super::accelerator::Accelerator;
 use super::super::machine::Machine;
 use crate::pedestal::ClientSpec;
 
@@ -37,7 +38,10 @@ impl Kind {
         cpus: Option<CpuList>,
         oom_score: u16,
     ) -> Option<Self> {
-        let plain = machine.name.is_virt() && machine.bios.is_none() && machine.second_core.is_none();
+        let plain = machine.name.is_virt()
+            && machine.accelerator == Accelerator::Tcg
+            && machine.bios.is_none()
+            && machine.second_core.is_none();
         if !plain || firmware.machine != Processor::Aarch64 || spec.message.debug {
             return None;
         }
@@ -90,20 +94,7 @@ pub(super) mod tests {
 
     /// A kind for a firmware that begins there.
     pub(in super::super) fn kind(entry: u64) -> Kind {
-        let machine = Machine {
-            program: "qemu-system-aarch64",
-            arguments: &[],
-            second_core: None,
-            entry,
-            name: "virt,gic-version=3".parse().unwrap(),
-            cpu: Some("cortex-a53".parse().unwrap()),
-            memory_mb: Some(64),
-            cpus: 1,
-            bios: None,
-            devices: Vec::new(),
-            swaps_ports: false,
-            append: None,
-        };
+        let machine = Machine::plain(entry);
         Kind { machine, lowest: 0x4010_0000, base: 0x4000_0000, consoles: 1, cpus: None, oom_score: 0 }
     }
 

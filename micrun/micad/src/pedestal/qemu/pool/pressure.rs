@@ -16,6 +16,8 @@ use crate::sys;
 const HIGH: f64 = 10.0;
 /// The kernel wakes us once somebody waited for 200 ms within 2 s. That window needs no privilege (since Linux 6.5).
 const TRIGGER: &[u8] = b"some 200000 2000000\0";
+/// The same in microseconds.
+const STALL: u64 = 200_000;
 /// How long memory counts as short after that.
 const HOLD: Duration = Duration::from_secs(30);
 
@@ -27,6 +29,8 @@ pub(super) struct Pressure {
     trigger: Option<AsyncFd<OwnedFd>>,
     /// When it became high last.
     risen: Option<Instant>,
+    /// How long somebody has waited for memory, by the last look, in microseconds since boot.
+    stalled: u64,
 }
 
 impl Pressure {
@@ -34,7 +38,8 @@ impl Pressure {
     pub(super) fn of(root: &Path) -> Self {
         let path = root.join("proc/pressure/memory");
         let trigger = if root == Path::new("/") { trigger(&path) } else { None };
-        Self { path, trigger, risen: None }
+        let stalled = stalled(&path);
+        Self { path, trigger, risen: None, stalled }
     }
 
     /// Whether memory is short now. A kernel that does not tell has enough.
@@ -47,13 +52,18 @@ impl Pressure {
     /// Waits until it becomes short. May be cancelled and called again.
     pub(super) async fn rises(&mut self) {
         let Some(trigger) = &self.trigger else { return std::future::pending().await };
-        match trigger.ready(Interest::PRIORITY).await {
-            Ok(mut ready) => {
-                ready.clear_ready();
-                self.risen = Some(Instant::now());
+        loop {
+            match trigger.ready(Interest::PRIORITY).await {
+                Ok(mut ready) => ready.clear_ready(),
+                // Only at the end of the runtime.
+                Err(_) => std::future::pending().await,
             }
-            // Only at the end of the runtime.
-            Err(_) => std::future::pending().await,
+            // Linux 6.18 wakes an unprivileged watcher once for all that was before it began to watch.
+            let before = std::mem::replace(&mut self.stalled, stalled(&self.path));
+            if self.stalled.saturating_sub(before) >= STALL {
+                self.risen = Some(Instant::now());
+                return;
+            }
         }
     }
 }
@@ -68,8 +78,18 @@ fn trigger(path: &Path) -> Option<AsyncFd<OwnedFd>> {
 
 /// `some avg10=PERCENT ...`
 fn share(text: &str) -> Option<f64> {
+    some(text, "avg10=")?.parse().ok()
+}
+
+/// `some ... total=MICROSECONDS`
+fn stalled(path: &Path) -> u64 {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    some(&text, "total=").and_then(|word| word.parse().ok()).unwrap_or_default()
+}
+
+fn some<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     let line = text.lines().find_map(|line| line.strip_prefix("some "))?;
-    line.split(' ').find_map(|word| word.strip_prefix("avg10="))?.parse().ok()
+    line.split(' ').find_map(|word| word.strip_prefix(key))
 }
 
 #[cfg(test)]
@@ -89,6 +109,7 @@ mod tests {
                 format!("some avg10={share} avg60=50.00 avg300=0.74 total=1\nfull avg10=50.00 total=4\n");
             std::fs::write(&pressure.path, text).unwrap();
             assert_eq!(pressure.is_high(), high, "{share}");
+            assert_eq!(stalled(&pressure.path), 1);
         }
         std::fs::remove_dir_all(root).unwrap();
         assert!(!pressure.is_high());

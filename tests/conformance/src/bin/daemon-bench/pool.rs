@@ -1,0 +1,115 @@
+//! Starts that find a machine which has waited for them, beside those that do not.
+
+use std::fs::{self, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use libmica::{Client, Launch};
+use micrun_host_tests::{firmware, isolation, wait};
+use nix::libc::O_NOCTTY;
+use tokio::task::JoinSet;
+
+use crate::{Bench, launch, rank};
+
+/// Machines that wait, and starts at once.
+const MACHINES: usize = 20;
+/// Starts one after the other.
+const ROUNDS: usize = 20;
+
+/// Whether a daemon can have machines that wait.
+pub(crate) fn is_known_to(program: &Path) -> bool {
+    let help = Command::new(program).arg("--help").output().unwrap().stdout;
+    String::from_utf8_lossy(&help).contains("--waiting-machines")
+}
+
+/// Runs a daemon whose machines wait, and prints the times from a start to the first byte; `ordinary` are those without.
+pub(crate) fn print(program: &Path, ordinary: &[Duration]) {
+    let config = isolation::state_dir().join("micad.conf");
+    // Whether this machine is short of memory is looked up below SysfsRoot: the bench wants what it asks for.
+    let text = format!("[Micad]\nWaitingMachines = {MACHINES}\nWaitingMemory = 2048\nSysfsRoot = /nowhere\n");
+    fs::write(&config, text).unwrap();
+    let bench = Bench::start(program, &["--config", config.to_str().unwrap()]);
+    let names: Vec<String> = (0..MACHINES).map(|number| format!("pool{number}")).collect();
+    create(&bench, &names);
+    let misses = at_once(&bench, &names);
+    // The last hour's starts say how many are to wait.
+    until_ready(&bench, MACHINES);
+    create(&bench, &names);
+    let hits = at_once(&bench, &names);
+    let hit = one_by_one(&bench, || until_ready(&bench, 1));
+    println!("\n<!-- pool -->\n| start to the first byte | median ms | p95 | max |\n|---|---|---|---|");
+    for (name, times) in [
+        ("an ordinary start".to_owned(), ordinary),
+        ("a machine has waited".to_owned(), &hit),
+        (format!("{MACHINES} ordinary starts at once"), &misses),
+        (format!("{MACHINES} at once, {MACHINES} machines have waited"), &hits),
+    ] {
+        let [median, p95, max] = [50, 95, 100].map(|percent| rank(times, percent));
+        println!("| {name} | {median:.1} | {p95:.1} | {max:.1} |");
+    }
+    let report =
+        bench.runtime.block_on(bench.client.version()).unwrap().pools.and_then(|pools| pools.machines);
+    let report = report.expect("the daemon has a pool");
+    println!("| machines found, not found | {} | {} | |", report.hits, report.misses);
+}
+
+fn until_ready(bench: &Bench, count: usize) {
+    wait::until("the machines wait", || {
+        let version = bench.runtime.block_on(bench.client.version()).unwrap();
+        version.pools?.machines.filter(|machines| machines.ready >= count).map(drop)
+    });
+}
+
+fn create(bench: &Bench, names: &[String]) {
+    for name in names {
+        bench.create(name, &firmware::demo());
+    }
+}
+
+/// Times of starts one after the other, in order; before each, `ready` is called.
+pub(crate) fn one_by_one(bench: &Bench, ready: impl Fn()) -> Vec<Duration> {
+    let mut times: Vec<_> = (0..ROUNDS)
+        .map(|_| {
+            ready();
+            bench.create("single", &firmware::demo());
+            let start = first_byte(bench.client.clone(), "single".into(), launch("single"));
+            let time = bench.runtime.block_on(start);
+            bench.stop("single");
+            bench.remove("single");
+            time
+        })
+        .collect();
+    times.sort_unstable();
+    times
+}
+
+/// The same of starts at once; the clients are gone afterwards.
+fn at_once(bench: &Bench, names: &[String]) -> Vec<Duration> {
+    let _runtime = bench.runtime.enter();
+    let mut starts = JoinSet::new();
+    for name in names {
+        starts.spawn(first_byte(bench.client.clone(), name.clone(), launch(name)));
+    }
+    let mut times = bench.runtime.block_on(starts.join_all());
+    times.sort_unstable();
+    for name in names {
+        bench.stop(name);
+        bench.remove(name);
+    }
+    times
+}
+
+async fn first_byte(client: Client, name: String, launch: Launch) -> Duration {
+    let begun = Instant::now();
+    client.launch(&name, &launch).await.unwrap();
+    let console = format!("{}/ttyRPMSG_{name}_0", libmica::names::RUNTIME_DIR);
+    let read = move || {
+        let mut console = OpenOptions::new().read(true).custom_flags(O_NOCTTY).open(console).unwrap();
+        console.read_exact(&mut [0]).unwrap();
+        begun.elapsed()
+    };
+    tokio::task::spawn_blocking(read).await.unwrap()
+}
