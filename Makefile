@@ -113,6 +113,7 @@ qemu: image ## boot the aarch64 system with a shell on this terminal
 qemu-small: tools-host ## build the small QEMU of the qemu pedestal into .cache/qemu-small/usr/bin (half an hour)
 	@tools/qemu-small
 
+test-qemu-small: export MICRUN_QEMU_PATH := $(CURDIR)/.cache/qemu-small/usr/bin
 test-qemu-small: export PATH := $(CURDIR)/.cache/qemu-small/usr/bin:$(PATH)
 test-qemu-small: qemu-small firmware firmware-boards ## build it, and run the tests of micad with it
 	@cargo build $(CARGO_FLAGS) --quiet --package micad

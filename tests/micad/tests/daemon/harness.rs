@@ -1,5 +1,6 @@
 //! A daemon in a directory of its own, and what tests do with it.
 
+use std::env;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -47,6 +48,12 @@ impl Daemon {
         let mut command = Command::new(isolation::binary("micad"));
         command.arg("--runtime-dir").arg(self.run_dir()).arg("--pid-file").arg(self.path("micad.pid"));
         command.arg("--conf-dir").arg(self.path("etc")).args(&self.arguments);
+        // Another QEMU than the installed one, unless the test is about that.
+        if let Some(path) = env::var_os("MICRUN_QEMU_PATH")
+            && !self.arguments.iter().any(|it| it == "--qemu-path")
+        {
+            command.arg("--qemu-path").arg(path);
+        }
         command
     }
 
