@@ -146,12 +146,11 @@ impl Pool {
         self.state().closed = true;
         self.changed.notify_one();
         let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(keeper) = keeper
-            && timeout(END_BOUND, keeper).await.is_err()
-        {
-            log::warn!(
-                "a machine is still being started ahead after {END_BOUND:?}; the next micad will end it"
-            );
+        let Some(mut keeper) = keeper else { return };
+        if timeout(END_BOUND, &mut keeper).await.is_err() {
+            log::warn!("a machine is still being started ahead after {END_BOUND:?}: it is ended");
+            keeper.abort();
+            waiting::sweep(&self.root).await;
         }
     }
 
