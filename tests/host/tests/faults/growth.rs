@@ -61,7 +61,9 @@ fn flat(what: &'static str, engine: Engine, daemons: &[&'static str]) {
             daemons.iter().zip(&mut costs).for_each(|(name, costs)| costs.push(Cost::of(name)));
         }
     });
-    costs.iter().for_each(|costs| assert_flat(costs));
+    for costs in &costs {
+        assert_flat(costs);
+    }
     end(&host, "pod");
     host.assert_clean();
 }
