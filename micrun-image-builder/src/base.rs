@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use micrun_firmware::Firmware;
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest};
 
-use crate::checked::{self, fault, packing};
+use crate::checked::{self, fault};
 use crate::error::{Error, Result};
-use crate::layers::{Budget, Stack, decoder};
+use crate::layers::{Budget, Stack};
 use crate::located::Located;
 use crate::names::{self, ImageName};
 use crate::platform::Host;
@@ -151,11 +151,7 @@ impl<'a> Base<'a> {
 
     /// The tar inside a layer.
     pub(crate) fn tar<'b>(&'b self, descriptor: &'b Descriptor) -> io::Result<Box<dyn Read + 'b>> {
-        let blob = self.source.blob(descriptor).map_err(|error| match error {
-            Error::Read { source, .. } => source,
-            other => io::Error::other(other),
-        })?;
-        decoder(packing(descriptor), blob)
+        checked::tar(self.source, descriptor)
     }
 
     /// A blob of the image as it is stored.

@@ -1,6 +1,6 @@
 //! A layer of a stored image, read to its last byte and checked: its blob, and what that unpacks to.
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
 
 use oci_spec::image::Descriptor;
 
@@ -42,6 +42,15 @@ pub(crate) fn layer(
 /// How a layer is packed, by its descriptor.
 pub(crate) fn packing(descriptor: &Descriptor) -> Packing {
     Packing::of(descriptor.media_type().as_ref())
+}
+
+/// The tar inside a layer of a stored image, not checked. [`fault`] says what an error means.
+pub(crate) fn tar<'a>(source: &'a Source, descriptor: &'a Descriptor) -> io::Result<Box<dyn Read + 'a>> {
+    let blob = source.blob(descriptor).map_err(|error| match error {
+        Error::Read { source, .. } => source,
+        other => io::Error::other(other),
+    })?;
+    decoder(packing(descriptor), blob)
 }
 
 /// What an error of [`crate::layers`] says of the image.

@@ -13,9 +13,8 @@ use micrun_firmware::rootfs::{RootFile, Rootfs};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use oci_spec::image::Descriptor;
 
-use crate::checked::packing;
-use crate::error::Error;
-use crate::layers::{Budget, Content, Kind, Tree, decoder, read_files};
+use crate::checked;
+use crate::layers::{Budget, Content, Kind, Tree, read_files};
 use crate::source::Source;
 use crate::text::printable;
 
@@ -60,11 +59,7 @@ impl View<'_> {
             });
         }
         let descriptor = self.layers.get(layer).ok_or_else(|| io::Error::other("no such layer"))?;
-        let blob = self.source.blob(descriptor).map_err(|error| match error {
-            Error::Read { source, .. } => source,
-            other => io::Error::other(other),
-        })?;
-        let tar = decoder(packing(descriptor), blob)?;
+        let tar = checked::tar(self.source, descriptor)?;
         read_files(tar, wanted, &mut self.budget.borrow_mut(), |number, from| take(number, in_memory(from)?))
     }
 

@@ -6,8 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use tar::{EntryType, Header};
 
-use super::BLOCK;
 use super::flat::{Item, What};
+use crate::layer::BLOCK;
 
 /// What a ustar header has room for of a name.
 const NAME: usize = 100;

@@ -25,9 +25,6 @@ use contents::Contents;
 use flat::Flat;
 use tar::Tar;
 
-/// What a tar consists of, in bytes.
-const BLOCK: usize = 512;
-
 #[derive(Args, Debug)]
 pub(crate) struct FlattenArgs {
     /// The image: an archive, a layout directory, or - for an archive on the standard input

@@ -6,9 +6,10 @@ use std::vec;
 
 use super::contents::Contents;
 use super::flat::{Item, Items, What};
-use super::{BLOCK, header};
+use super::header;
 use crate::base::Base;
 use crate::error::Error;
+use crate::layer::BLOCK;
 use crate::layers::Place;
 
 /// What ends a tar.

@@ -20,8 +20,8 @@ const MOST_WORKERS: u32 = 4;
 pub(crate) const FILE_MODE: u32 = 0o644;
 /// Bytes that are read, digested and written at a time: they stay in the processor's cache meanwhile.
 pub(crate) const BUFFER: usize = 128 << 10;
-/// What a tar is made of.
-const BLOCK: usize = 512;
+/// What a tar is made of, in bytes.
+pub(crate) const BLOCK: usize = 512;
 
 /// A file or directory of a layer, its path relative to the root and without a leading slash.
 pub(crate) enum Entry<'a> {

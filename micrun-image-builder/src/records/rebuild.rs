@@ -11,14 +11,12 @@ use super::make;
 use crate::base::Base;
 use crate::error::{Error, Result};
 use crate::inspect::Recorded;
-use crate::layer::{self, Compression, FILE_MODE, Layer};
+use crate::layer::{self, BLOCK, Compression, FILE_MODE, Layer};
 use crate::layers::{Budget, end_of_entries};
 use crate::names::ImageName;
 use crate::rewrite::{self, NewLayer, Past, Rewrite};
 use crate::sink;
 use crate::timestamp::Timestamp;
-
-const BLOCK: u64 = 512;
 
 /// Writes the image; gives its digest and how many layers have a new record.
 pub(super) fn run(
@@ -46,7 +44,7 @@ pub(super) fn run(
         let end = end_of_entries(tar()?, &mut budget).map_err(|e| base.fault(descriptor, e))?;
         sink.begin().map_err(write)?;
         // Some tools leave out the padding of the last file.
-        let padding = io::repeat(0).take(end.next_multiple_of(BLOCK) - end);
+        let padding = io::repeat(0).take(end.next_multiple_of(BLOCK as u64) - end);
         let addition = addition(number, &record, created).map_err(write)?;
         let mut tar = tar()?.take(end).chain(padding).chain(Cursor::new(addition));
         let layer = layer::compress(sink.as_mut(), &mut tar, compression).map_err(write)?;

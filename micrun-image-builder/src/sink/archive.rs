@@ -16,9 +16,7 @@ use crate::error::{Error, Result};
 use crate::image::Stored;
 use crate::interrupt::Unfinished;
 use crate::json;
-use crate::layer::{self, BUFFER};
-
-const BLOCK: usize = 512;
+use crate::layer::{self, BLOCK, BUFFER};
 
 /// Where a finished archive goes.
 enum Delivery {
