@@ -69,3 +69,8 @@ pub(crate) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'st
         },
     }
 }
+
+/// Drops what it takes time to drop, on another thread: the kernel frees large memory page by page.
+pub(crate) fn discard<T: Send + 'static>(value: T) {
+    drop(tokio::task::spawn_blocking(move || drop(value)));
+}

@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 
 use crate::fifo::Reader;
 use crate::reply::Reply;
-use crate::task::Task;
+use crate::task::{Task, V3};
 
 /// What differs between one containerd's way to run the binary and another's.
 #[derive(Clone, Debug, Default)]
@@ -69,9 +69,10 @@ pub struct Shim {
 }
 
 impl Shim {
-    /// A new connection.
+    /// A new connection, for the version of the Task API that its answer names: containerd 2.x's own shim has no other.
     pub fn connect(&self) -> Task {
-        Task::connect_to(&self.reply.address)
+        let task = Task::connect_to(&self.reply.address);
+        if self.reply.version < 3 { task } else { task.speaking(V3) }
     }
 
     /// Its socket.

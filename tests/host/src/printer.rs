@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
-use libmica::ext::{ExitReason, ExitReport};
+use libmica::ext::{ExitReason, ExitReport, PROTOCOL, Version};
 use libmica::{ClientState, ClientStatus, Command, CreateMessage, Reply, Service, names};
 use nix::pty::{OpenptyResult, openpty};
 use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
@@ -33,12 +33,31 @@ pub fn serve(amount: usize) {
         for stream in listener.incoming() {
             let mut stream = stream.expect("connections can be accepted");
             let mut bytes = [0; libmica::create::SIZE];
-            stream.read_exact(&mut bytes).expect("the shim sends a whole message");
+            // A request is sent in one write.
+            let length = stream.read(&mut bytes).expect("the shim sends a request");
+            if length < bytes.len() {
+                answer(&mut stream, &version());
+                continue;
+            }
             let message = CreateMessage::decode(&bytes).expect("the message is sound");
             create(dir, &message.name, amount);
             answer(&mut stream, "");
         }
     });
+}
+
+/// What the shim asks before it creates anything.
+fn version() -> String {
+    let version = Version {
+        daemon: "printer".into(),
+        version: "1".into(),
+        protocol: PROTOCOL,
+        pedestals: vec!["qemu".into()],
+        extensions: vec!["wait".into()],
+        policy: None,
+        pools: None,
+    };
+    serde_json::to_string(&version).expect("a version is JSON")
 }
 
 fn create(dir: &Path, name: &str, amount: usize) {

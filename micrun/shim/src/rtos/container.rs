@@ -255,6 +255,9 @@ impl Container {
         if let Err(error) = context.mica.remove(&self.id).await {
             log::warn!("the daemon did not remove {}: {}", self.id, describe(&error));
         }
+        if let Some(firmware) = &self.plan.firmware {
+            firmware.discard().await;
+        }
         if let Some(cgroup) = &self.plan.cgroup {
             cgroup.remove().await;
         }

@@ -11,21 +11,22 @@ use nix::fcntl::OFlag;
 use nix::libc;
 use nix::unistd::dup3;
 
+use crate::os::blocking;
 use crate::os::lock::lock;
 
-/// Firmware in memory.
+/// Firmware in memory, until it is discarded.
 #[derive(Debug)]
-pub(crate) struct Firmware(Mutex<OwnedFd>);
+pub(crate) struct Firmware(Mutex<Option<OwnedFd>>);
 
 impl Firmware {
     /// Firmware in a sealed memory file.
     pub(crate) fn new(file: File) -> Self {
-        Self(Mutex::new(file.into()))
+        Self(Mutex::new(Some(file.into())))
     }
 
     /// Another descriptor of it.
     pub(crate) fn share(&self) -> io::Result<OwnedFd> {
-        lock(&self.0).try_clone()
+        lock(&self.0).as_ref().ok_or(io::ErrorKind::NotFound)?.try_clone()
     }
 
     /// Lets go of the bytes that Create has copied, if the emulator `pid` has a copy of its own: from there on, that is
@@ -39,11 +40,18 @@ impl Firmware {
             other => other?,
         };
         let (found, mut ours) = (its.metadata()?, lock(&self.0));
+        let Some(ours) = ours.as_mut() else { return Ok(()) };
         let size = File::from(ours.try_clone()?).metadata()?.len();
         // Nobody but the daemon can have written it.
         if found.is_file() && found.uid() == 0 && found.len() == size {
-            dup3(&its, &mut ours, OFlag::O_CLOEXEC)?;
+            dup3(&its, ours, OFlag::O_CLOEXEC)?;
         }
         Ok(())
+    }
+
+    /// Lets go of it. The kernel frees its memory meanwhile, page by page: some 100 ms for a gigabyte.
+    pub(crate) async fn discard(&self) {
+        let ours = lock(&self.0).take();
+        blocking::discard(ours).await;
     }
 }

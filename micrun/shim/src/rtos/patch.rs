@@ -48,7 +48,9 @@ pub(super) async fn patch(context: &Context, container: &Container, name: &str) 
             )));
         }
     }
-    let report = context.mica.patch(&container.id, patch.firmware.as_fd()).await?;
+    let report = context.mica.patch(&container.id, patch.firmware.as_fd()).await;
+    blocking::discard(patch.firmware).await;
+    let report = report?;
     log::info!(
         "{}: patched to {}: {} bytes in {} ranges, in a pause of {} us",
         container.id,

@@ -66,12 +66,16 @@ pub(super) async fn patch(guest: &mut QemuGuest, firmware: OwnedFd, marker: &Mar
         .map_err(refuse)?;
     let plan = Arc::new(plan);
     let pause = match plan.pieces.as_slice() {
-        [] => Duration::ZERO,
-        _ => apply(&mut guest.emulator, &plan, marker).await?,
+        [] => Ok(Duration::ZERO),
+        _ => apply(&mut guest.emulator, &plan, marker).await,
     };
-    guest.saved.patch = Some(plan.applied.clone());
-    guest.saved.exit_record = plan.exit_record;
-    Ok(plan.report(pause))
+    let report = pause.map(|pause| {
+        guest.saved.patch = Some(plan.applied.clone());
+        guest.saved.exit_record = plan.exit_record;
+        plan.report(pause)
+    });
+    blocking::discard(plan);
+    report
 }
 
 /// The firmware that the process was started with. It is a copy in its working directory, where only root can write, or

@@ -17,7 +17,7 @@ use super::pool::Kind;
 use super::qmp::Qmp;
 use super::turns::Turn;
 use super::{Qemu, cpus, machine, migration};
-use crate::blocking::{COPIES, LAUNCHES};
+use crate::blocking::{self, COPIES, LAUNCHES};
 use crate::pedestal::console::link_all;
 use crate::pedestal::{Cancel, ClientSpec, Guest, Pedestal};
 use crate::{Error, Result};
@@ -38,14 +38,29 @@ pub(super) async fn start(
     // One that could not be taken over must not go on beside its successor.
     pedestal.sweep(spec).await;
     let _under_way = pedestal.pool.starting();
-    let Launch { cgroups, snapshot, firmware, oom_score, .. } = request;
     let (path, section) = (spec.message.path.clone(), spec.qemu.clone());
-    let load = move || match firmware {
+    let given = request.firmware;
+    let load = move || match given {
         Some(given) => Image::take(given, &path, &section),
         None => Image::load(&path, &section),
     };
     let image = Arc::new(COPIES.run(load).await?);
-    let machine = machine::permitted(&pedestal.policy, spec, &image)?;
+    let request = Launch { firmware: None, ..request };
+    let started = start_image(pedestal, spec, &image, request, cancel).await;
+    blocking::discard(image);
+    started
+}
+
+/// Boots the firmware, which is the client's.
+async fn start_image(
+    pedestal: &Qemu,
+    spec: &ClientSpec,
+    image: &Arc<Image>,
+    request: Launch,
+    cancel: Cancel<'_>,
+) -> Result<QemuGuest> {
+    let Launch { cgroups, snapshot, oom_score, .. } = request;
+    let machine = machine::permitted(&pedestal.policy, spec, image)?;
     let shared = pedestal.shared_cpus.as_ref();
     let cpus = if cgroups.is_empty() { cpus::of_client(shared, &spec.message.cpu)? } else { None };
     let recipe = Recipe {
@@ -55,11 +70,11 @@ pub(super) async fn start(
         oom_score: oom_score.unwrap_or_default(),
         restored: snapshot.is_some(),
     };
-    if let Some(guest) = start_waiting(pedestal, spec, &image, &machine, &recipe, cpus.clone()).await? {
+    if let Some(guest) = start_waiting(pedestal, spec, image, &machine, &recipe, cpus.clone()).await? {
         return Ok(guest);
     }
     let turn = pedestal.turns.take().await;
-    let (owned, loaded) = (spec.clone(), Arc::clone(&image));
+    let (owned, loaded) = (spec.clone(), Arc::clone(image));
     let start = move || {
         let order = Order {
             name: owned.name(),
@@ -75,7 +90,7 @@ pub(super) async fn start(
     };
     let (mut emulator, consoles) = LAUNCHES.run(start).await?;
     let mut guest = match consoles {
-        Ok(consoles) => QemuGuest::new(spec, emulator, consoles, &image, None),
+        Ok(consoles) => QemuGuest::new(spec, emulator, consoles, image, None),
         Err(e) => {
             emulator.terminate().await?;
             return Err(e);

@@ -194,7 +194,9 @@ impl Creation {
     async fn undo(self) {
         let Self { plan, dir, source, has_cgroup, .. } = self;
         // The copy in memory is the cgroup's.
-        drop(plan.firmware);
+        if let Some(firmware) = plan.firmware {
+            firmware.discard().await;
+        }
         if let Some(cgroup) = plan.cgroup.filter(|_| has_cgroup) {
             cgroup.remove().await;
         }
