@@ -33,8 +33,9 @@ impl Reply {
     /// Reads a reply; panics when containerd could make nothing of it.
     #[track_caller]
     pub fn parse(bytes: &[u8]) -> Self {
+        // Some JSON can be read as fields that nobody knows.
         if let Ok(result) = BootstrapResult::parse_from_bytes(bytes)
-            && !bytes.is_empty()
+            && !result.address.is_empty()
         {
             let BootstrapResult { version, address, protocol, .. } = result;
             return Self { form: Form::Protobuf, version: version.into(), address, protocol };

@@ -1,7 +1,8 @@
 //! `make bench`: how fast output gets through a shim, ours and containerd's own in turn, and that none is lost.
 //! Prints Markdown.
 //!
-//! `console-throughput [ROUNDS] [NAME=SHIM]...`: SHIM is the path of somebody else's shim.
+//! `console-throughput RUNTIME [ROUNDS] [NAME=SHIM]...`: RUNTIME is the OCI runtime of all, SHIM the path of somebody else's shim,
+//! whose OCI runtime is the `runc` on `PATH`.
 #![allow(clippy::print_stdout, reason = "the table is the result")]
 #![allow(
     clippy::expect_used,
@@ -30,7 +31,6 @@ const ORDINARY: &str = "localhost/busybox:1";
 /// Waits for a line on stdin, unless there is none: `ctr` reads the FIFOs itself until it has ended.
 const LINUX: &[&str] =
     &["/bin/busybox", "sh", "-c", "read x; exec /bin/busybox dd if=/dev/zero bs=64k count=1600 2>/dev/null"];
-const CRUN: &str = "/usr/bin/crun";
 const SHIM: &str = "containerd-shim-mica-v2";
 
 /// Where output goes.
@@ -45,7 +45,9 @@ enum Way {
 }
 
 fn main() {
-    let args: Vec<String> = std::env::args().skip(1).collect();
+    let mut args = std::env::args().skip(1);
+    let runtime = args.next().expect("RUNTIME comes first");
+    let args: Vec<String> = args.collect();
     let (peers, numbers): (Vec<_>, Vec<_>) = args.iter().partition(|arg| arg.contains('='));
     let rounds = numbers.first().map_or(5, |rounds| rounds.parse().expect("ROUNDS is a number"));
     let host = Host::ordinary();
@@ -58,35 +60,27 @@ fn main() {
         words.extend(tty.then(|| "--tty".to_owned()));
         (words, ORDINARY, LINUX)
     };
-    let [runc, ours] = [["--runc-binary", CRUN], ["--runtime", MICA]];
+    let [runc, ours] = [["--runc-binary", &runtime], ["--runtime", MICA]];
     let firmware = (ours.map(str::to_owned).to_vec(), DEMO, &[][..]);
+    let with = |shim: &str, way: &str| format!("{shim} with {runtime}, {way}");
     let mut rows: Vec<(String, _, _)> = [
-        ("runc-v2 with crun, pipe to FIFO", linux(runc, false), Way::Attached),
-        ("mica with crun, pipe to FIFO", linux(ours, false), Way::Attached),
-        ("runc-v2 with crun, pty to FIFO", linux(runc, true), Way::Attached),
-        ("mica with crun, pty to FIFO", linux(ours, true), Way::Attached),
-        ("mica, firmware's pty to FIFO", firmware.clone(), Way::Fifo),
-        ("runc-v2 with crun, pipe to `file://`", linux(runc, false), Way::File),
-        ("mica with crun, pipe to `file://`", linux(ours, false), Way::File),
-        ("mica, firmware's pty to `file://`", firmware.clone(), Way::File),
-        ("runc-v2 with crun, pipe to `binary://`", linux(runc, false), Way::Program),
-        ("mica with crun, pipe to `binary://`", linux(ours, false), Way::Program),
-        ("mica, firmware's pty to `binary://`", firmware, Way::Program),
+        (with("runc-v2", "pipe to FIFO"), linux(runc, false), Way::Attached),
+        (with("mica", "pipe to FIFO"), linux(ours, false), Way::Attached),
+        (with("runc-v2", "pty to FIFO"), linux(runc, true), Way::Attached),
+        (with("mica", "pty to FIFO"), linux(ours, true), Way::Attached),
+        ("mica, firmware's pty to FIFO".to_owned(), firmware.clone(), Way::Fifo),
+        (with("runc-v2", "pipe to `file://`"), linux(runc, false), Way::File),
+        (with("mica", "pipe to `file://`"), linux(ours, false), Way::File),
+        ("mica, firmware's pty to `file://`".to_owned(), firmware.clone(), Way::File),
+        (with("runc-v2", "pipe to `binary://`"), linux(runc, false), Way::Program),
+        (with("mica", "pipe to `binary://`"), linux(ours, false), Way::Program),
+        ("mica, firmware's pty to `binary://`".to_owned(), firmware, Way::Program),
     ]
-    .map(|(name, container, way)| (name.to_owned(), container, way))
     .into();
     // Of the schemes, shims of others know what they like.
     for (name, shim) in peers.iter().filter_map(|peer| peer.split_once('=')) {
-        rows.push((
-            format!("{name} with crun, pipe to FIFO"),
-            linux(["--runtime", shim], false),
-            Way::Attached,
-        ));
-        rows.push((
-            format!("{name} with crun, pty to FIFO"),
-            linux(["--runtime", shim], true),
-            Way::Attached,
-        ));
+        rows.push((with(name, "pipe to FIFO"), linux(["--runtime", shim], false), Way::Attached));
+        rows.push((with(name, "pty to FIFO"), linux(["--runtime", shim], true), Way::Attached));
     }
     let mut times: Vec<Vec<Duration>> = vec![Vec::new(); rows.len()];
     let mut memory = 0;
