@@ -20,6 +20,7 @@ mod monitor;
 mod patch;
 mod policy;
 mod pool;
+mod prometheus;
 mod reactor;
 mod restart;
 mod scrapers;
