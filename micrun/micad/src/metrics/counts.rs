@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use libmica::ext::ExitReason;
+use libmica::ext::{EXTENSIONS, ExitReason};
 
 use crate::pedestal;
 
@@ -37,28 +37,20 @@ pub(crate) const SILENT: &str = "silent";
 /// What is asked for by a create message, and by what is no message at all.
 pub(crate) const CREATE: &str = "create";
 pub(crate) const INVALID: &str = "invalid";
+/// What is no extension.
+const BASE: [&str; 8] = [CREATE, "start", "stop", "rm", "status", "set", "gdb", INVALID];
 /// All that can be asked for.
-const COMMANDS: [&str; 19] = [
-    CREATE,
-    "start",
-    "stop",
-    "rm",
-    "status",
-    "set",
-    "gdb",
-    "version",
-    "list",
-    "metrics",
-    "pause",
-    "resume",
-    "stats",
-    "wait",
-    "diagnose",
-    "checkpoint",
-    "patch",
-    "restore",
-    INVALID,
-];
+const COMMANDS: [&str; BASE.len() + EXTENSIONS.len()] = commands();
+
+const fn commands() -> [&'static str; BASE.len() + EXTENSIONS.len()] {
+    let mut words = [""; BASE.len() + EXTENSIONS.len()];
+    let mut at = 0;
+    while at < words.len() {
+        words[at] = if at < BASE.len() { BASE[at] } else { EXTENSIONS[at - BASE.len()] };
+        at += 1;
+    }
+    words
+}
 
 const fn exit_reasons() -> [&'static str; ExitReason::ALL.len()] {
     let mut words = [""; ExitReason::ALL.len()];
@@ -160,9 +152,10 @@ mod tests {
     }
 
     #[test]
-    fn every_extension_is_among_the_commands() {
-        for command in libmica::ext::EXTENSIONS {
-            assert!(COMMANDS.contains(&command), "{command}");
+    fn every_command_has_its_counter() {
+        for text in ["start", "stop", "rm", "status", "set a b", "gdb"].into_iter().chain(EXTENSIONS) {
+            let command = libmica::Command::decode(text.as_bytes()).unwrap();
+            assert!(COMMANDS.contains(&command.name()), "{text}");
         }
     }
 }

@@ -91,7 +91,9 @@ impl Prometheus {
     }
 
     fn query(&self, expression: &str) -> Value {
-        let encoded: String = expression.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let digit = |half: u8| char::from_digit(half.into(), 16).unwrap();
+        let encoded: String =
+            expression.bytes().flat_map(|byte| ['%', digit(byte >> 4), digit(byte & 15)]).collect();
         self.api(&format!("/api/v1/query?query={encoded}"))["result"].clone()
     }
 }
