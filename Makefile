@@ -59,6 +59,7 @@ test: ## every test, in stages: check, firmware, host beside aarch64, yocto-stat
 
 host: tools-host tools-firmware build firmware firmware-boards ## the programs end to end: every containerd of Debian's suites, pods, fuzz targets
 	@tests/host/criu
+	@tests/host/prometheus
 	@tests/host/strangers
 	@tests/host/tutorial
 	@$(MAKE) --no-print-directory -C tests/firmware check-boards
@@ -164,9 +165,11 @@ dist: ## build the shipped binaries (size profile) and print their sizes
 	@cargo build $(CARGO_FLAGS) --profile dist $(addprefix --package ,$(DIST_PACKAGES))
 	@cd target/dist && stat --printf '%s bytes\t%n\n' $(DIST_BINARIES)
 
-install: dist ## install the shipped binaries and the units below DESTDIR and PREFIX
+install: dist ## install the shipped binaries, the units, alert rules and a dashboard below DESTDIR and PREFIX
 	@install -D -m 755 -t '$(DESTDIR)$(PREFIX)/bin' $(addprefix target/dist/,$(DIST_BINARIES))
 	@install -D -m 644 -t '$(DESTDIR)$(PREFIX)/lib/systemd/system' micrun/micad/systemd/*.service
+	@install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/micrun/grafana' micrun/micad/grafana/micad.json
+	@install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/micrun/prometheus' micrun/micad/prometheus/rules.yml
 	@sed -i -E 's|(=-?)/usr/bin/mica|\1$(PREFIX)/bin/mica|' $(patsubst %,'$(DESTDIR)$(PREFIX)/lib/systemd/system/%.service',micad mica-shutdown)
 
 clean: ## remove what was built; what was downloaded stays in .cache

@@ -1,5 +1,6 @@
 //! The daemon's own configuration: `/etc/mica/micad.conf`, overridden by the command line.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
@@ -15,6 +16,10 @@ const SECTION: &str = "Micad";
 
 /// Most machines that can be told to wait for a firmware: each costs the daemon four descriptors.
 const MOST_WAITING: usize = 64;
+/// Most clients that can have metrics of their own: the text of so many fits into a reply of the mica protocol.
+const MOST_SHOWN: usize = 1000;
+/// The suffix of sockets in the runtime directory that are no client's.
+pub(crate) const SOCKET_SUFFIX: &str = "sock";
 
 /// The mica daemon: runs RTOS firmware and serves the mica protocol.
 ///
@@ -52,6 +57,15 @@ pub struct Options {
     /// Most machines that are started ahead and wait for a firmware; 0 for none.
     #[arg(long, value_name = "NUMBER")]
     pub waiting_machines: Option<usize>,
+    /// Serve metrics over HTTP on a Unix socket of this name in the runtime directory, such as `metrics.sock`.
+    #[arg(long, value_name = "NAME", value_parser = socket_name)]
+    pub metrics_socket: Option<String>,
+    /// Serve metrics over HTTP on this loopback address, such as `127.0.0.1:9743`, to every local user.
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = loopback)]
+    pub metrics_address: Option<SocketAddr>,
+    /// Most clients that have metrics of their own.
+    #[arg(long, value_name = "NUMBER", value_parser = shown_clients)]
+    pub metrics_clients: Option<usize>,
     /// A user who may use the sockets, besides root and the daemon's own user (may be repeated).
     #[arg(long = "allow-uid", value_name = "UID")]
     pub allow_uid: Vec<u32>,
@@ -90,6 +104,12 @@ pub struct Config {
     pub waiting_machines: usize,
     /// Most memory in MiB that they have to themselves.
     pub waiting_memory_mb: u64,
+    /// Name of the socket for metrics in the runtime directory.
+    pub metrics_socket: Option<String>,
+    /// Loopback address for metrics.
+    pub metrics_address: Option<SocketAddr>,
+    /// Most clients that have metrics of their own.
+    pub metrics_clients: usize,
     /// What every client is held to.
     pub policy: Policy,
 }
@@ -111,6 +131,9 @@ impl Default for Config {
             shared_cpus: None,
             waiting_machines: 0,
             waiting_memory_mb: 128,
+            metrics_socket: None,
+            metrics_address: None,
+            metrics_clients: 200,
             policy: Policy::of_daemon(Self::FILE),
         }
     }
@@ -144,6 +167,9 @@ impl Config {
         config.firmware_dir = options.firmware_dir.clone().or(config.firmware_dir);
         config.waiting_machines = options.waiting_machines.unwrap_or(config.waiting_machines);
         config.qemu_uid_base = options.qemu_uid_base.unwrap_or(config.qemu_uid_base);
+        config.metrics_socket = options.metrics_socket.clone().or(config.metrics_socket);
+        config.metrics_address = options.metrics_address.or(config.metrics_address);
+        config.metrics_clients = options.metrics_clients.unwrap_or(config.metrics_clients);
         config.allowed_uids.extend(&options.allow_uid);
         config.runtime_dir = std::path::absolute(&config.runtime_dir)
             .map_err(file("find the full path of", config.runtime_dir.clone()))?;
@@ -191,6 +217,9 @@ impl Config {
         self.waiting_memory_mb = section
             .get("WaitingMemory", |text| number(text).map(|mb| mb as u64))?
             .unwrap_or(self.waiting_memory_mb);
+        self.metrics_socket = section.get("MetricsSocket", socket_name)?;
+        self.metrics_address = section.get("MetricsAddress", loopback)?;
+        self.metrics_clients = section.get("MetricsClients", shown_clients)?.unwrap_or(self.metrics_clients);
         self.shared_cpus = cpus.map(|cpus| SharedCpus { cpus, place: place.to_owned() });
         Ok(())
     }
@@ -206,6 +235,38 @@ fn text(text: &str) -> Result<String, String> {
 
 fn uid(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| format!("{text:?} is not a user id; write a number"))
+}
+
+/// The name of a socket in the runtime directory. The suffix is that of no client's socket.
+fn socket_name(text: &str) -> Result<String, String> {
+    match text.strip_suffix(SOCKET_SUFFIX).and_then(|stem| stem.strip_suffix('.')) {
+        Some(stem) if !stem.is_empty() && !stem.contains('/') => Ok(text.to_owned()),
+        _ => Err(format!(
+            "{text:?} is not a name for a socket in RuntimeDir, such as metrics.sock: without a directory, with \
+             .{SOCKET_SUFFIX} at its end"
+        )),
+    }
+}
+
+/// An address that no other machine reaches: metrics have no password and no encryption.
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text.parse().map_err(|_| {
+        format!("{text:?} is not an address and a port, such as 127.0.0.1:9743 or [::1]:9743")
+    })?;
+    if !address.ip().is_loopback() {
+        return Err(format!(
+            "{address} can be reached by other machines: write 127.0.0.1 or [::1], and let a proxy with TLS and a \
+             password go on from there"
+        ));
+    }
+    Ok(address)
+}
+
+fn shown_clients(text: &str) -> Result<usize, String> {
+    match text.parse().map_err(|_| format!("{text:?} is not a number"))? {
+        most if most <= MOST_SHOWN => Ok(most),
+        most => Err(format!("metrics of {most} clients are too many: {MOST_SHOWN} can have their own")),
+    }
 }
 
 /// CPUs that this machine has, whether they are online or not.
@@ -243,6 +304,7 @@ mod tests {
         let text = "[Micad]\nRuntimeDir = /a\nConfDir = /b\nPidFile = /c\nDefaultPedestal = qemu\n\
             FirmwareDir = /d\nSysfsRoot = /e\nQemuPath = /f\nQemuUidBase = 7\nAllowedUids = 1 2\nSharedCpus = 0\n\
             WaitingMachines = 3\nWaitingMemory = 99\n\
+            MetricsSocket = m.sock\nMetricsAddress = [::1]:1\nMetricsClients = 1000\n\
             [Policy]\nAllowedPedestals = qemu\nMaxMemory = 64\n";
         let mut config = Config { policy: Policy::of_daemon("micad.conf"), ..Config::default() };
         config.read_ini(Path::new("micad.conf"), text).unwrap();
@@ -265,6 +327,9 @@ mod tests {
             shared_cpus: Some(SharedCpus { cpus: "0".parse().unwrap(), place: "micad.conf".into() }),
             waiting_machines: 3,
             waiting_memory_mb: 99,
+            metrics_socket: Some("m.sock".into()),
+            metrics_address: Some("[::1]:1".parse().unwrap()),
+            metrics_clients: 1000,
             policy,
         };
         assert_eq!(config, expected);
@@ -291,6 +356,27 @@ mod tests {
     fn a_pool_is_of_cpus_that_are_there() {
         for (text, words) in [("8000", "not among the CPUs of this machine"), ("x", "not a list of CPUs")] {
             let text = format!("[Micad]\nSharedCpus = {text}\n");
+            let said = Config::default().read_ini(Path::new("micad.conf"), &text).unwrap_err().to_string();
+            assert!(said.contains("line 2") && said.contains(words), "{said}");
+        }
+    }
+
+    #[test]
+    fn metrics_are_served_on_this_machine_alone() {
+        for (line, words) in [
+            (
+                "MetricsAddress = 0.0.0.0:9743",
+                "0.0.0.0:9743 can be reached by other machines: write 127.0.0.1",
+            ),
+            ("MetricsAddress = [fe80::1]:9743", "can be reached by other machines"),
+            ("MetricsAddress = localhost:9743", "\"localhost:9743\" is not an address and a port, such as"),
+            ("MetricsSocket = /tmp/metrics.sock", "is not a name for a socket in RuntimeDir"),
+            ("MetricsSocket = ../metrics.sock", "is not a name for a socket in RuntimeDir"),
+            ("MetricsSocket = client.socket", "is not a name for a socket in RuntimeDir"),
+            ("MetricsSocket = .sock", "is not a name for a socket in RuntimeDir"),
+            ("MetricsClients = 1001", "metrics of 1001 clients are too many: 1000 can have their own"),
+        ] {
+            let text = format!("[Micad]\n{line}\n");
             let said = Config::default().read_ini(Path::new("micad.conf"), &text).unwrap_err().to_string();
             assert!(said.contains("line 2") && said.contains(words), "{said}");
         }

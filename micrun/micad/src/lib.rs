@@ -12,6 +12,7 @@ mod error;
 mod gdb_packet;
 mod jail;
 pub mod logger;
+mod metrics;
 mod pedestal;
 mod sys;
 

@@ -208,6 +208,12 @@ impl Client {
         parse_json("list", &self.daemon(&Command::List).await?)
     }
 
+    /// Extension: what the daemon counts and measures, as OpenMetrics text or, if `plain`, in Prometheus's older text
+    /// format. [`Error::Unsupported`] by upstream's daemon.
+    pub async fn metrics(&self, plain: bool) -> Result<String> {
+        self.daemon(&Command::Metrics { plain }).await
+    }
+
     async fn control(&self, name: &str, command: &Command) -> Result<String> {
         self.control_with(name, command, &[]).await
     }

@@ -146,6 +146,12 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print the daemon's metrics, as OpenMetrics text.
+    Metrics {
+        /// Print Prometheus's older text format.
+        #[arg(long)]
+        plain: bool,
+    },
     /// Show the versions of this command and of the daemon.
     Version {
         /// Print JSON.

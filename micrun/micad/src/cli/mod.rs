@@ -47,6 +47,7 @@ pub async fn run(args: Args, out: &mut impl Write) -> anyhow::Result<()> {
         }
         Command::Wait { name, json } => show::exit(&client.wait(&name).await?, json, out)?,
         Command::List { json } => show::list(&client.list().await?, json, out)?,
+        Command::Metrics { plain } => write!(out, "{}", client.metrics(plain).await?)?,
         Command::Version { json } => version(&client, json, out).await?,
         Command::Completions { shell } => generate::completions(shell, out),
         Command::Man { dir } => generate::man(&dir)?,

@@ -12,19 +12,25 @@ use super::Daemon;
 use super::client::Client;
 use super::connection::{Asked, Endpoint};
 use super::request::{Action, Snapshot};
+use crate::metrics::{Format, counts};
 use crate::pedestal::{self, Runner, Usage};
 use crate::{Error, Result, blocking};
 
 impl Daemon {
     /// The reply to `request`.
     pub(super) async fn answer(self: &Arc<Self>, endpoint: &Endpoint, request: Asked) -> Reply {
+        let command = command_name(endpoint, &request.bytes);
         let result = match endpoint {
             Endpoint::Create => self.answer_create(&request.bytes).await,
             Endpoint::Control(client) => self.answer_control(client, request).await,
         };
         match result {
-            Ok(text) => Reply::success(text),
+            Ok(text) => {
+                counts::DONE.count(command);
+                Reply::success(text)
+            }
             Err(e) => {
+                counts::FAILED.count(command);
                 let text = e.sentence();
                 match endpoint {
                     Endpoint::Create => log::warn!("refused: {text}"),
@@ -42,6 +48,9 @@ impl Daemon {
                 Ok(json(&blocking::run(move || daemon.list()).await))
             }
             Ok(Command::Version) => Ok(json(&self.version())),
+            Ok(Command::Metrics { plain }) => {
+                Ok(self.metrics(if plain { Format::Plain } else { Format::OpenMetrics }).await)
+            }
             _ => {
                 let message = CreateMessage::from_slice(request)?;
                 self.creating(|daemon| daemon.create(message)).await.map(|()| String::new())
@@ -65,11 +74,9 @@ impl Daemon {
                 return Ok(json(&client.patch(firmware).await?));
             }
             Command::Remove => return self.remove(client).await.map(|()| String::new()),
-            Command::List => {
-                return Err(libmica::Error::UnknownCommand(
-                    "list (send it to the daemon's own socket)".into(),
-                )
-                .into());
+            Command::List | Command::Metrics { .. } => {
+                let command = format!("{command} (send it to the daemon's own socket)");
+                return Err(libmica::Error::UnknownCommand(command).into());
             }
             Command::Start(extras) => Action::Start(launch(None, extras, fds)?),
             Command::Restore(extras) => {
@@ -120,6 +127,18 @@ impl Daemon {
         };
         let clients: Vec<_> = self.clients().values().map(|entry| Arc::clone(&entry.client)).collect();
         ClientList { clients: clients.iter().map(|client| entry(client)).collect() }
+    }
+}
+
+/// What a request counts as.
+fn command_name(endpoint: &Endpoint, request: &[u8]) -> &'static str {
+    match (endpoint, Command::decode(request)) {
+        (Endpoint::Create, Ok(it @ (Command::List | Command::Version | Command::Metrics { .. }))) => {
+            it.name()
+        }
+        (Endpoint::Create, _) => counts::CREATE,
+        (Endpoint::Control(_), Ok(command)) => command.name(),
+        (Endpoint::Control(_), Err(_)) => counts::INVALID,
     }
 }
 

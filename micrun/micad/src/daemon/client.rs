@@ -2,7 +2,9 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Instant;
 
+use libmica::ClientState;
 use libmica::ext::{Diagnosis, ExitReport, PatchReport};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -58,11 +60,17 @@ impl Client {
         self.snapshot.borrow().clone()
     }
 
+    /// Its state now.
+    pub(super) fn state(&self) -> ClientState {
+        self.snapshot.borrow().state
+    }
+
     /// Does `action`, after what was asked for before.
     pub(super) async fn act(&self, action: Action) -> Result<()> {
+        let asked = Instant::now();
         let (answer, done) = oneshot::channel();
         let removed = || Error::Removed(self.spec.name().to_owned());
-        self.requests.send(Request { action, answer }).await.map_err(|_| removed())?;
+        self.requests.send(Request { action, asked, answer }).await.map_err(|_| removed())?;
         done.await.map_err(|_| removed())?
     }
 

@@ -6,6 +6,7 @@ mod connection;
 mod create;
 mod inbox;
 mod lock;
+mod metrics;
 mod permission;
 mod request;
 mod restore;
@@ -17,7 +18,7 @@ mod task;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use libmica::Launch;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -28,6 +29,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use client::Client;
 use connection::Endpoint;
+use metrics::Scrapers;
 use request::Action;
 use slots::Slots;
 
@@ -53,6 +55,8 @@ struct Daemon {
     /// Held by whoever makes or removes clients: they have names and numbers that no other has.
     creation: Arc<tokio::sync::Mutex<()>>,
     numbers: Mutex<Numbers>,
+    /// When it began.
+    began: SystemTime,
 }
 
 /// A client and the task that listens on its socket.
@@ -76,6 +80,7 @@ pub async fn run(config: Config) -> Result<()> {
         slots: Arc::new(Slots::new(nix::unistd::geteuid().as_raw())),
         creation: Arc::default(),
         numbers: Mutex::new(Numbers::new(config.qemu_uid_base)),
+        began: SystemTime::now(),
         config,
     });
     state::private_dir(&daemon.clients_dir())?;
@@ -84,6 +89,7 @@ pub async fn run(config: Config) -> Result<()> {
     let create_path = libmica::names::create_socket(&daemon.config.runtime_dir)?;
     let create = socket::listen(&create_path)?;
     let listener = tokio::spawn(connection::accept(create, Arc::clone(&daemon), Endpoint::Create));
+    let scrapers = Scrapers::open(&daemon).await;
     daemon.creating(Daemon::auto_boot).await;
     log::info!("ready on {}", create_path.display());
     if let Err(e) = sd_notify::notify(&[NotifyState::Ready]) {
@@ -97,6 +103,7 @@ pub async fn run(config: Config) -> Result<()> {
     // A notification that nobody takes is no reason to stay.
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     listener.abort();
+    scrapers.close();
     socket::remove(&create_path)?;
     daemon.detach().await;
     daemon.pedestals.close().await;

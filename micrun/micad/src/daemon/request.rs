@@ -1,6 +1,7 @@
 //! What goes between a client and its task: requests one way, snapshots the other.
 
 use std::os::fd::OwnedFd;
+use std::time::Instant;
 
 use libmica::ext::{Diagnosis, ExitReport, PatchReport};
 use libmica::{ClientState, Launch, Service};
@@ -76,5 +77,7 @@ pub(super) enum Action {
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) action: Action,
+    /// When.
+    pub(super) asked: Instant,
     pub(super) answer: oneshot::Sender<Result<()>>,
 }

@@ -9,8 +9,10 @@ use micrun_firmware::client_conf::QemuSection;
 use super::client::Client;
 use super::state::SavedClient;
 use super::{Daemon, socket};
+use crate::config;
 use crate::error::file;
-use crate::pedestal::{ClientSpec, Guest, Marker, report};
+use crate::metrics::counts;
+use crate::pedestal::{ClientSpec, Guest, Marker, Pedestal, report};
 use crate::{Result, blocking};
 
 impl Daemon {
@@ -38,7 +40,7 @@ impl Daemon {
             })
         });
         let (mut guest, exit): (Option<Box<dyn Guest>>, Option<ExitReport>) = match (saved.run, saved.exit) {
-            (Some(run), None) => match pedestal.adopt(&spec, &run).await {
+            (Some(run), None) => match take_over(&*pedestal, &spec, &run).await {
                 Ok(guest) if Marker::of(&spec).is_set() => {
                     let (guest, exit) = end_half_patched(&spec, guest).await?;
                     (Some(guest), Some(exit))
@@ -50,6 +52,7 @@ impl Daemon {
                 Err(e) => {
                     log::warn!("{name}: {}", e.sentence());
                     let detail = "it ended while no mica daemon was running";
+                    counts::EXITS.count(ExitReason::Killed.as_str());
                     (None, Some(report(137, ExitReason::Killed, detail)))
                 }
             },
@@ -84,12 +87,23 @@ impl Daemon {
         let dir = &self.config.runtime_dir;
         for entry in std::fs::read_dir(dir).map_err(file("read", dir))?.flatten() {
             let path = entry.path();
-            if path.extension().is_some_and(|e| e == "socket") {
+            if path.extension().is_some_and(|e| e == "socket" || e == config::SOCKET_SUFFIX) {
                 socket::remove(&path)?;
             }
         }
         Ok(())
     }
+}
+
+/// Takes over what runs, and counts it.
+async fn take_over(
+    pedestal: &dyn Pedestal,
+    spec: &ClientSpec,
+    run: &serde_json::Value,
+) -> Result<Box<dyn Guest>> {
+    let adopted = pedestal.adopt(spec, run).await;
+    counts::ADOPTIONS.count(if adopted.is_ok() { counts::TAKEN_OVER } else { counts::LOST });
+    adopted
 }
 
 /// Stops firmware that an earlier daemon has not patched to its end, and writes that down. Its memory may be half of one
@@ -103,6 +117,7 @@ async fn end_half_patched(
                   stopped it";
     log::error!("{}: {detail}", spec.name());
     let exit = report(1, ExitReason::Failed, detail);
+    counts::EXITS.count(exit.reason.as_str());
     let (saved, dir) = (SavedClient::new(spec, Some(guest.save()), Some(exit.clone())), spec.dir.clone());
     blocking::run(move || saved.write(&dir)).await?;
     Ok((guest, exit))

@@ -5,6 +5,8 @@ use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use libmica::ext::{Diagnosis, ExitReason, ExitReport, PatchReport};
 use libmica::{ClientState, Launch};
@@ -14,6 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::inbox::Inbox;
 use super::request::{Action, Request, Snapshot};
 use super::state::SavedClient;
+use crate::metrics::counts;
 use crate::pedestal::{Cancel, ClientSpec, Ending, Event, Guest, Marker, Pedestal, now, report};
 use crate::{Error, Result, blocking};
 
@@ -73,9 +76,9 @@ impl Task {
                     publish.send_replace(self.snapshot());
                 }
                 request = inbox.next() => {
-                    let Some(Request { action, answer }) = request else { return };
+                    let Some(Request { action, asked, answer }) = request else { return };
                     let last = matches!(action, Action::Remove | Action::Detach);
-                    let result = self.perform(action, &mut inbox).await;
+                    let result = self.perform(action, asked, &mut inbox).await;
                     let last = last && result.is_ok();
                     publish.send_replace(self.snapshot());
                     // Whoever asked may have gone away meanwhile; the deed is done all the same.
@@ -112,9 +115,9 @@ impl Task {
         self.guest.as_ref().and_then(|guest| guest.patched()).or_else(|| self.restored_patch.clone())
     }
 
-    async fn perform(&mut self, action: Action, inbox: &mut Inbox) -> Result<()> {
+    async fn perform(&mut self, action: Action, asked: Instant, inbox: &mut Inbox) -> Result<()> {
         match action {
-            Action::Start(launch) => self.start(launch, pin!(inbox.ending())).await,
+            Action::Start(launch) => self.start(launch, asked, pin!(inbox.ending())).await,
             Action::Stop => self.stop().await,
             Action::Pause => self.pause().await,
             Action::Resume => self.resume().await,
@@ -127,13 +130,17 @@ impl Task {
         }
     }
 
-    async fn start(&mut self, mut launch: Launch, cancel: Cancel<'_>) -> Result<()> {
+    async fn start(&mut self, mut launch: Launch, asked: Instant, cancel: Cancel<'_>) -> Result<()> {
         if self.state != ClientState::Offline {
             return Err(self.wrong_state("start"));
         }
         let restored_patch = launch.patched.take().map(|file| restored_patch(file.into())).transpose()?;
         self.release().await;
-        let guest = self.pedestal.start(&self.spec, launch, cancel).await?;
+        let started = self.pedestal.start(&self.spec, launch, cancel).await;
+        let guest = started.inspect_err(|e| self.count_failed_start(e))?;
+        if let Some(timings) = counts::starts(self.pedestal.name()) {
+            timings.observe(asked.elapsed());
+        }
         log::info!("{}: started, {}", self.spec.name(), guest.runner());
         self.state = guest.state();
         self.guest = Some(guest);
@@ -142,6 +149,13 @@ impl Task {
         self.restored_patch = restored_patch;
         self.save().await;
         Ok(())
+    }
+
+    /// A start that somebody did not want any more has not failed.
+    fn count_failed_start(&self, problem: &Error) {
+        if !matches!(problem, Error::Cancelled { .. }) {
+            counts::START_FAILURES.count(self.pedestal.name());
+        }
     }
 
     /// As upstream's: stopping what does not run is no error. What could not be stopped is tried again.
@@ -168,12 +182,14 @@ impl Task {
                     report.detail = format!("{}; it had been patched to {digest}", report.detail);
                 }
                 log::info!("{name}: {} (status {}, {:?})", report.detail, report.status, report.reason);
+                counts::EXITS.count(report.reason.as_str());
                 self.state = ClientState::Offline;
                 self.ended = Some((self.run, report));
                 Ok(())
             }
             Err(e) => {
                 log::error!("{name}: {}", e.sentence());
+                counts::STOP_FAILURES.fetch_add(1, Ordering::Relaxed);
                 // What is known to run on is not broken.
                 if !matches!(e, Error::NotStopped { .. }) {
                     self.state = ClientState::Error;

@@ -15,12 +15,15 @@ mod harness;
 #[cfg(target_arch = "x86_64")]
 mod jail;
 mod lifecycle;
+mod metrics;
 mod monitor;
 mod patch;
 mod policy;
 mod pool;
+mod prometheus;
 mod reactor;
 mod restart;
+mod scrapers;
 mod shell;
 mod tiny_elf;
 mod upstream;
