@@ -58,7 +58,7 @@ impl fmt::Display for Extras {
     }
 }
 
-/// A command for one client, or ([`Command::List`], [`Command::Version`]) for the daemon.
+/// A command for one client, or ([`Command::is_for_daemon`]) for the daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Boot the firmware. With anything asked for it is an extension.
@@ -82,6 +82,14 @@ pub enum Command {
     Version,
     /// Extension: all clients.
     List,
+    /// Extension: all clients, with what they use.
+    Ps,
+    /// Extension: what happens from now on, until the daemon ends.
+    Events,
+    /// Extension: how the runs of all clients ended, also of those that were removed.
+    History,
+    /// Extension: everything that is known of a client.
+    Inspect,
     /// Extension: freeze the firmware.
     Pause,
     /// Extension: let it go on.
@@ -104,6 +112,11 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether it goes to the daemon's own socket. [`Command::Version`] may go to a client's as well.
+    pub fn is_for_daemon(&self) -> bool {
+        matches!(self, Self::Version | Self::List | Self::Ps | Self::Events | Self::History)
+    }
+
     /// The bytes that go over the wire.
     pub fn encode(&self) -> Result<Vec<u8>> {
         if let Self::Set { key, value } = self
@@ -138,6 +151,10 @@ impl Command {
             "gdb" => Self::Gdb,
             "version" => Self::Version,
             "list" => Self::List,
+            "ps" => Self::Ps,
+            "events" => Self::Events,
+            "history" => Self::History,
+            "inspect" => Self::Inspect,
             "pause" => Self::Pause,
             "resume" => Self::Resume,
             "stats" => Self::Stats,
@@ -190,6 +207,10 @@ impl fmt::Display for Command {
             Self::Gdb => "gdb",
             Self::Version => "version",
             Self::List => "list",
+            Self::Ps => "ps",
+            Self::Events => "events",
+            Self::History => "history",
+            Self::Inspect => "inspect",
             Self::Pause => "pause",
             Self::Resume => "resume",
             Self::Stats => "stats",

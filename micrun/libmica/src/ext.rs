@@ -6,11 +6,31 @@ use serde::{Deserialize, Serialize};
 
 use crate::status::ClientState;
 
+mod watch;
+
+pub use watch::{
+    Account, ClientHistory, ClientRow, ClientTable, End, Event, Happening, History, MAX_ENDS, Usage,
+};
+
 /// Version of these documents.
 pub const PROTOCOL: u32 = 1;
 /// The commands that upstream's daemon does not have.
-pub const EXTENSIONS: [&str; 10] =
-    ["version", "list", "pause", "resume", "stats", "wait", "diagnose", "checkpoint", "restore", "patch"];
+pub const EXTENSIONS: [&str; 14] = [
+    "version",
+    "list",
+    "pause",
+    "resume",
+    "stats",
+    "wait",
+    "diagnose",
+    "checkpoint",
+    "restore",
+    "patch",
+    "ps",
+    "events",
+    "history",
+    "inspect",
+];
 /// The name of the pool of CPUs that firmware without CPUs of its own shares.
 pub const SHARED_POOL: &str = "shared";
 /// Most descriptors that come with a command.

@@ -8,7 +8,12 @@ use micrun_firmware::policy::DAEMON_SECTION;
 use micrun_firmware::{CpuList, Policy, SharedCpus};
 
 use crate::error::file;
+use crate::logger::LogFormat;
 use crate::{Error, Result};
+
+mod reload;
+
+pub(crate) use reload::Reloaded;
 
 /// The section of micad.conf that is read.
 const SECTION: &str = "Micad";
@@ -18,7 +23,8 @@ const MOST_WAITING: usize = 64;
 
 /// The mica daemon: runs RTOS firmware and serves the mica protocol.
 ///
-/// SIGTERM and SIGINT end the daemon, not the firmware: the next micad takes it over.
+/// SIGTERM and SIGINT end the daemon, not the firmware: the next micad takes it over. SIGHUP has it read its
+/// configuration again.
 #[derive(Debug, Parser)]
 #[command(name = "micad", version)]
 pub struct Options {
@@ -52,6 +58,9 @@ pub struct Options {
     /// Most machines that are started ahead and wait for a firmware; 0 for none.
     #[arg(long, value_name = "NUMBER")]
     pub waiting_machines: Option<usize>,
+    /// How log lines are written: `plain`, `logfmt` or `json`.
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
     /// A user who may use the sockets, besides root and the daemon's own user (may be repeated).
     #[arg(long = "allow-uid", value_name = "UID")]
     pub allow_uid: Vec<u32>,
@@ -90,6 +99,8 @@ pub struct Config {
     pub waiting_machines: usize,
     /// Most memory in MiB that they have to themselves.
     pub waiting_memory_mb: u64,
+    /// How log lines are written.
+    pub log_format: LogFormat,
     /// What every client is held to.
     pub policy: Policy,
 }
@@ -111,6 +122,7 @@ impl Default for Config {
             shared_cpus: None,
             waiting_machines: 0,
             waiting_memory_mb: 128,
+            log_format: LogFormat::default(),
             policy: Policy::of_daemon(Self::FILE),
         }
     }
@@ -120,16 +132,17 @@ impl Config {
     /// Where [`Options::config`] is looked for by default.
     pub const FILE: &str = "/etc/mica/micad.conf";
 
-    /// The configuration that `options` ask for: built-in defaults, then the file, then the options.
-    pub fn load(options: &Options) -> Result<Self> {
+    /// The configuration that `options` ask for: built-in defaults, then the file, then the options; and what the user
+    /// should know about the file.
+    pub fn load(options: &Options) -> Result<(Self, Vec<String>)> {
         let mut config = Self::default();
         let path = options.config.as_deref().unwrap_or(Path::new(Self::FILE));
         config.policy = Policy::of_daemon(&path.display().to_string());
-        match ini::load(path) {
+        let warnings = match ini::load(path) {
             Ok(text) => config.read_ini(path, &text)?,
-            Err(e) if options.config.is_none() && e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) if options.config.is_none() && e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(e) => return Err(file("read", path)(e)),
-        }
+        };
         let set = |field: &mut PathBuf, value: &Option<PathBuf>| {
             if let Some(value) = value {
                 field.clone_from(value);
@@ -143,14 +156,15 @@ impl Config {
         config.default_pedestal = options.default_pedestal.clone().or(config.default_pedestal);
         config.firmware_dir = options.firmware_dir.clone().or(config.firmware_dir);
         config.waiting_machines = options.waiting_machines.unwrap_or(config.waiting_machines);
+        config.log_format = options.log_format.unwrap_or(config.log_format);
         config.qemu_uid_base = options.qemu_uid_base.unwrap_or(config.qemu_uid_base);
         config.allowed_uids.extend(&options.allow_uid);
         config.runtime_dir = std::path::absolute(&config.runtime_dir)
             .map_err(file("find the full path of", config.runtime_dir.clone()))?;
-        Ok(config)
+        Ok((config, warnings))
     }
 
-    fn read_ini(&mut self, path: &Path, text: &str) -> Result<()> {
+    fn read_ini(&mut self, path: &Path, text: &str) -> Result<Vec<String>> {
         let wrong = |fault: Fault| Error::Config { path: path.to_owned(), problem: fault.to_string() };
         let mut ini = Ini::parse(text, Top::Refused(SECTION)).map_err(wrong)?;
         let (mut section, mut policy) = (ini.take(SECTION), ini.take(DAEMON_SECTION));
@@ -158,10 +172,7 @@ impl Config {
         self.read_section(&mut section, &place).map_err(wrong)?;
         self.policy.read(&mut policy, &place).map_err(wrong)?;
         let unknown = [section.unknown(), policy.unknown(), ini.unknown(&[SECTION, DAEMON_SECTION])];
-        for warning in unknown.concat() {
-            log::warn!("{place}: {warning}");
-        }
-        Ok(())
+        Ok(unknown.concat().into_iter().map(|warning| format!("{place}: {warning}")).collect())
     }
 
     fn read_section(&mut self, section: &mut Section, place: &str) -> Result<(), Fault> {
@@ -191,6 +202,7 @@ impl Config {
         self.waiting_memory_mb = section
             .get("WaitingMemory", |text| number(text).map(|mb| mb as u64))?
             .unwrap_or(self.waiting_memory_mb);
+        self.log_format = section.get("LogFormat", str::parse)?.unwrap_or(self.log_format);
         self.shared_cpus = cpus.map(|cpus| SharedCpus { cpus, place: place.to_owned() });
         Ok(())
     }
@@ -242,7 +254,7 @@ mod tests {
     fn every_key_is_read() {
         let text = "[Micad]\nRuntimeDir = /a\nConfDir = /b\nPidFile = /c\nDefaultPedestal = qemu\n\
             FirmwareDir = /d\nSysfsRoot = /e\nQemuPath = /f\nQemuUidBase = 7\nAllowedUids = 1 2\nSharedCpus = 0\n\
-            WaitingMachines = 3\nWaitingMemory = 99\n\
+            WaitingMachines = 3\nWaitingMemory = 99\nLogFormat = json\n\
             [Policy]\nAllowedPedestals = qemu\nMaxMemory = 64\n";
         let mut config = Config { policy: Policy::of_daemon("micad.conf"), ..Config::default() };
         config.read_ini(Path::new("micad.conf"), text).unwrap();
@@ -265,6 +277,7 @@ mod tests {
             shared_cpus: Some(SharedCpus { cpus: "0".parse().unwrap(), place: "micad.conf".into() }),
             waiting_machines: 3,
             waiting_memory_mb: 99,
+            log_format: LogFormat::Json,
             policy,
         };
         assert_eq!(config, expected);

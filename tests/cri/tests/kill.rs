@@ -160,7 +160,10 @@ fn remove_unreached_socket(lived: &Answer<()>) {
     let socket = refused.and_then(|(_, rest)| rest.split_once(": connect: connection refused"));
     if let Some((path, _)) = socket {
         let removed = std::fs::remove_file(path);
-        assert!(removed.is_ok() || !std::path::Path::new(path).exists(), "{path} cannot be removed: {removed:?}");
+        assert!(
+            removed.is_ok() || !std::path::Path::new(path).exists(),
+            "{path} cannot be removed: {removed:?}"
+        );
     }
 }
 

@@ -186,7 +186,7 @@ fn open_to_nobody(daemon: &Daemon) {
 }
 
 /// Runs `mica` as another user.
-fn as_nobody(daemon: &Daemon, arguments: &[&str]) -> std::process::Output {
+pub(crate) fn as_nobody(daemon: &Daemon, arguments: &[&str]) -> std::process::Output {
     open_to_nobody(daemon);
     let mut command = Command::new(isolation::binary("mica"));
     command.uid(65534).gid(65534).arg("--runtime-dir").arg(daemon.run_dir()).args(arguments);
