@@ -58,7 +58,7 @@ impl fmt::Display for Extras {
     }
 }
 
-/// A command for one client, or ([`Command::List`], [`Command::Version`], [`Command::Metrics`]) for the daemon.
+/// A command for one client, or ([`Command::is_for_daemon`]) for the daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Boot the firmware. With anything asked for it is an extension.
@@ -87,6 +87,14 @@ pub enum Command {
         /// In Prometheus's older text format, not in that of OpenMetrics.
         plain: bool,
     },
+    /// Extension: all clients, with what they use.
+    Ps,
+    /// Extension: what happens from now on, until the daemon ends.
+    Events,
+    /// Extension: how the runs of all clients ended, also of those that were removed.
+    History,
+    /// Extension: everything that is known of a client.
+    Inspect,
     /// Extension: freeze the firmware.
     Pause,
     /// Extension: let it go on.
@@ -109,6 +117,14 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether it goes to the daemon's own socket. [`Command::Version`] may go to a client's as well.
+    pub fn is_for_daemon(&self) -> bool {
+        matches!(
+            self,
+            Self::Version | Self::List | Self::Metrics { .. } | Self::Ps | Self::Events | Self::History
+        )
+    }
+
     /// The bytes that go over the wire.
     pub fn encode(&self) -> Result<Vec<u8>> {
         if let Self::Set { key, value } = self
@@ -145,6 +161,10 @@ impl Command {
             "list" => Self::List,
             "metrics" => Self::Metrics { plain: false },
             "metrics plain" => Self::Metrics { plain: true },
+            "ps" => Self::Ps,
+            "events" => Self::Events,
+            "history" => Self::History,
+            "inspect" => Self::Inspect,
             "pause" => Self::Pause,
             "resume" => Self::Resume,
             "stats" => Self::Stats,
@@ -170,6 +190,10 @@ impl Command {
             Self::Version => "version",
             Self::List => "list",
             Self::Metrics { .. } => "metrics",
+            Self::Ps => "ps",
+            Self::Events => "events",
+            Self::History => "history",
+            Self::Inspect => "inspect",
             Self::Pause => "pause",
             Self::Resume => "resume",
             Self::Stats => "stats",

@@ -6,10 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::status::ClientState;
 
+mod watch;
+
+pub use watch::{
+    Account, ClientHistory, ClientRow, ClientTable, End, Event, Happening, History, MAX_ENDS, Usage,
+};
+
 /// Version of these documents.
 pub const PROTOCOL: u32 = 1;
 /// The commands that upstream's daemon does not have.
-pub const EXTENSIONS: [&str; 11] = [
+pub const EXTENSIONS: [&str; 15] = [
     "version",
     "list",
     "metrics",
@@ -21,6 +27,10 @@ pub const EXTENSIONS: [&str; 11] = [
     "checkpoint",
     "restore",
     "patch",
+    "ps",
+    "events",
+    "history",
+    "inspect",
 ];
 /// The name of the pool of CPUs that firmware without CPUs of its own shares.
 pub const SHARED_POOL: &str = "shared";

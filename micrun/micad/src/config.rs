@@ -9,7 +9,12 @@ use micrun_firmware::policy::DAEMON_SECTION;
 use micrun_firmware::{CpuList, Policy, SharedCpus};
 
 use crate::error::file;
+use crate::logger::LogFormat;
 use crate::{Error, Result};
+
+mod reload;
+
+pub(crate) use reload::Reloaded;
 
 /// The section of micad.conf that is read.
 const SECTION: &str = "Micad";
@@ -23,7 +28,8 @@ pub(crate) const SOCKET_SUFFIX: &str = "sock";
 
 /// The mica daemon: runs RTOS firmware and serves the mica protocol.
 ///
-/// SIGTERM and SIGINT end the daemon, not the firmware: the next micad takes it over.
+/// SIGTERM and SIGINT end the daemon, not the firmware: the next micad takes it over. SIGHUP has it read its
+/// configuration again.
 #[derive(Debug, Parser)]
 #[command(name = "micad", version)]
 pub struct Options {
@@ -66,6 +72,9 @@ pub struct Options {
     /// Most clients that have metrics of their own.
     #[arg(long, value_name = "NUMBER", value_parser = shown_clients)]
     pub metrics_clients: Option<usize>,
+    /// How log lines are written: `plain`, `logfmt` or `json`.
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
     /// A user who may use the sockets, besides root and the daemon's own user (may be repeated).
     #[arg(long = "allow-uid", value_name = "UID")]
     pub allow_uid: Vec<u32>,
@@ -110,6 +119,8 @@ pub struct Config {
     pub metrics_address: Option<SocketAddr>,
     /// Most clients that have metrics of their own.
     pub metrics_clients: usize,
+    /// How log lines are written.
+    pub log_format: LogFormat,
     /// What every client is held to.
     pub policy: Policy,
 }
@@ -134,6 +145,7 @@ impl Default for Config {
             metrics_socket: None,
             metrics_address: None,
             metrics_clients: 200,
+            log_format: LogFormat::default(),
             policy: Policy::of_daemon(Self::FILE),
         }
     }
@@ -143,16 +155,17 @@ impl Config {
     /// Where [`Options::config`] is looked for by default.
     pub const FILE: &str = "/etc/mica/micad.conf";
 
-    /// The configuration that `options` ask for: built-in defaults, then the file, then the options.
-    pub fn load(options: &Options) -> Result<Self> {
+    /// The configuration that `options` ask for: built-in defaults, then the file, then the options; and what the user
+    /// should know about the file.
+    pub fn load(options: &Options) -> Result<(Self, Vec<String>)> {
         let mut config = Self::default();
         let path = options.config.as_deref().unwrap_or(Path::new(Self::FILE));
         config.policy = Policy::of_daemon(&path.display().to_string());
-        match ini::load(path) {
+        let warnings = match ini::load(path) {
             Ok(text) => config.read_ini(path, &text)?,
-            Err(e) if options.config.is_none() && e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) if options.config.is_none() && e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(e) => return Err(file("read", path)(e)),
-        }
+        };
         let set = |field: &mut PathBuf, value: &Option<PathBuf>| {
             if let Some(value) = value {
                 field.clone_from(value);
@@ -166,6 +179,7 @@ impl Config {
         config.default_pedestal = options.default_pedestal.clone().or(config.default_pedestal);
         config.firmware_dir = options.firmware_dir.clone().or(config.firmware_dir);
         config.waiting_machines = options.waiting_machines.unwrap_or(config.waiting_machines);
+        config.log_format = options.log_format.unwrap_or(config.log_format);
         config.qemu_uid_base = options.qemu_uid_base.unwrap_or(config.qemu_uid_base);
         config.metrics_socket = options.metrics_socket.clone().or(config.metrics_socket);
         config.metrics_address = options.metrics_address.or(config.metrics_address);
@@ -173,10 +187,10 @@ impl Config {
         config.allowed_uids.extend(&options.allow_uid);
         config.runtime_dir = std::path::absolute(&config.runtime_dir)
             .map_err(file("find the full path of", config.runtime_dir.clone()))?;
-        Ok(config)
+        Ok((config, warnings))
     }
 
-    fn read_ini(&mut self, path: &Path, text: &str) -> Result<()> {
+    fn read_ini(&mut self, path: &Path, text: &str) -> Result<Vec<String>> {
         let wrong = |fault: Fault| Error::Config { path: path.to_owned(), problem: fault.to_string() };
         let mut ini = Ini::parse(text, Top::Refused(SECTION)).map_err(wrong)?;
         let (mut section, mut policy) = (ini.take(SECTION), ini.take(DAEMON_SECTION));
@@ -184,10 +198,7 @@ impl Config {
         self.read_section(&mut section, &place).map_err(wrong)?;
         self.policy.read(&mut policy, &place).map_err(wrong)?;
         let unknown = [section.unknown(), policy.unknown(), ini.unknown(&[SECTION, DAEMON_SECTION])];
-        for warning in unknown.concat() {
-            log::warn!("{place}: {warning}");
-        }
-        Ok(())
+        Ok(unknown.concat().into_iter().map(|warning| format!("{place}: {warning}")).collect())
     }
 
     fn read_section(&mut self, section: &mut Section, place: &str) -> Result<(), Fault> {
@@ -220,6 +231,7 @@ impl Config {
         self.metrics_socket = section.get("MetricsSocket", socket_name)?;
         self.metrics_address = section.get("MetricsAddress", loopback)?;
         self.metrics_clients = section.get("MetricsClients", shown_clients)?.unwrap_or(self.metrics_clients);
+        self.log_format = section.get("LogFormat", str::parse)?.unwrap_or(self.log_format);
         self.shared_cpus = cpus.map(|cpus| SharedCpus { cpus, place: place.to_owned() });
         Ok(())
     }
@@ -305,6 +317,7 @@ mod tests {
             FirmwareDir = /d\nSysfsRoot = /e\nQemuPath = /f\nQemuUidBase = 7\nAllowedUids = 1 2\nSharedCpus = 0\n\
             WaitingMachines = 3\nWaitingMemory = 99\n\
             MetricsSocket = m.sock\nMetricsAddress = [::1]:1\nMetricsClients = 1000\n\
+            LogFormat = json\n\
             [Policy]\nAllowedPedestals = qemu\nMaxMemory = 64\n";
         let mut config = Config { policy: Policy::of_daemon("micad.conf"), ..Config::default() };
         config.read_ini(Path::new("micad.conf"), text).unwrap();
@@ -330,6 +343,7 @@ mod tests {
             metrics_socket: Some("m.sock".into()),
             metrics_address: Some("[::1]:1".parse().unwrap()),
             metrics_clients: 1000,
+            log_format: LogFormat::Json,
             policy,
         };
         assert_eq!(config, expected);

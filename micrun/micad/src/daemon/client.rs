@@ -8,7 +8,9 @@ use libmica::ClientState;
 use libmica::ext::{Diagnosis, ExitReport, PatchReport};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::chronicle::Chronicle;
 use super::request::{Action, Request, Snapshot};
+use super::state::Past;
 use super::task::Task;
 use crate::pedestal::{ClientSpec, Guest, Pedestal};
 use crate::{Error, Result};
@@ -28,28 +30,27 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Makes a client that does not run, with its task.
+    /// Makes a client that was never started, with its task.
     pub(super) fn spawn(
         spec: ClientSpec,
         pedestal: Arc<dyn Pedestal>,
-        exit: Option<ExitReport>,
+        chronicle: Arc<Chronicle>,
     ) -> Arc<Self> {
-        Self::spawn_with(spec, pedestal, None, exit, None)
+        Self::spawn_with(spec, pedestal, chronicle, None, Past::default())
     }
 
-    /// Makes a client whose firmware an earlier daemon has started; with an `exit` it has ended. `restored_patch` is what
-    /// the state was patched to from which it went on.
+    /// Makes a client whose firmware an earlier daemon has started; with an exit in its `past` it has ended.
     pub(super) fn spawn_with(
         spec: ClientSpec,
         pedestal: Arc<dyn Pedestal>,
+        chronicle: Arc<Chronicle>,
         guest: Option<Box<dyn Guest>>,
-        exit: Option<ExitReport>,
-        restored_patch: Option<String>,
+        past: Past,
     ) -> Arc<Self> {
         let (requests, inbox) = mpsc::channel(QUEUE);
         let spec = Arc::new(spec);
         let name = pedestal.name();
-        let task = Task::new(Arc::clone(&spec), pedestal, guest, exit, restored_patch);
+        let task = Task::new(Arc::clone(&spec), pedestal, chronicle, guest, past);
         let (publish, snapshot) = watch::channel(task.snapshot());
         tokio::spawn(task.run(inbox, publish));
         Arc::new(Self { spec, pedestal: name, requests, snapshot })

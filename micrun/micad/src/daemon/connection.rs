@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libmica::ext::MAX_DESCRIPTORS;
-use libmica::{Reply, command, create};
+use libmica::{Command, Reply, command, create};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
@@ -95,7 +95,7 @@ impl Daemon {
     pub(super) fn admit(&self, stream: &UnixStream) -> Result<u32, String> {
         let uid = stream.peer_cred().map_err(|e| format!("cannot tell who asks: {e}"))?.uid();
         let own = nix::unistd::geteuid().as_raw();
-        if uid != 0 && uid != own && !self.config.allowed_uids.contains(&uid) {
+        if uid != 0 && uid != own && !self.config.get().allowed_uids.contains(&uid) {
             log::warn!("refused user {uid}");
             counts::REFUSED.count(counts::NOT_ALLOWED);
             return Err(format!(
@@ -106,6 +106,11 @@ impl Daemon {
     }
 
     async fn serve(self: &Arc<Self>, stream: &mut UnixStream, endpoint: &Endpoint, request: Asked) {
+        if matches!(endpoint, Endpoint::Create)
+            && matches!(Command::decode(&request.bytes), Ok(Command::Events))
+        {
+            return self.chronicle.events.stream_to(stream).await;
+        }
         let waits = request.bytes == b"wait";
         let reply = tokio::select! {
             reply = self.answer(endpoint, request) => reply,
@@ -141,7 +146,7 @@ async fn read_create(stream: &mut UnixStream) -> io::Result<Asked> {
     let mut request = Vec::with_capacity(create::SIZE + 1);
     let mut limited = stream.take(create::SIZE as u64 + 1);
     limited.read_buf(&mut request).await?;
-    let is_text = |r: &[u8]| r.len() <= command::MAX_LEN && libmica::Command::decode(r).is_ok();
+    let is_text = |r: &[u8]| r.len() <= command::MAX_LEN && Command::decode(r).is_ok();
     while request.len() < create::SIZE && !request.is_empty() && !is_text(&request) {
         match timeout(REST_BOUND, limited.read_buf(&mut request)).await {
             Ok(Ok(n)) if n > 0 => {}
@@ -201,7 +206,7 @@ fn discard(stream: &UnixStream) {
 }
 
 /// Returns once the peer has closed the connection. One that has only finished writing is still there.
-async fn gone(stream: &UnixStream) {
+pub(super) async fn gone(stream: &UnixStream) {
     let mut rest = [0; 64];
     loop {
         if stream.readable().await.is_err() {

@@ -37,9 +37,9 @@ pub(super) struct Scrapers {
 impl Scrapers {
     /// Listens where the configuration says so. What cannot be listened on is told and left out: firmware matters more.
     pub(super) async fn open(daemon: &Arc<Daemon>) -> Self {
-        let mut scrapers = Self::default();
-        if let Some(name) = &daemon.config.metrics_socket {
-            let path = daemon.config.runtime_dir.join(name);
+        let (mut scrapers, config) = (Self::default(), daemon.config.get());
+        if let Some(name) = &config.metrics_socket {
+            let path = config.runtime_dir.join(name);
             match socket::listen(&path) {
                 Ok(listener) => {
                     log::info!("metrics on {}", path.display());
@@ -49,7 +49,7 @@ impl Scrapers {
                 Err(e) => log::error!("there are no metrics on a socket: {}", e.sentence()),
             }
         }
-        if let Some(address) = daemon.config.metrics_address {
+        if let Some(address) = config.metrics_address {
             match TcpListener::bind(address).await.and_then(|it| Ok((it.local_addr()?, it))) {
                 Ok((address, listener)) => {
                     log::info!("metrics on http://{address}{}", http::PATH);
@@ -122,7 +122,7 @@ impl Daemon {
     /// Looks at everything. Blocks: the kernel is asked about each process.
     fn scrape(&self) -> Scrape {
         let clients: Vec<_> = self.clients().values().map(|entry| Arc::clone(&entry.client)).collect();
-        let shown = clients.len().min(self.config.metrics_clients);
+        let shown = clients.len().min(self.config.get().metrics_clients);
         let states: Vec<_> = clients.iter().map(|client| client.state()).collect();
         let in_state = |state| states.iter().filter(|it| **it == state).count();
         Scrape {

@@ -184,7 +184,7 @@ pub(crate) fn open_to_nobody(daemon: &Daemon, socket: &str) {
 }
 
 /// Runs `mica` as another user.
-fn as_nobody(daemon: &Daemon, arguments: &[&str]) -> std::process::Output {
+pub(crate) fn as_nobody(daemon: &Daemon, arguments: &[&str]) -> std::process::Output {
     open_to_nobody(daemon, "mica-create.socket");
     let mut command = Command::new(isolation::binary("mica"));
     command.uid(65534).gid(65534).arg("--runtime-dir").arg(daemon.run_dir()).args(arguments);
