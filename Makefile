@@ -6,7 +6,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules
 .PHONY: help setup build firmware firmware-boards demo demo-host test check unit host aarch64 conformance cri faults kills fuzz fuzz-long kernel \
     image qemu qemu-small test-qemu-small test-qemu power-loss pool-cycles test-driver matrix yocto yocto-static yocto-source lint docs fmt bench bench-qemu \
-    dist install uninstall test-install clean
+    dist install uninstall deb test-install test-packages clean
 
 export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
 # CI builds what Cargo.lock says; a developer's change of Cargo.toml may update it.
@@ -81,6 +81,10 @@ aarch64: image ## the programs for aarch64, on an emulated machine: firmware, th
 
 test-install: build ## make install and make uninstall: what they lay, keep and remove
 	@tests/packages/install
+
+test-packages: tools-packages deb firmware ## the Debian packages on fresh Debian 12 and 13 with systemd: README's steps, upgrade, purge; needs root
+	@BUILT=$(BUILT) tests/packages/check
+	@BUILT=$(BUILT) tests/packages/run bookworm trixie
 
 matrix: tools-host build firmware firmware-boards ## the end-to-end tests against every containerd that Debian's suites have
 	@tests/host/containerds
@@ -180,6 +184,9 @@ install: $(if $(DRY_RUN),,dist) ## install programs, units, man pages and comple
 
 uninstall: ## remove exactly what install laid; configuration that you changed stays
 	@$(INSTALL) --remove
+
+deb: tools-deb dist ## build the Debian packages of the programs into build/deb
+	@BUILT=$(BUILT) tools/deb
 
 clean: ## remove what was built; what was downloaded stays in .cache
 	@cargo clean --quiet
