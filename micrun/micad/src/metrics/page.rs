@@ -9,7 +9,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Unit;
 
 /// What a family is called, in which unit it is, and what it means. The suffixes `_total` and `_info` come by themselves.
-pub(super) struct Name {
+pub(super) struct Family {
     pub(super) name: &'static str,
     pub(super) unit: Option<Unit>,
     pub(super) help: &'static str,
@@ -22,13 +22,13 @@ impl Page<'_> {
     /// Numbers that only grow.
     pub(super) fn counters<L: EncodeLabelSet, V: EncodeCounterValue>(
         &mut self,
-        name: &Name,
+        family: &Family,
         samples: impl IntoIterator<Item = (L, V)>,
     ) -> fmt::Result {
-        let mut family =
-            self.0.encode_descriptor(name.name, name.help, name.unit.as_ref(), MetricType::Counter)?;
+        let mut encoder =
+            self.0.encode_descriptor(family.name, family.help, family.unit.as_ref(), MetricType::Counter)?;
         for (labels, value) in samples {
-            family.encode_family(&labels)?.encode_counter::<NoLabelSet, V, u64>(&value, None)?;
+            encoder.encode_family(&labels)?.encode_counter::<NoLabelSet, V, u64>(&value, None)?;
         }
         Ok(())
     }
@@ -36,47 +36,51 @@ impl Page<'_> {
     /// Numbers of now.
     pub(super) fn gauges<L: EncodeLabelSet, V: EncodeGaugeValue>(
         &mut self,
-        name: &Name,
+        family: &Family,
         samples: impl IntoIterator<Item = (L, V)>,
     ) -> fmt::Result {
-        let mut family =
-            self.0.encode_descriptor(name.name, name.help, name.unit.as_ref(), MetricType::Gauge)?;
+        let mut encoder =
+            self.0.encode_descriptor(family.name, family.help, family.unit.as_ref(), MetricType::Gauge)?;
         for (labels, value) in samples {
-            family.encode_family(&labels)?.encode_gauge(&value)?;
+            encoder.encode_family(&labels)?.encode_gauge(&value)?;
         }
         Ok(())
     }
 
     /// A number of now that has no label.
-    pub(super) fn gauge(&mut self, name: &Name, value: impl EncodeGaugeValue) -> fmt::Result {
-        self.gauges(name, [(NONE, value)])
+    pub(super) fn gauge(&mut self, family: &Family, value: impl EncodeGaugeValue) -> fmt::Result {
+        self.gauges(family, [(NONE, value)])
     }
 
     /// A number that only grows and has no label.
-    pub(super) fn counter(&mut self, name: &Name, value: impl EncodeCounterValue) -> fmt::Result {
-        self.counters(name, [(NONE, value)])
+    pub(super) fn counter(&mut self, family: &Family, value: impl EncodeCounterValue) -> fmt::Result {
+        self.counters(family, [(NONE, value)])
     }
 
     /// Times: their sum, and how many are in each bucket.
     pub(super) fn histograms<L: EncodeLabelSet>(
         &mut self,
-        name: &Name,
+        family: &Family,
         samples: impl IntoIterator<Item = (L, (f64, Vec<(f64, u64)>))>,
     ) -> fmt::Result {
-        let mut family =
-            self.0.encode_descriptor(name.name, name.help, name.unit.as_ref(), MetricType::Histogram)?;
+        let mut encoder = self.0.encode_descriptor(
+            family.name,
+            family.help,
+            family.unit.as_ref(),
+            MetricType::Histogram,
+        )?;
         for (labels, (sum, buckets)) in samples {
             let count = buckets.iter().map(|(_, count)| count).sum();
-            family.encode_family(&labels)?.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
+            encoder.encode_family(&labels)?.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
         }
         Ok(())
     }
 
     /// Texts that stay the same.
-    pub(super) fn info(&mut self, name: &Name, labels: &impl EncodeLabelSet) -> fmt::Result {
-        let mut family =
-            self.0.encode_descriptor(name.name, name.help, name.unit.as_ref(), MetricType::Info)?;
-        family.encode_info(labels)
+    pub(super) fn info(&mut self, family: &Family, labels: &impl EncodeLabelSet) -> fmt::Result {
+        let mut encoder =
+            self.0.encode_descriptor(family.name, family.help, family.unit.as_ref(), MetricType::Info)?;
+        encoder.encode_info(labels)
     }
 }
 

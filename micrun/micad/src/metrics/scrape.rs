@@ -10,7 +10,7 @@ use prometheus_client::encoding::{DescriptorEncoder, prometheus_text, text};
 use prometheus_client::registry::{Registry, Unit};
 
 use super::counts;
-use super::page::{Name, Page};
+use super::page::{Family, Page};
 use crate::pedestal::{self, Usage};
 
 /// In which words the metrics are told.
@@ -63,7 +63,7 @@ pub(crate) struct SeenClient {
 
 impl SeenClient {
     /// What Linux has measured of it, made a sample.
-    fn sample<'a, V>(&'a self, value: impl FnOnce(&Usage) -> V) -> Option<([(&'static str, &'a str); 1], V)> {
+    fn sample<V>(&self, value: impl FnOnce(&Usage) -> V) -> Option<([(&'static str, &str); 1], V)> {
         self.usage.as_ref().map(|usage| ([("client", self.name.as_str())], value(usage)))
     }
 }
@@ -87,7 +87,7 @@ impl Scrape {
             &name("build", "The version of micad"),
             &[("version", env!("CARGO_PKG_VERSION")), ("arch", std::env::consts::ARCH)],
         )?;
-        let began = Name { unit: Some(Unit::Seconds), ..name("daemon_start_time", "When micad began") };
+        let began = Family { unit: Some(Unit::Seconds), ..name("daemon_start_time", "When micad began") };
         page.gauge(&began, self.began)?;
         page.gauge(&name("connections", "Open connections of the mica protocol"), self.connections)?;
         page.counters(
@@ -117,7 +117,7 @@ impl Scrape {
             counts::START_FAILURES.read().map(|(name, count)| ([("pedestal", name)], count)),
         )?;
         let duration = name("start_duration", "From the request of a start until the firmware runs");
-        page.histograms(&Name { unit: Some(Unit::Seconds), ..duration }, timings())?;
+        page.histograms(&Family { unit: Some(Unit::Seconds), ..duration }, timings())?;
         page.counters(
             &name("exits", "Runs of firmware that have ended, by the reason in their report"),
             counts::EXITS.read().map(|(reason, count)| ([("reason", reason)], count)),
@@ -137,7 +137,7 @@ impl Scrape {
         page.gauge(&name("pool_machines", "Machines that wait for a firmware"), ready)?;
         page.gauge(&name("pool_machines_max", "How many wait at most"), most)?;
         let memory = name("pool_memory", "Memory that the waiting machines have to themselves");
-        page.gauge(&Name { unit: Some(Unit::Bytes), ..memory }, memory_bytes)?;
+        page.gauge(&Family { unit: Some(Unit::Bytes), ..memory }, memory_bytes)?;
         page.counter(&name("pool_hits", "Starts that found a waiting machine"), hits)?;
         page.counter(&name("pool_misses", "Starts that found none, while there is a pool"), misses)
     }
@@ -159,17 +159,17 @@ impl Scrape {
         let measured = || all.iter().filter(|client| client.measured);
         let cpu = name("client_cpu", "CPU time of the process that runs a client");
         page.counters(
-            &Name { unit: Some(Unit::Seconds), ..cpu },
+            &Family { unit: Some(Unit::Seconds), ..cpu },
             measured().filter_map(|client| client.sample(|usage| seconds(usage.cpu_usec))),
         )?;
         let memory = name("client_memory", "Resident memory of the process that runs a client");
         page.gauges(
-            &Name { unit: Some(Unit::Bytes), ..memory },
+            &Family { unit: Some(Unit::Bytes), ..memory },
             measured().filter_map(|client| client.sample(|usage| usage.memory_bytes)),
         )?;
         let uptime = name("client_uptime", "Time since the start of a client's run");
         page.gauges(
-            &Name { unit: Some(Unit::Seconds), ..uptime },
+            &Family { unit: Some(Unit::Seconds), ..uptime },
             all.iter().filter_map(|client| client.sample(|usage| seconds(usage.uptime_usec))),
         )
     }
@@ -185,8 +185,8 @@ impl Collector for Scrape {
     }
 }
 
-fn name(name: &'static str, help: &'static str) -> Name {
-    Name { name, unit: None, help }
+fn name(name: &'static str, help: &'static str) -> Family {
+    Family { name, unit: None, help }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "microseconds are exact for 285 years")]
