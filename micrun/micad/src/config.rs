@@ -122,11 +122,23 @@ impl Config {
 
     /// The configuration that `options` ask for: built-in defaults, then the file, then the options.
     pub fn load(options: &Options) -> Result<Self> {
+        let (config, warnings) = Self::load_below(Path::new("/"), options)?;
+        for warning in warnings {
+            log::warn!("{warning}");
+        }
+        Ok(config)
+    }
+
+    /// The same with the file below `root`, and what should be known about it.
+    pub(crate) fn load_below(root: &Path, options: &Options) -> Result<(Self, Vec<String>)> {
         let mut config = Self::default();
-        let path = options.config.as_deref().unwrap_or(Path::new(Self::FILE));
-        config.policy = Policy::of_daemon(&path.display().to_string());
+        let mut warnings = Vec::new();
+        let shown = options.config.as_deref().unwrap_or(Path::new(Self::FILE));
+        config.policy = Policy::of_daemon(&shown.display().to_string());
+        // A relative one is the caller's.
+        let path = &shown.strip_prefix("/").map_or_else(|_| shown.to_owned(), |below| root.join(below));
         match ini::load(path) {
-            Ok(text) => config.read_ini(path, &text)?,
+            Ok(text) => warnings = config.read_ini(shown, &text)?,
             Err(e) if options.config.is_none() && e.kind() == std::io::ErrorKind::NotFound => {}
             Err(e) => return Err(file("read", path)(e)),
         }
@@ -147,10 +159,11 @@ impl Config {
         config.allowed_uids.extend(&options.allow_uid);
         config.runtime_dir = std::path::absolute(&config.runtime_dir)
             .map_err(file("find the full path of", config.runtime_dir.clone()))?;
-        Ok(config)
+        Ok((config, warnings))
     }
 
-    fn read_ini(&mut self, path: &Path, text: &str) -> Result<()> {
+    /// Takes what `text` says; gives what of it is not known.
+    fn read_ini(&mut self, path: &Path, text: &str) -> Result<Vec<String>> {
         let wrong = |fault: Fault| Error::Config { path: path.to_owned(), problem: fault.to_string() };
         let mut ini = Ini::parse(text, Top::Refused(SECTION)).map_err(wrong)?;
         let (mut section, mut policy) = (ini.take(SECTION), ini.take(DAEMON_SECTION));
@@ -158,10 +171,7 @@ impl Config {
         self.read_section(&mut section, &place).map_err(wrong)?;
         self.policy.read(&mut policy, &place).map_err(wrong)?;
         let unknown = [section.unknown(), policy.unknown(), ini.unknown(&[SECTION, DAEMON_SECTION])];
-        for warning in unknown.concat() {
-            log::warn!("{place}: {warning}");
-        }
-        Ok(())
+        Ok(unknown.concat().into_iter().map(|warning| format!("{place}: {warning}")).collect())
     }
 
     fn read_section(&mut self, section: &mut Section, place: &str) -> Result<(), Fault> {

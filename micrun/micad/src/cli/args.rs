@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
+use super::doctor;
+
 /// Control RTOS firmware that a mica daemon runs.
 #[derive(Debug, Parser)]
 #[command(name = "mica", version, arg_required_else_help = true)]
@@ -146,6 +148,10 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Examine this machine: say what is wrong for firmware and containers, and what to do.
+    ///
+    /// The exit status is 0 if all is well, 3 with warnings, 4 with errors.
+    Doctor(doctor::Options),
     /// Show the versions of this command and of the daemon.
     Version {
         /// Print JSON.

@@ -46,7 +46,7 @@ use crate::config::Config;
 use crate::{Error, Result, conf};
 
 /// Name in the create message.
-pub(super) const NAME: &str = "qemu";
+pub(crate) const NAME: &str = "qemu";
 
 /// The qemu pedestal.
 pub(super) struct Qemu {
