@@ -89,6 +89,26 @@ fn each_version_has_its_section() {
 }
 
 #[test]
+fn the_configurations_that_ship_register_the_runtime() {
+    let machine = Machine::new();
+    for (file, containerd) in [
+        ("containerd/config.toml", "1.6.20"),
+        ("kubernetes/containerd-v2.toml", "1.7.24"),
+        ("kubernetes/containerd-v3.toml", "2.1.4"),
+        ("kubernetes/containerd-v4.toml", "2.3.1"),
+    ] {
+        let text =
+            std::fs::read_to_string(format!("{}/../../etc/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        machine.write(FILE, &text);
+        machine
+            .script("containerd", &format!("echo containerd github.com/containerd/containerd v{containerd}"));
+        let findings = machine.examine();
+        findings.assert("containerd.config", "ok", "/etc/containerd/config.toml");
+        findings.assert("containerd.registration", "ok", "handler mica");
+    }
+}
+
+#[test]
 fn a_format_that_this_containerd_does_not_read() {
     let machine = Machine::new();
     machine.write(FILE, &config(3, CRI_RUNTIME, HANDLER));

@@ -29,7 +29,8 @@ fn impostor(machine: &Machine, answer: Option<&'static str>) {
 #[test]
 fn a_daemon_that_is_not_there() {
     let mut machine = Machine::new();
-    machine.examine().assert("micad.daemon", "ok", "micad 0.1.0 with the pedestals");
+    let own = concat!("micad ", env!("CARGO_PKG_VERSION"), " with the pedestals");
+    machine.examine().assert("micad.daemon", "ok", own);
     machine.stop_micad();
     machine.examine().assert("micad.daemon", "error", "process 200 is a micad, but nobody answers");
     machine.remove(&format!("proc/{MICAD}"));

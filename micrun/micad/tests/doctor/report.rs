@@ -51,7 +51,7 @@ fn people_get_a_line_for_each_check_below_its_group() {
     let at = lines.iter().position(|line| line.starts_with("  warning  config")).unwrap();
     assert!(lines[at].contains("NoSuchKey"), "{text}");
     assert_eq!(lines[at + 1].trim(), "-> correct or remove what is not known");
-    assert!(text.ends_with("checks: 0 errors, 1 warnings, 0 notes\n"), "{text}");
+    assert!(text.ends_with("checks; errors: 0, warnings: 1, notes: 0\n"), "{text}");
     assert!(!text.contains('\u{1b}'), "{text}");
 }
 

@@ -10,14 +10,12 @@ use std::time::SystemTime;
 use anyhow::Context;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use micrun_firmware::host_conf;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::host::{Host, Process};
 use super::report::Report;
 use super::{docker, kernel, leftovers, program, registration, secrets};
-use crate::config::Config;
 use crate::pedestal::kernel_log;
 
 /// The directory that the archive unpacks to.
@@ -187,15 +185,17 @@ fn unified(host: &Host, process: &Process) -> Vec<PathBuf> {
 /// Every file of configuration that counts, by its path, without secrets.
 fn configuration(host: &Host) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    let locations = host_conf::Locations::from_env([]);
-    let mut inis = vec![PathBuf::from(Config::FILE), locations.file];
-    for dir in [host.config.conf_dir.clone(), locations.dir] {
-        let names = host.names(&dir).unwrap_or_default();
-        inis.extend(names.iter().map(|name| dir.join(name)).filter(|path| is_conf(path)));
+    let shim = host.shim_places();
+    let mut files = vec![host.config_file.clone(), shim.file];
+    for dir in [host.config.conf_dir.clone(), shim.dir] {
+        match host.names(&dir) {
+            Ok(names) => files.extend(names.iter().map(|name| dir.join(name)).filter(|path| is_conf(path))),
+            Err(e) => found.push((format!("{}.txt", dir.display()), missing(&e))),
+        }
     }
-    inis.sort();
-    inis.dedup();
-    for path in inis {
+    files.sort();
+    files.dedup();
+    for path in files {
         if !matches!(host.has(&path), Ok(false)) {
             let is_toml = path.extension().is_some_and(|it| it == "toml");
             let text = host.text(&path);

@@ -85,7 +85,9 @@ impl Finding {
         };
         let (mut found, mut remedies): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
         for finding in findings.into_iter().filter(|finding| finding.level > Level::Ok) {
-            found.push(finding.found);
+            if !found.contains(&finding.found) {
+                found.push(finding.found);
+            }
             remedies.extend(finding.remedy.filter(|remedy| !remedies.contains(remedy)));
         }
         Self::bad(level, found.join("; "), remedies.join("; "))

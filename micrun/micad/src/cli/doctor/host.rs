@@ -29,6 +29,8 @@ pub(super) struct Host {
     pub(super) runtime_dir: PathBuf,
     /// micad's configuration, or why it is the default one.
     pub(super) config: Config,
+    /// Where that is.
+    pub(super) config_file: PathBuf,
     /// What is wrong with it, or odd.
     pub(super) config_finding: Finding,
     /// The running daemon.
@@ -90,6 +92,7 @@ impl Host {
             path: std::env::var_os("PATH"),
             runtime_dir: runtime_dir.to_owned(),
             config: Config::default(),
+            config_file: Config::FILE.into(),
             config_finding: Finding::ok(""),
             micad: None,
             containerd: None,
@@ -183,14 +186,18 @@ impl Host {
         HostConf::load(&self.shim_locations())
     }
 
-    /// Where that is.
+    /// Where that is, below the root.
     pub(super) fn shim_locations(&self) -> Locations {
-        let environment = self.containerd.iter().filter_map(|it| it.environment.as_ref().ok()).flatten();
-        let environment = environment.map(|(name, value)| (name.clone(), value.clone()));
-        let mut locations = Locations::from_env(environment);
+        let mut locations = self.shim_places();
         locations.file = self.at(&locations.file);
         locations.dir = self.at(&locations.dir);
         locations
+    }
+
+    /// Where that is on the machine.
+    pub(super) fn shim_places(&self) -> Locations {
+        let environment = self.containerd.iter().filter_map(|it| it.environment.as_ref().ok()).flatten();
+        Locations::from_env(environment.map(|(name, value)| (name.clone(), value.clone())))
     }
 
     /// Since when the process with this number runs, in clock ticks after boot.
@@ -226,6 +233,7 @@ impl Host {
         let arguments = self.micad.as_ref().map_or(&[][..], |micad| &micad.arguments);
         let options = Options::try_parse_from(arguments).unwrap_or_else(|_| Options::parse_from(["micad"]));
         let shown = options.config.clone().unwrap_or_else(|| Config::FILE.into());
+        self.config_file.clone_from(&shown);
         if let Err(e) = self.has(&shown) {
             self.config_finding = Finding::unread(&shown, &e);
             return;

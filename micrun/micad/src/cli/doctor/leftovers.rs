@@ -62,7 +62,7 @@ fn unowned(host: &Host, dir: &Path, name: &str) -> Finding {
 
 /// Directories of the shim's containers whose shim is dead.
 pub(super) fn containers(host: &Host) -> Finding {
-    let state_dir = host.shim_conf().map_or_else(|_| "/run/micrun".into(), |conf| conf.state_dir());
+    let state_dir = state_dir(host);
     let mut findings = Vec::new();
     let firmware = state_dir.join("containers");
     match host.names(&firmware) {
@@ -155,8 +155,12 @@ pub(super) fn cgroups(host: &Host) -> Finding {
             roots.push(hierarchy);
         }
     }
+    let namespaces = match namespaces(host) {
+        Ok(namespaces) => namespaces,
+        Err((dir, e)) => return Finding::unread(&dir, &e),
+    };
     let mut findings = Vec::new();
-    for namespace in namespaces(host) {
+    for namespace in namespaces {
         for root in &roots {
             let dir = root.join(&namespace);
             for id in host.names(&dir).unwrap_or_default() {
@@ -173,12 +177,18 @@ pub(super) fn cgroups(host: &Host) -> Finding {
     Finding::all(findings, || Finding::ok("none"))
 }
 
-/// containerd's namespaces, as far as their containers have left traces.
-fn namespaces(host: &Host) -> BTreeSet<String> {
-    let tasks = host.names(tasks(host)).unwrap_or_default();
-    let state_dir = host.shim_conf().map_or_else(|_| "/run/micrun".into(), |conf| conf.state_dir());
-    let linux = host.names(state_dir.join("linux")).unwrap_or_default();
-    tasks.into_iter().chain(linux).chain(["default".to_owned()]).collect()
+/// containerd's namespaces, as far as their containers have left traces; or what may not be looked at.
+fn namespaces(host: &Host) -> Result<BTreeSet<String>, (PathBuf, std::io::Error)> {
+    let mut found = BTreeSet::from(["default".to_owned()]);
+    for dir in [tasks(host), state_dir(host).join("linux")] {
+        found.extend(host.names(&dir).map_err(|e| (dir, e))?);
+    }
+    Ok(found)
+}
+
+/// Where the shim keeps its containers' files.
+pub(super) fn state_dir(host: &Host) -> PathBuf {
+    host.shim_conf().map_or_else(|_| "/run/micrun".into(), |conf| conf.state_dir())
 }
 
 /// Where containerd has a folder for each namespace, and in it one for each task.

@@ -5,8 +5,6 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use micrun_firmware::host_conf;
-
 use super::finding::Finding;
 use super::host::Host;
 
@@ -41,8 +39,12 @@ pub(super) fn runtime(host: &Host) -> Finding {
 
 /// The configuration: whoever writes it decides what firmware may do.
 pub(super) fn configuration(host: &Host) -> Finding {
-    let mut paths = vec![host.config.conf_dir.clone(), crate::config::Config::FILE.into()];
-    for dir in [host.config.conf_dir.clone(), "/etc/mica/micrun".into(), host_conf::DIR.into()] {
+    let shim = host.shim_places();
+    let mut paths = vec![host.config_file.clone(), shim.file];
+    let around: Vec<_> = paths.iter().filter_map(|file| file.parent()).map(Path::to_owned).collect();
+    paths.extend(around);
+    for dir in [host.config.conf_dir.clone(), shim.dir] {
+        paths.push(dir.clone());
         match host.names(&dir) {
             Ok(names) => paths.extend(names.iter().map(|name| dir.join(name))),
             Err(e) => return Finding::unread(&dir, &e),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::ErrorKind;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use micrun_firmware::policy::Patterns;
 use toml::{Table, Value};
@@ -23,6 +23,7 @@ const CRI: &str = "io.containerd.grpc.v1.cri";
 const CRI_RUNTIME: &str = "io.containerd.cri.v1.runtime";
 /// The versions of the format, and the first containerd that reads each.
 const FORMATS: [(i64, Version); 2] = [(3, Version(2, 0, 0)), (4, Version(2, 3, 0))];
+const NEWEST: i64 = FORMATS[1].0;
 /// A drop-in may import further ones.
 const MOST_FILES: usize = 256;
 
@@ -107,7 +108,9 @@ pub(super) fn parts(host: &Host) -> Result<Vec<Part>, Finding> {
         };
         let table = parse(&path, &text)?;
         let imports = table.get("imports").and_then(Value::as_array).into_iter().flatten();
-        pending.extend(imports.filter_map(Value::as_str).flat_map(|name| import(host, &path, name)));
+        for name in imports.filter_map(Value::as_str) {
+            pending.extend(import(host, &path, name)?);
+        }
         parts.push(Part { path, table });
     }
     Ok(parts)
@@ -124,32 +127,29 @@ fn parse(path: &Path, text: &str) -> Result<Table, Finding> {
 }
 
 /// The files that an entry of `imports` in the file `parent` means.
-fn import(host: &Host, parent: &Path, name: &str) -> Vec<PathBuf> {
+fn import(host: &Host, parent: &Path, name: &str) -> Result<Vec<PathBuf>, Finding> {
     let path = parent.parent().unwrap_or(Path::new("/")).join(name);
     if !name.contains('*') {
-        return vec![path];
+        return Ok(vec![path]);
     }
     let mut found = vec![PathBuf::new()];
     for component in path.components() {
-        let Component::Normal(word) = component else {
+        let word = component.as_os_str().to_string_lossy();
+        if !word.contains('*') {
             found.iter_mut().for_each(|path| path.push(component));
             continue;
-        };
-        let word = word.to_string_lossy();
-        let pattern = word.contains('*').then(|| Patterns::of([word.clone()]));
-        found = found
-            .into_iter()
-            .flat_map(|dir| match &pattern {
-                None => vec![dir.join(&*word)],
-                Some(pattern) => {
-                    let names = host.names(&dir).unwrap_or_default().into_iter();
-                    names.filter(|name| pattern.allows(name)).map(|name| dir.join(name)).collect()
-                }
-            })
-            .collect();
+        }
+        let pattern = Patterns::of([word]);
+        for dir in std::mem::take(&mut found) {
+            // What is no directory has nothing in it.
+            let names = match host.names(&dir) {
+                Err(e) if e.kind() == ErrorKind::NotADirectory => continue,
+                names => names.map_err(|e| Finding::unread(&dir, &e))?,
+            };
+            found.extend(names.iter().filter(|name| pattern.allows(name)).map(|name| dir.join(name)));
+        }
     }
-    found.retain(|path| host.has(path).unwrap_or(true));
-    found
+    Ok(found)
 }
 
 /// Whether containerd can read its configuration.
@@ -164,6 +164,10 @@ pub(super) fn configuration(host: &Host) -> Finding {
     let running = containerd::version(host);
     for part in &parts {
         let (version, path) = (part.version(), part.path.display());
+        if version > NEWEST {
+            let found = format!("{path} has version {version}, which no containerd is known to read");
+            return Finding::error(found, format!("write it in version {NEWEST} or less"));
+        }
         let needed = FORMATS.iter().rfind(|(format, _)| *format <= version).map(|(_, needed)| *needed);
         if let (Some(needed), Some(running)) = (needed, running)
             && running < needed

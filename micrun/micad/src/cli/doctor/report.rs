@@ -49,7 +49,7 @@ impl Report {
         }
         let count = |level: Level| self.0.iter().filter(|line| line.finding.level == level).count();
         let (errors, warnings, notes) = (count(Level::Error), count(Level::Warning), count(Level::Note));
-        writeln!(out, "{} checks: {errors} errors, {warnings} warnings, {notes} notes", self.0.len())
+        writeln!(out, "{} checks; errors: {errors}, warnings: {warnings}, notes: {notes}", self.0.len())
     }
 }
 

@@ -7,7 +7,7 @@ use rustix::fs::{StatVfs, StatVfsMountFlags, statvfs};
 
 use super::finding::Finding;
 use super::host::Host;
-use super::registration;
+use super::{leftovers, registration};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -22,10 +22,14 @@ struct Least {
 
 /// `/run`, where sockets, states and the copies of firmware are.
 pub(super) fn run(host: &Host) -> Finding {
-    let shim = host.shim_conf().map_or_else(|_| "/run/micrun".into(), |conf| conf.state_dir());
     let remedy =
         "remove what is not needed there, or mount a larger tmpfs: `mount -o remount,size=SIZE /run`";
-    room(host, &[host.runtime_dir.clone(), shim], &Least { warning: 16 * MIB, error: 512 * KIB }, remedy)
+    room(
+        host,
+        &[host.runtime_dir.clone(), leftovers::state_dir(host)],
+        &Least { warning: 16 * MIB, error: 512 * KIB },
+        remedy,
+    )
 }
 
 /// Where containerd keeps images and snapshots.
