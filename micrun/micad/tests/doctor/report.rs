@@ -49,7 +49,7 @@ fn people_get_a_line_for_each_check_below_its_group() {
     assert!(text.starts_with("kernel\n  ok       version       Linux 6.12.48-test\n"), "{text}");
     let lines: Vec<_> = text.lines().collect();
     let at = lines.iter().position(|line| line.starts_with("  warning  config")).unwrap();
-    assert!(lines[at].contains("NoSuchKey"), "{text}");
+    assert!(lines[at].contains("the key \"nosuchkey\" is not known"), "{text}");
     assert_eq!(lines[at + 1].trim(), "-> correct or remove what is not known");
     assert!(text.ends_with("checks; errors: 0, warnings: 1, notes: 0\n"), "{text}");
     assert!(!text.contains('\u{1b}'), "{text}");

@@ -13,7 +13,8 @@ const SHIM: &str = "containerd-shim-mica-v2";
 /// The running program, else the one on `PATH`.
 fn program(host: &Host) -> Option<PathBuf> {
     let running = host.containerd.as_ref().and_then(|process| host.executable(process));
-    running.or_else(|| host.own_program("containerd"))
+    // An update may have replaced it.
+    running.filter(|program| program.is_file()).or_else(|| host.own_program("containerd"))
 }
 
 /// The version of the running one, else of the one on `PATH`, if it tells.

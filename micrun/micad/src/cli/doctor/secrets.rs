@@ -6,13 +6,14 @@ use crate::pedestal::QUOTES;
 
 /// A key whose name has one of these parts, in whatever case, keeps its value to itself. `append` is the firmware's command
 /// line, where a container's variables are.
-pub(super) const KEYS: [&str; 10] =
-    ["append", "auth", "cookie", "cred", "env", "key", "pass", "proxy", "secret", "token"];
+const PARTS: [&str; 9] = ["append", "auth", "cookie", "cred", "env", "key", "pass", "secret", "token"];
+/// And one whose name ends like this: containerd's `proxy_plugins` are something else.
+const END: &str = "proxy";
 const REMOVED: &str = "(removed)";
 
 fn is_secret(key: &str) -> bool {
-    let key = key.to_lowercase();
-    KEYS.iter().any(|part| key.contains(part))
+    let key = key.trim().to_lowercase();
+    PARTS.iter().any(|part| key.contains(part)) || key.ends_with(END)
 }
 
 /// A document, with the values of such keys removed, and passwords within addresses.
@@ -84,7 +85,7 @@ mod tests {
             "root": "/var/lib/containerd",
             "mirrors": [{"endpoint": "https://me:pa/ss@host/v2", "other": "http://u:p@a, http://b"}],
             "configs": {"r": {"auth": {"username": "me", "password": "x"}, "identityToken": "y"}},
-            "proxies": {"https-proxy": "https://u:p@x"},
+            "proxies": {"https-proxy": "u:p@x", "plain": 7},
             "HTTP_PROXY": 7,
         });
         clean(&mut value);
@@ -92,7 +93,7 @@ mod tests {
             "root": "/var/lib/containerd",
             "mirrors": [{"endpoint": "https://(removed)@host/v2", "other": "http://(removed)@a, http://b"}],
             "configs": {"r": {"auth": "(removed)", "identityToken": "(removed)"}},
-            "proxies": {"https-proxy": "(removed)"},
+            "proxies": {"https-proxy": "(removed)", "plain": 7},
             "HTTP_PROXY": "(removed)",
         });
         assert_eq!(value, expected);
