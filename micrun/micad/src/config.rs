@@ -158,14 +158,22 @@ impl Config {
     /// The configuration that `options` ask for: built-in defaults, then the file, then the options; and what the user
     /// should know about the file.
     pub fn load(options: &Options) -> Result<(Self, Vec<String>)> {
+        Self::load_below(Path::new("/"), options)
+    }
+
+    /// The same with the file below `root`.
+    pub(crate) fn load_below(root: &Path, options: &Options) -> Result<(Self, Vec<String>)> {
         let mut config = Self::default();
-        let path = options.config.as_deref().unwrap_or(Path::new(Self::FILE));
-        config.policy = Policy::of_daemon(&path.display().to_string());
-        let warnings = match ini::load(path) {
-            Ok(text) => config.read_ini(path, &text)?,
-            Err(e) if options.config.is_none() && e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        let mut warnings = Vec::new();
+        let shown = options.config.as_deref().unwrap_or(Path::new(Self::FILE));
+        config.policy = Policy::of_daemon(&shown.display().to_string());
+        // A relative one is the caller's.
+        let path = &shown.strip_prefix("/").map_or_else(|_| shown.to_owned(), |below| root.join(below));
+        match ini::load(path) {
+            Ok(text) => warnings = config.read_ini(shown, &text)?,
+            Err(e) if options.config.is_none() && e.kind() == std::io::ErrorKind::NotFound => {}
             Err(e) => return Err(file("read", path)(e)),
-        };
+        }
         let set = |field: &mut PathBuf, value: &Option<PathBuf>| {
             if let Some(value) = value {
                 field.clone_from(value);
@@ -190,6 +198,7 @@ impl Config {
         Ok((config, warnings))
     }
 
+    /// Takes what `text` says; gives what of it is not known.
     fn read_ini(&mut self, path: &Path, text: &str) -> Result<Vec<String>> {
         let wrong = |fault: Fault| Error::Config { path: path.to_owned(), problem: fault.to_string() };
         let mut ini = Ini::parse(text, Top::Refused(SECTION)).map_err(wrong)?;

@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
+use super::doctor;
+
 /// Control RTOS firmware that a mica daemon runs.
 #[derive(Debug, Parser)]
 #[command(name = "mica", version, arg_required_else_help = true)]
@@ -191,6 +193,10 @@ pub(super) enum Command {
         /// The client.
         name: String,
     },
+    /// Examine this machine: say what is wrong for firmware and containers, and what to do.
+    ///
+    /// The exit status is 0 if all is well, 3 with warnings, 4 with errors.
+    Doctor(doctor::Options),
     /// Show the versions of this command and of the daemon.
     Version {
         /// Print JSON.

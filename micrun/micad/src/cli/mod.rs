@@ -1,6 +1,7 @@
 //! The `mica` command: every subcommand is one or a few requests to the daemon.
 
 mod args;
+mod doctor;
 mod events;
 mod gdb_stub;
 mod generate;
@@ -15,7 +16,7 @@ mod units;
 
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command as Process;
+use std::process::{Command as Process, ExitCode};
 
 use anyhow::{Context, bail};
 use libmica::{Client, ClientState};
@@ -26,8 +27,8 @@ use args::Command;
 
 use crate::conf::{self, ConfiguredClient};
 
-/// Does what `args` ask for; results go to `out`, remarks to stderr.
-pub async fn run(args: Args, out: &mut impl Write) -> anyhow::Result<()> {
+/// Does what `args` ask for; results go to `out`, remarks to stderr. Gives the status to exit with.
+pub async fn run(args: Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let client = Client::new(&args.runtime_dir);
     match args.command {
         Command::Create { file: Some(file), .. } => create(&client, conf::read(&file)?, false).await?,
@@ -58,11 +59,12 @@ pub async fn run(args: Args, out: &mut impl Write) -> anyhow::Result<()> {
         Command::Top(args) => top::top(&client, &args, out).await?,
         Command::Events { name, json } => events::print(&client, name.as_deref(), json, out).await?,
         Command::Inspect { name } => show::document(&inspect::inspect(&client, &name).await?, out)?,
+        Command::Doctor(options) => return doctor::run(&options, client.dir(), out).await,
         Command::Version { json } => version(&client, json, out).await?,
         Command::Completions { shell } => generate::completions(shell, out),
         Command::Man { dir } => generate::man(&dir)?,
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn create(client: &Client, configured: ConfiguredClient, boot: bool) -> anyhow::Result<()> {

@@ -23,11 +23,13 @@ use libmica::ext::{ExitReport, PatchReport, WaitingMachines};
 use libmica::{ClientState, CreateMessage, Launch, Service};
 use micrun_firmware::client_conf::QemuSection;
 
-pub(crate) use baremetal::relay_process;
+pub(crate) use baremetal::diagnosis::QUOTES;
+pub(crate) use baremetal::{NAME as BAREMETAL, kernel_log, relay_process, sysfs};
 pub(crate) use ending::{Ending, now, report};
 pub(crate) use numbers::Numbers;
 pub(crate) use patch::Marker;
 pub(crate) use process::{ProcessId, Usage, boot_usec};
+pub(crate) use qemu::NAME as QEMU;
 pub(crate) use runner::Runner;
 
 use crate::config::Config;

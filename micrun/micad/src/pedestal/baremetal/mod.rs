@@ -7,12 +7,12 @@
 mod adopt;
 mod choice;
 mod core;
-mod diagnosis;
+pub(crate) mod diagnosis;
 mod endpoint;
 mod firmware;
 mod guest;
 mod introduction;
-mod kernel_log;
+pub(crate) mod kernel_log;
 mod line;
 mod lines;
 mod patch;
@@ -21,7 +21,7 @@ mod relay;
 pub(crate) mod relay_process;
 mod settings;
 mod start;
-mod sysfs;
+pub(crate) mod sysfs;
 mod texts;
 mod watch;
 
@@ -38,7 +38,7 @@ use crate::live::Live;
 use crate::{Error, Result, blocking};
 
 /// Name in the create message.
-pub(super) const NAME: &str = "baremetal";
+pub(crate) const NAME: &str = "baremetal";
 
 /// The baremetal pedestal.
 #[derive(Clone)]

@@ -45,7 +45,7 @@ use crate::live::Live;
 use crate::{Error, Result, conf};
 
 /// Name in the create message.
-pub(super) const NAME: &str = "qemu";
+pub(crate) const NAME: &str = "qemu";
 
 /// The qemu pedestal.
 pub(super) struct Qemu {
