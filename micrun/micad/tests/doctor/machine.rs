@@ -82,21 +82,12 @@ impl Machine {
             "case $1 in --version) echo 'QEMU emulator version {version} (test)';; -machine) {};; esac",
             list.join(";")
         );
-        self.program(&self.path("usr/bin").join(name), &text);
+        program(&self.path("usr/bin").join(name), &text);
     }
 
     /// A script on PATH.
     pub(crate) fn script(&self, name: &str, text: &str) {
-        self.program(&self.bin().join(name), text);
-    }
-
-    fn program(&self, path: &Path, text: &str) {
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        // Another file each time: one that is open for writing cannot be run.
-        let new = path.with_extension("new");
-        fs::write(&new, format!("#!/bin/sh\n{text}\n")).unwrap();
-        fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
-        fs::rename(new, path).unwrap();
+        program(&self.bin().join(name), text);
     }
 
     /// A process in its /proc.
@@ -215,7 +206,7 @@ impl Machine {
 
     /// The same as a user who may read only what everybody may.
     pub(crate) fn examine_as_nobody(&self) -> Findings {
-        const NOBODY: u32 = 65534;
+        const NOBODY: u32 = 65_534;
         let mut command = self.mica(&["--json"]);
         if rustix::process::geteuid().is_root() {
             // Nobody need be able to reach the place where it was built.
@@ -233,6 +224,16 @@ impl Drop for Machine {
     fn drop(&mut self) {
         self.stop_micad();
     }
+}
+
+/// Writes a script.
+fn program(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    // Another file each time: one that is open for writing cannot be run.
+    let new = path.with_extension("new");
+    fs::write(&new, format!("#!/bin/sh\n{text}\n")).unwrap();
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::rename(new, path).unwrap();
 }
 
 /// What was found, by check.

@@ -160,7 +160,7 @@ pub(super) fn firmware(host: &Host) -> Finding {
         (None, searched) => searched.unwrap_or_else(|| DEFAULT_DIR.into()),
     };
     let shown = dir.display();
-    match statvfs(&host.at(&dir)).map_err(std::io::Error::from) {
+    match statvfs(host.at(&dir)).map_err(std::io::Error::from) {
         Ok(data) if data.f_flag.contains(StatVfsMountFlags::RDONLY) => {
             Finding::error(format!("{shown} is on a read-only file system"), remedy)
         }

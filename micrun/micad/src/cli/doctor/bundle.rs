@@ -87,6 +87,16 @@ impl Archive {
     }
 }
 
+/// A text of these lines.
+fn lines(all: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+    let mut text = String::new();
+    for line in all {
+        text.push_str(line.as_ref());
+        text.push('\n');
+    }
+    text
+}
+
 /// What stands in place of something that could not be had.
 fn missing(error: &dyn std::fmt::Display) -> String {
     format!("(not there: {error})\n")
@@ -98,7 +108,11 @@ fn versions(host: &Host) -> String {
         Err(e) => e.to_string(),
     };
     let release = kernel::release(host).unwrap_or_default();
-    let mut text = format!("mica {}\ndaemon: {daemon}\nLinux {release}\n", env!("CARGO_PKG_VERSION"));
+    let mut text = vec![
+        format!("mica {}", env!("CARGO_PKG_VERSION")),
+        format!("daemon: {daemon}"),
+        format!("Linux {release}"),
+    ];
     for name in ["containerd", "containerd-shim-mica-v2", "crun", "runc", "docker"] {
         let argument = if name.starts_with("containerd-shim") { "-v" } else { "--version" };
         let said = host.program(name).map(|program| program::run(&program, &[argument]));
@@ -107,9 +121,9 @@ fn versions(host: &Host) -> String {
             Some(Ok(text)) => text.lines().next().unwrap_or_default(),
             Some(Err(_)) => "it does not tell",
         };
-        text += &format!("{name}: {said}\n");
+        text.push(format!("{name}: {said}"));
     }
-    text
+    lines(text)
 }
 
 /// `mica list --json`, without the words of firmware.
@@ -132,16 +146,16 @@ fn clients(host: &Host) -> String {
 /// Namespaces and ids of the tasks that there are.
 fn tasks(host: &Host) -> String {
     match leftovers::pairs(host, &leftovers::tasks(host)) {
-        Ok(all) => all.iter().map(|(namespace, id)| format!("{namespace} {id}\n")).collect(),
+        Ok(all) => lines(all.iter().map(|(namespace, id)| format!("{namespace} {id}"))),
         Err(e) => missing(&e),
     }
 }
 
 fn kernel_lines(host: &Host) -> String {
     match kernel_log::whole(&host.at("/dev/kmsg")) {
-        Ok(lines) => {
-            let ours = lines.into_iter().filter(|line| WORDS.iter().any(|word| line.contains(word)));
-            ours.map(|line| line + "\n").collect()
+        Ok(all) => {
+            let ours = all.into_iter().filter(|line| WORDS.iter().any(|word| line.contains(word)));
+            lines(ours)
         }
         Err(e) => missing(&e),
     }
@@ -151,27 +165,27 @@ fn journal(host: &Host) -> String {
     let Some(journalctl) = host.own_program("journalctl") else { return missing(&"no journalctl on PATH") };
     let arguments = ["--unit=micad", "--lines", LINES, "--output=short-iso", "--no-pager", "--quiet"];
     match program::run(&journalctl, &arguments) {
-        Ok(text) => text.lines().map(|line| format!("{}\n", secrets::without_quotes(line))).collect(),
+        Ok(text) => lines(text.lines().map(secrets::without_quotes)),
         Err(_) => missing(&"journalctl failed"),
     }
 }
 
 /// The settings of the cgroups of the daemons, and of those above them.
 fn cgroups(host: &Host) -> String {
-    let mut text = String::new();
+    let mut text = Vec::new();
     let processes = [("micad", &host.micad), ("containerd", &host.containerd)];
     for (name, process) in processes {
         let Some(process) = process else { continue };
-        text += &format!("{name}:\n");
+        text.push(format!("{name}:"));
         for dir in unified(host, process) {
             for file in FILES {
                 if let Some(value) = host.word(dir.join(file)) {
-                    text += &format!("{}: {value}\n", dir.join(file).display());
+                    text.push(format!("{}: {value}", dir.join(file).display()));
                 }
             }
         }
     }
-    text
+    lines(text)
 }
 
 /// The directories of a process's cgroup of version 2, from its own to the topmost.

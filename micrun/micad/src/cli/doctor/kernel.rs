@@ -11,6 +11,8 @@ use super::program::{self, Version};
 
 /// The oldest kernel that has what a jail and a shim need: a process's end by its descriptor.
 const OLDEST: Version = Version(5, 4, 0);
+/// The running kernel's own word.
+const PACKED: &str = "/proc/config.gz";
 /// No kernel's options are longer.
 const MOST: u64 = 4 << 20;
 
@@ -107,15 +109,12 @@ fn lacking(host: &Host, wanted: &[&str], level: Level, reason: &str) -> Finding 
 /// The options that are built in or modules, without `CONFIG_`, and the file that says so.
 fn options(host: &Host) -> Result<(BTreeSet<String>, String), Finding> {
     let release = release(host).unwrap_or_default();
-    let places = [
-        "/proc/config.gz".to_owned(),
-        format!("/boot/config-{release}"),
-        format!("/lib/modules/{release}/config"),
-    ];
+    let places =
+        [PACKED.to_owned(), format!("/boot/config-{release}"), format!("/lib/modules/{release}/config")];
     for place in &places {
         let bytes = match host.bytes(place) {
             Err(e) if e.kind() == ErrorKind::NotFound => continue,
-            read => read.and_then(|bytes| if place.ends_with(".gz") { unpack(&bytes) } else { Ok(bytes) }),
+            read => read.and_then(|bytes| if place == PACKED { unpack(&bytes) } else { Ok(bytes) }),
         };
         let bytes = bytes.map_err(|e| Finding::unread(place.as_ref(), &e))?;
         let text = String::from_utf8_lossy(&bytes);

@@ -3,7 +3,7 @@
 use std::fs::Metadata;
 use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::finding::Finding;
 use super::host::Host;
@@ -62,7 +62,7 @@ pub(super) fn configuration(host: &Host) -> Finding {
 
 fn look(
     host: &Host,
-    path: &PathBuf,
+    path: &Path,
     owner: u32,
     forbidden: u32,
     guarded: impl Fn(&Path, &Metadata) -> bool,

@@ -106,7 +106,7 @@ pub(super) fn find(name: &str, search: Option<&OsStr>) -> Option<PathBuf> {
 /// The first version in a text: numbers with points between them, as tuples compare.
 pub(super) fn version(text: &str) -> Option<Version> {
     let words = text.split(|c: char| c.is_whitespace() || c == ',');
-    words.filter_map(|word| Version::parse(word.trim_start_matches('v'))).next()
+    words.into_iter().find_map(|word| Version::parse(word.trim_start_matches('v')))
 }
 
 /// A version's first three numbers.

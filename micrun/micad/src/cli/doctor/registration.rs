@@ -120,7 +120,7 @@ pub(super) fn parts(host: &Host) -> Result<Vec<Part>, Finding> {
 fn parse(path: &Path, text: &str) -> Result<Table, Finding> {
     text.parse().map_err(|error: toml::de::Error| {
         let begin = error.span().map_or(0, |span| span.start.min(text.len()));
-        let line = text.as_bytes()[..begin].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = text.char_indices().filter(|(at, c)| *at < begin && *c == '\n').count() + 1;
         let found = format!("{} line {line}: {}", path.display(), error.message());
         Finding::error(found, "correct it: containerd does not start with it")
     })
@@ -136,7 +136,9 @@ fn import(host: &Host, parent: &Path, name: &str) -> Result<Vec<PathBuf>, Findin
     for component in path.components() {
         let word = component.as_os_str().to_string_lossy();
         if !word.contains('*') {
-            found.iter_mut().for_each(|path| path.push(component));
+            for path in &mut found {
+                path.push(component);
+            }
             continue;
         }
         let pattern = Patterns::of([word]);

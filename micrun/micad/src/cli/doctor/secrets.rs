@@ -20,7 +20,7 @@ fn is_secret(key: &str) -> bool {
 pub(super) fn clean(value: &mut Value) {
     match value {
         Value::Object(entries) => {
-            for (key, value) in entries.iter_mut() {
+            for (key, value) in entries {
                 if is_secret(key) {
                     *value = REMOVED.into();
                 } else {

@@ -79,7 +79,7 @@ fn room(host: &Host, dirs: &[PathBuf], least: &Least, remedy: &str) -> Finding {
 /// The file system of a directory, or of the nearest above it that exists, and which that is.
 fn existing(host: &Host, dir: &Path) -> Result<(PathBuf, StatVfs), (PathBuf, std::io::Error)> {
     for dir in dir.ancestors() {
-        match statvfs(&host.at(dir)).map_err(std::io::Error::from) {
+        match statvfs(host.at(dir)).map_err(std::io::Error::from) {
             Err(e) if e.kind() == ErrorKind::NotFound => {}
             Err(e) => return Err((dir.to_owned(), e)),
             Ok(data) => return Ok((dir.to_owned(), data)),
