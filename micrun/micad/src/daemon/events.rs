@@ -176,15 +176,12 @@ mod tests {
                 break;
             }
             let event = parse(&line);
-            match event.what {
-                Happening::Missed { count } => {
-                    missed += count;
-                    seen += count;
-                }
-                _ => {
-                    told += 1;
-                    seen += 1;
-                }
+            if let Happening::Missed { count } = event.what {
+                missed += count;
+                seen += count;
+            } else {
+                told += 1;
+                seen += 1;
             }
             assert_eq!(event.seq, seen, "{line}");
         }

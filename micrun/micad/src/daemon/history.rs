@@ -47,7 +47,7 @@ impl Endings {
             Ok((lines, damaged)) => {
                 let path = endings.path.display();
                 log::warn!("{path}: {damaged} lines are damaged, so the file is begun anew without them");
-                if let Err(e) = endings.replace(lines) {
+                if let Err(e) = endings.replace(&lines) {
                     log::error!("{}", e.sentence());
                 }
             }
@@ -97,7 +97,7 @@ impl Endings {
             return Ok(());
         }
         let lines = self.read()?.0;
-        self.write_anew(lines)
+        self.write_anew(&lines)
     }
 
     fn load(&self) -> Result<(Vec<Line>, usize)> {
@@ -105,7 +105,7 @@ impl Endings {
         self.read()
     }
 
-    fn replace(&self, lines: Vec<Line>) -> Result<()> {
+    fn replace(&self, lines: &[Line]) -> Result<()> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.write_anew(lines)
     }
@@ -132,7 +132,7 @@ impl Endings {
     }
 
     /// Writes the latest of these, all or none.
-    fn write_anew(&self, lines: Vec<Line>) -> Result<()> {
+    fn write_anew(&self, lines: &[Line]) -> Result<()> {
         let mut room = MEASURE;
         let mut texts: Vec<Vec<u8>> = Vec::new();
         for text in lines.iter().rev().map(text) {

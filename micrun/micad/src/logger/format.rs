@@ -122,10 +122,11 @@ impl Entry {
         }
         let mut line = format!("time={time} level={level} msg={}", quote(text));
         for (key, field) in &self.fields {
-            match field {
-                Field::Text(text) => line.push_str(&format!(" {key}={}", quote(text))),
-                Field::Number(number) => line.push_str(&format!(" {key}={number}")),
-            }
+            let value = match field {
+                Field::Text(text) => quote(text),
+                Field::Number(number) => number.to_string(),
+            };
+            line.extend([" ", key, "=", &value]);
         }
         line
     }
@@ -151,7 +152,7 @@ impl<'kvs> VisitSource<'kvs> for Entry {
 /// The value of a field; none for what there is not.
 struct Found(Option<Field>);
 
-impl<'v> VisitValue<'v> for Found {
+impl VisitValue<'_> for Found {
     fn visit_any(&mut self, value: Value<'_>) -> Result<(), kv::Error> {
         self.0 = Some(Field::Text(value.to_string()));
         Ok(())

@@ -93,7 +93,7 @@ impl Stderr {
             return format!("{text}\n");
         }
         let prefix = journal::priority(level);
-        let mut marked: String = text.split('\n').map(|line| format!("{prefix}{line}\n")).collect();
+        let mut marked: String = text.split('\n').flat_map(|line| [prefix, line, "\n"]).collect();
         if marked.len() > ROOM {
             marked.truncate(marked.floor_char_boundary(ROOM - 1));
             marked.push('\n');

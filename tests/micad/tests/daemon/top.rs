@@ -2,7 +2,6 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Child, Command, ExitStatus};
 
@@ -49,9 +48,9 @@ impl Terminal {
             .arg("top")
             .args(["--delay", "0.1"])
             .args(arguments);
-        let end = || OwnedFd::from(slave.try_clone().unwrap());
+        let end = || slave.try_clone().unwrap();
         let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
-        Self { master: OwnedFd::from(master).into(), slave, child, shown: String::new() }
+        Self { master: master.into(), slave, child, shown: String::new() }
     }
 
     /// Reads until what has been shown since the last call is as wanted.

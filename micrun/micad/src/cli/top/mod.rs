@@ -73,7 +73,7 @@ async fn live(client: &Client, args: &TopArgs, out: &mut impl Write) -> anyhow::
     let mut looks = 1;
     let screen = Screen::enter(out).context("cannot use the terminal")?;
     loop {
-        screen.draw(&picture, out).context("cannot write to the terminal")?;
+        Screen::draw(&picture, out).context("cannot write to the terminal")?;
         if args.count.is_some_and(|count| looks >= count) {
             return Ok(());
         }

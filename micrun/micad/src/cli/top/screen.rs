@@ -42,8 +42,8 @@ impl Screen {
         Ok(screen)
     }
 
-    /// Draws these lines, as far as they fit.
-    pub(super) fn draw(&self, lines: &[String], out: &mut impl Write) -> io::Result<()> {
+    /// Draws these lines on the terminal that was taken, as far as they fit.
+    pub(super) fn draw(lines: &[String], out: &mut impl Write) -> io::Result<()> {
         let (columns, rows) = size();
         let mut picture = HOME.to_owned();
         for (index, line) in lines.iter().take(rows).enumerate() {
