@@ -5,7 +5,8 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 .PHONY: help setup build firmware firmware-boards demo demo-host test check unit host aarch64 conformance cri faults kills fuzz fuzz-long kernel \
-    image qemu qemu-small test-qemu-small test-qemu power-loss pool-cycles test-driver matrix yocto yocto-static yocto-source lint docs fmt bench bench-qemu dist install clean
+    image qemu qemu-small test-qemu-small test-qemu power-loss pool-cycles test-driver matrix yocto yocto-static yocto-source lint docs fmt bench bench-qemu \
+    dist install uninstall deb test-install test-packages clean
 
 export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
 # CI builds what Cargo.lock says; a developer's change of Cargo.toml may update it.
@@ -16,8 +17,14 @@ DIST_PACKAGES := containerd-shim-mica-v2 micad micrun-image-builder
 DIST_BINARIES := containerd-shim-mica-v2 micad mica micrun-image-builder
 # The end-to-end tests that are no matter of containerd's version; the matrix has the others.
 ONCE := (binary_id(/^micrun-host-tests::(faults|isolation|strangers)$$/) | test(once_they_are_rewritten))
+# What `make dist` and `make install` build with: dist is the size profile of what ships, dev is fast to build.
+PROFILE ?= dist
+BUILT := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 DESTDIR ?=
 PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+# DRY_RUN=1: `make install` and `make uninstall` say what they would do, and do nothing.
+INSTALL := DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' tools/install $(if $(DRY_RUN),--dry-run)
 
 help: ## list the targets
 	@bold= off=; [[ ! -t 1 ]] || { bold=$$'\e[1m' off=$$'\e[0m'; }; \
@@ -59,8 +66,10 @@ test: ## every test, in stages: check, firmware, host beside aarch64, yocto-stat
 
 host: tools-host tools-firmware build firmware firmware-boards ## the programs end to end: every containerd of Debian's suites, pods, fuzz targets
 	@tests/host/criu
+	@tests/host/prometheus
 	@tests/host/strangers
 	@tests/host/tutorial
+	@tests/packages/install
 	@$(MAKE) --no-print-directory -C tests/firmware check-boards
 	@cargo nextest run $(CARGO_FLAGS) --manifest-path tests/Cargo.toml \
 	    -E 'not package(micrun-host-tests) - package(micrun-cri-tests) + $(ONCE)'
@@ -70,6 +79,13 @@ host: tools-host tools-firmware build firmware firmware-boards ## the programs e
 aarch64: image ## the programs for aarch64, on an emulated machine: firmware, the driver, the smoke suite
 	@$(MAKE) --no-print-directory -C tests/firmware check
 	@$(MAKE) --no-print-directory test-driver test-qemu
+
+test-install: build ## make install and make uninstall: what they lay, keep and remove
+	@tests/packages/install
+
+test-packages: tools-packages deb firmware ## the Debian packages on fresh Debian 12 and 13 with systemd: README's steps, upgrade, purge; needs root
+	@BUILT=$(BUILT) tests/packages/check
+	@BUILT=$(BUILT) tests/packages/run bookworm trixie
 
 matrix: tools-host build firmware firmware-boards ## the end-to-end tests against every containerd that Debian's suites have
 	@tests/host/containerds
@@ -161,13 +177,17 @@ bench-qemu: image ## the same on the aarch64 system: an RTOS on its own core bes
 	@tests/qemu/run --timeout 1800 --exec /usr/lib/micrun/measure
 
 dist: ## build the shipped binaries (size profile) and print their sizes
-	@cargo build $(CARGO_FLAGS) --profile dist $(addprefix --package ,$(DIST_PACKAGES))
-	@cd target/dist && stat --printf '%s bytes\t%n\n' $(DIST_BINARIES)
+	@cargo build $(CARGO_FLAGS) --profile $(PROFILE) $(addprefix --package ,$(DIST_PACKAGES))
+	@cd $(BUILT) && stat --printf '%s bytes\t%n\n' $(DIST_BINARIES)
 
-install: dist ## install the shipped binaries and the units below DESTDIR and PREFIX
-	@install -D -m 755 -t '$(DESTDIR)$(PREFIX)/bin' $(addprefix target/dist/,$(DIST_BINARIES))
-	@install -D -m 644 -t '$(DESTDIR)$(PREFIX)/lib/systemd/system' micrun/micad/systemd/*.service
-	@sed -i -E 's|(=-?)/usr/bin/mica|\1$(PREFIX)/bin/mica|' $(patsubst %,'$(DESTDIR)$(PREFIX)/lib/systemd/system/%.service',micad mica-shutdown)
+install: $(if $(DRY_RUN),,dist) ## install programs, units, man pages, completions, alert rules below DESTDIR and PREFIX; DRY_RUN=1 only says so
+	@$(INSTALL) $(BUILT)
+
+uninstall: ## remove exactly what install laid; configuration that you changed stays
+	@$(INSTALL) --remove
+
+deb: tools-deb dist ## build the Debian packages of the programs into build/deb
+	@BUILT=$(BUILT) tools/deb
 
 clean: ## remove what was built; what was downloaded stays in .cache
 	@cargo clean --quiet

@@ -30,6 +30,8 @@ do_install:append() {
     if [ -n "${MICAD_FIRMWARE_DIR}" ]; then
         sed -i "s|^\[Micad\]$|&\nFirmwareDir = ${MICAD_FIRMWARE_DIR}|" ${D}${sysconfdir}/mica/micad.conf
     fi
+    install -D -m 0644 -t ${D}${datadir}/micrun/grafana ${S}/micrun/micad/grafana/micad.json
+    install -D -m 0644 -t ${D}${datadir}/micrun/prometheus ${S}/micrun/micad/prometheus/rules.yml
     if ${@bb.utils.contains('DISTRO_FEATURES', 'systemd', 'true', 'false', d)}; then
         install -D -m 0644 -t ${D}${systemd_system_unitdir} ${S}/micrun/micad/systemd/*.service
         for dropin in modules kernel-log; do
@@ -41,6 +43,10 @@ do_install:append() {
     fi
 }
 
+# For the machine that has Prometheus and Grafana, which is seldom the one with the firmware.
+PACKAGES =+ "${PN}-monitoring"
+SUMMARY:${PN}-monitoring = "Alert rules and a dashboard for micad's metrics"
+FILES:${PN}-monitoring = "${datadir}/micrun"
 FILES:${PN} += "${systemd_system_unitdir} ${nonarch_base_libdir}/firmware"
 CONFFILES:${PN} = "${sysconfdir}/mica/micad.conf"
 # Firmware's terminals, for the baremetal pedestal.

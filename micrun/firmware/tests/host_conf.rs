@@ -56,6 +56,21 @@ fn nothing_is_a_configuration_too() {
     assert_eq!((conf.state_dir(), conf.emulator_overhead_mb()), ("/run/micrun".into(), 128));
 }
 
+/// A policy that cannot be looked at is not none. Root may look everywhere, so a path that leads nowhere stands for one
+/// that is forbidden.
+#[test]
+fn a_file_that_cannot_be_looked_at_is_an_error() {
+    for name in ["micrun.conf", "conf.d/10-a.conf"] {
+        let host = Host::new(&[]);
+        std::os::unix::fs::symlink(host.path(name), host.path(name)).unwrap();
+        let error = host.load(&[]).unwrap_err();
+        assert!(error.contains(name) && error.contains("Too many levels"), "{error}");
+    }
+    let host = Host::new(&[]);
+    std::os::unix::fs::symlink("nowhere", host.path("conf.d/10-a.conf")).unwrap();
+    host.load(&[]).unwrap();
+}
+
 #[test]
 fn drop_ins_are_merged_in_the_order_of_their_names_and_the_environment_is_last() {
     let host = Host::new(&[

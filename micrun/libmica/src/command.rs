@@ -58,7 +58,7 @@ impl fmt::Display for Extras {
     }
 }
 
-/// A command for one client, or ([`Command::List`], [`Command::Version`]) for the daemon.
+/// A command for one client, or ([`Command::is_for_daemon`]) for the daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Boot the firmware. With anything asked for it is an extension.
@@ -82,6 +82,19 @@ pub enum Command {
     Version,
     /// Extension: all clients.
     List,
+    /// Extension: what the daemon counts and measures.
+    Metrics {
+        /// In Prometheus's older text format, not in that of OpenMetrics.
+        plain: bool,
+    },
+    /// Extension: all clients, with what they use.
+    Ps,
+    /// Extension: what happens from now on, until the daemon ends.
+    Events,
+    /// Extension: how the runs of all clients ended, also of those that were removed.
+    History,
+    /// Extension: everything that is known of a client.
+    Inspect,
     /// Extension: freeze the firmware.
     Pause,
     /// Extension: let it go on.
@@ -104,6 +117,14 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether it goes to the daemon's own socket. [`Command::Version`] may go to a client's as well.
+    pub fn is_for_daemon(&self) -> bool {
+        matches!(
+            self,
+            Self::Version | Self::List | Self::Metrics { .. } | Self::Ps | Self::Events | Self::History
+        )
+    }
+
     /// The bytes that go over the wire.
     pub fn encode(&self) -> Result<Vec<u8>> {
         if let Self::Set { key, value } = self
@@ -138,6 +159,12 @@ impl Command {
             "gdb" => Self::Gdb,
             "version" => Self::Version,
             "list" => Self::List,
+            "metrics" => Self::Metrics { plain: false },
+            "metrics plain" => Self::Metrics { plain: true },
+            "ps" => Self::Ps,
+            "events" => Self::Events,
+            "history" => Self::History,
+            "inspect" => Self::Inspect,
             "pause" => Self::Pause,
             "resume" => Self::Resume,
             "stats" => Self::Stats,
@@ -149,6 +176,33 @@ impl Command {
             set if set.starts_with("set") => Self::decode_set(set)?,
             _ => return Err(unknown()),
         })
+    }
+
+    /// The word it begins with.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Start(_) => "start",
+            Self::Stop => "stop",
+            Self::Remove => "rm",
+            Self::Status => "status",
+            Self::Set { .. } => "set",
+            Self::Gdb => "gdb",
+            Self::Version => "version",
+            Self::List => "list",
+            Self::Metrics { .. } => "metrics",
+            Self::Ps => "ps",
+            Self::Events => "events",
+            Self::History => "history",
+            Self::Inspect => "inspect",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Stats => "stats",
+            Self::Wait => "wait",
+            Self::Diagnose { .. } => "diagnose",
+            Self::Checkpoint => "checkpoint",
+            Self::Patch => "patch",
+            Self::Restore(_) => "restore",
+        }
     }
 
     /// `None` if it is no start; `Some(None)` if it asks for what nobody knows.
@@ -181,24 +235,13 @@ fn is_word(text: &str) -> bool {
 
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Start(extras) => return write!(f, "start{extras}"),
-            Self::Stop => "stop",
-            Self::Remove => "rm",
-            Self::Status => "status",
-            Self::Set { key, value } => return write!(f, "set {key} {value}"),
-            Self::Gdb => "gdb",
-            Self::Version => "version",
-            Self::List => "list",
-            Self::Pause => "pause",
-            Self::Resume => "resume",
-            Self::Stats => "stats",
-            Self::Wait => "wait",
-            Self::Diagnose { silent: false } => "diagnose",
-            Self::Diagnose { silent: true } => "diagnose silent",
-            Self::Checkpoint => "checkpoint",
-            Self::Patch => "patch",
-            Self::Restore(extras) => return write!(f, "restore{extras}"),
-        })
+        f.write_str(self.name())?;
+        match self {
+            Self::Start(extras) | Self::Restore(extras) => write!(f, "{extras}"),
+            Self::Set { key, value } => write!(f, " {key} {value}"),
+            Self::Diagnose { silent: true } => f.write_str(" silent"),
+            Self::Metrics { plain: true } => f.write_str(" plain"),
+            _ => Ok(()),
+        }
     }
 }

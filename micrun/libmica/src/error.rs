@@ -98,6 +98,15 @@ pub enum Error {
         /// The socket that was tried.
         socket: PathBuf,
     },
+    /// This user may not reach the daemon's sockets, so it is not known whether it runs.
+    #[error(
+        "this user may not reach the mica daemon at {}: ask as root, or let root open the socket and its directory",
+        socket.display()
+    )]
+    OutOfReach {
+        /// The socket that was tried.
+        socket: PathBuf,
+    },
     /// The daemon runs, but has no client of this name.
     #[error("the mica daemon has no client named {name:?}: create it first")]
     ClientNotFound {

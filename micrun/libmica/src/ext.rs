@@ -6,11 +6,32 @@ use serde::{Deserialize, Serialize};
 
 use crate::status::ClientState;
 
+mod watch;
+
+pub use watch::{
+    Account, ClientHistory, ClientRow, ClientTable, End, Event, Happening, History, MAX_ENDS, Usage,
+};
+
 /// Version of these documents.
 pub const PROTOCOL: u32 = 1;
 /// The commands that upstream's daemon does not have.
-pub const EXTENSIONS: [&str; 10] =
-    ["version", "list", "pause", "resume", "stats", "wait", "diagnose", "checkpoint", "restore", "patch"];
+pub const EXTENSIONS: [&str; 15] = [
+    "version",
+    "list",
+    "metrics",
+    "pause",
+    "resume",
+    "stats",
+    "wait",
+    "diagnose",
+    "checkpoint",
+    "restore",
+    "patch",
+    "ps",
+    "events",
+    "history",
+    "inspect",
+];
 /// The name of the pool of CPUs that firmware without CPUs of its own shares.
 pub const SHARED_POOL: &str = "shared";
 /// Most descriptors that come with a command.
@@ -208,4 +229,32 @@ pub enum ExitReason {
     /// A reason that a newer daemon knows.
     #[serde(other)]
     Unknown,
+}
+
+impl ExitReason {
+    /// All reasons.
+    pub const ALL: [Self; 8] = [
+        Self::Exited,
+        Self::Fault,
+        Self::Reset,
+        Self::Panicked,
+        Self::Stopped,
+        Self::Killed,
+        Self::Failed,
+        Self::Unknown,
+    ];
+
+    /// The word in a report.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exited => "exited",
+            Self::Fault => "fault",
+            Self::Reset => "reset",
+            Self::Panicked => "panicked",
+            Self::Stopped => "stopped",
+            Self::Killed => "killed",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+        }
+    }
 }

@@ -39,12 +39,17 @@ impl Reply {
     /// The bytes that go over the wire. A marker inside the text (of a hostile file name, say) would be
     /// taken for the end: its dash becomes an underscore.
     pub fn encode(&self) -> Vec<u8> {
-        let text = self.text.replace(SUCCESS, "MICA_SUCCESS").replace(FAILED, "MICA_FAILED");
+        let text = Self::without_markers(&self.text);
         let marker = match self.outcome {
             Outcome::Success => SUCCESS,
             Outcome::Failed => FAILED,
         };
         (text + marker).into_bytes()
+    }
+
+    /// A text in which nothing can be taken for the end of a reply.
+    pub fn without_markers(text: &str) -> String {
+        text.replace(SUCCESS, "MICA_SUCCESS").replace(FAILED, "MICA_FAILED")
     }
 }
 

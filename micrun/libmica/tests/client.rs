@@ -116,3 +116,36 @@ async fn a_directory_too_deep_for_a_socket_is_an_error() {
     let client = Client::new("/".to_owned() + &"d".repeat(60));
     assert!(matches!(client.stop(&"n".repeat(65)).await, Err(Error::SocketPathTooLong { limit: 107, .. })));
 }
+
+#[tokio::test]
+async fn events_come_line_by_line_however_they_are_cut() {
+    let (dir, client) = setup();
+    let chunks = vec!["{\"seq\":1}\n{\"se", "q\":2}", "\n", "MICA-", "SUCCESS"];
+    let daemon = serve(dir.path(), "mica-create.socket", chunks);
+    let mut events = client.events().await.unwrap();
+    assert_eq!(events.next().await.unwrap().as_deref(), Some("{\"seq\":1}"));
+    assert_eq!(events.next().await.unwrap().as_deref(), Some("{\"seq\":2}"));
+    assert_eq!(events.next().await.unwrap(), None);
+    assert_eq!(daemon.await.unwrap(), b"events");
+}
+
+#[tokio::test]
+async fn a_daemon_without_events_says_so_and_one_that_dies_is_an_error() {
+    for (answer, supported) in [
+        ("No such file: MICA-FAILED", false),
+        ("a create message has 1772 bytes, got 6: MICA-FAILED", false),
+        ("{\"seq\":1}\n", true),
+        ("user 7 may not use the mica daemonMICA-FAILED", true),
+    ] {
+        let (dir, client) = setup();
+        let _daemon = serve(dir.path(), "mica-create.socket", vec![answer]);
+        let mut events = client.events().await.unwrap();
+        let error = loop {
+            match events.next().await {
+                Ok(line) => assert!(line.is_some(), "{answer}: it is no orderly end"),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(!matches!(error, Error::Unsupported { .. }), supported, "{answer}: {error}");
+    }
+}

@@ -15,6 +15,8 @@ pub(crate) static COPIES: Lane = Lane::new(2);
 pub(crate) static LAUNCHES: Lane = Lane::new(4);
 /// Transfers of a machine's state to and from files.
 pub(crate) static TRANSFERS: Lane = Lane::new(4);
+/// Looks at everything for whoever asks for metrics: a flood of requests takes one thread from other work.
+pub(crate) static SCRAPES: Lane = Lane::new(1);
 
 /// A kind of long work that may have only so many threads at a time, so that short work always finds one.
 pub(crate) struct Lane(Semaphore);

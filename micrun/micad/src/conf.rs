@@ -67,8 +67,14 @@ pub(crate) fn read_all(dir: &Path) -> Result<Vec<Result<ConfiguredClient>>> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other.map_err(file("read", dir))?,
     };
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|e| e == "conf") && path.is_file());
+    let paths: std::io::Result<Vec<PathBuf>> = entries.map(|entry| Ok(entry?.path())).collect();
+    let mut paths = paths.map_err(file("read", dir))?;
+    // One that cannot be looked at is an error of its own, below.
+    let is_conf = |path: &PathBuf| match path.metadata() {
+        Ok(found) => found.is_file(),
+        Err(e) => e.kind() != std::io::ErrorKind::NotFound,
+    };
+    paths.retain(|path| path.extension().is_some_and(|e| e == "conf") && is_conf(path));
     paths.sort();
     let found = paths.into_iter().filter_map(|path| match parse(&path) {
         Ok(conf) => conf.describes_client().then(|| describe(path, &conf)),

@@ -1,5 +1,6 @@
 //! The daemon's own configuration: `/etc/mica/micad.conf`, overridden by the command line.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
@@ -8,17 +9,27 @@ use micrun_firmware::policy::DAEMON_SECTION;
 use micrun_firmware::{CpuList, Policy, SharedCpus};
 
 use crate::error::file;
+use crate::logger::LogFormat;
 use crate::{Error, Result};
+
+mod reload;
+
+pub(crate) use reload::Reloaded;
 
 /// The section of micad.conf that is read.
 const SECTION: &str = "Micad";
 
 /// Most machines that can be told to wait for a firmware: each costs the daemon four descriptors.
 const MOST_WAITING: usize = 64;
+/// Most clients that can have metrics of their own: the text of so many fits into a reply of the mica protocol.
+const MOST_SHOWN: usize = 1000;
+/// The suffix of sockets in the runtime directory that are no client's.
+pub(crate) const SOCKET_SUFFIX: &str = "sock";
 
 /// The mica daemon: runs RTOS firmware and serves the mica protocol.
 ///
-/// SIGTERM and SIGINT end the daemon, not the firmware: the next micad takes it over.
+/// SIGTERM and SIGINT end the daemon, not the firmware: the next micad takes it over. SIGHUP has it read its
+/// configuration again.
 #[derive(Debug, Parser)]
 #[command(name = "micad", version)]
 pub struct Options {
@@ -52,6 +63,18 @@ pub struct Options {
     /// Most machines that are started ahead and wait for a firmware; 0 for none.
     #[arg(long, value_name = "NUMBER")]
     pub waiting_machines: Option<usize>,
+    /// Serve metrics over HTTP on a Unix socket of this name in the runtime directory, such as `metrics.sock`.
+    #[arg(long, value_name = "NAME", value_parser = socket_name)]
+    pub metrics_socket: Option<String>,
+    /// Serve metrics over HTTP on this loopback address, such as `127.0.0.1:9743`, to every local user.
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = loopback)]
+    pub metrics_address: Option<SocketAddr>,
+    /// Most clients that have metrics of their own.
+    #[arg(long, value_name = "NUMBER", value_parser = shown_clients)]
+    pub metrics_clients: Option<usize>,
+    /// How log lines are written: `plain`, `logfmt` or `json`.
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
     /// A user who may use the sockets, besides root and the daemon's own user (may be repeated).
     #[arg(long = "allow-uid", value_name = "UID")]
     pub allow_uid: Vec<u32>,
@@ -90,6 +113,14 @@ pub struct Config {
     pub waiting_machines: usize,
     /// Most memory in MiB that they have to themselves.
     pub waiting_memory_mb: u64,
+    /// Name of the socket for metrics in the runtime directory.
+    pub metrics_socket: Option<String>,
+    /// Loopback address for metrics.
+    pub metrics_address: Option<SocketAddr>,
+    /// Most clients that have metrics of their own.
+    pub metrics_clients: usize,
+    /// How log lines are written.
+    pub log_format: LogFormat,
     /// What every client is held to.
     pub policy: Policy,
 }
@@ -111,6 +142,10 @@ impl Default for Config {
             shared_cpus: None,
             waiting_machines: 0,
             waiting_memory_mb: 128,
+            metrics_socket: None,
+            metrics_address: None,
+            metrics_clients: 200,
+            log_format: LogFormat::default(),
             policy: Policy::of_daemon(Self::FILE),
         }
     }
@@ -120,13 +155,22 @@ impl Config {
     /// Where [`Options::config`] is looked for by default.
     pub const FILE: &str = "/etc/mica/micad.conf";
 
-    /// The configuration that `options` ask for: built-in defaults, then the file, then the options.
-    pub fn load(options: &Options) -> Result<Self> {
+    /// The configuration that `options` ask for: built-in defaults, then the file, then the options; and what the user
+    /// should know about the file.
+    pub fn load(options: &Options) -> Result<(Self, Vec<String>)> {
+        Self::load_below(Path::new("/"), options)
+    }
+
+    /// The same with the file below `root`.
+    pub(crate) fn load_below(root: &Path, options: &Options) -> Result<(Self, Vec<String>)> {
         let mut config = Self::default();
-        let path = options.config.as_deref().unwrap_or(Path::new(Self::FILE));
-        config.policy = Policy::of_daemon(&path.display().to_string());
+        let mut warnings = Vec::new();
+        let shown = options.config.as_deref().unwrap_or(Path::new(Self::FILE));
+        config.policy = Policy::of_daemon(&shown.display().to_string());
+        // A relative one is the caller's.
+        let path = &shown.strip_prefix("/").map_or_else(|_| shown.to_owned(), |below| root.join(below));
         match ini::load(path) {
-            Ok(text) => config.read_ini(path, &text)?,
+            Ok(text) => warnings = config.read_ini(shown, &text)?,
             Err(e) if options.config.is_none() && e.kind() == std::io::ErrorKind::NotFound => {}
             Err(e) => return Err(file("read", path)(e)),
         }
@@ -143,14 +187,19 @@ impl Config {
         config.default_pedestal = options.default_pedestal.clone().or(config.default_pedestal);
         config.firmware_dir = options.firmware_dir.clone().or(config.firmware_dir);
         config.waiting_machines = options.waiting_machines.unwrap_or(config.waiting_machines);
+        config.log_format = options.log_format.unwrap_or(config.log_format);
         config.qemu_uid_base = options.qemu_uid_base.unwrap_or(config.qemu_uid_base);
+        config.metrics_socket = options.metrics_socket.clone().or(config.metrics_socket);
+        config.metrics_address = options.metrics_address.or(config.metrics_address);
+        config.metrics_clients = options.metrics_clients.unwrap_or(config.metrics_clients);
         config.allowed_uids.extend(&options.allow_uid);
         config.runtime_dir = std::path::absolute(&config.runtime_dir)
             .map_err(file("find the full path of", config.runtime_dir.clone()))?;
-        Ok(config)
+        Ok((config, warnings))
     }
 
-    fn read_ini(&mut self, path: &Path, text: &str) -> Result<()> {
+    /// Takes what `text` says; gives what of it is not known.
+    fn read_ini(&mut self, path: &Path, text: &str) -> Result<Vec<String>> {
         let wrong = |fault: Fault| Error::Config { path: path.to_owned(), problem: fault.to_string() };
         let mut ini = Ini::parse(text, Top::Refused(SECTION)).map_err(wrong)?;
         let (mut section, mut policy) = (ini.take(SECTION), ini.take(DAEMON_SECTION));
@@ -158,10 +207,7 @@ impl Config {
         self.read_section(&mut section, &place).map_err(wrong)?;
         self.policy.read(&mut policy, &place).map_err(wrong)?;
         let unknown = [section.unknown(), policy.unknown(), ini.unknown(&[SECTION, DAEMON_SECTION])];
-        for warning in unknown.concat() {
-            log::warn!("{place}: {warning}");
-        }
-        Ok(())
+        Ok(unknown.concat().into_iter().map(|warning| format!("{place}: {warning}")).collect())
     }
 
     fn read_section(&mut self, section: &mut Section, place: &str) -> Result<(), Fault> {
@@ -191,6 +237,10 @@ impl Config {
         self.waiting_memory_mb = section
             .get("WaitingMemory", |text| number(text).map(|mb| mb as u64))?
             .unwrap_or(self.waiting_memory_mb);
+        self.metrics_socket = section.get("MetricsSocket", socket_name)?;
+        self.metrics_address = section.get("MetricsAddress", loopback)?;
+        self.metrics_clients = section.get("MetricsClients", shown_clients)?.unwrap_or(self.metrics_clients);
+        self.log_format = section.get("LogFormat", str::parse)?.unwrap_or(self.log_format);
         self.shared_cpus = cpus.map(|cpus| SharedCpus { cpus, place: place.to_owned() });
         Ok(())
     }
@@ -206,6 +256,38 @@ fn text(text: &str) -> Result<String, String> {
 
 fn uid(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| format!("{text:?} is not a user id; write a number"))
+}
+
+/// The name of a socket in the runtime directory. The suffix is that of no client's socket.
+fn socket_name(text: &str) -> Result<String, String> {
+    match text.strip_suffix(SOCKET_SUFFIX).and_then(|stem| stem.strip_suffix('.')) {
+        Some(stem) if !stem.is_empty() && !stem.contains('/') => Ok(text.to_owned()),
+        _ => Err(format!(
+            "{text:?} is not a name for a socket in RuntimeDir, such as metrics.sock: without a directory, with \
+             .{SOCKET_SUFFIX} at its end"
+        )),
+    }
+}
+
+/// An address that no other machine reaches: metrics have no password and no encryption.
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text.parse().map_err(|_| {
+        format!("{text:?} is not an address and a port, such as 127.0.0.1:9743 or [::1]:9743")
+    })?;
+    if !address.ip().is_loopback() {
+        return Err(format!(
+            "{address} can be reached by other machines: write 127.0.0.1 or [::1], and let a proxy with TLS and a \
+             password go on from there"
+        ));
+    }
+    Ok(address)
+}
+
+fn shown_clients(text: &str) -> Result<usize, String> {
+    match text.parse().map_err(|_| format!("{text:?} is not a number"))? {
+        most if most <= MOST_SHOWN => Ok(most),
+        most => Err(format!("metrics of {most} clients are too many: {MOST_SHOWN} can have their own")),
+    }
 }
 
 /// CPUs that this machine has, whether they are online or not.
@@ -243,6 +325,8 @@ mod tests {
         let text = "[Micad]\nRuntimeDir = /a\nConfDir = /b\nPidFile = /c\nDefaultPedestal = qemu\n\
             FirmwareDir = /d\nSysfsRoot = /e\nQemuPath = /f\nQemuUidBase = 7\nAllowedUids = 1 2\nSharedCpus = 0\n\
             WaitingMachines = 3\nWaitingMemory = 99\n\
+            MetricsSocket = m.sock\nMetricsAddress = [::1]:1\nMetricsClients = 1000\n\
+            LogFormat = json\n\
             [Policy]\nAllowedPedestals = qemu\nMaxMemory = 64\n";
         let mut config = Config { policy: Policy::of_daemon("micad.conf"), ..Config::default() };
         config.read_ini(Path::new("micad.conf"), text).unwrap();
@@ -265,6 +349,10 @@ mod tests {
             shared_cpus: Some(SharedCpus { cpus: "0".parse().unwrap(), place: "micad.conf".into() }),
             waiting_machines: 3,
             waiting_memory_mb: 99,
+            metrics_socket: Some("m.sock".into()),
+            metrics_address: Some("[::1]:1".parse().unwrap()),
+            metrics_clients: 1000,
+            log_format: LogFormat::Json,
             policy,
         };
         assert_eq!(config, expected);
@@ -291,6 +379,27 @@ mod tests {
     fn a_pool_is_of_cpus_that_are_there() {
         for (text, words) in [("8000", "not among the CPUs of this machine"), ("x", "not a list of CPUs")] {
             let text = format!("[Micad]\nSharedCpus = {text}\n");
+            let said = Config::default().read_ini(Path::new("micad.conf"), &text).unwrap_err().to_string();
+            assert!(said.contains("line 2") && said.contains(words), "{said}");
+        }
+    }
+
+    #[test]
+    fn metrics_are_served_on_this_machine_alone() {
+        for (line, words) in [
+            (
+                "MetricsAddress = 0.0.0.0:9743",
+                "0.0.0.0:9743 can be reached by other machines: write 127.0.0.1",
+            ),
+            ("MetricsAddress = [fe80::1]:9743", "can be reached by other machines"),
+            ("MetricsAddress = localhost:9743", "\"localhost:9743\" is not an address and a port, such as"),
+            ("MetricsSocket = /tmp/metrics.sock", "is not a name for a socket in RuntimeDir"),
+            ("MetricsSocket = ../metrics.sock", "is not a name for a socket in RuntimeDir"),
+            ("MetricsSocket = client.socket", "is not a name for a socket in RuntimeDir"),
+            ("MetricsSocket = .sock", "is not a name for a socket in RuntimeDir"),
+            ("MetricsClients = 1001", "metrics of 1001 clients are too many: 1000 can have their own"),
+        ] {
+            let text = format!("[Micad]\n{line}\n");
             let said = Config::default().read_ini(Path::new("micad.conf"), &text).unwrap_err().to_string();
             assert!(said.contains("line 2") && said.contains(words), "{said}");
         }

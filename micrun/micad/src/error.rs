@@ -1,6 +1,7 @@
 //! Everything that can go wrong in the daemon, once.
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 /// The result of this crate's fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -297,6 +298,15 @@ impl Error {
 pub(crate) fn file(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Error {
     let path = path.into();
     move |source| Error::File { doing, path, source }
+}
+
+/// Whether there is something at `path`. That nobody may look is not that there is nothing.
+pub(crate) fn is_there(path: &Path) -> Result<bool> {
+    match path.metadata() {
+        Ok(_) => Ok(true),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+        Err(e) => Err(file("look for", path)(e)),
+    }
 }
 
 /// Turns an error of the system into [`Error::System`].

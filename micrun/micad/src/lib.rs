@@ -4,6 +4,7 @@
 //! firmware runs on; [`cli`] is the command.
 
 pub mod blocking;
+mod cgroup;
 pub mod cli;
 mod conf;
 pub mod config;
@@ -11,7 +12,9 @@ pub mod daemon;
 mod error;
 mod gdb_packet;
 mod jail;
+mod live;
 pub mod logger;
+mod metrics;
 mod pedestal;
 mod sys;
 

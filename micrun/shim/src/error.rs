@@ -345,7 +345,7 @@ pub(crate) fn describe(error: &dyn std::error::Error) -> String {
 fn mica_code(error: &libmica::Error) -> Code {
     use libmica::Error as E;
     match error {
-        E::DaemonNotRunning { .. } | E::Io { .. } => Code::UNAVAILABLE,
+        E::DaemonNotRunning { .. } | E::OutOfReach { .. } | E::Io { .. } => Code::UNAVAILABLE,
         E::ClientNotFound { .. } => Code::NOT_FOUND,
         E::AlreadyExists { .. } => Code::ALREADY_EXISTS,
         E::Timeout { .. } => Code::DEADLINE_EXCEEDED,

@@ -11,6 +11,7 @@ use micrun_host_tests::events::Events;
 use micrun_host_tests::firmware::{BANNER, PROMPT};
 use micrun_host_tests::host::{DEMO, MICA};
 use micrun_host_tests::isolation;
+use micrun_host_tests::micad::mica;
 use micrun_host_tests::system::Process;
 use micrun_host_tests::wait;
 use serde_json::Value;
@@ -71,6 +72,16 @@ fn the_emulator_lives_in_the_containers_cgroup_and_its_numbers_are_the_kernels()
     // Not all 40: a huge page may have been there already.
     assert!(number(&second, &memory) >= used + 30 * MIB, "{used} then {second}");
     assert!(ctr(&["tasks", "metrics", "rtos"]).success().contains("memory"));
+    // `mica ps` says the same, once nothing changes between the looks.
+    loop {
+        let before = number(&metrics("rtos"), &memory);
+        let table: Value = serde_json::from_str(&mica(&["ps", "--json"]).success()).unwrap();
+        if number(&metrics("rtos"), &memory) == before {
+            assert_eq!(table.pointer("/clients/0/usage/memory_bytes"), Some(&before.into()), "{table}");
+            assert_eq!(table.pointer("/clients/0/usage/of"), Some(&"cgroup".into()), "{table}");
+            break;
+        }
+    }
     console.send("exit 0\r");
     assert_eq!(console.wait(), 0);
     host.delete_container("rtos");

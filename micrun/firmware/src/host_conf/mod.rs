@@ -139,7 +139,7 @@ impl HostConf {
     pub fn load(locations: &Locations) -> Result<Self> {
         let mut conf = Self::default();
         let mut files: Vec<&Path> = Vec::new();
-        files.extend(locations.file.exists().then_some(locations.file.as_path()));
+        files.extend(read::is_there(&locations.file)?.then_some(locations.file.as_path()));
         let drop_ins = drop_ins(&locations.dir)?;
         files.extend(drop_ins.iter().map(PathBuf::as_path));
         for file in files {
@@ -372,7 +372,10 @@ fn drop_ins(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in entries {
         let path = entry.map_err(wrong)?.path();
-        if read::is_conf(&path) && path.is_file() {
+        // One that cannot be looked at fails when it is read.
+        if read::is_conf(&path)
+            && path.metadata().map_or_else(|e| !read::is_absence(&e), |found| found.is_file())
+        {
             files.push(path);
         }
     }

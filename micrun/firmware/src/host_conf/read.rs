@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::ini::{Entry, Fault, Ini, Top};
 use crate::text::quoted;
+use crate::{Error, Result};
 
 /// Name of the section that ini text begins in.
 const FLAT: &str = "micrun";
@@ -79,4 +80,18 @@ fn flatten(table: &toml::Table, pairs: &mut Vec<Pair>) -> Result<(), String> {
         pairs.push(Pair { key: key.to_lowercase(), value, line: None });
     }
     Ok(())
+}
+
+/// Whether there is a file. That nobody may look is not that there is none: it may have a policy.
+pub(super) fn is_there(path: &Path) -> Result<bool> {
+    match path.metadata() {
+        Ok(_) => Ok(true),
+        Err(error) if is_absence(&error) => Ok(false),
+        Err(error) => Err(Error::HostConf { place: path.display().to_string(), reason: error.to_string() }),
+    }
+}
+
+/// Whether an error says that there is nothing.
+pub(super) fn is_absence(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
 }

@@ -40,12 +40,7 @@ pub(super) async fn exchange(
 
 async fn converse(socket: &Path, command: &str, request: &[u8], fds: &[BorrowedFd<'_>]) -> Result<Reply> {
     let io_error = |source| Error::Io { socket: socket.to_owned(), source };
-    let mut stream = connect(socket).await.map_err(|source| match source.kind() {
-        ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
-            Error::DaemonNotRunning { socket: socket.to_owned() }
-        }
-        _ => io_error(source),
-    })?;
+    let mut stream = connect_to(socket).await?;
     match send(&mut stream, request, fds).await {
         // A daemon that refuses us may have answered and closed already: its words are worth more.
         Err(e) if matches!(e.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {}
@@ -89,6 +84,26 @@ async fn send(stream: &mut UnixStream, request: &[u8], fds: &[BorrowedFd<'_>]) -
         })
         .await?;
     stream.write_all(&request[sent..]).await
+}
+
+/// A connection to a socket of the daemon.
+pub(super) async fn connect_to(socket: &Path) -> Result<UnixStream> {
+    connect(socket).await.map_err(|source| match source.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
+            Error::DaemonNotRunning { socket: socket.to_owned() }
+        }
+        ErrorKind::PermissionDenied => Error::OutOfReach { socket: socket.to_owned() },
+        _ => Error::Io { socket: socket.to_owned(), source },
+    })
+}
+
+/// The error for what the daemon's own socket has refused. A daemon that does not know a word takes it for a create
+/// message: upstream's for one whose firmware path is empty, an earlier one of ours for one that is too short.
+pub(super) fn refused(command: String, text: String) -> Error {
+    let unknown = text.starts_with("Invalid command")
+        || text.trim_end() == "No such file:"
+        || text.starts_with("a create message has ");
+    if unknown { Error::Unsupported { command } } else { Error::Failed { command, text } }
 }
 
 async fn connect(socket: &Path) -> io::Result<UnixStream> {

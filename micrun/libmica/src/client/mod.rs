@@ -1,5 +1,6 @@
 //! The async client: one connection per command, each with its own time bound.
 
+mod events;
 mod exchange;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -8,9 +9,11 @@ use std::time::Duration;
 
 use crate::command::{Command, Extras};
 use crate::create::CreateMessage;
-use crate::ext::{ClientList, Diagnosis, ExitReport, PatchReport, Stats, Version};
+use crate::ext::{ClientList, ClientTable, Diagnosis, ExitReport, History, PatchReport, Stats, Version};
 use crate::status::ClientStatus;
 use crate::{Error, Result, names};
+
+pub use events::Events;
 
 /// How long a command may take, connection and reply included. `wait` has no bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -208,6 +211,32 @@ impl Client {
         parse_json("list", &self.daemon(&Command::List).await?)
     }
 
+    /// Extension: what the daemon counts and measures, as OpenMetrics text or, if `plain`, in Prometheus's older text
+    /// format. [`Error::Unsupported`] by upstream's daemon.
+    pub async fn metrics(&self, plain: bool) -> Result<String> {
+        self.daemon(&Command::Metrics { plain }).await
+    }
+
+    /// Extension: all clients, with what they use. [`Error::Unsupported`] by upstream's daemon.
+    pub async fn ps(&self) -> Result<ClientTable> {
+        parse_json("ps", &self.daemon(&Command::Ps).await?)
+    }
+
+    /// Extension: how the latest runs of all clients ended, also of those that were removed.
+    pub async fn history(&self) -> Result<History> {
+        parse_json("history", &self.daemon(&Command::History).await?)
+    }
+
+    /// Extension: everything that the daemon knows of the client, as it tells it.
+    pub async fn inspect(&self, name: &str) -> Result<serde_json::Value> {
+        parse_json("inspect", &self.control(name, &Command::Inspect).await?)
+    }
+
+    /// Extension: what happens to clients from now on. An earlier daemon's refusal comes with the first line.
+    pub async fn events(&self) -> Result<Events> {
+        Events::open(&names::create_socket(&self.dir)?).await
+    }
+
     async fn control(&self, name: &str, command: &Command) -> Result<String> {
         self.control_with(name, command, &[]).await
     }
@@ -223,7 +252,7 @@ impl Client {
         let reply = exchange::exchange(&socket, &command.to_string(), &command.encode()?, fds, bound).await;
         match reply {
             // The daemon's own socket tells a missing client from a missing daemon.
-            Err(Error::DaemonNotRunning { .. }) if !socket.exists() && self.daemon_is_there() => {
+            Err(Error::DaemonNotRunning { .. }) if is_absent(&socket) && self.daemon_is_there() => {
                 Err(Error::ClientNotFound { name: name.to_owned() })
             }
             Err(Error::Failed { command, text }) if text.starts_with("Invalid command") => {
@@ -238,20 +267,20 @@ impl Client {
         let name = command.to_string();
         let reply =
             exchange::exchange(&socket, &name, &command.encode()?, &[], Some(self.timeouts.other)).await;
-        match reply {
-            // Upstream takes the word for a create message whose firmware path is empty.
-            Err(Error::Failed { command, text })
-                if text.starts_with("Invalid command") || text.trim_end() == "No such file:" =>
-            {
-                Err(Error::Unsupported { command })
-            }
+        reply.map_err(|error| match error {
+            Error::Failed { command, text } => exchange::refused(command, text),
             other => other,
-        }
+        })
     }
 
     fn daemon_is_there(&self) -> bool {
-        names::create_socket(&self.dir).is_ok_and(|socket| socket.exists())
+        names::create_socket(&self.dir).is_ok_and(|socket| !is_absent(&socket))
     }
+}
+
+/// Whether it is known that there is no such socket.
+fn is_absent(socket: &Path) -> bool {
+    socket.try_exists().is_ok_and(|exists| !exists)
 }
 
 fn parse_json<T: serde::de::DeserializeOwned>(command: &str, text: &str) -> Result<T> {

@@ -13,7 +13,7 @@ fn main() -> ExitCode {
         Err(e) => Err(anyhow::Error::new(e).context("cannot start the runtime")),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(e) => {
             eprintln!("mica: {e:#}");
             ExitCode::FAILURE

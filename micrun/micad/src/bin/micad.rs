@@ -1,5 +1,6 @@
 //! The mica daemon.
 
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -10,20 +11,37 @@ use micad::config::{Config, Options};
 /// How long work on other threads may go on after the daemon has ended.
 const END_BOUND: Duration = Duration::from_secs(1);
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     let options = Options::parse();
-    if options.relay {
-        return micad::relay().context("cannot relay a console: only the daemon starts this, with a socket");
+    // Its output is a pipe of nobody's: no line of it is for the journal.
+    let ended = if options.relay {
+        micad::relay().context("cannot relay a console: only the daemon starts this, with a socket")
+    } else {
+        micad::logger::init(if options.verbose == 0 { LevelFilter::Info } else { LevelFilter::Debug });
+        serve(options)
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            micad::logger::last_words(&format!("{e:#}"));
+            ExitCode::FAILURE
+        }
     }
-    micad::logger::init(if options.verbose == 0 { LevelFilter::Info } else { LevelFilter::Debug });
-    let config = Config::load(&options)?;
+}
+
+fn serve(options: Options) -> anyhow::Result<()> {
+    let (config, warnings) = Config::load(&options)?;
+    micad::logger::set_format(config.log_format);
+    for warning in warnings {
+        log::warn!("{warning}");
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(micad::blocking::THREADS)
         .thread_keep_alive(micad::blocking::KEEP_ALIVE)
         .build()
         .context("cannot start the runtime")?;
-    let served = runtime.block_on(micad::daemon::run(config));
+    let served = runtime.block_on(micad::daemon::run(options, config));
     // Whatever blocks a thread for longer must not keep the process.
     runtime.shutdown_timeout(END_BOUND);
     Ok(served?)

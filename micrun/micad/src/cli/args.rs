@@ -1,9 +1,12 @@
 //! The command line of `mica`, from which help, completions and man pages are made.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
+
+use super::doctor;
 
 /// Control RTOS firmware that a mica daemon runs.
 #[derive(Debug, Parser)]
@@ -17,6 +20,23 @@ pub struct Args {
     pub conf_dir: PathBuf,
     #[command(subcommand)]
     pub(super) command: Command,
+}
+
+/// How `top` shows clients.
+#[derive(Debug, clap::Args)]
+pub(super) struct TopArgs {
+    /// Print one look below the other, as without a terminal.
+    #[arg(long, short)]
+    pub(super) batch: bool,
+    /// End after so many looks.
+    #[arg(long, short = 'n', value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) count: Option<u64>,
+    /// Seconds between two looks.
+    #[arg(long, short, value_name = "SECONDS", default_value = "1", value_parser = super::top::delay)]
+    pub(super) delay: Duration,
+    /// Print JSON: one document, in one line, for each look.
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -146,6 +166,37 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print the daemon's metrics, as OpenMetrics text.
+    Metrics {
+        /// Print Prometheus's older text format.
+        #[arg(long)]
+        plain: bool,
+    },
+    /// Show all clients, with what they use and how they ended.
+    Ps {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show clients as they run, the busiest first. `q` or Ctrl-C ends it.
+    Top(TopArgs),
+    /// Print what happens to clients, as it happens, until the daemon ends.
+    Events {
+        /// The client; without a name, all clients.
+        name: Option<String>,
+        /// Print JSON: one document in each line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show everything about a client, and how its latest runs ended, as JSON. It may have been removed.
+    Inspect {
+        /// The client.
+        name: String,
+    },
+    /// Examine this machine: say what is wrong for firmware and containers, and what to do.
+    ///
+    /// The exit status is 0 if all is well, 3 with warnings, 4 with errors.
+    Doctor(doctor::Options),
     /// Show the versions of this command and of the daemon.
     Version {
         /// Print JSON.

@@ -1,15 +1,22 @@
 //! The `mica` command: every subcommand is one or a few requests to the daemon.
 
 mod args;
+mod doctor;
+mod events;
 mod gdb_stub;
 mod generate;
+mod inspect;
 mod patch;
+mod ps;
 mod saved;
 mod show;
+mod table;
+mod top;
+mod units;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command as Process;
+use std::process::{Command as Process, ExitCode};
 
 use anyhow::{Context, bail};
 use libmica::{Client, ClientState};
@@ -20,8 +27,8 @@ use args::Command;
 
 use crate::conf::{self, ConfiguredClient};
 
-/// Does what `args` ask for; results go to `out`, remarks to stderr.
-pub async fn run(args: Args, out: &mut impl Write) -> anyhow::Result<()> {
+/// Does what `args` ask for; results go to `out`, remarks to stderr. Gives the status to exit with.
+pub async fn run(args: Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let client = Client::new(&args.runtime_dir);
     match args.command {
         Command::Create { file: Some(file), .. } => create(&client, conf::read(&file)?, false).await?,
@@ -47,11 +54,17 @@ pub async fn run(args: Args, out: &mut impl Write) -> anyhow::Result<()> {
         }
         Command::Wait { name, json } => show::exit(&client.wait(&name).await?, json, out)?,
         Command::List { json } => show::list(&client.list().await?, json, out)?,
+        Command::Metrics { plain } => write!(out, "{}", client.metrics(plain).await?)?,
+        Command::Ps { json } => show::ps(&client.ps().await?, json, out)?,
+        Command::Top(args) => top::top(&client, &args, out).await?,
+        Command::Events { name, json } => events::print(&client, name.as_deref(), json, out).await?,
+        Command::Inspect { name } => show::document(&inspect::inspect(&client, &name).await?, out)?,
+        Command::Doctor(options) => return doctor::run(&options, client.dir(), out).await,
         Command::Version { json } => version(&client, json, out).await?,
         Command::Completions { shell } => generate::completions(shell, out),
         Command::Man { dir } => generate::man(&dir)?,
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn create(client: &Client, configured: ConfiguredClient, boot: bool) -> anyhow::Result<()> {
@@ -149,8 +162,13 @@ async fn status(
 /// The clients, by their sockets, which every mica daemon has.
 fn names(dir: &Path) -> anyhow::Result<Vec<String>> {
     let create = dir.join(libmica::names::CREATE_SOCKET);
-    if !create.exists() {
-        return Err(libmica::Error::DaemonNotRunning { socket: create }.into());
+    match create.try_exists() {
+        Ok(true) => {}
+        Ok(false) => return Err(libmica::Error::DaemonNotRunning { socket: create }.into()),
+        Err(e) if e.kind() == ErrorKind::PermissionDenied => {
+            return Err(libmica::Error::OutOfReach { socket: create }.into());
+        }
+        Err(e) => return Err(e).with_context(|| format!("cannot look for {}", create.display())),
     }
     let entries = std::fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))?;
     let mut names: Vec<String> = entries

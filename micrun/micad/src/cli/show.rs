@@ -1,14 +1,20 @@
 //! Results, for people or as JSON.
 
 use std::io::Write;
+use std::time::SystemTime;
 
 use anyhow::anyhow;
 use libmica::ClientStatus;
-use libmica::ext::{ClientList, Diagnosis, ExitReport, PatchReport, Stats, Version, WaitingMachines};
+use libmica::ext::{
+    ClientList, ClientTable, Diagnosis, ExitReport, PatchReport, Stats, Version, WaitingMachines,
+};
 use serde::Serialize;
 use serde_json::json;
 
-fn document(value: &impl Serialize, out: &mut impl Write) -> anyhow::Result<()> {
+use super::ps;
+
+/// A document as JSON.
+pub(super) fn document(value: &impl Serialize, out: &mut impl Write) -> anyhow::Result<()> {
     serde_json::to_writer_pretty(&mut *out, value)?;
     Ok(writeln!(out)?)
 }
@@ -115,6 +121,17 @@ pub(super) fn list(list: &ClientList, json: bool, out: &mut impl Write) -> anyho
             Some(digest) => writeln!(out, "  patched to {digest}")?,
             None => writeln!(out)?,
         }
+    }
+    Ok(())
+}
+
+/// All clients with what they use.
+pub(super) fn ps(table: &ClientTable, json: bool, out: &mut impl Write) -> anyhow::Result<()> {
+    if json {
+        return document(table, out);
+    }
+    for line in ps::lines(table, SystemTime::now()) {
+        writeln!(out, "{line}")?;
     }
     Ok(())
 }

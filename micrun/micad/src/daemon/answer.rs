@@ -4,31 +4,39 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use libmica::command::Extras;
-use libmica::ext::{ClientEntry, ClientList, EXTENSIONS, PROTOCOL, Pools, SHARED_POOL, Stats, Version};
+use libmica::ext::{EXTENSIONS, PROTOCOL, Pools, Stats, Version};
 use libmica::{ClientStatus, Command, CreateMessage, Launch, Reply, names};
-use micrun_firmware::{CpuList, SharedCpus};
 
 use super::Daemon;
 use super::client::Client;
 use super::connection::{Asked, Endpoint};
 use super::request::{Action, Snapshot};
+use crate::metrics::{Format, counts};
 use crate::pedestal::{self, Runner, Usage};
 use crate::{Error, Result, blocking};
 
 impl Daemon {
     /// The reply to `request`.
     pub(super) async fn answer(self: &Arc<Self>, endpoint: &Endpoint, request: Asked) -> Reply {
+        let command = command_name(endpoint, &request.bytes);
         let result = match endpoint {
             Endpoint::Create => self.answer_create(&request.bytes).await,
             Endpoint::Control(client) => self.answer_control(client, request).await,
         };
         match result {
-            Ok(text) => Reply::success(text),
+            Ok(text) => {
+                counts::DONE.count(command);
+                Reply::success(text)
+            }
             Err(e) => {
+                counts::FAILED.count(command);
                 let text = e.sentence();
                 match endpoint {
                     Endpoint::Create => log::warn!("refused: {text}"),
-                    Endpoint::Control(client) => log::warn!("{}: refused: {text}", client.spec.name()),
+                    Endpoint::Control(client) => {
+                        let name = client.spec.name();
+                        log::warn!(client = name, pedestal = client.pedestal; "{name}: refused: {text}");
+                    }
                 }
                 Reply::failed(text)
             }
@@ -41,7 +49,18 @@ impl Daemon {
                 let daemon = Arc::clone(self);
                 Ok(json(&blocking::run(move || daemon.list()).await))
             }
+            Ok(Command::Ps) => {
+                let daemon = Arc::clone(self);
+                Ok(json(&blocking::run(move || daemon.ps()).await))
+            }
+            Ok(Command::History) => {
+                let endings = self.chronicle.endings.clone();
+                Ok(json(&blocking::run(move || endings.all()).await?))
+            }
             Ok(Command::Version) => Ok(json(&self.version())),
+            Ok(Command::Metrics { plain }) => {
+                Ok(self.metrics(if plain { Format::Plain } else { Format::OpenMetrics }).await)
+            }
             _ => {
                 let message = CreateMessage::from_slice(request)?;
                 self.creating(|daemon| daemon.create(message)).await.map(|()| String::new())
@@ -49,7 +68,7 @@ impl Daemon {
         }
     }
 
-    async fn answer_control(self: &Arc<Self>, client: &Client, request: Asked) -> Result<String> {
+    async fn answer_control(self: &Arc<Self>, client: &Arc<Client>, request: Asked) -> Result<String> {
         let command = Command::decode(&request.bytes)?;
         let mut fds = request.fds.into_iter();
         let snapshot = client.snapshot();
@@ -65,11 +84,13 @@ impl Daemon {
                 return Ok(json(&client.patch(firmware).await?));
             }
             Command::Remove => return self.remove(client).await.map(|()| String::new()),
-            Command::List => {
-                return Err(libmica::Error::UnknownCommand(
-                    "list (send it to the daemon's own socket)".into(),
-                )
-                .into());
+            Command::Inspect => {
+                let (daemon, client) = (Arc::clone(self), Arc::clone(client));
+                return Ok(json(&blocking::run(move || daemon.inspect(&client)).await?));
+            }
+            Command::List | Command::Ps | Command::Events | Command::History | Command::Metrics { .. } => {
+                let command = format!("{command} (send it to the daemon's own socket)");
+                return Err(libmica::Error::UnknownCommand(command).into());
             }
             Command::Start(extras) => Action::Start(launch(None, extras, fds)?),
             Command::Restore(extras) => {
@@ -87,39 +108,27 @@ impl Daemon {
 
     fn version(&self) -> Version {
         let owned = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
-        let shared = self.config.shared_cpus.as_ref().map(|pool| pool.cpus.to_string());
+        let config = self.config.get();
+        let shared = config.shared_cpus.as_ref().map(|pool| pool.cpus.to_string());
         Version {
             daemon: "micad".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             protocol: PROTOCOL,
             pedestals: owned(&pedestal::NAMES),
             extensions: owned(&EXTENSIONS),
-            policy: Some(self.config.policy.to_wire()),
+            policy: Some(config.policy.to_wire()),
             pools: Some(Pools { shared, machines: self.pedestals.waiting() }),
         }
     }
+}
 
-    fn list(&self) -> ClientList {
-        let pool = self.config.shared_cpus.as_ref();
-        let entry = |client: &Client| {
-            let snapshot = client.snapshot();
-            let cpus = snapshot.runner.and_then(Runner::cpus);
-            ClientEntry {
-                name: client.spec.name().to_owned(),
-                state: snapshot.state,
-                pedestal: client.pedestal.to_owned(),
-                cpu: client.spec.message.cpu.clone(),
-                pool: cpus.as_ref().filter(|cpus| is_shared(cpus, pool)).map(|_| SHARED_POOL.to_owned()),
-                cpus: cpus.map(|cpus| cpus.to_string()),
-                pid: snapshot.runner.and_then(Runner::pid),
-                tty: snapshot.services.first().and_then(|console| console.device.clone()),
-                exit: snapshot.exit().cloned(),
-                silent: snapshot.silent,
-                patched: snapshot.patched,
-            }
-        };
-        let clients: Vec<_> = self.clients().values().map(|entry| Arc::clone(&entry.client)).collect();
-        ClientList { clients: clients.iter().map(|client| entry(client)).collect() }
+/// What a request counts as.
+fn command_name(endpoint: &Endpoint, request: &[u8]) -> &'static str {
+    match (endpoint, Command::decode(request)) {
+        (Endpoint::Create, Ok(command)) if command.is_for_daemon() => command.name(),
+        (Endpoint::Create, _) => counts::CREATE,
+        (Endpoint::Control(_), Ok(command)) => command.name(),
+        (Endpoint::Control(_), Err(_)) => counts::INVALID,
     }
 }
 
@@ -135,11 +144,6 @@ fn launch(
     let firmware =
         if extras.firmware { Some(fds.next().ok_or(Error::NoDescriptor("firmware"))?) } else { None };
     Ok(Launch { snapshot, patched, firmware, cgroups: fds.collect(), oom_score: extras.oom_score })
-}
-
-/// Whether a process that may use `cpus` shares them with the pool.
-fn is_shared(cpus: &CpuList, pool: Option<&SharedCpus>) -> bool {
-    pool.is_some_and(|pool| cpus.is_within(&pool.cpus))
 }
 
 fn status(client: &Client, snapshot: &Snapshot) -> ClientStatus {

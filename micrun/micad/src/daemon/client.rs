@@ -2,11 +2,15 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Instant;
 
+use libmica::ClientState;
 use libmica::ext::{Diagnosis, ExitReport, PatchReport};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::chronicle::Chronicle;
 use super::request::{Action, Request, Snapshot};
+use super::state::Past;
 use super::task::Task;
 use crate::pedestal::{ClientSpec, Guest, Pedestal};
 use crate::{Error, Result};
@@ -26,28 +30,27 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Makes a client that does not run, with its task.
+    /// Makes a client that was never started, with its task.
     pub(super) fn spawn(
         spec: ClientSpec,
         pedestal: Arc<dyn Pedestal>,
-        exit: Option<ExitReport>,
+        chronicle: Arc<Chronicle>,
     ) -> Arc<Self> {
-        Self::spawn_with(spec, pedestal, None, exit, None)
+        Self::spawn_with(spec, pedestal, chronicle, None, Past::default())
     }
 
-    /// Makes a client whose firmware an earlier daemon has started; with an `exit` it has ended. `restored_patch` is what
-    /// the state was patched to from which it went on.
+    /// Makes a client whose firmware an earlier daemon has started; with an exit in its `past` it has ended.
     pub(super) fn spawn_with(
         spec: ClientSpec,
         pedestal: Arc<dyn Pedestal>,
+        chronicle: Arc<Chronicle>,
         guest: Option<Box<dyn Guest>>,
-        exit: Option<ExitReport>,
-        restored_patch: Option<String>,
+        past: Past,
     ) -> Arc<Self> {
         let (requests, inbox) = mpsc::channel(QUEUE);
         let spec = Arc::new(spec);
         let name = pedestal.name();
-        let task = Task::new(Arc::clone(&spec), pedestal, guest, exit, restored_patch);
+        let task = Task::new(Arc::clone(&spec), pedestal, chronicle, guest, past);
         let (publish, snapshot) = watch::channel(task.snapshot());
         tokio::spawn(task.run(inbox, publish));
         Arc::new(Self { spec, pedestal: name, requests, snapshot })
@@ -58,11 +61,17 @@ impl Client {
         self.snapshot.borrow().clone()
     }
 
+    /// Its state now.
+    pub(super) fn state(&self) -> ClientState {
+        self.snapshot.borrow().state
+    }
+
     /// Does `action`, after what was asked for before.
     pub(super) async fn act(&self, action: Action) -> Result<()> {
+        let asked = Instant::now();
         let (answer, done) = oneshot::channel();
         let removed = || Error::Removed(self.spec.name().to_owned());
-        self.requests.send(Request { action, answer }).await.map_err(|_| removed())?;
+        self.requests.send(Request { action, asked, answer }).await.map_err(|_| removed())?;
         done.await.map_err(|_| removed())?
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libmica::ext::MAX_DESCRIPTORS;
-use libmica::{Reply, command, create};
+use libmica::{Command, Reply, command, create};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use super::Daemon;
 use super::client::Client;
+use crate::metrics::counts;
 
 /// How long a client may take to send its request.
 const REQUEST_BOUND: Duration = Duration::from_secs(5);
@@ -26,7 +27,7 @@ const REPLY_BOUND: Duration = Duration::from_secs(5);
 /// Reads of 4096 bytes to spend on a peer that sends more than a request.
 const MAX_DISCARDS: usize = 64;
 /// Pause after a failed accept, most likely for want of descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Which socket a connection came by.
 #[derive(Clone)]
@@ -70,6 +71,7 @@ impl Daemon {
         let uid = self.admit(stream)?;
         let Some(slot) = self.slots.take(uid) else {
             log::warn!("refused user {uid}, who has too many connections");
+            counts::REFUSED.count(counts::TOO_MANY);
             return Err(format!("user {uid} has too many connections: close some first"));
         };
         let mut silence = slot.silence();
@@ -77,6 +79,7 @@ impl Daemon {
             biased;
             asked = listen(stream, endpoint) => asked?,
             () = silence.pushed_out() => {
+                counts::REFUSED.count(counts::PUSHED_OUT);
                 return Err(format!("no request, and user {uid} has newer connections that wait for theirs"));
             }
         };
@@ -89,11 +92,12 @@ impl Daemon {
     }
 
     /// Checks who is there; gives the user.
-    fn admit(&self, stream: &UnixStream) -> Result<u32, String> {
+    pub(super) fn admit(&self, stream: &UnixStream) -> Result<u32, String> {
         let uid = stream.peer_cred().map_err(|e| format!("cannot tell who asks: {e}"))?.uid();
         let own = nix::unistd::geteuid().as_raw();
-        if uid != 0 && uid != own && !self.config.allowed_uids.contains(&uid) {
+        if uid != 0 && uid != own && !self.config.get().allowed_uids.contains(&uid) {
             log::warn!("refused user {uid}");
+            counts::REFUSED.count(counts::NOT_ALLOWED);
             return Err(format!(
                 "user {uid} may not use the mica daemon: ask as root, or add the user to AllowedUids in micad.conf"
             ));
@@ -102,6 +106,11 @@ impl Daemon {
     }
 
     async fn serve(self: &Arc<Self>, stream: &mut UnixStream, endpoint: &Endpoint, request: Asked) {
+        if matches!(endpoint, Endpoint::Create)
+            && matches!(Command::decode(&request.bytes), Ok(Command::Events))
+        {
+            return self.chronicle.events.stream_to(stream).await;
+        }
         let waits = request.bytes == b"wait";
         let reply = tokio::select! {
             reply = self.answer(endpoint, request) => reply,
@@ -124,7 +133,10 @@ async fn listen(stream: &mut UnixStream, endpoint: &Endpoint) -> Result<Option<A
             log::debug!("a peer went away: {e}");
             Ok(None)
         }
-        Err(_) => Err(format!("no request within {REQUEST_BOUND:?}")),
+        Err(_) => {
+            counts::REFUSED.count(counts::SILENT);
+            Err(format!("no request within {REQUEST_BOUND:?}"))
+        }
     }
 }
 
@@ -134,7 +146,7 @@ async fn read_create(stream: &mut UnixStream) -> io::Result<Asked> {
     let mut request = Vec::with_capacity(create::SIZE + 1);
     let mut limited = stream.take(create::SIZE as u64 + 1);
     limited.read_buf(&mut request).await?;
-    let is_text = |r: &[u8]| r.len() <= command::MAX_LEN && libmica::Command::decode(r).is_ok();
+    let is_text = |r: &[u8]| r.len() <= command::MAX_LEN && Command::decode(r).is_ok();
     while request.len() < create::SIZE && !request.is_empty() && !is_text(&request) {
         match timeout(REST_BOUND, limited.read_buf(&mut request)).await {
             Ok(Ok(n)) if n > 0 => {}
@@ -194,7 +206,7 @@ fn discard(stream: &UnixStream) {
 }
 
 /// Returns once the peer has closed the connection. One that has only finished writing is still there.
-async fn gone(stream: &UnixStream) {
+pub(super) async fn gone(stream: &UnixStream) {
     let mut rest = [0; 64];
     loop {
         if stream.readable().await.is_err() {

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
+use libmica::ext::Happening;
 use libmica::{CreateMessage, names};
 use tokio::net::UnixListener;
 
 use super::client::Client;
 use super::connection::{self, Endpoint};
 use super::request::Action;
-use super::state::{self, SavedClient};
+use super::state::{self, Past, SavedClient};
 use super::{Daemon, Entry, permission, socket};
 use crate::error::file;
 use crate::pedestal::ClientSpec;
@@ -25,7 +26,7 @@ impl Daemon {
         }
         pedestal.check(&message)?;
         let qemu = pedestal.read_conf(&message)?;
-        permission::check(&self.config.policy, &*pedestal, &message, &qemu)?;
+        permission::check(&self.config.get().policy, &*pedestal, &message, &qemu)?;
         // What was chosen stays, also for a later daemon.
         pedestal.name().clone_into(&mut message.pedestal);
         let name = message.name.clone();
@@ -38,14 +39,18 @@ impl Daemon {
             message,
             qemu,
         };
-        let (dir, control) = (spec.dir.clone(), names::control_socket(&self.config.runtime_dir, &name)?);
+        let (dir, control) =
+            (spec.dir.clone(), names::control_socket(&self.config.get().runtime_dir, &name)?);
         let prepared = state::private_dir(&dir)
-            .and_then(|()| SavedClient::new(&spec, None, None).write(&dir))
+            .and_then(|()| SavedClient::new(&spec, None, Past::default()).write(&dir))
             .and_then(|()| socket::listen(&control));
         match prepared {
             Ok(listener) => {
-                self.insert(Client::spawn(spec, pedestal, None), listener);
-                log::info!("{name}: created");
+                let created =
+                    Happening::Created { client: name.clone(), pedestal: pedestal.name().to_owned() };
+                let client = Client::spawn(spec, pedestal, Arc::clone(&self.chronicle));
+                log::info!(client = name.as_str(), pedestal = client.pedestal; "{name}: created");
+                self.insert(client, listener, Some(created));
                 Ok(())
             }
             Err(e) => {
@@ -56,12 +61,22 @@ impl Daemon {
         }
     }
 
-    /// Takes a client in and listens for it.
-    pub(super) fn insert(self: &Arc<Self>, client: Arc<Client>, listener: UnixListener) {
+    /// Takes a client in and listens for it; tells the news of it.
+    pub(super) fn insert(
+        self: &Arc<Self>,
+        client: Arc<Client>,
+        listener: UnixListener,
+        news: Option<Happening>,
+    ) {
         let name = client.spec.name().to_owned();
+        // Whoever hears the news and asks for the client finds it, after this lock. Nobody can have started it before.
+        let mut clients = self.clients();
+        if let Some(news) = news {
+            self.chronicle.events.tell(news);
+        }
         let endpoint = Endpoint::Control(Arc::clone(&client));
         let listener = tokio::spawn(connection::accept(listener, Arc::clone(self), endpoint));
-        self.clients().insert(name, Entry { client, listener });
+        clients.insert(name, Entry { client, listener });
     }
 
     /// Stops and forgets a client.
@@ -74,7 +89,9 @@ impl Daemon {
                 entry.listener.abort();
             }
             let removed = std::fs::remove_dir_all(&spec.dir).map_err(file("remove", &spec.dir));
-            daemon.remove_socket(spec.name()).and(removed)
+            let removed = daemon.remove_socket(spec.name()).and(removed);
+            daemon.chronicle.events.tell(Happening::Removed { client: spec.name().to_owned() });
+            removed
         })
         .await
     }
@@ -95,7 +112,7 @@ impl Daemon {
             [Some(spec.tty_link.clone()), spec.shell_link.clone()]
         };
         let taken: BTreeSet<PathBuf> = self.clients().values().flat_map(links).flatten().collect();
-        let (dir, name) = (self.config.runtime_dir.clone(), name.to_owned());
+        let (dir, name) = (self.config.get().runtime_dir.clone(), name.to_owned());
         (0..u32::MAX).map(move |n| dir.join(names::tty_name(&name, n))).filter(move |p| !taken.contains(p))
     }
 }

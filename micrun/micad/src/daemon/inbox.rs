@@ -47,6 +47,8 @@ impl Action {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use tokio::sync::oneshot;
 
     use super::*;
@@ -55,7 +57,7 @@ mod tests {
         let (sender, channel) = mpsc::channel(actions.len());
         for action in actions {
             let (answer, _) = oneshot::channel();
-            sender.try_send(Request { action, answer }).unwrap();
+            sender.try_send(Request { action, asked: Instant::now(), answer }).unwrap();
         }
         Inbox::new(channel)
     }

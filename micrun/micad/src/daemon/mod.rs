@@ -1,23 +1,30 @@
 //! The daemon: sockets, clients, and what connects them.
 
 mod answer;
+mod chronicle;
 mod client;
 mod connection;
 mod create;
+mod events;
+mod history;
 mod inbox;
+mod inspect;
 mod lock;
+mod metrics;
 mod permission;
+mod reload;
 mod request;
 mod restore;
 mod slots;
 mod socket;
 mod state;
+mod table;
 mod task;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use libmica::Launch;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -26,13 +33,16 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinHandle, JoinSet};
 
+use chronicle::Chronicle;
 use client::Client;
 use connection::Endpoint;
+use metrics::Scrapers;
 use request::Action;
 use slots::Slots;
 
-use crate::config::Config;
+use crate::config::{Config, Options};
 use crate::error::system;
+use crate::live::Live;
 use crate::pedestal::{Numbers, Pedestals};
 use crate::{Result, blocking, conf};
 
@@ -45,7 +55,7 @@ const BOOT_AGAIN_AFTER: [Duration; 3] =
 
 /// A running daemon.
 struct Daemon {
-    config: Config,
+    config: Live,
     pedestals: Pedestals,
     clients: Mutex<BTreeMap<String, Entry>>,
     /// Places for connections.
@@ -53,6 +63,9 @@ struct Daemon {
     /// Held by whoever makes or removes clients: they have names and numbers that no other has.
     creation: Arc<tokio::sync::Mutex<()>>,
     numbers: Mutex<Numbers>,
+    /// When it began.
+    began: SystemTime,
+    chronicle: Arc<Chronicle>,
 }
 
 /// A client and the task that listens on its socket.
@@ -61,44 +74,55 @@ struct Entry {
     listener: JoinHandle<()>,
 }
 
-/// Serves until SIGTERM or SIGINT. Firmware that runs then goes on.
-pub async fn run(config: Config) -> Result<()> {
+/// Serves until SIGTERM or SIGINT. Firmware that runs then goes on. At SIGHUP, what the `options` say is read again.
+pub async fn run(options: Options, config: Config) -> Result<()> {
     let mut term = signal(SignalKind::terminate()).map_err(system("watch for SIGTERM"))?;
     let mut int = signal(SignalKind::interrupt()).map_err(system("watch for SIGINT"))?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(system("watch for SIGHUP"))?;
+    let options = Arc::new(options);
     raise_descriptor_limit();
     // Before anything is there to be protected.
     umask(Mode::from_bits_truncate(0o077));
     state::private_dir(&config.runtime_dir)?;
     let _lock = lock::Lock::take(&config.runtime_dir, &config.pid_file)?;
+    let live = Live::new(config.clone());
     let daemon = Arc::new(Daemon {
-        pedestals: Pedestals::new(&config),
+        pedestals: Pedestals::new(&live),
         clients: Mutex::default(),
         slots: Arc::new(Slots::new(nix::unistd::geteuid().as_raw())),
         creation: Arc::default(),
         numbers: Mutex::new(Numbers::new(config.qemu_uid_base)),
-        config,
+        began: SystemTime::now(),
+        chronicle: Arc::new(Chronicle::open(&config.runtime_dir)),
+        config: live,
     });
     state::private_dir(&daemon.clients_dir())?;
     daemon.restore().await?;
     daemon.pedestals.open().await;
-    let create_path = libmica::names::create_socket(&daemon.config.runtime_dir)?;
+    let create_path = libmica::names::create_socket(&config.runtime_dir)?;
     let create = socket::listen(&create_path)?;
     let listener = tokio::spawn(connection::accept(create, Arc::clone(&daemon), Endpoint::Create));
+    let scrapers = Scrapers::open(&daemon).await;
     daemon.creating(Daemon::auto_boot).await;
     log::info!("ready on {}", create_path.display());
     if let Err(e) = sd_notify::notify(&[NotifyState::Ready]) {
         log::warn!("cannot tell systemd that micad is ready: {e}");
     }
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+    loop {
+        tokio::select! {
+            _ = term.recv() => break,
+            _ = int.recv() => break,
+            _ = hangup.recv() => daemon.reload(&options).await,
+        }
     }
     log::info!("ending; firmware keeps running");
     // A notification that nobody takes is no reason to stay.
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     listener.abort();
+    scrapers.close();
     socket::remove(&create_path)?;
     daemon.detach().await;
+    daemon.chronicle.events.end().await;
     daemon.pedestals.close().await;
     Ok(())
 }
@@ -115,7 +139,7 @@ fn raise_descriptor_limit() {
 
 impl Daemon {
     fn clients_dir(&self) -> PathBuf {
-        self.config.runtime_dir.join("clients")
+        self.config.get().runtime_dir.join("clients")
     }
 
     /// The clients. The lock is never held across an await; a panic while it was held leaves the map whole.
@@ -143,7 +167,7 @@ impl Daemon {
 
     /// Creates the clients of the conf files and has those with `AutoBoot` started, all at once.
     fn auto_boot(self: &Arc<Self>) {
-        let found = match conf::read_all(&self.config.conf_dir) {
+        let found = match conf::read_all(&self.config.get().conf_dir) {
             Ok(found) => found,
             Err(e) => return log::error!("{}", e.sentence()),
         };
@@ -163,7 +187,7 @@ impl Daemon {
             if self.client(&name).is_none()
                 && let Err(e) = self.create(configured.message)
             {
-                log::error!("{name}: {}", e.sentence());
+                log::error!(client = name.as_str(); "{name}: {}", e.sentence());
                 continue;
             }
             if let Some(client) = self.client(&name).filter(|_| configured.auto_boot) {
@@ -198,7 +222,7 @@ impl Daemon {
     }
 
     fn remove_socket(&self, name: &str) -> Result<()> {
-        socket::remove(&libmica::names::control_socket(&self.config.runtime_dir, name)?)
+        socket::remove(&libmica::names::control_socket(&self.config.get().runtime_dir, name)?)
     }
 }
 
@@ -212,10 +236,15 @@ async fn boot(client: Arc<Client>) {
         let name = client.spec.name();
         match wait {
             Some(wait) => {
-                log::warn!("{name}: AutoBoot: {}; it is tried again in {wait:?}", e.sentence());
+                log::warn!(
+                    client = name;
+                    "{name}: AutoBoot: {}; it is tried again in {wait:?}", e.sentence()
+                );
                 tokio::time::sleep(wait).await;
             }
-            None => log::error!("{name}: AutoBoot: {}; it is not tried again", e.sentence()),
+            None => {
+                log::error!(client = name; "{name}: AutoBoot: {}; it is not tried again", e.sentence());
+            }
         }
     }
 }

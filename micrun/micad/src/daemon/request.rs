@@ -1,6 +1,7 @@
 //! What goes between a client and its task: requests one way, snapshots the other.
 
 use std::os::fd::OwnedFd;
+use std::time::Instant;
 
 use libmica::ext::{Diagnosis, ExitReport, PatchReport};
 use libmica::{ClientState, Launch, Service};
@@ -24,8 +25,14 @@ pub(super) struct Snapshot {
     pub(super) patched: Option<String>,
     /// The command line for gdb.
     pub(super) gdb: Option<String>,
-    /// Number of the current or last run; 0 before the first.
+    /// What runs the firmware, in words, if it is no process.
+    pub(super) place: Option<String>,
+    /// Number of the current or last run; 0 before the first. So many starts there were.
     pub(super) run: u64,
+    /// When it began.
+    pub(super) began_at: Option<String>,
+    /// Whether it was given cgroups, which count what it uses.
+    pub(super) in_cgroup: bool,
     /// The last run that has ended, and how.
     pub(super) ended: Option<(u64, ExitReport)>,
 }
@@ -76,5 +83,7 @@ pub(super) enum Action {
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) action: Action,
+    /// When.
+    pub(super) asked: Instant,
     pub(super) answer: oneshot::Sender<Result<()>>,
 }

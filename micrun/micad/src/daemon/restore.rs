@@ -7,10 +7,12 @@ use libmica::ext::{ExitReason, ExitReport};
 use micrun_firmware::client_conf::QemuSection;
 
 use super::client::Client;
-use super::state::SavedClient;
+use super::state::{Past, SavedClient};
 use super::{Daemon, socket};
-use crate::error::file;
-use crate::pedestal::{ClientSpec, Guest, Marker, report};
+use crate::config;
+use crate::error::{file, is_there};
+use crate::metrics::counts;
+use crate::pedestal::{ClientSpec, Guest, Marker, Pedestal, report};
 use crate::{Result, blocking};
 
 impl Daemon {
@@ -33,58 +35,110 @@ impl Daemon {
         let name = saved.message().name.clone();
         let spec = saved.spec(dir, || {
             pedestal.read_conf(saved.message()).unwrap_or_else(|e| {
-                log::warn!("{name}: its next start gets a default machine: {}", e.sentence());
+                log::warn!(
+                    client = name.as_str();
+                    "{name}: its next start gets a default machine: {}", e.sentence()
+                );
                 QemuSection::default()
             })
         });
-        let (mut guest, exit): (Option<Box<dyn Guest>>, Option<ExitReport>) = match (saved.run, saved.exit) {
-            (Some(run), None) => match pedestal.adopt(&spec, &run).await {
-                Ok(guest) if Marker::of(&spec).is_set() => {
-                    let (guest, exit) = end_half_patched(&spec, guest).await?;
-                    (Some(guest), Some(exit))
+        let mut past = saved.past;
+        let half_patched = Marker::of(&spec).is_set()?;
+        let (mut guest, exit): (Option<Box<dyn Guest>>, Option<ExitReport>) =
+            match (saved.run, past.exit.take()) {
+                (Some(run), None) => match take_over(&*pedestal, &spec, &run).await {
+                    Ok(guest) if half_patched => {
+                        let (guest, exit) = self.end_half_patched(&spec, guest, &past).await?;
+                        (Some(guest), Some(exit))
+                    }
+                    Ok(guest) => {
+                        log::info!(
+                            client = name.as_str(), pedestal = pedestal.name(), pid = guest.runner().pid();
+                            "{name}: taken over, {}", guest.runner()
+                        );
+                        (Some(guest), None)
+                    }
+                    Err(e) => {
+                        log::warn!(client = name.as_str(); "{name}: {}", e.sentence());
+                        let detail = "it ended while no mica daemon was running";
+                        let exit = report(137, ExitReason::Killed, detail);
+                        if let Err(e) = self.conclude(&spec, None, &past, &exit).await {
+                            log::error!(client = name.as_str(); "{name}: {}", e.sentence());
+                        }
+                        (None, Some(exit))
+                    }
+                },
+                (run, exit) => {
+                    pedestal.sweep(&spec).await;
+                    let guest = match run {
+                        Some(run) => pedestal.adopt_ended(&spec, &run).await,
+                        None => None,
+                    };
+                    (guest, exit)
                 }
-                Ok(guest) => {
-                    log::info!("{name}: taken over, {}", guest.runner());
-                    (Some(guest), None)
-                }
-                Err(e) => {
-                    log::warn!("{name}: {}", e.sentence());
-                    let detail = "it ended while no mica daemon was running";
-                    (None, Some(report(137, ExitReason::Killed, detail)))
-                }
-            },
-            (run, exit) => {
-                pedestal.sweep(&spec).await;
-                let guest = match run {
-                    Some(run) => pedestal.adopt_ended(&spec, &run).await,
-                    None => None,
-                };
-                (guest, exit)
-            }
-        };
+            };
         Marker::of(&spec).clear()?;
         if guest.is_none() {
             // They lead to ptys that are gone, or to a stranger's.
             remove_links(&spec)?;
         }
-        if (guest.is_none() || exit.is_some()) && !spec.message.path.exists() {
+        if (guest.is_none() || exit.is_some()) && !is_there(&spec.message.path).unwrap_or(true) {
             if let Some(guest) = &mut guest {
                 guest.release().await;
             }
             return forget(&spec, dir);
         }
-        let control = libmica::names::control_socket(&self.config.runtime_dir, &name)?;
+        let control = libmica::names::control_socket(&self.config.get().runtime_dir, &name)?;
         let listener = socket::listen(&control)?;
-        self.insert(Client::spawn_with(spec, pedestal, guest, exit, saved.restored_patch), listener);
+        past.exit = exit;
+        let client = Client::spawn_with(spec, pedestal, Arc::clone(&self.chronicle), guest, past);
+        self.insert(client, listener, None);
         Ok(())
+    }
+
+    /// Writes down an end that no daemon has seen, so that a later one reports the same.
+    async fn conclude(
+        &self,
+        spec: &ClientSpec,
+        run: Option<serde_json::Value>,
+        past: &Past,
+        exit: &ExitReport,
+    ) -> Result<()> {
+        counts::EXITS.count(exit.reason.as_str());
+        let past = Past { exit: Some(exit.clone()), ..past.clone() };
+        let (endings, name, exit) = (self.chronicle.endings.clone(), spec.name().to_owned(), exit.clone());
+        let (began_at, dir) = (past.began_at.clone(), spec.dir.clone());
+        let saved = SavedClient::new(spec, run, past);
+        blocking::run(move || {
+            endings.add(&name, began_at, &exit);
+            saved.write(&dir)
+        })
+        .await
+    }
+
+    /// Stops firmware that an earlier daemon has not patched to its end, and writes that down. Its memory may be half of one
+    /// firmware and half of another. If it cannot be stopped, the client is left alone, so that nobody lets it go on.
+    async fn end_half_patched(
+        &self,
+        spec: &ClientSpec,
+        mut guest: Box<dyn Guest>,
+        past: &Past,
+    ) -> Result<(Box<dyn Guest>, ExitReport)> {
+        guest.stop().await?;
+        let detail = "micad ended while it patched the firmware, whose memory may be changed in part, so the next \
+                      micad stopped it";
+        log::error!(client = spec.name(); "{}: {detail}", spec.name());
+        let exit = report(1, ExitReason::Failed, detail);
+        self.conclude(spec, Some(guest.save()), past, &exit).await?;
+        Ok((guest, exit))
     }
 
     /// Removes the sockets of a daemon that was killed: the clients among them get new ones.
     fn remove_stale_sockets(&self) -> Result<()> {
-        let dir = &self.config.runtime_dir;
+        let dir = &self.config.get().runtime_dir.clone();
         for entry in std::fs::read_dir(dir).map_err(file("read", dir))?.flatten() {
             let path = entry.path();
-            if path.extension().is_some_and(|e| e == "socket") {
+            if path.extension().is_some_and(|e| e == "socket" || e == config::SOCKET_SUFFIX) {
                 socket::remove(&path)?;
             }
         }
@@ -92,26 +146,24 @@ impl Daemon {
     }
 }
 
-/// Stops firmware that an earlier daemon has not patched to its end, and writes that down. Its memory may be half of one
-/// firmware and half of another. If it cannot be stopped, the client is left alone, so that nobody lets it go on.
-async fn end_half_patched(
+/// Takes over what runs, and counts it.
+async fn take_over(
+    pedestal: &dyn Pedestal,
     spec: &ClientSpec,
-    mut guest: Box<dyn Guest>,
-) -> Result<(Box<dyn Guest>, ExitReport)> {
-    guest.stop().await?;
-    let detail = "micad ended while it patched the firmware, whose memory may be changed in part, so the next micad \
-                  stopped it";
-    log::error!("{}: {detail}", spec.name());
-    let exit = report(1, ExitReason::Failed, detail);
-    let (saved, dir) = (SavedClient::new(spec, Some(guest.save()), Some(exit.clone())), spec.dir.clone());
-    blocking::run(move || saved.write(&dir)).await?;
-    Ok((guest, exit))
+    run: &serde_json::Value,
+) -> Result<Box<dyn Guest>> {
+    let adopted = pedestal.adopt(spec, run).await;
+    counts::ADOPTIONS.count(if adopted.is_ok() { counts::TAKEN_OVER } else { counts::LOST });
+    adopted
 }
 
 /// Takes away what is left of a client that cannot be started any more. Its maker has removed the firmware and could not
 /// remove the client, because no daemon was there: so does a shim whose container is deleted meanwhile.
 fn forget(spec: &ClientSpec, dir: &Path) -> Result<()> {
-    log::warn!("{}: forgotten, its firmware {} is gone", spec.name(), spec.message.path.display());
+    log::warn!(
+        client = spec.name();
+        "{}: forgotten, its firmware {} is gone", spec.name(), spec.message.path.display()
+    );
     std::fs::remove_dir_all(dir).map_err(file("remove", dir))
 }
 

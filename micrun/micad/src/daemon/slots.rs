@@ -73,6 +73,11 @@ impl Slots {
         Some(Slot { slots: Arc::clone(self), uid })
     }
 
+    /// How many are taken.
+    pub(super) fn open(&self) -> usize {
+        self.users().values().map(|user| user.open).sum()
+    }
+
     fn is_own(&self, uid: u32) -> bool {
         uid == 0 || uid == self.own
     }
@@ -149,6 +154,7 @@ mod tests {
         assert_eq!(of_other.len(), 2, "all others together have five");
         let of_root: Vec<_> = (0..100).filter_map(|_| slots.take(0)).collect();
         assert_eq!(of_root.len(), 100);
+        assert_eq!(slots.open(), 105);
         drop((taken, of_other, of_root));
         assert!(slots.users().is_empty());
     }

@@ -1,12 +1,14 @@
 //! What the daemon remembers of a client: `clients/<name>/state.json`.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use libmica::CreateMessage;
 use libmica::ext::ExitReport;
 use micrun_firmware::client_conf::QemuSection;
+use micrun_firmware::{Sha256Digest, memory_file};
 use serde::{Deserialize, Serialize};
 
 use crate::error::file;
@@ -31,11 +33,27 @@ pub(super) struct SavedClient {
     shell_link: Option<PathBuf>,
     /// The pedestal's own words on the current run, or on the last one if `exit` is there.
     pub(super) run: Option<serde_json::Value>,
+    #[serde(flatten)]
+    pub(super) past: Past,
+}
+
+/// What was with a client's runs until now.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Past {
     /// How the last run ended.
     pub(super) exit: Option<ExitReport>,
     /// The digest of the firmware that the state was patched to from which the run went on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) restored_patch: Option<String>,
+    /// How many there were. An earlier daemon has not counted.
+    #[serde(default)]
+    pub(super) starts: u64,
+    /// When the last one began: RFC 3339, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) began_at: Option<String>,
+    /// Whether it was given cgroups, which count what it uses.
+    #[serde(default)]
+    pub(super) in_cgroup: bool,
 }
 
 /// [`CreateMessage`], field by field.
@@ -58,26 +76,17 @@ struct CreateFields {
     network: String,
 }
 
+/// A create message as a document.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(transparent)]
-struct Create(#[serde(with = "CreateFields")] CreateMessage);
+pub(super) struct Create(#[serde(with = "CreateFields")] pub(super) CreateMessage);
 
 impl SavedClient {
     /// What to write for this client.
-    pub(super) fn new(spec: &ClientSpec, run: Option<serde_json::Value>, exit: Option<ExitReport>) -> Self {
+    pub(super) fn new(spec: &ClientSpec, run: Option<serde_json::Value>, past: Past) -> Self {
         let (create, qemu) = (Create(spec.message.clone()), Some(spec.qemu.clone()));
         let (tty_link, shell_link) = (spec.tty_link.clone(), spec.shell_link.clone());
-        Self {
-            version: VERSION,
-            create,
-            qemu,
-            slot: spec.slot,
-            tty_link,
-            shell_link,
-            run,
-            exit,
-            restored_patch: None,
-        }
+        Self { version: VERSION, create, qemu, slot: spec.slot, tty_link, shell_link, run, past }
     }
 
     /// Writes the file, whole or not at all.
@@ -128,4 +137,16 @@ pub(super) fn private_dir(path: &Path) -> Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(file("create", path))?;
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
     std::fs::set_permissions(path, mode).map_err(file("protect", path))
+}
+
+/// The digest in a memory file that came with a restore. Reading one that is sealed never waits.
+pub(super) fn restored_patch(file: File) -> Result<String> {
+    const MAX_DIGEST: u64 = 100;
+    if !memory_file::is_sealed(&file) {
+        return Err(Error::RestoredPatch("it came as a file that somebody could change"));
+    }
+    let mut text = String::new();
+    let read = file.take(MAX_DIGEST).read_to_string(&mut text);
+    let digest = read.ok().and_then(|_| text.parse::<Sha256Digest>().ok());
+    digest.map(|it| it.to_string()).ok_or(Error::RestoredPatch("it is not sha256: and 64 digits"))
 }

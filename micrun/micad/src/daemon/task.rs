@@ -1,19 +1,20 @@
 //! A client's task.
 
-use std::fs::File;
-use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
-use libmica::ext::{Diagnosis, ExitReason, ExitReport, PatchReport};
+use libmica::ext::{Diagnosis, ExitReason, ExitReport, Happening, PatchReport};
 use libmica::{ClientState, Launch};
-use micrun_firmware::{Sha256Digest, memory_file};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::chronicle::Chronicle;
 use super::inbox::Inbox;
 use super::request::{Action, Request, Snapshot};
-use super::state::SavedClient;
+use super::state::{self, Past, SavedClient};
+use crate::metrics::counts;
 use crate::pedestal::{Cancel, ClientSpec, Ending, Event, Guest, Marker, Pedestal, now, report};
 use crate::{Error, Result, blocking};
 
@@ -23,6 +24,7 @@ pub(super) struct Task {
     pedestal: Arc<dyn Pedestal>,
     /// The guest of the current run, or of the last one, whose console can still be read.
     guest: Option<Box<dyn Guest>>,
+    chronicle: Arc<Chronicle>,
     state: ClientState,
     run: u64,
     ended: Option<(u64, ExitReport)>,
@@ -30,23 +32,43 @@ pub(super) struct Task {
     silent: Option<Diagnosis>,
     /// The digest of the firmware that the state was patched to from which this run went on.
     restored_patch: Option<String>,
+    /// When this run began.
+    began_at: Option<String>,
+    /// Whether it was given cgroups.
+    in_cgroup: bool,
+    /// What has happened and was not told yet.
+    news: Vec<Happening>,
 }
 
 impl Task {
-    /// A task for a client that does not run, or that `guest` runs; `exit` is the end of its last run, which `guest`
-    /// has run then.
+    /// A task for a client that does not run, or that `guest` runs; an exit in its `past` is the end of its last run,
+    /// which `guest` has run then.
     pub(super) fn new(
         spec: Arc<ClientSpec>,
         pedestal: Arc<dyn Pedestal>,
+        chronicle: Arc<Chronicle>,
         guest: Option<Box<dyn Guest>>,
-        exit: Option<ExitReport>,
-        restored_patch: Option<String>,
+        past: Past,
     ) -> Self {
+        let Past { exit, restored_patch, starts, began_at, in_cgroup } = past;
         let running = guest.as_ref().filter(|_| exit.is_none());
         let state = running.map_or(ClientState::Offline, |guest| guest.state());
-        let run = u64::from(guest.is_some() || exit.is_some());
+        let run = starts.max(u64::from(guest.is_some() || exit.is_some()));
         let ended = exit.map(|report| (run, report));
-        Self { spec, pedestal, guest, state, run, ended, silent: None, restored_patch }
+        Self {
+            spec,
+            pedestal,
+            guest,
+            chronicle,
+            state,
+            run,
+            ended,
+            silent: None,
+            restored_patch,
+            began_at,
+            in_cgroup,
+            news: Vec::new(),
+        }
     }
 
     /// Works off requests until the client is removed or left alone, and publishes what becomes of it.
@@ -68,16 +90,16 @@ impl Task {
                     match event {
                         Event::Ended(ending) => self.reap(ending).await,
                         Event::StateChanged => self.take_state(),
-                        Event::ServicesChanged => self.save().await,
+                        Event::ServicesChanged => self.save(None).await,
                     }
-                    publish.send_replace(self.snapshot());
+                    self.publish(&publish);
                 }
                 request = inbox.next() => {
-                    let Some(Request { action, answer }) = request else { return };
+                    let Some(Request { action, asked, answer }) = request else { return };
                     let last = matches!(action, Action::Remove | Action::Detach);
-                    let result = self.perform(action, &mut inbox).await;
+                    let result = self.perform(action, asked, &mut inbox).await;
                     let last = last && result.is_ok();
-                    publish.send_replace(self.snapshot());
+                    self.publish(&publish);
                     // Whoever asked may have gone away meanwhile; the deed is done all the same.
                     let _ = answer.send(result);
                     if last {
@@ -102,7 +124,10 @@ impl Task {
             silent: running.and_then(|_| self.silent.clone()),
             patched: running.and_then(|_| self.patched()),
             gdb: running.and_then(|guest| guest.gdb()),
+            place: running.and_then(|guest| guest.place()),
             run: self.run,
+            began_at: self.began_at.clone(),
+            in_cgroup: self.in_cgroup,
             ended: self.ended.clone(),
         }
     }
@@ -112,9 +137,9 @@ impl Task {
         self.guest.as_ref().and_then(|guest| guest.patched()).or_else(|| self.restored_patch.clone())
     }
 
-    async fn perform(&mut self, action: Action, inbox: &mut Inbox) -> Result<()> {
+    async fn perform(&mut self, action: Action, asked: Instant, inbox: &mut Inbox) -> Result<()> {
         match action {
-            Action::Start(launch) => self.start(launch, pin!(inbox.ending())).await,
+            Action::Start(launch) => self.start(launch, asked, pin!(inbox.ending())).await,
             Action::Stop => self.stop().await,
             Action::Pause => self.pause().await,
             Action::Resume => self.resume().await,
@@ -127,21 +152,56 @@ impl Task {
         }
     }
 
-    async fn start(&mut self, mut launch: Launch, cancel: Cancel<'_>) -> Result<()> {
+    async fn start(&mut self, mut launch: Launch, asked: Instant, cancel: Cancel<'_>) -> Result<()> {
         if self.state != ClientState::Offline {
             return Err(self.wrong_state("start"));
         }
-        let restored_patch = launch.patched.take().map(|file| restored_patch(file.into())).transpose()?;
+        let restored_patch =
+            launch.patched.take().map(|file| state::restored_patch(file.into())).transpose()?;
         self.release().await;
-        let guest = self.pedestal.start(&self.spec, launch, cancel).await?;
-        log::info!("{}: started, {}", self.spec.name(), guest.runner());
+        let in_cgroup = !launch.cgroups.is_empty();
+        let started = self.pedestal.start(&self.spec, launch, cancel).await;
+        if let Err(e) = &started {
+            self.count_failed_start(e);
+            self.tell(|client| Happening::Failed { client, detail: e.sentence() });
+        }
+        let guest = started?;
+        if let Some(timings) = counts::starts(self.pedestal.name()) {
+            timings.observe(asked.elapsed());
+        }
+        let pid = guest.runner().pid();
+        log::info!(
+            client = self.spec.name(), pedestal = self.pedestal.name(), pid = pid;
+            "{}: started, {}", self.spec.name(), guest.runner()
+        );
         self.state = guest.state();
         self.guest = Some(guest);
         self.run += 1;
         self.silent = None;
         self.restored_patch = restored_patch;
-        self.save().await;
+        (self.began_at, self.in_cgroup) = (Some(now()), in_cgroup);
+        let starts = self.run;
+        self.tell(|client| Happening::Started { client, pid, starts });
+        self.save(None).await;
         Ok(())
+    }
+
+    /// A start that somebody did not want any more has not failed.
+    fn count_failed_start(&self, problem: &Error) {
+        if !matches!(problem, Error::Cancelled { .. }) {
+            counts::START_FAILURES.count(self.pedestal.name());
+        }
+    }
+
+    /// Has those who watch told what happened to this client.
+    fn tell(&mut self, what: impl FnOnce(String) -> Happening) {
+        self.news.push(what(self.spec.name().to_owned()));
+    }
+
+    /// Publishes what is known now, then tells what has happened: who hears of it and asks gets the new state.
+    fn publish(&mut self, snapshot: &watch::Sender<Snapshot>) {
+        snapshot.send_replace(self.snapshot());
+        self.news.drain(..).for_each(|what| self.chronicle.events.tell(what));
     }
 
     /// As upstream's: stopping what does not run is no error. What could not be stopped is tried again.
@@ -162,26 +222,34 @@ impl Task {
 
     async fn close_run(&mut self, ended: Result<ExitReport>) -> Result<()> {
         let name = self.spec.name();
-        let result = match ended {
+        let (result, end) = match ended {
             Ok(mut report) => {
                 if let Some(digest) = self.patched() {
                     report.detail = format!("{}; it had been patched to {digest}", report.detail);
                 }
-                log::info!("{name}: {} (status {}, {:?})", report.detail, report.status, report.reason);
+                log::info!(
+                    client = name, pedestal = self.pedestal.name(), status = report.status;
+                    "{name}: {} (status {}, {:?})", report.detail, report.status, report.reason
+                );
+                counts::EXITS.count(report.reason.as_str());
                 self.state = ClientState::Offline;
-                self.ended = Some((self.run, report));
-                Ok(())
+                self.ended = Some((self.run, report.clone()));
+                let exit = report.clone();
+                self.tell(|client| Happening::Exited { client, exit });
+                (Ok(()), Some(report))
             }
             Err(e) => {
-                log::error!("{name}: {}", e.sentence());
+                counts::STOP_FAILURES.fetch_add(1, Ordering::Relaxed);
+                log::error!(client = name, pedestal = self.pedestal.name(); "{name}: {}", e.sentence());
+                self.tell(|client| Happening::Failed { client, detail: e.sentence() });
                 // What is known to run on is not broken.
                 if !matches!(e, Error::NotStopped { .. }) {
                     self.state = ClientState::Error;
                 }
-                Err(e)
+                (Err(e), None)
             }
         };
-        self.save().await;
+        self.save(end).await;
         result
     }
 
@@ -222,8 +290,12 @@ impl Task {
         };
         let diagnosis = Diagnosis { detail, seen_at: now() };
         if silent {
-            log::warn!("{}: it runs and shows no sign of life: {}", self.spec.name(), diagnosis.detail);
+            log::warn!(
+                client = self.spec.name(), pedestal = self.pedestal.name();
+                "{}: it runs and shows no sign of life: {}", self.spec.name(), diagnosis.detail
+            );
             self.silent = Some(diagnosis.clone());
+            self.tell(|client| Happening::Silent { client, diagnosis: diagnosis.clone() });
         }
         // Whoever asked may have gone away meanwhile.
         let _ = answer.send(diagnosis);
@@ -255,8 +327,9 @@ impl Task {
             self.take_state();
         }
         let report = patched?;
-        self.save().await;
+        self.save(None).await;
         log::info!(
+            client = self.spec.name(), pedestal = self.pedestal.name();
             "{}: patched to {}: {} bytes in {} ranges, in a pause of {} us",
             self.spec.name(),
             report.firmware,
@@ -264,22 +337,36 @@ impl Task {
             report.ranges,
             report.pause_usec
         );
+        self.tell(|client| Happening::Patched { client, patch: report.clone() });
         // Whoever asked may have gone away meanwhile.
         let _ = answer.send(report);
         Ok(())
     }
 
     fn take_state(&mut self) {
-        if let Some(guest) = &self.guest {
-            self.state = guest.state();
-            log::info!("{}: now {}", self.spec.name(), self.state);
+        let Some(guest) = &self.guest else { return };
+        let before = std::mem::replace(&mut self.state, guest.state());
+        log::info!(
+            client = self.spec.name(), pedestal = self.pedestal.name();
+            "{}: now {}", self.spec.name(), self.state
+        );
+        if before == self.state {
+            return;
+        }
+        match self.state {
+            ClientState::Suspended => self.tell(|client| Happening::Paused { client }),
+            ClientState::Running => self.tell(|client| Happening::Resumed { client }),
+            _ => {}
         }
     }
 
     async fn remove(&mut self) -> Result<()> {
         self.stop().await?;
         self.release().await;
-        log::info!("{}: removed", self.spec.name());
+        log::info!(
+            client = self.spec.name(), pedestal = self.pedestal.name();
+            "{}: removed", self.spec.name()
+        );
         Ok(())
     }
 
@@ -293,28 +380,28 @@ impl Task {
         Error::WrongState { command, name: self.spec.name().to_owned(), state: self.state }
     }
 
-    /// Writes down what a later daemon needs. A failure costs only that, not the run.
-    async fn save(&self) {
+    /// Writes down what a later daemon needs, and an `end` into the history. A failure costs only that, not the run.
+    async fn save(&self, end: Option<ExitReport>) {
         // Of a run that has ended, there may be consoles to take over.
         let run = self.guest.as_ref().filter(|_| self.state != ClientState::Error).map(|guest| guest.save());
-        let exit = self.snapshot().exit().cloned();
-        let mut saved = SavedClient::new(&self.spec, run, exit);
-        saved.restored_patch.clone_from(&self.restored_patch);
-        let dir = self.spec.dir.clone();
-        if let Err(e) = blocking::run(move || saved.write(&dir)).await {
-            log::error!("{}: {}", self.spec.name(), e.sentence());
+        let past = Past {
+            exit: self.snapshot().exit().cloned(),
+            restored_patch: self.restored_patch.clone(),
+            starts: self.run,
+            began_at: self.began_at.clone(),
+            in_cgroup: self.in_cgroup,
+        };
+        let saved = SavedClient::new(&self.spec, run, past);
+        let (endings, spec) = (self.chronicle.endings.clone(), Arc::clone(&self.spec));
+        let began_at = self.began_at.clone();
+        let written = blocking::run(move || {
+            if let Some(end) = end {
+                endings.add(spec.name(), began_at, &end);
+            }
+            saved.write(&spec.dir)
+        });
+        if let Err(e) = written.await {
+            log::error!(client = self.spec.name(); "{}: {}", self.spec.name(), e.sentence());
         }
     }
-}
-
-/// The digest in a memory file that came with a restore. Reading one that is sealed never waits.
-fn restored_patch(file: File) -> Result<String> {
-    const MAX_DIGEST: u64 = 100;
-    if !memory_file::is_sealed(&file) {
-        return Err(Error::RestoredPatch("it came as a file that somebody could change"));
-    }
-    let mut text = String::new();
-    let read = file.take(MAX_DIGEST).read_to_string(&mut text);
-    let digest = read.ok().and_then(|_| text.parse::<Sha256Digest>().ok());
-    digest.map(|it| it.to_string()).ok_or(Error::RestoredPatch("it is not sha256: and 64 digits"))
 }

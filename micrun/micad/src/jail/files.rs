@@ -5,6 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::error::is_there;
+
 /// What the loader reads to find libraries; without it, it looks for each in several directories.
 pub(super) const LOADER_CACHE: &str = "/etc/ld.so.cache";
 
@@ -20,9 +22,13 @@ const ROMS: &[(&str, &[&str])] = &[
 ];
 
 /// The data files of the emulator at `program`. They lie where QEMU looks for them: in `../share/qemu`, seen from its
-/// own directory. One that is not there is left out, and QEMU says so when a machine needs it.
+/// own directory. One that is not there is left out, and QEMU says so when a machine needs it. One that cannot be looked at
+/// is told when it is to be mounted.
 pub(super) fn data(program: &Path) -> Vec<PathBuf> {
     let roms = ROMS.iter().find(|(name, _)| program.ends_with(name)).map_or(&[][..], |(_, roms)| roms);
     let Some(prefix) = program.parent().and_then(Path::parent) else { return Vec::new() };
-    roms.iter().map(|rom| prefix.join("share/qemu").join(rom)).filter(|path| path.exists()).collect()
+    roms.iter()
+        .map(|rom| prefix.join("share/qemu").join(rom))
+        .filter(|path| is_there(path).unwrap_or(true))
+        .collect()
 }

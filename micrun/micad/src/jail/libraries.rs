@@ -9,7 +9,7 @@ use object::read::ReadCache;
 use object::read::elf::{FileHeader, ProgramHeader};
 
 use super::files::{BESIDE_LIBC, LOADER_CACHE};
-use crate::error::file;
+use crate::error::{file, is_there};
 use crate::{Error, Result};
 
 #[cfg(target_pointer_width = "64")]
@@ -37,7 +37,7 @@ pub(super) fn of(program: &Path) -> Result<Vec<PathBuf>> {
     let libc = files.iter().find(|path| path.file_name().is_some_and(|name| name == "libc.so.6"));
     let directory = libc.and_then(|path| path.parent()).map(Path::to_owned);
     let beside = directory.iter().flat_map(|dir| BESIDE_LIBC.iter().map(|name| dir.join(name)));
-    let extra = beside.chain([PathBuf::from(LOADER_CACHE)]).filter(|path| path.exists());
+    let extra = beside.chain([PathBuf::from(LOADER_CACHE)]).filter(|path| is_there(path).unwrap_or(true));
     files.extend(extra.chain([loader]).collect::<Vec<_>>());
     files.sort();
     files.dedup();

@@ -23,15 +23,19 @@ use libmica::ext::{ExitReport, PatchReport, WaitingMachines};
 use libmica::{ClientState, CreateMessage, Launch, Service};
 use micrun_firmware::client_conf::QemuSection;
 
-pub(crate) use baremetal::relay_process;
+pub(crate) use baremetal::diagnosis::QUOTES;
+pub(crate) use baremetal::{NAME as BAREMETAL, kernel_log, relay_process, sysfs};
 pub(crate) use ending::{Ending, now, report};
 pub(crate) use numbers::Numbers;
 pub(crate) use patch::Marker;
 pub(crate) use process::{ProcessId, Usage, boot_usec};
+pub(crate) use qemu::NAME as QEMU;
 pub(crate) use runner::Runner;
 
 use crate::config::Config;
+use crate::error::is_there;
 use crate::jail::{Roots, Tenant};
+use crate::live::Live;
 use crate::{Error, Result};
 
 /// The pedestals of this daemon.
@@ -106,6 +110,11 @@ pub(crate) trait Pedestal: Send + Sync {
 pub(crate) trait Guest: Send + Sync {
     /// What runs the firmware.
     fn runner(&self) -> Runner;
+
+    /// What runs the firmware, in words, if it is no process.
+    fn place(&self) -> Option<String> {
+        None
+    }
 
     /// [`ClientState::Running`] or [`ClientState::Suspended`].
     fn state(&self) -> ClientState;
@@ -201,21 +210,23 @@ impl Tenants {
 pub(crate) struct Pedestals {
     baremetal: Arc<baremetal::BareMetal>,
     qemu: Arc<qemu::Qemu>,
-    default: Option<String>,
-    /// Whether a client that names no pedestal may get a core.
-    allows_cores: bool,
+    config: Live,
 }
 
 impl Pedestals {
     /// All pedestals of this daemon.
-    pub(crate) fn new(config: &Config) -> Self {
-        let tenants = Tenants::new(config);
+    pub(crate) fn new(config: &Live) -> Self {
+        let tenants = Tenants::new(&config.get());
         Self {
             baremetal: Arc::new(baremetal::BareMetal::new(config, tenants.clone())),
             qemu: Arc::new(qemu::Qemu::new(config, tenants)),
-            default: config.default_pedestal.clone(),
-            allows_cores: config.policy.pedestals.value.allows(baremetal::NAME),
+            config: config.clone(),
         }
+    }
+
+    /// Has machines wait as the configuration says now.
+    pub(crate) fn reload(&self) {
+        self.qemu.pool().resize(&self.config.get());
     }
 
     /// Ends what an earlier daemon has left of the machines that wait for a firmware, and keeps some waiting from now on.
@@ -236,11 +247,14 @@ impl Pedestals {
     /// The pedestal of that name; for a client that names none, the configured one, else `baremetal` if there
     /// is a remoteproc to be had, else `qemu`. A name is found whether it is allowed or not: firmware may run there.
     pub(crate) fn find(&self, asked: &str) -> Result<Arc<dyn Pedestal>> {
-        match Some(asked).filter(|name| !name.is_empty()).or(self.default.as_deref()) {
+        let config = self.config.get();
+        // Whether a client that names no pedestal may get a core.
+        let allows_cores = config.policy.pedestals.value.allows(baremetal::NAME);
+        match Some(asked).filter(|name| !name.is_empty()).or(config.default_pedestal.as_deref()) {
             Some(baremetal::NAME) => Ok(Arc::clone(&self.baremetal) as _),
             Some(qemu::NAME) => Ok(Arc::clone(&self.qemu) as _),
             Some(other) => Err(Error::UnknownPedestal { asked: other.to_owned(), known: NAMES.join(", ") }),
-            None if self.allows_cores && self.baremetal.is_usable() => Ok(Arc::clone(&self.baremetal) as _),
+            None if allows_cores && self.baremetal.is_usable() => Ok(Arc::clone(&self.baremetal) as _),
             None => Ok(Arc::clone(&self.qemu) as _),
         }
     }
@@ -248,5 +262,5 @@ impl Pedestals {
 
 /// Fails with upstream's words unless the firmware at `path` exists.
 fn firmware_exists(path: &Path) -> Result<()> {
-    if path.exists() { Ok(()) } else { Err(Error::NoSuchFile(path.to_owned())) }
+    if is_there(path)? { Ok(()) } else { Err(Error::NoSuchFile(path.to_owned())) }
 }

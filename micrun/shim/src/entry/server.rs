@@ -153,7 +153,7 @@ async fn forgotten(bundle: &Path, containers: &Containers) {
         containers.emptied().await;
         tokio::select! {
             () = containers.filled() => {}
-            () = tokio::time::sleep(LOOK) => if !bundle.exists() {
+            () = tokio::time::sleep(LOOK) => if bundle.try_exists().is_ok_and(|exists| !exists) {
                 return;
             },
         }

@@ -51,7 +51,7 @@ impl Choice {
         let named = Some(options.binary_name.clone()).filter(|name| !name.is_empty());
         let named = named.or_else(|| std::env::var(LINUX_RUNTIME).ok()).filter(|name| !name.is_empty());
         let wanted = named.as_ref().map_or(PROGRAMS.to_vec(), |name| vec![name.as_str()]);
-        let found = wanted.iter().find_map(|name| find(name));
+        let found = wanted.iter().find_map(|name| find(name).transpose()).transpose()?;
         let program = found.ok_or_else(|| Error::NoRuntime(wanted.join("` nor `")))?;
         let root = if options.root.is_empty() { state } else { Path::new(&options.root) };
         // Only systemd's form has colons: whoever made it wants systemd to make the cgroup.
@@ -274,10 +274,23 @@ impl Wiring<'_> {
     }
 }
 
-/// A program on `PATH`, or the path itself.
-fn find(name: &str) -> Option<PathBuf> {
-    let folders = std::env::var_os("PATH")?;
-    std::env::split_paths(&folders).map(|folder| folder.join(name)).find(|path| path.is_file())
+/// A program on `PATH`, or the path itself; `None` if it is in no place, and all could be looked at.
+fn find(name: &str) -> Result<Option<PathBuf>> {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let mut hidden = None;
+    for path in std::env::split_paths(&folders).map(|folder| folder.join(name)) {
+        match path.metadata() {
+            Ok(found) if found.is_file() => return Ok(Some(path)),
+            Err(e) if !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                hidden.get_or_insert((path, e));
+            }
+            _ => {}
+        }
+    }
+    match hidden {
+        Some((path, e)) => Err(Error::io("look for", path)(e)),
+        None => Ok(None),
+    }
 }
 
 /// The last error in a log of JSON lines, beyond the bytes that were there `before`.
@@ -305,4 +318,23 @@ pub(super) fn read_pid(path: &Path) -> Result<u32> {
 pub(super) fn adopt(pid_file: &Path) -> Result<Child> {
     let pid = read_pid(pid_file)?;
     Child::adopt(pid).map_err(Error::io("take over", format!("process {pid}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Root may look everywhere, so a path that leads nowhere stands for one that cannot be looked at.
+    #[test]
+    fn a_program_that_cannot_be_looked_for_is_not_absent() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name).display().to_string();
+        std::os::unix::fs::symlink(path("loop"), path("loop")).unwrap();
+        std::fs::write(path("crun"), "").unwrap();
+        assert_eq!(find(&path("none")).unwrap(), None);
+        assert_eq!(find(&path("crun/below")).unwrap(), None);
+        assert_eq!(find(&path("crun")).unwrap(), Some(path("crun").into()));
+        let error = find(&path("loop")).unwrap_err();
+        assert!(matches!(&error, Error::Io { path, .. } if path.ends_with("loop")), "{error}");
+    }
 }

@@ -113,6 +113,7 @@ fn foreign() -> Vec<(Error, Code)> {
         (F::NotFound { path: "/f".into(), looked_for: name() }.into(), Code::INVALID_ARGUMENT),
         (F::Record { reason: name() }.into(), Code::INVALID_ARGUMENT),
         (M::DaemonNotRunning { socket: "/s".into() }.into(), Code::UNAVAILABLE),
+        (M::OutOfReach { socket: "/s".into() }.into(), Code::UNAVAILABLE),
         (M::Io { socket: "/s".into(), source: source() }.into(), Code::UNAVAILABLE),
         (M::ClientNotFound { name: name() }.into(), Code::NOT_FOUND),
         (M::AlreadyExists { name: name() }.into(), Code::ALREADY_EXISTS),

@@ -38,7 +38,7 @@ async fn a_run_leaves_the_board_as_it_was() {
     board.no_process_left().await;
     let left: Vec<_> =
         fs::read_dir(board.daemon.run_dir()).unwrap().map(|e| e.unwrap().file_name()).collect();
-    assert_eq!(left.len(), 3, "more than lock, clients and the daemon's socket: {left:?}");
+    assert_eq!(left.len(), 4, "more than lock, clients, history and the daemon's socket: {left:?}");
 }
 
 #[tokio::test]

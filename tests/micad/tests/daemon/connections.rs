@@ -68,7 +68,7 @@ fn memory(daemon: &Daemon) -> u64 {
 async fn silent_connections_of_one_user_cost_no_other() {
     let daemon = Daemon::start_with(&["--allow-uid", "65534"]);
     let mut of_root = daemon.connect("mica-create.socket");
-    open_to_nobody(&daemon);
+    open_to_nobody(&daemon, "mica-create.socket");
     let socket = daemon.run_dir().join("mica-create.socket");
     let flood = std::thread::spawn(move || {
         let nobody = Uid::from_raw(65534);
@@ -174,20 +174,18 @@ async fn a_file_name_cannot_fake_success() {
     assert_eq!(reply, "No such file: /MICA_SUCCESSMICA-FAILED");
 }
 
-/// Opens the way to the sockets to other users.
-fn open_to_nobody(daemon: &Daemon) {
-    for (path, mode) in [
-        (daemon.dir().to_owned(), 0o755),
-        (daemon.run_dir(), 0o755),
-        (daemon.run_dir().join("mica-create.socket"), 0o666),
-    ] {
+/// Opens the way to a socket to other users.
+pub(crate) fn open_to_nobody(daemon: &Daemon, socket: &str) {
+    for (path, mode) in
+        [(daemon.dir().to_owned(), 0o755), (daemon.run_dir(), 0o755), (daemon.run_dir().join(socket), 0o666)]
+    {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     }
 }
 
 /// Runs `mica` as another user.
-fn as_nobody(daemon: &Daemon, arguments: &[&str]) -> std::process::Output {
-    open_to_nobody(daemon);
+pub(crate) fn as_nobody(daemon: &Daemon, arguments: &[&str]) -> std::process::Output {
+    open_to_nobody(daemon, "mica-create.socket");
     let mut command = Command::new(isolation::binary("mica"));
     command.uid(65534).gid(65534).arg("--runtime-dir").arg(daemon.run_dir()).args(arguments);
     command.output().unwrap()

@@ -11,6 +11,7 @@ use libmica::{Client, ClientState, CreateMessage, Launch};
 use rustix::process::{Pid, Signal};
 
 use crate::harness::{Daemon, demo, eventually, is_alive, message};
+use crate::metrics::Numbers;
 use crate::monitor::Monitor;
 use crate::tiny_elf;
 
@@ -105,6 +106,14 @@ async fn a_start_takes_a_machine_that_waits_and_one_that_does_not_fit_is_as_ever
     }
     let report_now = report(&client).await;
     assert_eq!((report_now.hits, report_now.misses), (1, 4), "{}", daemon.log());
+    let numbers = Numbers::of(&client).await;
+    for (name, value) in [("hits_total", 1.0), ("misses_total", 4.0), ("machines_max", 2.0)] {
+        let counted = numbers.get(&format!("mica_pool_{name}"));
+        assert!((counted - value).abs() < f64::EPSILON, "{name} is {counted}");
+    }
+    until_ready(&daemon, 2).await;
+    let numbers = Numbers::of(&client).await;
+    assert!(numbers.get("mica_pool_machines") > 1.0 && numbers.get("mica_pool_memory_bytes") > 2e6);
 }
 
 /// The process is as confined as any other, has a user of its own, and is in the client's cgroup before its firmware runs.

@@ -15,7 +15,7 @@ use crate::{Error, Result};
 /// Takes over the firmware that `saved` describes, or that it has ended.
 pub(super) fn adopt(pedestal: &BareMetal, spec: &ClientSpec, saved: &serde_json::Value) -> Result<CoreGuest> {
     let saved = read(spec, saved)?;
-    let mut lines = Lines::adopt(&saved.lines, &spec.tty_link, pedestal.tenants.of(spec));
+    let mut lines = Lines::adopt(&saved.lines, spec, pedestal.tenants.of(spec));
     let (remoteproc, claim) = match find(pedestal, spec, &saved) {
         Ok(found) => found,
         Err(e) => {
@@ -24,7 +24,7 @@ pub(super) fn adopt(pedestal: &BareMetal, spec: &ClientSpec, saved: &serde_json:
         }
     };
     if let Err(e) = lines.complete(&pedestal.system, &remoteproc) {
-        log::error!("{}: {}", spec.name(), e.sentence());
+        log::error!(client = spec.name(); "{}: {}", spec.name(), e.sentence());
     }
     Ok(guest(pedestal, remoteproc, Some(claim), lines, saved))
 }
@@ -36,7 +36,7 @@ pub(super) fn adopt_ended(
     saved: &serde_json::Value,
 ) -> Result<Option<CoreGuest>> {
     let saved = read(spec, saved)?;
-    let mut lines = Lines::adopt(&saved.lines, &spec.tty_link, pedestal.tenants.of(spec));
+    let mut lines = Lines::adopt(&saved.lines, spec, pedestal.tenants.of(spec));
     let Some(remoteproc) = pedestal.system.remoteproc(&saved.id, &saved.name) else {
         lines.close();
         return Ok(None);
@@ -84,7 +84,10 @@ pub(super) fn sweep(pedestal: &BareMetal, spec: &ClientSpec) {
         if !ours || idle {
             continue;
         }
-        log::warn!("{}: stopping what an earlier daemon left on {}", spec.name(), remoteproc.title());
+        log::warn!(
+            client = spec.name();
+            "{}: stopping what an earlier daemon left on {}", spec.name(), remoteproc.title()
+        );
         if let Err(e) = command(&remoteproc, "stop") {
             log::error!("{}: {e}", remoteproc.title());
         }

@@ -61,7 +61,10 @@ impl Drop for Claim {
 
 /// Whether a client that does not say what it wants could be given a remoteproc now.
 pub(super) fn any_free(system: &System, claims: &Claims, allowed: &Rule<Patterns>) -> bool {
-    let all = system.remoteprocs().unwrap_or_default();
+    let all = system.remoteprocs().unwrap_or_else(|e| {
+        log::warn!("{}: firmware that names no pedestal runs on qemu", e.sentence());
+        Vec::new()
+    });
     all.iter().any(|remoteproc| is_allowed(remoteproc, allowed) && claims.obstacle(remoteproc).is_none())
 }
 
@@ -78,8 +81,9 @@ pub(super) fn check(system: &System, claims: &Claims, allowed: &Rule<Patterns>, 
 
 /// Chooses by the client's CPU, and takes the remoteproc for it.
 pub(super) fn choose(pedestal: &BareMetal, cpu: &str, client: &str) -> Result<(Remoteproc, Claim)> {
-    let BareMetal { system, claims, policy, .. } = pedestal;
-    let allowed = &policy.remoteprocs;
+    let BareMetal { system, claims, config, .. } = pedestal;
+    let config = config.get();
+    let allowed = &config.policy.remoteprocs;
     let all = system.remoteprocs()?;
     let candidates = matching(&all, claims, allowed, cpu)?;
     let mut free = candidates.iter().copied().filter(|r| claims.obstacle(r).is_none());

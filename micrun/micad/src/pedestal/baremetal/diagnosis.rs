@@ -11,6 +11,8 @@ use super::texts;
 
 /// Most of a trace buffer that is read, in bytes.
 const MOST_TRACE: u64 = 1 << 20;
+/// What stands before words of the firmware's own, which end the sentence.
+pub(crate) const QUOTES: &str = "its trace buffer ends with";
 
 /// A sentence about the firmware of `remoteproc`, whose functions the file at `firmware` names.
 pub(super) fn diagnose(system: &System, remoteproc: &Remoteproc, firmware: &Path) -> String {
@@ -20,7 +22,7 @@ pub(super) fn diagnose(system: &System, remoteproc: &Remoteproc, firmware: &Path
         Some(announced(&Announced::read(system, remoteproc))),
         heard(remoteproc),
         interrupts(system, remoteproc).map(|count| format!("it has interrupted Linux {count} times")),
-        last_trace(system, remoteproc).map(|line| format!("its trace buffer ends with \"{line}\"")),
+        last_trace(system, remoteproc).map(|line| format!("{QUOTES} \"{line}\"")),
     ];
     facts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }

@@ -8,7 +8,7 @@ use libmica::Service;
 use nix::fcntl::OFlag;
 
 use super::sysfs::{self, Remoteproc, System};
-use crate::error::{file, system};
+use crate::error::{file, is_there, system};
 use crate::pedestal::console;
 use crate::{Error, Result, sys};
 
@@ -84,8 +84,8 @@ impl Endpoint {
         Some(Self { name: name.to_owned(), device, address: firmware, linux, dir: dir.to_owned() })
     }
 
-    /// Opens the terminal, so that every byte passes as it is; `None` if it is not there yet.
-    pub(super) fn open(&self, system: &System) -> Result<Option<File>> {
+    /// Opens the terminal for `client`, so that every byte passes as it is; `None` if it is not there yet.
+    pub(super) fn open(&self, system: &System, client: &str) -> Result<Option<File>> {
         let Some(tty) = self.tty() else {
             self.bind(system)?;
             return Ok(None);
@@ -97,7 +97,7 @@ impl Endpoint {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             other => {
                 let tty = other.map_err(file("open", &path))?;
-                self.make_raw(&tty)?;
+                self.make_raw(&tty, client)?;
                 Ok(Some(tty))
             }
         }
@@ -111,11 +111,11 @@ impl Endpoint {
 
     /// Gives the device to the terminal driver, if it has none. The next look finds the terminal.
     fn bind(&self, system: &System) -> Result<()> {
-        if self.dir.join("driver").exists() {
+        if is_there(&self.dir.join("driver"))? {
             return Ok(());
         }
         let bind = system.path("/sys/bus/rpmsg/drivers").join(DRIVER).join("bind");
-        if !bind.exists() {
+        if !is_there(&bind)? {
             let problem = "no driver serves it: modprobe rpmsg_tty";
             return Err(Error::Terminal { device: self.device.clone(), problem });
         }
@@ -126,13 +126,14 @@ impl Endpoint {
 
     /// Before a terminal is open the kernel keeps what arrives (up to 640 KiB, `TTYB_DEFAULT_MEM_LIMIT`) and
     /// does not look at it. It would look at the next arrival only, so it is told to once the terminal is raw.
-    fn make_raw(&self, tty: &File) -> Result<()> {
+    fn make_raw(&self, tty: &File, client: &str) -> Result<()> {
         let doing = "make the console transparent";
         console::make_raw(tty).map_err(system(doing))?;
         // The driver's terminals begin with input translation. Firmware that writes without having been
         // written to can hit the moment in between.
         if let Ok(early @ 1..) = rustix::io::ioctl_fionread(tty) {
             log::warn!(
+                client = client;
                 "{}: {early} bytes came while the console was being opened; CR in them may have become LF",
                 self.device
             );

@@ -102,6 +102,10 @@ impl Guest for CoreGuest {
         Runner::Core { since_usec: self.saved.since_usec }
     }
 
+    fn place(&self) -> Option<String> {
+        Some(format!("{} ({})", self.saved.id, self.saved.name))
+    }
+
     fn state(&self) -> ClientState {
         self.state
     }

@@ -1,8 +1,9 @@
 //! What the kernel says about a remoteproc: an error number alone explains little.
 
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 use nix::fcntl::OFlag;
 
@@ -21,11 +22,29 @@ const MOST_RECORDS: usize = 1000;
 /// The kernel's log from a point on.
 pub(super) struct KernelLog(Option<File>);
 
+/// All of the log that the kernel still has, without what is before each message.
+pub(crate) fn whole(log: &Path) -> io::Result<Vec<String>> {
+    let mut log = KernelLog(Some(nonblocking().open(log)?));
+    let mut messages = Vec::new();
+    loop {
+        let records = log.records();
+        if records.is_empty() {
+            return Ok(messages);
+        }
+        messages.extend(records.iter().filter_map(|record| Some(texts::log_record(record)?.1.to_owned())));
+    }
+}
+
+fn nonblocking() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
+    options
+}
+
 impl KernelLog {
     /// From now on. Without permission to read the log there is simply nothing in it.
     pub(super) fn from_now(system: &System) -> Self {
-        let nonblocking = OFlag::O_NONBLOCK.bits();
-        let opened = OpenOptions::new().read(true).custom_flags(nonblocking).open(system.path("/dev/kmsg"));
+        let opened = nonblocking().open(system.path("/dev/kmsg"));
         let at_end = opened.and_then(|mut log| log.seek(SeekFrom::End(0)).map(|_| log));
         Self(at_end.ok())
     }

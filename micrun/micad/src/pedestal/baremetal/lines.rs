@@ -1,7 +1,7 @@
 //! The terminals of one client.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use libmica::Service;
@@ -12,16 +12,21 @@ use super::introduction;
 use super::line::{Line, SavedLine};
 use super::sysfs::{Remoteproc, System};
 use crate::jail::Tenant;
+use crate::pedestal::ClientSpec;
 use crate::{Error, Result};
 
 /// Most terminals of one client: firmware must not fill the host with processes.
 const MOST: usize = 4;
+/// Most devices of which is remembered that they could not be used. Firmware can announce ever new ones.
+const MOST_COMPLAINTS: usize = 64;
 
 /// The terminals, the console first.
 pub(super) struct Lines {
     all: Vec<Line>,
     /// Rpmsg devices that could not be used, which was logged.
     complained: BTreeSet<String>,
+    /// Whose they are.
+    client: String,
     /// Where the link to the console belongs.
     link: PathBuf,
     /// User of the relays.
@@ -31,21 +36,21 @@ pub(super) struct Lines {
 impl Lines {
     /// A console for firmware that is to be started. Firmware may end as soon as it has announced its console,
     /// and takes with it what was not read: everything else must be there before.
-    pub(super) fn new(link: &Path, tenant: Option<Tenant>) -> Result<Self> {
-        let mut lines = Self::without_console(link, tenant);
-        lines.all.push(Line::new(CONSOLE, link, lines.tenant.as_ref())?);
+    pub(super) fn new(spec: &ClientSpec, tenant: Option<Tenant>) -> Result<Self> {
+        let mut lines = Self::without_console(spec, tenant);
+        lines.all.push(Line::new(CONSOLE, &lines.link, lines.tenant.as_ref())?);
         Ok(lines)
     }
 
     /// What is left of those that an earlier daemon has written down.
-    pub(super) fn adopt(saved: &[SavedLine], link: &Path, tenant: Option<Tenant>) -> Self {
+    pub(super) fn adopt(saved: &[SavedLine], spec: &ClientSpec, tenant: Option<Tenant>) -> Self {
         let all = saved.iter().filter_map(Line::adopt).collect();
-        Self { all, ..Self::without_console(link, tenant) }
+        Self { all, ..Self::without_console(spec, tenant) }
     }
 
-    fn without_console(link: &Path, tenant: Option<Tenant>) -> Self {
-        let (link, complained) = (link.to_owned(), BTreeSet::new());
-        Self { all: Vec::new(), complained, link, tenant }
+    fn without_console(spec: &ClientSpec, tenant: Option<Tenant>) -> Self {
+        let (client, link) = (spec.name().to_owned(), spec.tty_link.clone());
+        Self { all: Vec::new(), complained: BTreeSet::new(), client, link, tenant }
     }
 
     /// Whether there are none.
@@ -74,9 +79,12 @@ impl Lines {
             if !self.all.iter().any(|line| line.serves(&endpoint))
                 && let Err(e) = self.take_up(system, remoteproc, &endpoint)
             {
+                if self.complained.len() == MOST_COMPLAINTS {
+                    self.complained.clear();
+                }
                 // It may work at the next look.
                 if self.complained.insert(endpoint.device) {
-                    log::error!("{}", e.sentence());
+                    log::error!(client = self.client.as_str(); "{}", e.sentence());
                 }
             }
         }
@@ -89,7 +97,7 @@ impl Lines {
             let problem = "the client has four others, which is enough";
             return Err(Error::Terminal { device: endpoint.device.clone(), problem });
         }
-        let Some(tty) = endpoint.open(system)? else { return Ok(()) };
+        let Some(tty) = endpoint.open(system, &self.client)? else { return Ok(()) };
         let index = fits.unwrap_or(self.all.len());
         if fits.is_none() {
             self.all.push(Line::new(&endpoint.name, &self.free_link(), self.tenant.as_ref())?);
@@ -99,10 +107,14 @@ impl Lines {
         match introduction::introduce(system, remoteproc, endpoint) {
             Ok(true) => {}
             Ok(false) => log::info!(
+                client = self.client.as_str();
                 "{}: firmware that waits for a first message is silent until somebody types: modprobe rpmsg_ctrl, rpmsg_char",
                 endpoint.device
             ),
-            Err(e) => log::warn!("{}: Linux's end cannot be announced to the firmware: {e}", endpoint.device),
+            Err(e) => log::warn!(
+                client = self.client.as_str();
+                "{}: Linux's end cannot be announced to the firmware: {e}", endpoint.device
+            ),
         }
         Ok(())
     }
@@ -126,7 +138,7 @@ impl Lines {
         }
         for endpoint in Announced::read(system, remoteproc).terminals() {
             let line = self.all.iter_mut().find(|line| line.serves(&endpoint));
-            if let (Some(line), Some(tty)) = (line, endpoint.open(system)?) {
+            if let (Some(line), Some(tty)) = (line, endpoint.open(system, &self.client)?) {
                 line.repeat(tty);
             }
         }

@@ -7,12 +7,12 @@
 mod adopt;
 mod choice;
 mod core;
-mod diagnosis;
+pub(crate) mod diagnosis;
 mod endpoint;
 mod firmware;
 mod guest;
 mod introduction;
-mod kernel_log;
+pub(crate) mod kernel_log;
 mod line;
 mod lines;
 mod patch;
@@ -21,7 +21,7 @@ mod relay;
 pub(crate) mod relay_process;
 mod settings;
 mod start;
-mod sysfs;
+pub(crate) mod sysfs;
 mod texts;
 mod watch;
 
@@ -29,17 +29,16 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use libmica::{CreateMessage, Launch};
-use micrun_firmware::Policy;
 
 use self::choice::Claims;
 use self::firmware::FirmwareDir;
 use self::sysfs::System;
 use super::{Cancel, ClientSpec, Guest, Pedestal, Tenants, firmware_exists};
-use crate::config::Config;
+use crate::live::Live;
 use crate::{Error, Result, blocking};
 
 /// Name in the create message.
-pub(super) const NAME: &str = "baremetal";
+pub(crate) const NAME: &str = "baremetal";
 
 /// The baremetal pedestal.
 #[derive(Clone)]
@@ -52,19 +51,20 @@ pub(super) struct BareMetal {
     tenants: Tenants,
     claims: Claims,
     /// What the host allows.
-    policy: Policy,
+    config: Live,
 }
 
 impl BareMetal {
     /// The pedestal as `config` has it.
-    pub(super) fn new(config: &Config, tenants: Tenants) -> Self {
+    pub(super) fn new(live: &Live, tenants: Tenants) -> Self {
+        let config = live.get();
         let pedestal = Self {
             system: System::new(&config.sysfs_root),
             firmware_dir: config.firmware_dir.clone(),
             runtime_dir: config.runtime_dir.clone(),
             tenants,
             claims: Claims::default(),
-            policy: config.policy.clone(),
+            config: live.clone(),
         };
         // A machine without remoteproc is none of our business.
         if pedestal.system.remoteprocs().is_ok_and(|all| !all.is_empty()) {
@@ -78,7 +78,7 @@ impl BareMetal {
 
     /// Whether a client could be started here now.
     pub(super) fn is_usable(&self) -> bool {
-        choice::any_free(&self.system, &self.claims, &self.policy.remoteprocs)
+        choice::any_free(&self.system, &self.claims, &self.config.get().policy.remoteprocs)
     }
 }
 
@@ -90,7 +90,7 @@ impl Pedestal for BareMetal {
 
     fn check(&self, message: &CreateMessage) -> Result<()> {
         firmware_exists(&message.path)?;
-        choice::check(&self.system, &self.claims, &self.policy.remoteprocs, &message.cpu)
+        choice::check(&self.system, &self.claims, &self.config.get().policy.remoteprocs, &message.cpu)
     }
 
     /// A core is in no cgroup.
@@ -112,7 +112,7 @@ impl Pedestal for BareMetal {
         match blocking::run(move || adopt::adopt_ended(&pedestal, &spec, &saved)).await {
             Ok(guest) => Some(Box::new(guest?)),
             Err(e) => {
-                log::warn!("{name}: {}", e.sentence());
+                log::warn!(client = name.as_str(); "{name}: {}", e.sentence());
                 None
             }
         }

@@ -21,7 +21,7 @@ use crate::{Error, Result};
 /// Boots the client's firmware on the remoteproc that fits it.
 pub(super) async fn start(pedestal: &BareMetal, spec: &ClientSpec) -> Result<CoreGuest> {
     // The daemon that created the client may have had another policy.
-    pedestal.policy.pedestals.check("pedestal", super::NAME)?;
+    pedestal.config.get().policy.pedestals.check("pedestal", super::NAME)?;
     let (here, client) = (pedestal.clone(), spec.clone());
     let (remoteproc, claim) =
         blocking::run(move || choice::choose(&here, &client.message.cpu, client.name())).await?;
@@ -30,7 +30,7 @@ pub(super) async fn start(pedestal: &BareMetal, spec: &ClientSpec) -> Result<Cor
         .run(move || {
             let path = &client.message.path;
             let size = std::fs::metadata(path).map_err(file("examine", path))?.len();
-            here.policy.check_size("the firmware", size)?;
+            here.config.get().policy.check_size("the firmware", size)?;
             FirmwareDir::find(&here.system, here.firmware_dir.as_deref())?.place(&client)
         })
         .await?;
@@ -50,7 +50,7 @@ fn boot(
     // Before the start, so that nothing after it is missed.
     let watch = Watch::new(&pedestal.system, &remoteproc);
     let mut log = KernelLog::from_now(&pedestal.system);
-    let mut lines = Lines::new(&spec.tty_link, pedestal.tenants.of(spec))?;
+    let mut lines = Lines::new(spec, pedestal.tenants.of(spec))?;
     let before = Settings::take(&remoteproc);
     let started = remoteproc.write("firmware", &placed.name).and_then(|()| command(&remoteproc, "start"));
     if let Err(e) = started {
@@ -61,7 +61,7 @@ fn boot(
         let problem = format!("{e}{reason}: {}", advice(&e));
         return Err(Error::RemoteprocStart { remoteproc: remoteproc.title(), problem });
     }
-    log::debug!("{}: {} runs {}", spec.name(), remoteproc.title(), placed.name);
+    log::debug!(client = spec.name(); "{}: {} runs {}", spec.name(), remoteproc.title(), placed.name);
     let saved = Saved {
         id: remoteproc.id.clone(),
         name: remoteproc.name.clone(),

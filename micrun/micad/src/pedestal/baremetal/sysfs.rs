@@ -11,10 +11,10 @@ use crate::error::file;
 
 /// The directory below which `sys`, `dev` and `lib/firmware` are: `/`, but for tests.
 #[derive(Debug, Clone)]
-pub(super) struct System(PathBuf);
+pub(crate) struct System(PathBuf);
 
 impl System {
-    pub(super) fn new(root: &Path) -> Self {
+    pub(crate) fn new(root: &Path) -> Self {
         Self(root.to_owned())
     }
 
@@ -29,7 +29,7 @@ impl System {
     }
 
     /// All remoteprocs, in the order of their numbers.
-    pub(super) fn remoteprocs(&self) -> Result<Vec<Remoteproc>> {
+    pub(crate) fn remoteprocs(&self) -> Result<Vec<Remoteproc>> {
         let class = self.path("/sys/class/remoteproc");
         let entries = match std::fs::read_dir(&class) {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -49,7 +49,7 @@ impl System {
 
 /// What a remoteproc does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub(crate) enum State {
     /// Nothing.
     Offline,
     /// Sleeps with Linux.
@@ -81,7 +81,7 @@ impl State {
     }
 
     /// The kernel's word.
-    pub(super) const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Offline => "offline",
             Self::Suspended => "suspended",
@@ -96,13 +96,13 @@ impl State {
 
 /// One remoteproc.
 #[derive(Debug, Clone)]
-pub(super) struct Remoteproc {
+pub(crate) struct Remoteproc {
     /// Its directory.
     dir: PathBuf,
     /// `remoteprocN`. The number depends on the order in which drivers came.
-    pub(super) id: String,
+    pub(crate) id: String,
     /// The name that its driver gave it.
-    pub(super) name: String,
+    pub(crate) name: String,
 }
 
 impl Remoteproc {
@@ -126,12 +126,12 @@ impl Remoteproc {
     }
 
     /// For messages: `remoteproc0 (mica-cpu3)`.
-    pub(super) fn title(&self) -> String {
+    pub(crate) fn title(&self) -> String {
         format!("{} ({})", self.id, self.name)
     }
 
     /// What it does now; `None` for a word that no documented kernel says.
-    pub(super) fn state(&self) -> Result<Option<State>> {
+    pub(crate) fn state(&self) -> Result<Option<State>> {
         self.read("state").map(|word| State::parse(&word))
     }
 
@@ -147,7 +147,7 @@ impl Remoteproc {
     }
 
     /// Whether user space may start and stop it (drivers can reserve that for the kernel).
-    pub(super) fn is_controllable(&self) -> bool {
+    pub(crate) fn is_controllable(&self) -> bool {
         let mode = std::fs::metadata(self.dir.join("state")).map(|m| m.permissions().mode());
         mode.is_ok_and(|mode| mode & 0o222 != 0)
     }
@@ -164,7 +164,7 @@ impl Remoteproc {
     }
 
     /// Reads an attribute of the device behind it; `None` if its driver has none of that name.
-    pub(super) fn device_attribute(&self, attribute: &str) -> Option<String> {
+    pub(crate) fn device_attribute(&self, attribute: &str) -> Option<String> {
         read(&self.dir.join("device").join(attribute)).ok()
     }
 
@@ -184,7 +184,7 @@ impl Remoteproc {
     }
 
     /// The core it stands for, if its driver tells.
-    pub(super) fn cpu(&self) -> Option<u32> {
+    pub(crate) fn cpu(&self) -> Option<u32> {
         self.device_attribute("cpu")?.parse().ok()
     }
 }

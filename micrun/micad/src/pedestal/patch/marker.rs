@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use crate::Result;
-use crate::error::file;
+use crate::error::{file, is_there};
 use crate::pedestal::ClientSpec;
 
 /// A file in the client's directory. It is there from before the firmware is held until after it goes on.
@@ -27,8 +27,8 @@ impl Marker {
     }
 
     /// Whether it is set.
-    pub(crate) fn is_set(&self) -> bool {
-        self.0.exists()
+    pub(crate) fn is_set(&self) -> Result<bool> {
+        is_there(&self.0)
     }
 
     /// Takes it away, if it is set.

@@ -29,9 +29,9 @@ pub(super) async fn adopt(spec: &ClientSpec, saved: &serde_json::Value) -> Resul
     // A QEMU whose firmware waits for a reader of its console does not answer, but it runs and can be stopped; it is
     // asked again later.
     if let Err(e) = guest.emulator.reconnect().await {
-        log::warn!("{}: {}", spec.name(), e.sentence());
+        log::warn!(client = spec.name(); "{}: {}", spec.name(), e.sentence());
     }
-    log::debug!("{}: taken over in state {}", spec.name(), guest.emulator.state());
+    log::debug!(client = spec.name(); "{}: taken over in state {}", spec.name(), guest.emulator.state());
     Ok(guest)
 }
 
@@ -52,7 +52,9 @@ fn attach(spec: &ClientSpec, saved: Saved) -> Result<QemuGuest> {
     };
     let shell = match (saved.shell, &spec.shell_link) {
         (Some((master, slave)), Some(link)) => Console::adopt(&process, master, slave, link)
-            .inspect_err(|e| log::warn!("{}: no second console: {}", spec.name(), e.sentence()))
+            .inspect_err(
+                |e| log::warn!(client = spec.name(); "{}: no second console: {}", spec.name(), e.sentence()),
+            )
             .ok(),
         _ => None,
     };

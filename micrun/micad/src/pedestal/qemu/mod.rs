@@ -37,16 +37,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use libmica::{CreateMessage, Launch};
 use micrun_firmware::client_conf::QemuSection;
-use micrun_firmware::{Policy, SharedCpus};
 
 use self::pool::Pool;
 use self::turns::Turns;
 use super::{Cancel, ClientSpec, Guest, Pedestal, Tenants, firmware_exists};
-use crate::config::Config;
+use crate::live::Live;
 use crate::{Error, Result, conf};
 
 /// Name in the create message.
-pub(super) const NAME: &str = "qemu";
+pub(crate) const NAME: &str = "qemu";
 
 /// The qemu pedestal.
 pub(super) struct Qemu {
@@ -54,25 +53,22 @@ pub(super) struct Qemu {
     bin_dir: PathBuf,
     tenants: Tenants,
     turns: Turns,
-    /// What the host allows.
-    policy: Policy,
-    /// The CPUs for firmware without CPUs of its own.
-    shared_cpus: Option<SharedCpus>,
+    /// What the host allows, and which CPUs are for firmware without CPUs of its own.
+    config: Live,
     /// Machines that wait for a firmware.
     pool: Arc<Pool>,
 }
 
 impl Qemu {
     /// The pedestal as `config` has it.
-    pub(super) fn new(config: &Config, tenants: Tenants) -> Self {
-        let turns = Turns::new();
+    pub(super) fn new(live: &Live, tenants: Tenants) -> Self {
+        let (turns, config) = (Turns::new(), live.get());
         Self {
             bin_dir: config.qemu_path.clone(),
-            pool: Arc::new(Pool::new(config, tenants.clone(), turns.clone())),
+            pool: Arc::new(Pool::new(&config, tenants.clone(), turns.clone())),
             tenants,
             turns,
-            policy: config.policy.clone(),
-            shared_cpus: config.shared_cpus.clone(),
+            config: live.clone(),
         }
     }
 
@@ -107,7 +103,7 @@ impl Pedestal for Qemu {
 
     async fn sweep(&self, spec: &ClientSpec) {
         if adopt::sweep(&spec.dir).await {
-            log::warn!("{}: ended a QEMU that an earlier daemon left", spec.name());
+            log::warn!(client = spec.name(); "{}: ended a QEMU that an earlier daemon left", spec.name());
         }
     }
 

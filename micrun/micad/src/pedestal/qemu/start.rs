@@ -60,8 +60,9 @@ async fn start_image(
     cancel: Cancel<'_>,
 ) -> Result<QemuGuest> {
     let Launch { cgroups, snapshot, oom_score, .. } = request;
-    let machine = machine::permitted(&pedestal.policy, spec, image)?;
-    let shared = pedestal.shared_cpus.as_ref();
+    let config = pedestal.config.get();
+    let machine = machine::permitted(&config.policy, spec, image)?;
+    let shared = config.shared_cpus.as_ref();
     let cpus = if cgroups.is_empty() { cpus::of_client(shared, &spec.message.cpu)? } else { None };
     let recipe = Recipe {
         bin_dir: pedestal.bin_dir.clone(),
@@ -117,7 +118,10 @@ async fn start_waiting(
     let mut guest = match waiting.hand_over(spec, image, &recipe.cgroups).await {
         Ok(guest) => guest,
         Err(e) => {
-            log::warn!("{}: a waiting machine could not take its firmware: {}", spec.name(), e.sentence());
+            log::warn!(
+                client = spec.name();
+                "{}: a waiting machine could not take its firmware: {}", spec.name(), e.sentence()
+            );
             return Ok(None);
         }
     };

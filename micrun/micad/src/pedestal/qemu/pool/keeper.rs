@@ -67,7 +67,7 @@ impl Pool {
     fn next(&self, pressure: &Pressure) -> Step {
         let now = Instant::now();
         let mut state = self.state();
-        let most = if state.closed { 0 } else { self.limits.machines };
+        let most = if state.closed { 0 } else { state.limits.machines };
         let mut missing = state.demand.wanted(most, now);
         let short = !(missing.is_empty() && state.waiting.is_empty()) && pressure.is_high();
         if short {
@@ -84,7 +84,7 @@ impl Pool {
         if short {
             return Step::Wait(Some(now + AGAIN));
         }
-        let Some(kind) = missing.into_iter().next().filter(|_| state.starting == 0 && self.has_room(&state))
+        let Some(kind) = missing.into_iter().next().filter(|_| state.starting == 0 && state.has_room())
         else {
             return Step::Wait(state.demand.changes_at());
         };
@@ -96,12 +96,6 @@ impl Pool {
             Some((turn, lease)) => Step::Start(kind, lease, turn),
             None => Step::Wait(Some(now + QUIET)),
         }
-    }
-
-    /// Whether one more is within the limit of memory.
-    fn has_room(&self, state: &State) -> bool {
-        let largest = state.waiting.iter().map(|machine| machine.memory).max();
-        state.memory() + largest.unwrap_or(EXPECTED) <= self.limits.memory
     }
 
     /// Has one machine more wait.
@@ -137,6 +131,12 @@ impl Pool {
 }
 
 impl State {
+    /// Whether one more is within the limit of memory.
+    fn has_room(&self) -> bool {
+        let largest = self.waiting.iter().map(|machine| machine.memory).max();
+        self.memory() + largest.unwrap_or(EXPECTED) <= self.limits.memory
+    }
+
     /// Takes out what waits and is not among what is `wanted`, from which it takes what waits already.
     fn surplus(&mut self, wanted: &mut Vec<Arc<Kind>>) -> Vec<Waiting> {
         let (surplus, wait) = std::mem::take(&mut self.waiting).into_iter().partition(|machine| {

@@ -49,7 +49,6 @@ pub(in crate::pedestal) struct Pool {
     system: PathBuf,
     tenants: Tenants,
     turns: Turns,
-    limits: Limits,
     state: Mutex<State>,
     /// The numbers of the machines that wait and of those that did and still run.
     taken: Arc<Mutex<BTreeSet<u32>>>,
@@ -66,7 +65,14 @@ struct Limits {
     memory: u64,
 }
 
+impl Limits {
+    fn of(config: &Config) -> Self {
+        Self { machines: config.waiting_machines, memory: config.waiting_memory_mb << 20 }
+    }
+}
+
 struct State {
+    limits: Limits,
     waiting: Vec<Waiting>,
     demand: Demand,
     /// Starts that go on.
@@ -109,6 +115,7 @@ impl Pool {
     /// A pool with nothing in it.
     pub(super) fn new(config: &Config, tenants: Tenants, turns: Turns) -> Self {
         let state = State {
+            limits: Limits::of(config),
             waiting: Vec::new(),
             demand: Demand::default(),
             starting: 0,
@@ -124,7 +131,6 @@ impl Pool {
             system: config.sysfs_root.clone(),
             tenants,
             turns,
-            limits: Limits { machines: config.waiting_machines, memory: config.waiting_memory_mb << 20 },
             state: Mutex::new(state),
             taken: Arc::default(),
             changed: Notify::new(),
@@ -135,9 +141,22 @@ impl Pool {
     /// Ends what an earlier daemon has left, and begins to keep machines waiting.
     pub(in crate::pedestal) async fn open(self: &Arc<Self>) {
         waiting::sweep(&self.root).await;
-        if self.limits.machines > 0 {
-            let task = tokio::spawn(keeper::keep(Arc::clone(self), Pressure::of(&self.system)));
-            *self.keeper.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+        self.keep();
+    }
+
+    /// Has as many machines wait as `config` says.
+    pub(in crate::pedestal) fn resize(self: &Arc<Self>, config: &Config) {
+        self.state().limits = Limits::of(config);
+        self.keep();
+        self.changed.notify_one();
+    }
+
+    /// Sees to it that there is a keeper, once machines are to wait.
+    fn keep(self: &Arc<Self>) {
+        let wanted = self.state().limits.machines > 0;
+        let mut keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
+        if wanted && keeper.is_none() {
+            *keeper = Some(tokio::spawn(keeper::keep(Arc::clone(self), Pressure::of(&self.system))));
         }
     }
 
@@ -157,9 +176,9 @@ impl Pool {
     /// What can be told of it; `None` if no machine ever waits.
     pub(in crate::pedestal) fn report(&self) -> Option<WaitingMachines> {
         let state = self.state();
-        (self.limits.machines > 0).then(|| WaitingMachines {
+        (state.limits.machines > 0).then(|| WaitingMachines {
             ready: state.waiting.len(),
-            most: self.limits.machines,
+            most: state.limits.machines,
             memory_bytes: state.memory(),
             hits: state.hits,
             misses: state.misses,
@@ -174,10 +193,10 @@ impl Pool {
 
     /// A machine of this kind, if one waits. `None` asks for one that there cannot be.
     pub(super) fn take(&self, kind: Option<Kind>) -> Option<Waiting> {
-        if self.limits.machines == 0 {
+        let mut state = self.state();
+        if state.limits.machines == 0 {
             return None;
         }
-        let mut state = self.state();
         let found = kind.and_then(|kind| {
             let found = state.waiting.iter().position(|machine| *machine.kind == kind);
             state.demand.note(kind, Instant::now());

@@ -1,0 +1,59 @@
+//! Docker, which has a containerd of its own or shares the machine's.
+
+use std::io::ErrorKind;
+
+use serde_json::Value;
+
+use super::finding::Finding;
+use super::host::Host;
+use super::program::{self, Version};
+use super::registration::RUNTIME;
+
+/// The daemon's configuration.
+pub(super) const FILE: &str = "/etc/docker/daemon.json";
+/// The first one that takes a shim's name in place of an entry in its configuration.
+const BY_NAME: Version = Version(23, 0, 0);
+
+/// Which version there is.
+pub(super) fn installed(host: &Host) -> Finding {
+    let Some(program) = host.own_program("docker") else { return Finding::ok("not installed") };
+    match program::run(&program, &["--version"]) {
+        Ok(text) => Finding::ok(text),
+        Err(mute) => mute.finding(&program),
+    }
+}
+
+/// Whether it knows the runtime.
+pub(super) fn registration(host: &Host) -> Finding {
+    let docker = host.own_program("docker");
+    let text = match host.text(FILE) {
+        Ok(text) => text,
+        Err(e) if e.kind() == ErrorKind::NotFound && docker.is_none() => return Finding::ok("not installed"),
+        Err(e) if e.kind() == ErrorKind::NotFound => String::new(),
+        Err(e) => return Finding::unread(FILE.as_ref(), &e),
+    };
+    let text = if text.trim().is_empty() { "{}" } else { &text };
+    let conf: Value = match serde_json::from_str(text) {
+        Ok(conf) => conf,
+        Err(e) => {
+            let found = format!("{FILE} line {}, column {}: not JSON", e.line(), e.column());
+            return Finding::error(found, "correct it: Docker does not start with it");
+        }
+    };
+    let runtimes = conf.get("runtimes").and_then(Value::as_object).into_iter().flatten();
+    let ours = runtimes.filter(|(_, it)| it.get("runtimeType").and_then(Value::as_str) == Some(RUNTIME));
+    let names: Vec<_> = ours.map(|(name, _)| name.as_str()).collect();
+    if !names.is_empty() {
+        return Finding::ok(format!("runtime {}", names.join(", ")));
+    }
+    let version = docker
+        .and_then(|program| program::run(&program, &["--version"]).ok())
+        .and_then(|text| program::version(&text));
+    let entry = format!(r#"put "runtimes": {{"mica": {{"runtimeType": "{RUNTIME}"}}}} into {FILE}"#);
+    match version {
+        Some(version) if version < BY_NAME => {
+            Finding::warning(format!("no runtime of ours, and Docker {version} needs an entry"), entry)
+        }
+        _ => Finding::note(format!("no entry; `docker run --runtime {RUNTIME}` needs none"), entry),
+    }
+}

@@ -1,0 +1,161 @@
+//! Log lines on stderr: the journal adds time and unit.
+//!
+//! A record may say what it is about: `log::info!(client = name, pid = 7; "{name}: started")`. Plain lines have its text
+//! alone; the other formats have the fields. Lines with a `client` are counted, so that no firmware floods the log.
+
+mod format;
+mod journal;
+mod limit;
+
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+pub use format::LogFormat;
+
+use format::Entry;
+use limit::Limits;
+
+/// What a pipe that is ready takes at once (`PIPE_BUF`, pipe(7)).
+const ROOM: usize = 4096;
+
+/// The format of lines: a number of [`FORMATS`].
+static FORMAT: AtomicU8 = AtomicU8::new(0);
+const FORMATS: [LogFormat; 3] = [LogFormat::Plain, LogFormat::Logfmt, LogFormat::Json];
+
+/// Writes only while stderr takes it: a slow reader of the log must not hold the daemon up.
+struct Stderr {
+    /// Whether lines begin with their priority.
+    to_journal: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Lines that were not written since the last one that was.
+    lost: u64,
+    limits: Limits,
+}
+
+impl Log for Stderr {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        let entry = Entry::of(record);
+        // A panic while it was held leaves it whole.
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        for (client, count) in state.limits.settle(now) {
+            let text = format!("{client}: {count} lines about it were left out: it causes too many");
+            self.write(&Entry::new(Level::Warn, text, Some(&client)), &mut state.lost);
+        }
+        if entry.client().is_none_or(|client| state.limits.admit(client, now)) {
+            self.write(&entry, &mut state.lost);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+impl Stderr {
+    fn write(&self, entry: &Entry, lost: &mut u64) {
+        if *lost > 0 && is_ready(&io::stderr()) {
+            let text = format!("{lost} lines are missing: the log was not read in time");
+            // As ever, the level is written out in this one.
+            let text = match format() {
+                LogFormat::Plain => self.mark(Level::Warn, &format!("warning: {text}")),
+                other => self.mark(Level::Warn, &Entry::new(Level::Warn, text, None).line(other, ROOM)),
+            };
+            let _ = io::stderr().write_all(text.as_bytes());
+            *lost = 0;
+        }
+        if !is_ready(&io::stderr()) {
+            *lost += 1;
+            return;
+        }
+        // Of the room, a priority and the end of the line take a part.
+        let room = if self.to_journal { ROOM - 4 } else { ROOM - 1 };
+        let text = self.mark(entry.level, &entry.line(format(), room));
+        // There is no other place to complain.
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
+
+    /// The text with its end, and what the journal wants in front of each line.
+    fn mark(&self, level: Level, text: &str) -> String {
+        if !self.to_journal {
+            return format!("{text}\n");
+        }
+        let prefix = journal::priority(level);
+        let mut marked: String = text.split('\n').flat_map(|line| [prefix, line, "\n"]).collect();
+        if marked.len() > ROOM {
+            marked.truncate(marked.floor_char_boundary(ROOM - 1));
+            marked.push('\n');
+        }
+        marked
+    }
+}
+
+fn format() -> LogFormat {
+    FORMATS[usize::from(FORMAT.load(Ordering::Relaxed)) % FORMATS.len()]
+}
+
+/// Whether it takes [`ROOM`] bytes without blocking.
+fn is_ready(output: &impl AsFd) -> bool {
+    let mut ready = [PollFd::new(output.as_fd(), PollFlags::POLLOUT)];
+    poll(&mut ready, PollTimeout::ZERO).is_ok_and(|n| n > 0)
+}
+
+/// Sends log records up to `level` to stderr. Only the first call has an effect.
+pub fn init(level: LevelFilter) {
+    let to_journal = journal::is_at(&io::stderr());
+    if log::set_boxed_logger(Box::new(Stderr { to_journal, state: Mutex::default() })).is_ok() {
+        log::set_max_level(level);
+    }
+}
+
+/// Writes why the program ends, which is never left out.
+pub fn last_words(text: &str) {
+    let logger = Stderr { to_journal: journal::is_at(&io::stderr()), state: Mutex::default() };
+    let entry = Entry::new(Level::Error, text.to_owned(), None);
+    let text = logger.mark(Level::Error, &entry.line(format(), ROOM));
+    // There is no other place to complain.
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+/// Writes lines in this format from now on.
+pub fn set_format(format: LogFormat) {
+    let index = FORMATS.iter().position(|known| *known == format).unwrap_or_default();
+    FORMAT.store(u8::try_from(index).unwrap_or_default(), Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn a_full_pipe_is_not_ready_and_one_with_room_takes_a_line() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        while is_ready(&writer) {
+            writer.write_all(&[b'x'; ROOM]).unwrap();
+        }
+        (&reader).read_exact(&mut [0; ROOM]).unwrap();
+        assert!(is_ready(&writer));
+    }
+
+    #[test]
+    fn each_line_for_the_journal_has_its_priority() {
+        let stderr = |to_journal| Stderr { to_journal, state: Mutex::default() };
+        assert_eq!(stderr(true).mark(Level::Warn, "warn: a\nb"), "<4>warn: a\n<4>b\n");
+        assert_eq!(stderr(false).mark(Level::Warn, "warn: a\nb"), "warn: a\nb\n");
+        assert!(stderr(true).mark(Level::Error, &"x\n".repeat(2000)).len() <= ROOM);
+    }
+}
