@@ -185,8 +185,9 @@ mod tests {
             }
             assert_eq!(event.seq, seen, "{line}");
         }
-        // With the end of the daemon, which is told as well.
-        assert_eq!((missed, told), (11, RING as u64));
+        // With the end of the daemon, which is told before the reader has its first turn, or after it.
+        assert_eq!(missed + told, RING as u64 + 11);
+        assert!((10..=11).contains(&missed), "{missed} are missed");
         end.await.unwrap();
         streaming.await.unwrap();
     }

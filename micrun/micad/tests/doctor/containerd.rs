@@ -145,6 +145,19 @@ fn imports_are_read_in_their_order_and_replace_sections() {
         "warning",
         "20-pause.toml has the same plugin's section",
     );
+    // Since version 2 containerd merges them ...
+    machine.script("containerd", "echo containerd github.com/containerd/containerd/v2 v2.1.4");
+    machine.examine().assert("containerd.registration", "ok", "handler mica");
+    // ... and before 1.7 it looked for a relative pattern in its own working directory.
+    machine.script("containerd", "echo containerd github.com/containerd/containerd 1.6.20~ds1");
+    machine.examine().assert("containerd.registration", "note", "no handler for pods");
+    machine.link(&format!("proc/{CONTAINERD}/cwd"), "/etc/containerd");
+    machine.examine().assert(
+        "containerd.registration",
+        "warning",
+        "20-pause.toml has the same plugin's section",
+    );
+    machine.script("containerd", "echo containerd github.com/containerd/containerd 1.7.24");
     machine.remove("etc/containerd/conf.d/20-pause.toml");
     machine.write("srv/last.toml", "version = 3\n");
     machine.examine().assert("containerd.config", "error", "/srv/last.toml has version 3");

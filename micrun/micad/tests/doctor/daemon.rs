@@ -4,21 +4,25 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 use std::thread;
 
+use libmica::ext::EXTENSIONS;
+use serde_json::json;
+
 use crate::machine::{MICAD, Machine};
 
 /// A daemon that reads a request and answers it like this; with no answer it hangs.
-fn impostor(machine: &Machine, answer: Option<&'static str>) {
+fn impostor(machine: &Machine, answer: Option<&str>) {
     std::fs::create_dir_all(machine.path("run/mica")).unwrap();
     machine.mode("run/mica", 0o700);
     let listener = UnixListener::bind(machine.path("run/mica/mica-create.socket")).unwrap();
     machine.mode("run/mica/mica-create.socket", 0o600);
+    let answer = answer.map(str::to_owned);
     thread::spawn(move || {
         let mut open = Vec::new();
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let mut request = [0; 32];
             let _ = stream.read(&mut request);
-            match answer {
+            match &answer {
                 Some(answer) => stream.write_all(answer.as_bytes()).unwrap(),
                 None => open.push(stream),
             }
@@ -48,10 +52,10 @@ fn upstreams_daemon_works_and_lacks_commands() {
 
 #[test]
 fn a_daemon_of_another_version_is_told() {
-    let version = r#"{"daemon":"micad","version":"9.9.9","protocol":1,"pedestals":["qemu"],"extensions":["version","list",
-        "pause","resume","stats","wait","diagnose","checkpoint","restore","patch"]}MICA-SUCCESS"#;
+    let version = json!({"daemon": "micad", "version": "9.9.9", "protocol": 1, "pedestals": ["qemu"],
+        "extensions": EXTENSIONS});
     let machine = Machine::without_micad();
-    impostor(&machine, Some(version));
+    impostor(&machine, Some(&format!("{version}MICA-SUCCESS")));
     machine.examine().assert("micad.daemon", "note", "micad 9.9.9 with the pedestals qemu; this command is");
     let version =
         r#"{"daemon":"micad","version":"9.9.9","protocol":2,"pedestals":[],"extensions":[]}MICA-SUCCESS"#;
@@ -61,7 +65,7 @@ fn a_daemon_of_another_version_is_told() {
     let version = r#"{"daemon":"micad","version":"0.0.9","protocol":1,"pedestals":[],"extensions":["list"]}MICA-SUCCESS"#;
     let machine = Machine::without_micad();
     impostor(&machine, Some(version));
-    machine.examine().assert("micad.daemon", "warning", "does not know version, pause");
+    machine.examine().assert("micad.daemon", "warning", "does not know version, metrics");
 }
 
 #[test]

@@ -17,6 +17,12 @@ fn program(host: &Host) -> Option<PathBuf> {
     running.filter(|program| program.is_file()).or_else(|| host.own_program("containerd"))
 }
 
+/// Where the running one looks for a relative path; a service's is `/`.
+pub(super) fn working_directory(host: &Host) -> PathBuf {
+    let link = host.containerd.as_ref().map(|process| host.at(format!("/proc/{}/cwd", process.pid)));
+    link.and_then(|link| std::fs::read_link(link).ok()).unwrap_or_else(|| "/".into())
+}
+
 /// The version of the running one, else of the one on `PATH`, if it tells.
 pub(super) fn version(host: &Host) -> Option<Version> {
     program::version(&program::run(&program(host)?, &["--version"]).ok()?)

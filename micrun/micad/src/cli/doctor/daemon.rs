@@ -1,7 +1,6 @@
 //! The mica daemon.
 
 use std::error::Error as _;
-use std::io::ErrorKind;
 
 use libmica::Error;
 use libmica::ext::{EXTENSIONS, PROTOCOL, Version};
@@ -18,8 +17,8 @@ pub(super) fn daemon(host: &Host) -> Finding {
             format!("none is needed, but {} work with our micad alone", EXTENSIONS.join(", ")),
         ),
         Err(Error::DaemonNotRunning { .. }) => absent(host),
-        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::PermissionDenied => Finding::note(
-            format!("its socket in {} may not be used: {source}", host.runtime_dir.display()),
+        Err(Error::OutOfReach { .. }) => Finding::note(
+            format!("its socket in {} may not be used: Permission denied", host.runtime_dir.display()),
             "run `mica doctor` as root",
         ),
         Err(e @ Error::Timeout { .. }) => {

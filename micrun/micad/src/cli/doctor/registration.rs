@@ -24,6 +24,10 @@ const CRI_RUNTIME: &str = "io.containerd.cri.v1.runtime";
 /// The versions of the format, and the first containerd that reads each.
 const FORMATS: [(i64, Version); 2] = [(3, Version(2, 0, 0)), (4, Version(2, 3, 0))];
 const NEWEST: i64 = FORMATS[1].0;
+/// The first that finds a relative pattern beside the file that imports it, and not in its own working directory.
+const BESIDE: Version = Version(1, 7, 0);
+/// The first that merges a plugin's sections; earlier ones take the last.
+const MERGES: Version = Version(2, 0, 0);
 /// A drop-in may import further ones.
 const MOST_FILES: usize = 256;
 
@@ -128,10 +132,14 @@ fn parse(path: &Path, text: &str) -> Result<Table, Finding> {
 
 /// The files that an entry of `imports` in the file `parent` means.
 fn import(host: &Host, parent: &Path, name: &str) -> Result<Vec<PathBuf>, Finding> {
-    let path = parent.parent().unwrap_or(Path::new("/")).join(name);
+    let beside = parent.parent().unwrap_or(Path::new("/"));
     if !name.contains('*') {
-        return Ok(vec![path]);
+        return Ok(vec![beside.join(name)]);
     }
+    let path = match containerd::version(host) {
+        Some(version) if version < BESIDE => containerd::working_directory(host).join(name),
+        _ => beside.join(name),
+    };
     let mut found = vec![PathBuf::new()];
     for component in path.components() {
         let word = component.as_os_str().to_string_lossy();
@@ -200,11 +208,10 @@ pub(super) fn registration(host: &Host) -> Finding {
     };
     let by_path = "ctr and nerdctl find the shim by its name on PATH";
     let pods = "for pods, put the runtime into containerd's configuration: docs/KUBERNETES.md, A node";
-    // A plugin's section in a later file replaces that of an earlier one.
-    let effective = parts.iter().rev().find_map(|part| Some((part, part.cri()?)));
-    let found = effective.map_or(Vec::new(), |(_, section)| handlers(section));
+    let section = effective(host, &parts);
+    let found = handlers(&section);
     if found.is_empty() {
-        return unregistered(&parts, effective.map(|(part, _)| part))
+        return unregistered(&parts)
             .unwrap_or_else(|| Finding::note(format!("no handler for pods; {by_path}"), pods));
     }
     let names: Vec<_> = found.iter().map(|handler| handler.name).collect();
@@ -224,10 +231,36 @@ pub(super) fn registration(host: &Host) -> Finding {
     Finding::ok(format!("{said}; {by_path}"))
 }
 
+/// The section of pods' runtimes that counts.
+fn effective(host: &Host, parts: &[Part]) -> Table {
+    let merges = containerd::version(host).is_some_and(|version| version >= MERGES);
+    let mut section = Table::new();
+    for other in parts.iter().filter_map(Part::cri) {
+        if !merges {
+            section.clear();
+        }
+        merge(&mut section, other);
+    }
+    section
+}
+
+/// Lists grow, tables are merged, and all else is replaced.
+fn merge(into: &mut Table, from: &Table) {
+    for (key, value) in from {
+        match (into.get_mut(key), value) {
+            (Some(Value::Table(old)), Value::Table(new)) => merge(old, new),
+            (Some(Value::Array(old)), Value::Array(new)) => old.extend(new.iter().cloned()),
+            _ => {
+                into.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
 /// What hides a handler that some file has, if that is so.
-fn unregistered(parts: &[Part], effective: Option<&Part>) -> Option<Finding> {
+fn unregistered(parts: &[Part]) -> Option<Finding> {
     let replaced = parts.iter().find(|part| part.cri().is_some_and(|section| !handlers(section).is_empty()));
-    if let (Some(part), Some(last)) = (replaced, effective) {
+    if let (Some(part), Some(last)) = (replaced, parts.iter().rfind(|part| part.cri().is_some())) {
         let found = format!(
             "{} has a handler, but {} has the same plugin's section, which replaces it",
             part.path.display(),
@@ -273,6 +306,5 @@ fn place(host: &Host, key: &str, usual: &str) -> PathBuf {
 /// An option that a handler gives the shim, from the first that has it.
 pub(super) fn option(host: &Host, key: &str) -> Option<String> {
     let parts = parts(host).ok()?;
-    let section = parts.iter().rev().find_map(Part::cri)?;
-    handlers(section).iter().find_map(|handler| handler.option(key).map(str::to_owned))
+    handlers(&effective(host, &parts)).iter().find_map(|handler| handler.option(key).map(str::to_owned))
 }
