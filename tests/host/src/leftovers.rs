@@ -11,10 +11,11 @@ use crate::{containerd, isolation, wait};
 /// Where containers may leave files.
 const FOLDERS: [&str; 4] = ["/run/mica", "/run/micrun", "/run/containerd", "/run/tmp"];
 
-/// Folders that the first container makes and the following ones share, besides those of the containerd namespace.
-const SHARED: [&str; 8] = [
+/// What the first container makes and the following ones share, besides the folders of the containerd namespace.
+const SHARED: [&str; 9] = [
     "/run/mica",
     "/run/mica/clients",
+    "/run/mica/history-v1.jsonl",
     "/run/micrun",
     "/run/micrun/containers",
     "/run/micrun/linux",

@@ -226,11 +226,36 @@ async fn connect(socket: &Path) -> Result<Qmp> {
 /// What QEMU wrote to its log last.
 fn last_words(log: &Path) -> String {
     const LINES: usize = 5;
+    // What it says before the registers, when it gives a processor up (`cpu_abort`).
+    const FATAL: &str = "qemu: fatal: ";
     let text = std::fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
-    match lines.as_slice() {
+    let fatal = lines.iter().position(|line| line.starts_with(FATAL));
+    let begin = fatal.unwrap_or(lines.len().saturating_sub(LINES));
+    match &lines[begin..] {
         [] => "it said nothing".to_owned(),
-        lines => format!("it said: {}", lines[lines.len().saturating_sub(LINES)..].join("; ")),
+        last => format!("it said: {}", last[..last.len().min(LINES)].join("; ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn the_last_words_begin_with_why_a_processor_was_given_up() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let said = |text: &str| {
+            std::fs::write(log.path(), text).unwrap();
+            last_words(log.path())
+        };
+        assert_eq!(said(""), "it said nothing");
+        assert_eq!(said("a\nb\n\nc\nd\ne\nf\n"), "it said: b; c; d; e; f");
+        let registers = ["R0=0\n", "R1=0\n", "R2=0\n", "R3=0\n", "R4=0\n"].concat();
+        let words = said(&format!("a warning\nqemu: fatal: Lockup: can't escalate 3\n{registers}"));
+        assert_eq!(words, "it said: qemu: fatal: Lockup: can't escalate 3; R0=0; R1=0; R2=0; R3=0");
     }
 }
