@@ -161,9 +161,9 @@ inventory() {
         esac
     done
     awk '$2 ~ /containerd|mica|micrun/ { print "mount", $2 }' /proc/mounts
-    # Directories that the first container makes for all.
+    # What the first container makes for all.
     find /run/mica /run/micrun /run/containerd 2>/dev/null | grep -vE \
-        -e '^/run/mica(/clients)?$' -e '^/run/micrun(/containers|/linux)?(/default)?$' \
+        -e '^/run/mica(/clients|/history-v1\.jsonl)?$' -e '^/run/micrun(/containers|/linux)?(/default)?$' \
         -e '^/run/containerd(/fifo|/s|/runc|/io\.containerd\.[^/]*)?(/default)?$' || true
     [ ! -d /run/systemd/system ] || systemctl list-units --no-legend --plain 'ptest-*' | awk '{ print "unit", $1 }'
     ctr container ls -q | sed 's/^/container /'
