@@ -2,8 +2,9 @@
 CONFIG_ARM_VIRT=y
 CONFIG_RASPI=y
 CONFIG_XLNX_ZYNQMP_ARM=y
-# The last two have it on board, and QEMU 10's own configuration does not say so.
+# The last two have these on board, and QEMU 10's own configuration does not say so.
 CONFIG_OR_IRQ=y
+CONFIG_UNIMP=y
 # What `Devices` of a client.conf may name.
 CONFIG_VIRTIO_NET=y
 CONFIG_VIRTIO_RNG=y

@@ -37,14 +37,17 @@ case_systemd_makes_the_scope_of_a_linux_container() {
 }
 
 # systemd removes the cgroup as soon as it is empty; what has happened in it must be known by then.
+# The shim's log is containerd's, which comes to the journal by and by.
+journal_has() {
+    journalctl --unit containerd --boot --quiet --grep "$1" >"$WORK/journal"
+}
+
 case_systemd_scope_that_runs_out_of_memory_is_told() {
     needs_systemd
     busybox_root "$WORK/rootfs"
     expect_status 137 run_linux --rm --cgroup ptest.slice:ptest:linux --memory-limit 16777216 \
         "$WORK/rootfs" "$PREFIX-scope" /bin/busybox dd if=/dev/zero of=/dev/null bs=67108864 count=1
-    # The shim's log is containerd's.
-    journalctl --unit containerd --boot --grep "$PREFIX-scope is out of memory" >"$WORK/journal" ||
-        fail "the shim did not notice"
+    await "the shim has noticed" journal_has "$PREFIX-scope is out of memory"
 }
 
 # run_in_scope [OPTION]... - runs firmware in a scope.
