@@ -8,3 +8,5 @@ CONFIG_UNIMP=y
 # What `Devices` of a client.conf may name.
 CONFIG_VIRTIO_NET=y
 CONFIG_VIRTIO_RNG=y
+# How micad puts code in front of firmware.
+CONFIG_GENERIC_LOADER=y

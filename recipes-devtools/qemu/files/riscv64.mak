@@ -4,3 +4,5 @@ CONFIG_SIFIVE_U=y
 # What `Devices` of a client.conf may name.
 CONFIG_VIRTIO_NET=y
 CONFIG_VIRTIO_RNG=y
+# How micad puts code in front of firmware.
+CONFIG_GENERIC_LOADER=y
