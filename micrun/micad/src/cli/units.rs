@@ -32,9 +32,7 @@ pub(super) fn span(seconds: u64) -> String {
 
 /// How a run ended, in short: status and reason.
 pub(super) fn exit(report: &ExitReport) -> String {
-    let reason = serde_json::to_value(report.reason).ok();
-    let reason = reason.as_ref().and_then(serde_json::Value::as_str).unwrap_or(NONE);
-    format!("{} {reason}", report.status)
+    format!("{} {}", report.status, report.reason.as_str())
 }
 
 /// How long ago that was, if it was; the clocks of two machines may differ.

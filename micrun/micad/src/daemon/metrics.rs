@@ -121,7 +121,7 @@ impl Daemon {
 
     /// Looks at everything. Blocks: the kernel is asked about each process.
     fn scrape(&self) -> Scrape {
-        let clients: Vec<_> = self.clients().values().map(|entry| Arc::clone(&entry.client)).collect();
+        let clients = self.all();
         let shown = clients.len().min(self.config.get().metrics_clients);
         let states: Vec<_> = clients.iter().map(|client| client.state()).collect();
         let in_state = |state| states.iter().filter(|it| **it == state).count();

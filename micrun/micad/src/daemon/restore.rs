@@ -9,7 +9,7 @@ use micrun_firmware::client_conf::QemuSection;
 use super::client::Client;
 use super::state::{Past, SavedClient};
 use super::{Daemon, socket};
-use crate::config;
+use crate::config::SOCKET_SUFFIX;
 use crate::error::{file, is_there};
 use crate::metrics::counts;
 use crate::pedestal::{ClientSpec, Guest, Marker, Pedestal, report};
@@ -135,10 +135,11 @@ impl Daemon {
 
     /// Removes the sockets of a daemon that was killed: the clients among them get new ones.
     fn remove_stale_sockets(&self) -> Result<()> {
-        let dir = &self.config.get().runtime_dir.clone();
+        let config = self.config.get();
+        let dir = &config.runtime_dir;
         for entry in std::fs::read_dir(dir).map_err(file("read", dir))?.flatten() {
             let path = entry.path();
-            if path.extension().is_some_and(|e| e == "socket" || e == config::SOCKET_SUFFIX) {
+            if path.extension().is_some_and(|e| e == "socket" || e == SOCKET_SUFFIX) {
                 socket::remove(&path)?;
             }
         }

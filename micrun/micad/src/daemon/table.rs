@@ -32,7 +32,8 @@ impl Daemon {
         ClientTable { at_usec: boot_usec(), clients: self.all().iter().map(row).collect() }
     }
 
-    fn all(&self) -> Vec<Arc<Client>> {
+    /// All clients, by name.
+    pub(super) fn all(&self) -> Vec<Arc<Client>> {
         self.clients().values().map(|entry| Arc::clone(&entry.client)).collect()
     }
 

@@ -23,9 +23,10 @@ pub(super) fn working_directory(host: &Host) -> PathBuf {
     link.and_then(|link| std::fs::read_link(link).ok()).unwrap_or_else(|| "/".into())
 }
 
-/// The version of the running one, else of the one on `PATH`, if it tells.
+/// The version of the running one, else of the one on `PATH`, if it tells. It is asked once.
 pub(super) fn version(host: &Host) -> Option<Version> {
-    program::version(&program::run(&program(host)?, &["--version"]).ok()?)
+    let ask = || program::version(&program::run(&program(host)?, &["--version"]).ok()?);
+    *host.containerd_version.get_or_init(ask)
 }
 
 /// Whether there is one, and new enough.

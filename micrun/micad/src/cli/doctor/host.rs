@@ -1,5 +1,6 @@
 //! The machine that is examined. All of its files are looked for below one directory, which tests choose.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
@@ -8,13 +9,13 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
-use libmica::ext::{ClientList, Version};
+use libmica::ext::ClientList;
 use micrun_firmware::HostConf;
 use micrun_firmware::host_conf::Locations;
 use nix::fcntl::OFlag;
 
 use super::finding::Finding;
-use super::program;
+use super::program::{self, Version};
 use crate::config::{Config, Options};
 
 /// No file that is of interest is larger.
@@ -37,6 +38,8 @@ pub(super) struct Host {
     pub(super) micad: Option<Process>,
     /// The running containerd.
     pub(super) containerd: Option<Process>,
+    /// Its version, once somebody has asked for it.
+    pub(super) containerd_version: OnceCell<Option<Version>>,
     /// What the daemon has said when it was asked.
     pub(super) answers: Answers,
 }
@@ -44,7 +47,7 @@ pub(super) struct Host {
 /// What the daemon has said.
 pub(super) struct Answers {
     /// To `version`.
-    pub(super) version: libmica::Result<Version>,
+    pub(super) version: libmica::Result<libmica::ext::Version>,
     /// To `list`.
     pub(super) list: libmica::Result<ClientList>,
 }
@@ -96,6 +99,7 @@ impl Host {
             config_finding: Finding::ok(""),
             micad: None,
             containerd: None,
+            containerd_version: OnceCell::new(),
             answers: Answers { version: Err(unasked()), list: Err(unasked()) },
         };
         host.micad = host.process("micad");
