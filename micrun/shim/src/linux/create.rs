@@ -55,6 +55,7 @@ pub(crate) async fn create(
         restored_from: Some(PathBuf::from(&request.checkpoint)).filter(|path| path != Path::new("")),
         waiting: Mutex::default(),
         cgroup: OnceLock::new(),
+        oom: Mutex::default(),
         execs: Execs::default(),
         id,
         bundle,
@@ -107,10 +108,11 @@ impl Linux {
             Ok(cgroup) => cgroup.into_iter().for_each(|cgroup| _ = self.cgroup.set(cgroup)),
             Err(error) => log::warn!("there will be no statistics of {}: {}", self.id, describe(&error)),
         }
-        if let Some(cgroup) = self.cgroup.get()
-            && let Err(error) = oom::watch(context, &self.id, cgroup)
-        {
-            log::warn!("there will be no event when {} is out of memory: {}", self.id, describe(&error));
+        match self.cgroup.get().map(|cgroup| oom::Watch::begin(context, &self.id, cgroup)).transpose() {
+            Ok(watch) => *lock(&self.oom) = watch.flatten(),
+            Err(error) => {
+                log::warn!("there will be no event when {} is out of memory: {}", self.id, describe(&error));
+            }
         }
         self.attach(context, &self.init, child, connection).await;
         Ok(())

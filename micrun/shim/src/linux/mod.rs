@@ -52,6 +52,8 @@ pub(crate) struct Linux {
     waiting: Mutex<Option<Streams>>,
     /// Known once its process is there.
     cgroup: OnceLock<Cgroup>,
+    /// While its process is there, if there is something to watch.
+    oom: Mutex<Option<oom::Watch>>,
     init: Arc<LinuxProcess>,
     execs: Execs<Exec>,
 }

@@ -11,6 +11,7 @@ use super::streams::{self, Ends, Relay};
 use super::terminal::ConsoleSocket;
 use crate::error::{Error, Result, describe};
 use crate::os::children::Child;
+use crate::os::lock::lock;
 use crate::stdio::Streams;
 use crate::task::context::Context;
 
@@ -76,6 +77,10 @@ impl Linux {
         let relaying = relay.map(|relay| tokio::spawn(relay.run(process.task.id.clone(), ended)));
         let exit = process.ended(child).await;
         if Arc::ptr_eq(process, &self.init) {
+            let watch = lock(&self.oom).take();
+            if let Some(watch) = watch {
+                watch.end(context, &self.id).await;
+            }
             self.end_execs().await;
         }
         end.send_replace(true);

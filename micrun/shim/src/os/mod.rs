@@ -5,6 +5,7 @@
 pub(crate) mod blocking;
 pub(crate) mod children;
 pub(crate) mod descriptors;
+pub(crate) mod kernel_log;
 pub(crate) mod lock;
 pub(crate) mod machine;
 pub(crate) mod tty;
