@@ -8,5 +8,6 @@ pub(crate) mod descriptors;
 pub(crate) mod kernel_log;
 pub(crate) mod lock;
 pub(crate) mod machine;
+pub(crate) mod memory;
 pub(crate) mod tty;
 pub(crate) mod watch;
