@@ -3,6 +3,7 @@
 //! [`daemon`] listens on the sockets of the mica protocol and keeps one task per client; `pedestal` is what
 //! firmware runs on; [`cli`] is the command.
 
+mod acl;
 pub mod blocking;
 mod cgroup;
 pub mod cli;

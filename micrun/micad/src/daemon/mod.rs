@@ -1,5 +1,6 @@
 //! The daemon: sockets, clients, and what connects them.
 
+mod access;
 mod answer;
 mod chronicle;
 mod client;
@@ -83,7 +84,7 @@ pub async fn run(options: Options, config: Config) -> Result<()> {
     raise_descriptor_limit();
     // Before anything is there to be protected.
     umask(Mode::from_bits_truncate(0o077));
-    state::private_dir(&config.runtime_dir)?;
+    access::directory(&config.runtime_dir, &config.allowed_uids)?;
     let _lock = lock::Lock::take(&config.runtime_dir, &config.pid_file)?;
     let live = Live::new(config.clone());
     let daemon = Arc::new(Daemon {
@@ -96,11 +97,11 @@ pub async fn run(options: Options, config: Config) -> Result<()> {
         chronicle: Arc::new(Chronicle::open(&config.runtime_dir)),
         config: live,
     });
-    state::private_dir(&daemon.clients_dir())?;
+    access::private_dir(&daemon.clients_dir())?;
     daemon.restore().await?;
     daemon.pedestals.open().await;
     let create_path = libmica::names::create_socket(&config.runtime_dir)?;
-    let create = socket::listen(&create_path)?;
+    let create = socket::listen(&create_path, &config.allowed_uids)?;
     let listener = tokio::spawn(connection::accept(create, Arc::clone(&daemon), Endpoint::Create));
     let scrapers = Scrapers::open(&daemon).await;
     daemon.creating(Daemon::auto_boot).await;
