@@ -35,7 +35,7 @@ MUTANTS = (
     ("no LAYERDEPENDS", "meta-micrun/conf/layer.conf", 'LAYERDEPENDS_micrun-distro = "core', 'LAYERDEPENDS_micrun-distro = "', "layers", "LAYERDEPENDS"),
     ("override with a recipe's name", "meta-micrun/conf/distro/micrun.conf", 'DISTROOVERRIDES = "distro-micrun"', "", "distribution", "recipe's name"),
     ("append's file without a place", "recipes-devtools/qemu/qemu-small.inc", "file://options ", "file://choices ", "appends", "file://choices is not there"),
-    ("append without condition", "dynamic-layers/virtualization-layer/recipes-containers/crun/crun_%.bbappend", 'CRUN_AS_RUNC = "true"', 'CRUN_AS_RUNC = ""', "appends", "changes CRUN_AS_RUNC"),
+    ("append without condition", "dynamic-layers/virtualization-layer/recipes-containers/crun/crun_%.bbappend", 'CRUN_AS_RUNC ?= "true"', 'CRUN_AS_RUNC = ""', "appends", "changes CRUN_AS_RUNC"),
     ("kas: unknown key", "kas/debug.yml", "local_conf_header:", "local_conf_headers:", "kas-schema", "local_conf_headers"),
     ("kas: unknown layer", "kas/qemu-arm64.yml", "meta-micrun:", "meta-micron:", "kas-resolve", "no layer meta-micron"),
     ("kas: no pin", "kas/qemu-arm64.lock.yml", "    meta-openembedded:", "    meta-opened:", "kas-resolve", "not pinned"),
