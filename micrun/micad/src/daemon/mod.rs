@@ -45,7 +45,7 @@ use crate::config::{Config, Options};
 use crate::error::system;
 use crate::live::Live;
 use crate::pedestal::{Numbers, Pedestals};
-use crate::{Result, blocking, conf};
+use crate::{Result, blocking, conf, jail};
 
 /// How long commands that are being worked on may take to finish when the daemon ends.
 const DETACH_BOUND: Duration = Duration::from_secs(5);
@@ -82,6 +82,7 @@ pub async fn run(options: Options, config: Config) -> Result<()> {
     let mut hangup = signal(SignalKind::hangup()).map_err(system("watch for SIGHUP"))?;
     let options = Arc::new(options);
     raise_descriptor_limit();
+    jail::find_slice();
     // Before anything is there to be protected.
     umask(Mode::from_bits_truncate(0o077));
     access::directory(&config.runtime_dir, &config.allowed_uids)?;
