@@ -83,9 +83,9 @@ aarch64: image ## the programs for aarch64, on an emulated machine: firmware, th
 test-install: build ## make install and make uninstall: what they lay, keep and remove
 	@tests/packages/install
 
-test-packages: tools-packages deb firmware ## the Debian packages on fresh Debian 12 and 13 with systemd: README's steps, upgrade, purge; needs root
+test-packages: tools-packages deb firmware ## the Debian packages on fresh Debian 12 and 13 with systemd: README's steps, restarts, upgrade, purge; needs root
 	@BUILT=$(BUILT) tests/packages/check
-	@BUILT=$(BUILT) tests/packages/run bookworm trixie
+	@BUILT=$(BUILT) tests/packages/run bookworm trixie clone
 
 matrix: tools-host build firmware firmware-boards ## the end-to-end tests against every containerd that Debian's suites have
 	@tests/host/containerds

@@ -72,7 +72,12 @@ pub(crate) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'st
     }
 }
 
+/// Does `work` on another thread, and nobody waits for it.
+pub(crate) fn start(work: impl FnOnce() + Send + 'static) {
+    drop(tokio::task::spawn_blocking(work));
+}
+
 /// Drops what it takes time to drop, on another thread: the kernel frees large memory page by page.
 pub(crate) fn discard<T: Send + 'static>(value: T) {
-    drop(tokio::task::spawn_blocking(move || drop(value)));
+    start(move || drop(value));
 }

@@ -17,6 +17,7 @@ mod live;
 pub mod logger;
 mod metrics;
 mod pedestal;
+mod store;
 mod sys;
 
 pub use error::{Error, Result};

@@ -45,7 +45,7 @@ use crate::config::{Config, Options};
 use crate::error::system;
 use crate::live::Live;
 use crate::pedestal::{Numbers, Pedestals};
-use crate::{Result, blocking, conf};
+use crate::{Result, blocking, conf, jail, store};
 
 /// How long commands that are being worked on may take to finish when the daemon ends.
 const DETACH_BOUND: Duration = Duration::from_secs(5);
@@ -77,11 +77,13 @@ struct Entry {
 
 /// Serves until SIGTERM or SIGINT. Firmware that runs then goes on. At SIGHUP, what the `options` say is read again.
 pub async fn run(options: Options, config: Config) -> Result<()> {
+    store::receive();
     let mut term = signal(SignalKind::terminate()).map_err(system("watch for SIGTERM"))?;
     let mut int = signal(SignalKind::interrupt()).map_err(system("watch for SIGINT"))?;
     let mut hangup = signal(SignalKind::hangup()).map_err(system("watch for SIGHUP"))?;
     let options = Arc::new(options);
     raise_descriptor_limit();
+    jail::find_slice();
     // Before anything is there to be protected.
     umask(Mode::from_bits_truncate(0o077));
     access::directory(&config.runtime_dir, &config.allowed_uids)?;
@@ -99,6 +101,7 @@ pub async fn run(options: Options, config: Config) -> Result<()> {
     });
     access::private_dir(&daemon.clients_dir())?;
     daemon.restore().await?;
+    store::forget_rest();
     daemon.pedestals.open().await;
     let create_path = libmica::names::create_socket(&config.runtime_dir)?;
     let create = socket::listen(&create_path, &config.allowed_uids)?;

@@ -218,6 +218,19 @@ fn docker_before_23_needs_an_entry() {
         r#"{"runtimes": {"rtos": {"runtimeType": "io.containerd.mica.v2"}}}"#,
     );
     machine.examine().assert("docker.registration", "ok", "runtime rtos");
+    // While it runs, it is asked what it has read.
+    let answers = |answer: &str| {
+        let version = "echo Docker version 20.10.24+dfsg1, build 297e128";
+        machine.script("docker", &format!("case $1 in --version) {version};; info) {answer};; esac"));
+    };
+    answers("echo cannot connect; exit 1");
+    machine.examine().assert("docker.registration", "ok", "runtime rtos");
+    machine.process(812, "dockerd", &["/usr/bin/dockerd", "-H", "fd://"], &[]);
+    machine.examine().assert("docker.registration", "note", "knows runtime rtos: cannot connect");
+    answers(r#"echo '{"runc": {"path": "runc"}}'"#);
+    machine.examine().assert("docker.registration", "warning", "does not know runtime rtos");
+    answers(r#"echo '{"rtos": {"runtimeType": "io.containerd.mica.v2"}, "runc": {"path": "runc"}}'"#);
+    machine.examine().assert("docker.registration", "ok", "the running Docker knows it");
     machine.script("docker", "echo Docker version 26.1.5, build a72d7cd");
     machine.write("etc/docker/daemon.json", "{}");
     machine.examine().assert("docker.registration", "note", "needs none");

@@ -59,6 +59,7 @@ pub(super) const CHECKS: &[Check] = &[
     check("leftovers.containers", leftovers::containers),
     check("leftovers.sockets", leftovers::sockets),
     check("leftovers.cgroups", leftovers::cgroups),
+    check("leftovers.scopes", leftovers::scopes),
 ];
 
 #[cfg(test)]
