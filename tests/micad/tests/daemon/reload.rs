@@ -70,7 +70,7 @@ async fn sockets_open_and_close_with_the_list() {
     daemon.boot("x", &tiny_elf::echo(daemon.dir())).await;
     let modes = || {
         let mode = |path: &PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        [mode(&daemon.run_dir().to_owned()), mode(&sockets[0]), mode(&sockets[1])]
+        [mode(&daemon.run_dir()), mode(&sockets[0]), mode(&sockets[1])]
     };
     assert_eq!(modes(), [0o700, 0o600, 0o600]);
     fs::write(&file, "[Micad]\nAllowedUids = 65534\n").unwrap();

@@ -206,7 +206,7 @@ pub(super) fn scopes(host: &Host) -> Finding {
         let found = format!("{unit} is of no container that a shim has");
         Finding::warning(found, format!("`systemctl stop {unit}`, which ends what runs there"))
     };
-    let findings = units.iter().filter(|unit| unit.ends_with(".scope")).map(look).collect();
+    let findings = units.iter().map(look).collect();
     Finding::all(findings, || Finding::ok("none"))
 }
 
