@@ -218,6 +218,9 @@ fn docker_before_23_needs_an_entry() {
         r#"{"runtimes": {"rtos": {"runtimeType": "io.containerd.mica.v2"}}}"#,
     );
     machine.examine().assert("docker.registration", "ok", "runtime rtos");
+    let by_path = r#"{"runtimes": {"path": {"runtimeType": "/usr/libexec/micrun/containerd-shim-mica-v2"}}}"#;
+    machine.write("etc/docker/daemon.json", by_path);
+    machine.examine().assert("docker.registration", "ok", "runtime path");
     machine.script("docker", "echo Docker version 26.1.5, build a72d7cd");
     machine.write("etc/docker/daemon.json", "{}");
     machine.examine().assert("docker.registration", "note", "needs none");
