@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
-.PHONY: help setup build firmware firmware-boards demo demo-host test check unit host aarch64 conformance cri faults kills fuzz fuzz-long kernel \
+.PHONY: help setup build firmware firmware-boards demo demo-host test check unit host aarch64 conformance cri docker faults kills fuzz fuzz-long kernel \
     image qemu qemu-small test-qemu-small test-qemu power-loss pool-cycles test-driver matrix yocto yocto-static yocto-source lint docs fmt bench bench-qemu \
     dist install uninstall deb test-install test-packages clean
 
@@ -72,9 +72,9 @@ host: tools-host tools-firmware build firmware firmware-boards ## the programs e
 	@tests/packages/install
 	@$(MAKE) --no-print-directory -C tests/firmware check-boards
 	@cargo nextest run $(CARGO_FLAGS) --manifest-path tests/Cargo.toml \
-	    -E 'not package(micrun-host-tests) - package(micrun-cri-tests) + $(ONCE)'
+	    -E 'not package(micrun-host-tests) - package(micrun-cri-tests) - package(micrun-docker-tests) + $(ONCE)'
 	@tests/host/containerds
-	@$(MAKE) --no-print-directory cri fuzz
+	@$(MAKE) --no-print-directory cri docker fuzz
 
 aarch64: image ## the programs for aarch64, on an emulated machine: firmware, the driver, the smoke suite
 	@$(MAKE) --no-print-directory -C tests/firmware check
@@ -93,6 +93,9 @@ matrix: tools-host build firmware firmware-boards ## the end-to-end tests agains
 cri: tools-host build firmware ## pods through the CRI plugin of every containerd that Debian's suites have; the Kubernetes files
 	@tests/kubernetes/validate
 	@tests/cri/matrix
+
+docker: tools-host build firmware ## firmware and Linux containers by every Docker that Debian's suites have
+	@tests/docker/matrix
 
 pool-cycles: tools-host build ## 2000 starts and stops with waiting machines and random kills; MICRUN_CYCLES, MICRUN_SEED
 	@MICRUN_CYCLES=$${MICRUN_CYCLES:-2000} MICRUN_SEED=$${MICRUN_SEED:-$$RANDOM} cargo nextest run $(CARGO_FLAGS) \

@@ -231,6 +231,10 @@ fn docker_before_23_needs_an_entry() {
     machine.examine().assert("docker.registration", "warning", "does not know runtime rtos");
     answers(r#"echo '{"rtos": {"runtimeType": "io.containerd.mica.v2"}, "runc": {"path": "runc"}}'"#);
     machine.examine().assert("docker.registration", "ok", "the running Docker knows it");
+    answers(r#"echo '{"path": {}}'"#);
+    let by_path = r#"{"runtimes": {"path": {"runtimeType": "/usr/libexec/micrun/containerd-shim-mica-v2"}}}"#;
+    machine.write("etc/docker/daemon.json", by_path);
+    machine.examine().assert("docker.registration", "ok", "runtime path");
     machine.script("docker", "echo Docker version 26.1.5, build a72d7cd");
     machine.write("etc/docker/daemon.json", "{}");
     machine.examine().assert("docker.registration", "note", "needs none");

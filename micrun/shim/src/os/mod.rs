@@ -9,5 +9,6 @@ pub(crate) mod kernel_log;
 pub(crate) mod lock;
 pub(crate) mod machine;
 pub(crate) mod memory;
+pub(crate) mod netns;
 pub(crate) mod tty;
 pub(crate) mod watch;

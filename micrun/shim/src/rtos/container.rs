@@ -26,6 +26,7 @@ use crate::error::{Error, Result, describe};
 use crate::oci::resources::Resources;
 use crate::os::blocking;
 use crate::os::lock::lock;
+use crate::os::netns::NetworkNamespace;
 use crate::stdio::tap::Tap;
 use crate::stdio::{Paths, Streams};
 use crate::task::context::Context;
@@ -48,8 +49,10 @@ pub(crate) struct Container {
     /// The RTOS itself, as a process.
     pub init: Process,
     /// What containerd takes for its process id. No host process is the RTOS on every pedestal, so it is the
-    /// shim's own, from Create to Delete.
+    /// shim's own, from Create to Delete, or that of its thread in `network`.
     pub pid: u32,
+    /// A network namespace of its own, if it was asked for: Docker looks for it by the process id.
+    _network: Option<NetworkNamespace>,
     /// How it is run.
     pub plan: Plan,
     /// The limits in force.
@@ -80,6 +83,7 @@ impl Container {
         plan: Plan,
         dir: StateDir,
         mut streams: Streams,
+        network: Option<NetworkNamespace>,
     ) -> Self {
         let init = Process::new(&id, "", paths);
         init.keep(&mut streams);
@@ -101,7 +105,8 @@ impl Container {
             id,
             bundle,
             init,
-            pid: std::process::id(),
+            pid: network.as_ref().map_or_else(std::process::id, NetworkNamespace::id),
+            _network: network,
             resources: plan.resources.clone().into(),
             plan,
             execs: Execs::default(),

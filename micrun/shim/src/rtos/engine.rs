@@ -94,7 +94,8 @@ impl Engine for Container {
 
     async fn processes(&self) -> Vec<ProcessInfo> {
         let mut process = ProcessInfo::new();
-        process.pid = self.pid;
+        // Docker shows those of them that `ps` lists, which are no threads.
+        process.pid = std::process::id();
         vec![process]
     }
 

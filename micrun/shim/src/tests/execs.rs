@@ -136,6 +136,19 @@ async fn a_commands_output_and_status_are_those_of_its_exec() {
     assert_eq!(f.events()[2..], once);
 }
 
+/// Docker's health checks come like this.
+#[tokio::test]
+async fn a_line_for_a_shell_of_linux_is_one_for_the_firmwares() {
+    let mut f = with_prompt();
+    f.create().await.unwrap();
+    f.start().await.unwrap();
+    let shell = play(&f.daemon, &["$ ", "fine\r\n$ "]);
+    let reader = exec(&f, "e", &["/bin/sh", "-c", "status  all"]).await.unwrap();
+    start(&f, "e").await.unwrap();
+    assert_eq!((text(reader).await.as_str(), wait(&f, "e").await), ("fine\n", 0));
+    assert_eq!(shell.await.unwrap()[1], "status  all");
+}
+
 #[tokio::test]
 async fn commands_run_one_after_the_other_and_end_with_their_container() {
     let mut f = with_prompt();

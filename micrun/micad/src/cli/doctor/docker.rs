@@ -1,10 +1,12 @@
 //! Docker, which has a containerd of its own or shares the machine's.
 
+use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::Path;
 
 use serde_json::Value;
 
+use super::containerd::SHIM;
 use super::finding::Finding;
 use super::host::Host;
 use super::program::{self, Mute, Version};
@@ -42,7 +44,8 @@ pub(super) fn registration(host: &Host) -> Finding {
         }
     };
     let runtimes = conf.get("runtimes").and_then(Value::as_object).into_iter().flatten();
-    let ours = runtimes.filter(|(_, it)| it.get("runtimeType").and_then(Value::as_str) == Some(RUNTIME));
+    let is_ours = |name: &str| name == RUNTIME || Path::new(name).file_name() == Some(OsStr::new(SHIM));
+    let ours = runtimes.filter(|(_, it)| it.get("runtimeType").and_then(Value::as_str).is_some_and(is_ours));
     let names: Vec<_> = ours.map(|(name, _)| name.as_str()).collect();
     if !names.is_empty() {
         return match docker.filter(|_| host.process("dockerd").is_some()) {

@@ -31,11 +31,12 @@ use micrun_firmware::snapshot::Machine;
 use micrun_firmware::{Firmware, HostConf, Sha256Digest};
 
 use crate::cgroup::Cgroup;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, describe};
 use crate::oci::bundle::Spec;
 use crate::oci::mount::Rootfs;
 use crate::oci::options::Options;
 use crate::os::blocking;
+use crate::os::netns::NetworkNamespace;
 use crate::rtos::checkpoint;
 use crate::rtos::container::Container;
 use crate::rtos::firmware::Firmware as InMemory;
@@ -67,8 +68,9 @@ pub(crate) async fn create(
     match creation.connect().await {
         Ok(streams) => {
             log::info!("created {}", request.id);
-            context.events.publish(Event::create(request, std::process::id()));
-            Ok(creation.finish(streams))
+            let container = creation.finish(streams);
+            context.events.publish(Event::create(request, container.pid));
+            Ok(container)
         }
         Err(error) => {
             creation.undo().await;
@@ -87,6 +89,7 @@ struct Creation {
     source: Option<Source>,
     /// Whether the plan's cgroup is there, and ours to remove.
     has_cgroup: bool,
+    network: Option<NetworkNamespace>,
 }
 
 impl Creation {
@@ -144,7 +147,8 @@ impl Creation {
             close_after: settings.auto_close.value,
         };
         let source = Some(Source { firmware, snapshot, rootfs });
-        Ok(Self { context, request, dir, plan, source, has_cgroup: false })
+        let network = spec.has_new_network().then(|| network(&request.id)).flatten();
+        Ok(Self { context, request, dir, plan, source, has_cgroup: false, network })
     }
 
     /// Does what involves others: those at the other ends of the streams, the kernel's cgroups, the daemon.
@@ -185,9 +189,9 @@ impl Creation {
     }
 
     fn finish(self, streams: Streams) -> Container {
-        let Self { request, dir, plan, .. } = self;
+        let Self { request, dir, plan, network, .. } = self;
         let paths = Paths::from(&request);
-        Container::new(request.id, request.bundle.into(), paths, plan, dir.keep(), streams)
+        Container::new(request.id, request.bundle.into(), paths, plan, dir.keep(), streams, network)
     }
 
     /// Takes away what there is so far.
@@ -202,6 +206,11 @@ impl Creation {
         }
         blocking::discard((source, dir)).await;
     }
+}
+
+/// A network namespace, which the firmware does not need: a kernel without them runs it as well.
+fn network(id: &str) -> Option<NetworkNamespace> {
+    NetworkNamespace::new().inspect_err(|error| log::warn!("{id}: {}", describe(error))).ok()
 }
 
 fn check_id(id: &str) -> Result<()> {
