@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 use micrun_firmware::host_conf::variables::SHIM_VERSION;
 use sha2::{Digest, Sha256};
 
+use crate::cgroup;
 use crate::entry::args::Args;
 use crate::entry::logger;
 use crate::entry::reply::{self, Caller};
@@ -45,6 +46,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let address = address(args, &caller, &spec);
     let socket = Path::new(address.strip_prefix("unix://").unwrap_or(&address));
     if UnixStream::connect(socket).is_err() {
+        let cgroup = caller.shim_cgroup()?;
+        if !cgroup.is_empty() {
+            // The server inherits it.
+            cgroup::join(&cgroup)?;
+        }
         spawn(args, &caller, &bundle, socket)?;
     }
     std::fs::write(ADDRESS_FILE, &address).map_err(Error::io("write", ADDRESS_FILE))?;

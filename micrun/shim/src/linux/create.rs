@@ -14,8 +14,8 @@ use crate::cgroup::{self, Cgroup};
 use crate::error::{Result, describe};
 use crate::oci::bundle::Spec;
 use crate::oci::options::Options;
-use crate::os::children;
 use crate::os::lock::lock;
+use crate::os::children;
 use crate::stdio::{Identity, Paths, Streams};
 use crate::task::context::Context;
 use crate::task::events::Event;
@@ -23,6 +23,9 @@ use crate::task::execs::Execs;
 
 /// The folder beside that of the RTOS containers.
 const STATE: &str = "linux";
+
+/// Where CRIU works, in the bundle.
+const CRIU_WORK: &str = "criu";
 
 /// Makes a container of a Create request whose root file system is mounted.
 pub(crate) async fn create(
@@ -52,6 +55,7 @@ pub(crate) async fn create(
         runtime: Runtime::new(choice, &id, &bundle),
         init: Arc::new(LinuxProcess::new(&id, "", paths)),
         flags: flags(&options),
+        criu_work: criu_work(&options, &bundle),
         restored_from: Some(PathBuf::from(&request.checkpoint)).filter(|path| path != Path::new("")),
         waiting: Mutex::default(),
         cgroup: OnceLock::new(),
@@ -78,6 +82,16 @@ fn flags(options: &Options) -> Vec<&'static str> {
     pivot.into_iter().chain(options.no_new_keyring.then_some("--no-new-keyring")).collect()
 }
 
+/// Where CRIU works and writes its log: in the bundle, unless the options say otherwise.
+fn criu_work(options: &Options, bundle: &Path) -> PathBuf {
+    match options {
+        Options::Runc(options) if !options.criu_work_path.is_empty() => {
+            PathBuf::from(&options.criu_work_path)
+        }
+        _ => bundle.join(CRIU_WORK),
+    }
+}
+
 impl Linux {
     /// Has the runtime make the container's own process, or bring it back from a checkpoint, and takes it over.
     pub(super) async fn bring_up(self: &Arc<Self>, context: &Arc<Context>, streams: Streams) -> Result<()> {
@@ -90,7 +104,7 @@ impl Linux {
         };
         let _hold = children::hold();
         match &self.restored_from {
-            Some(image) => self.runtime.restore(image, wiring, &self.flags).await?,
+            Some(image) => self.runtime.restore(image, &self.criu_work, wiring, &self.flags).await?,
             None => self.runtime.create(wiring, &self.flags).await?,
         }
         let child = match adopt(&pid_file) {

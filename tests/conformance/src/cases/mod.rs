@@ -19,6 +19,7 @@ mod loggers;
 mod logs;
 mod mounts;
 mod optional;
+mod options;
 mod pids;
 mod refusals;
 mod sandbox;
@@ -33,6 +34,7 @@ pub fn all() -> impl Iterator<Item = Case> {
         command_line::CASES,
         bootstrap::CASES,
         bootstrap_v3::CASES,
+        options::CASES,
         sockets::CASES,
         mounts::CASES,
         group::CASES,
