@@ -13,6 +13,7 @@ use containerd_shim_protos::ttrpc::r#async::Server;
 use containerd_shim_protos::ttrpc::r#async::transport::Listener;
 use micrun_firmware::HostConf;
 use micrun_firmware::host_conf::Locations;
+use nix::sys::signal::{SigSet, Signal};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
@@ -58,6 +59,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     log::info!("the shim ends");
     result
+}
+
+/// The signals that the server handles. They are blocked when it begins: neither ends it before it does.
+pub(crate) fn handled_signals() -> SigSet {
+    [Signal::SIGTERM, Signal::SIGINT].into_iter().collect()
 }
 
 /// The listening socket comes as stdin; `/dev/null` takes its place.
@@ -118,6 +124,7 @@ async fn serve(args: &Args, bundle: &Path, listener: UnixListener) -> Result<()>
     // end of the machine is the end of its containers.
     let mut term = signal(SignalKind::terminate()).map_err(Error::io("handle", "SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::io("handle", "SIGINT"))?;
+    handled_signals().thread_unblock().map_err(|errno| Error::io("handle", "signals")(errno.into()))?;
     let forgotten = forgotten(bundle, &containers);
     tokio::pin!(forgotten);
     let mut farewell = FAREWELL;

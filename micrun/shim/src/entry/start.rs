@@ -16,6 +16,7 @@ use crate::cgroup;
 use crate::entry::args::Args;
 use crate::entry::logger;
 use crate::entry::reply::{self, Caller};
+use crate::entry::server::handled_signals;
 use crate::error::{Error, Result};
 use crate::oci::bundle::Spec;
 
@@ -105,6 +106,8 @@ fn spawn(args: &Args, caller: &Caller, bundle: &Path, socket: &Path) -> Result<(
     {
         command.env(TTRPC_ADDRESS, &params.containerd_ttrpc_address);
     }
+    // Which the server inherits.
+    handled_signals().thread_block().map_err(|errno| Error::io("block", "signals")(errno.into()))?;
     let child = command.spawn().map_err(Error::io("start", &program))?;
     protect(child.id());
     let mut file = File::create(PID_FILE).map_err(Error::io("write", PID_FILE))?;

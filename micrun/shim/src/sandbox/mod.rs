@@ -71,7 +71,7 @@ impl Sandbox {
         let config = if network.is_none() { Config { network: Mode::Node, ..config } } else { config };
         sysctl::check(&config, network.is_some())?;
         Ok(Self {
-            _slot: containers.reserve(&request.sandbox_id)?,
+            _slot: containers.occupy(&request.sandbox_id)?,
             life: Life::new(Subject::Sandbox(request.sandbox_id.clone())),
             id: request.sandbox_id,
             config,

@@ -25,6 +25,7 @@ use super::daemon::Daemon;
 pub(super) use super::daemon::Script;
 use crate::cgroup::Layout;
 use crate::service::task::TaskService;
+use crate::task::containers::Containers;
 use crate::task::context::Context;
 use crate::task::events::{Event, EventSink};
 
@@ -41,6 +42,8 @@ impl EventSink for Recorder {
 /// Everything a test needs, in a directory of its own.
 pub(super) struct Fixture {
     pub service: Arc<TaskService>,
+    pub context: Arc<Context>,
+    pub containers: Arc<Containers>,
     pub daemon: Arc<Daemon>,
     recorder: Arc<Recorder>,
     pub dir: tempfile::TempDir,
@@ -82,9 +85,21 @@ impl Fixture {
             mica: daemon.clone(),
             events: recorder.clone(),
         };
-        let service = TaskService::new(Arc::new(context), Arc::default(), Arc::new(Notify::new()));
+        let (context, containers) = (Arc::new(context), Arc::<Containers>::default());
+        let shutdown = Arc::new(Notify::new());
+        let service = TaskService::new(Arc::clone(&context), Arc::clone(&containers), shutdown);
         let spec = Self::spec(script.pedestal);
-        Self { service, daemon, recorder, dir, stdout: None, spec, checkpoint: String::new() }
+        Self {
+            service,
+            context,
+            containers,
+            daemon,
+            recorder,
+            dir,
+            stdout: None,
+            spec,
+            checkpoint: String::new(),
+        }
     }
 
     /// Adds an annotation to the bundle that Create will find.

@@ -1,5 +1,6 @@
 //! The cases, a file for each part of the contract.
 
+mod abandoned;
 mod accounting;
 mod bootstrap;
 mod bootstrap_v3;
@@ -47,6 +48,7 @@ pub fn all() -> impl Iterator<Item = Case> {
         checkpoint::CASES,
         events::CASES,
         execs::CASES,
+        abandoned::CASES,
         fifos::CASES,
         loggers::CASES,
         logs::CASES,
