@@ -22,6 +22,7 @@ use crate::oci::mount;
 use crate::os::blocking;
 use crate::rtos::end;
 use crate::rtos::state_dir::{self, StateDir};
+use crate::sandbox::Files;
 use crate::task::exit::Exit;
 use crate::task::mica::Mica;
 
@@ -79,6 +80,7 @@ async fn clean(args: &Args, bundle: &Path, mica: &dyn Mica) -> Result<(u32, Exit
         Server::Other => {}
         Server::Gone => {
             remove_dead_socket(bundle);
+            drop(Files::of(&state_root, &args.id));
         }
     }
     let linux = linux::clean(&args.id, bundle).await;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use containerd_shim_protos::sandbox_async::create_sandbox;
@@ -102,6 +102,7 @@ async fn serve(args: &Args, bundle: &Path, listener: UnixListener) -> Result<()>
         state_root: state_dir::root(&conf),
         host_conf,
         cgroups,
+        shared: OnceLock::new(),
         mica,
         events: events.clone(),
     });

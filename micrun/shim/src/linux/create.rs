@@ -14,8 +14,9 @@ use crate::cgroup::{self, Cgroup};
 use crate::error::{Result, describe};
 use crate::oci::bundle::Spec;
 use crate::oci::options::Options;
+use crate::oci::shared;
 use crate::os::lock::lock;
-use crate::os::children;
+use crate::os::{blocking, children};
 use crate::stdio::{Identity, Paths, Streams};
 use crate::task::context::Context;
 use crate::task::events::Event;
@@ -41,6 +42,10 @@ pub(crate) async fn create(
     let choice = Choice::new(&options, &state, &context.namespace, &spec.linux.cgroups_path)?;
     log::debug!("{id}: {choice:?}, options {options:?}");
     choice.write(&bundle)?;
+    if let Some(shared) = context.shared.get().cloned() {
+        let bundle = bundle.clone();
+        blocking::run(move || shared::mount_into(&bundle, &shared)).await?;
+    }
     let owner = match &options {
         Options::Runc(options) => (options.io_uid, options.io_gid),
         _ => (0, 0),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use containerd_shim_protos::api::{
     CloseIORequest, CreateTaskRequest, DeleteRequest, KillRequest, PauseRequest, ResumeRequest, StartRequest,
@@ -82,6 +82,7 @@ impl Fixture {
                 environment: BTreeMap::new(),
             },
             cgroups,
+            shared: OnceLock::new(),
             mica: daemon.clone(),
             events: recorder.clone(),
         };
