@@ -4,8 +4,13 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
+<<<<<<< HEAD
 .PHONY: help setup build firmware firmware-boards demo demo-host test check unit host aarch64 conformance cri docker faults kills fuzz fuzz-long kernel \
     image qemu qemu-small test-qemu-small test-qemu power-loss pool-cycles test-driver matrix yocto yocto-static yocto-source lint docs fmt bench bench-qemu \
+=======
+.PHONY: help setup build firmware firmware-boards demo demo-host test check unit host aarch64 conformance cri faults kills abandoned fuzz fuzz-long kernel \
+    image qemu qemu-small test-qemu-small test-qemu power-loss pool-cycles test-driver matrix other-containerds yocto yocto-static yocto-source lint docs fmt bench bench-qemu \
+>>>>>>> engines
     dist install uninstall deb test-install test-packages clean
 
 export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
@@ -90,6 +95,10 @@ test-packages: tools-packages deb firmware ## the Debian packages on fresh Debia
 matrix: tools-host build firmware firmware-boards ## the end-to-end tests against every containerd that Debian's suites have
 	@tests/host/containerds
 
+other-containerds: tools-host build firmware firmware-boards ## matrix and cri on the containerds in the folders of MICRUN_CONTAINERD_BIN (`:` between them); skipped without it
+	@if [[ -z $${MICRUN_CONTAINERD_BIN:-} ]]; then echo 'other-containerds: skipped, MICRUN_CONTAINERD_BIN names no folder'; \
+	else tests/host/containerds && tests/cri/matrix; fi
+
 cri: tools-host build firmware ## pods through the CRI plugin of every containerd that Debian's suites have; the Kubernetes files
 	@tests/kubernetes/validate
 	@tests/cri/matrix
@@ -111,6 +120,9 @@ faults: tools-host build firmware ## everything that may die, each killed many t
 
 kills: tools-host build firmware ## one process of a pod killed at a random moment, 200 rounds in all (MICRUN_KILL_SEED repeats a run)
 	@MICRUN_KILL_ROUNDS=$${MICRUN_KILL_ROUNDS:-50} tests/cri/matrix whatever_is_killed
+
+abandoned: tools-host build firmware ## a Create that is given up at each of its moments, 50 times in each way (MICRUN_ABANDONED_ROUNDS)
+	@MICRUN_ABANDONED_ROUNDS=$${MICRUN_ABANDONED_ROUNDS:-50} tests/host/faults during_create
 
 fuzz: tools-host ## what reads input from outside, against thousands of inputs each; a table of what they covered
 	@fuzz/run

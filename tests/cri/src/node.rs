@@ -84,10 +84,15 @@ impl Node {
 
 /// The configuration for the containerd under test: 2.x writes its own version of it, and 1.x does not read that.
 fn configuration() -> &'static str {
+    if version().starts_with("1.") { "containerd.toml" } else { "containerd-v3.toml" }
+}
+
+/// containerd's version, without `v`.
+pub fn version() -> String {
     let mut command = Command::new(isolation::containerd_program("containerd"));
     let said = process::run(command.arg("--version")).success();
     let version = said.split_whitespace().nth(2).expect("`containerd --version` names it third");
-    if version.trim_start_matches('v').starts_with("1.") { "containerd.toml" } else { "containerd-v3.toml" }
+    version.trim_start_matches('v').to_owned()
 }
 
 /// libcni caches its results below `/var/lib/cni`: what is written there goes to the private `/run`.

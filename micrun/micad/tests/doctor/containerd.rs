@@ -173,6 +173,25 @@ fn a_handler_that_passes_no_annotation() {
     machine.examine().assert("containerd.registration", "warning", "container_annotations lacks them");
 }
 
+/// containerd#12983, mended by #13131.
+#[test]
+fn a_sandbox_of_the_shim_on_a_containerd_that_it_can_end() {
+    let machine = Machine::new();
+    machine.examine().assert("containerd.sandboxer", "ok", "every handler has pause containers");
+    let handler = format!("{HANDLER}sandboxer = \"shim\"\n");
+    machine.write(FILE, &config(3, CRI_RUNTIME, &handler));
+    for (version, level, words) in [
+        ("2.0.11", "warning", "ends containerd 2.0.11"),
+        ("2.2.7", "warning", "ends containerd 2.2.7"),
+        ("2.3.0", "ok", "sandboxes of the shim"),
+        ("2.4.1", "ok", "sandboxes of the shim"),
+    ] {
+        let says = format!("echo containerd github.com/containerd/containerd/v2 {version}");
+        machine.script("containerd", &says);
+        machine.examine().assert("containerd.sandboxer", level, words);
+    }
+}
+
 /// As Docker's package of containerd comes.
 #[test]
 fn a_cri_plugin_that_is_off() {

@@ -5,6 +5,7 @@
 //! `admin-guide/cgroup-v1` and `cgroup-v2.rst`); a library for it would bring a D-Bus client along.
 //! It may use `oci` and `os`.
 
+mod join;
 mod layout;
 mod limits;
 mod path;
@@ -20,6 +21,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub(crate) use join::join;
 pub(crate) use layout::{Layout, Version};
 use limits::Value;
 use nix::sys::signal::{self, Signal};

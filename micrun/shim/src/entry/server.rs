@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use containerd_shim_protos::sandbox_async::create_sandbox;
@@ -13,6 +13,7 @@ use containerd_shim_protos::ttrpc::r#async::Server;
 use containerd_shim_protos::ttrpc::r#async::transport::Listener;
 use micrun_firmware::HostConf;
 use micrun_firmware::host_conf::Locations;
+use nix::sys::signal::{SigSet, Signal};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
@@ -60,6 +61,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     result
 }
 
+/// The signals that the server handles. They are blocked when it begins: neither ends it before it does.
+pub(crate) fn handled_signals() -> SigSet {
+    [Signal::SIGTERM, Signal::SIGINT].into_iter().collect()
+}
+
 /// The listening socket comes as stdin; `/dev/null` takes its place.
 fn take_listener() -> Result<UnixListener> {
     let stdin = std::io::stdin();
@@ -96,6 +102,7 @@ async fn serve(args: &Args, bundle: &Path, listener: UnixListener) -> Result<()>
         state_root: state_dir::root(&conf),
         host_conf,
         cgroups,
+        shared: OnceLock::new(),
         mica,
         events: events.clone(),
     });
@@ -118,6 +125,7 @@ async fn serve(args: &Args, bundle: &Path, listener: UnixListener) -> Result<()>
     // end of the machine is the end of its containers.
     let mut term = signal(SignalKind::terminate()).map_err(Error::io("handle", "SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::io("handle", "SIGINT"))?;
+    handled_signals().thread_unblock().map_err(|errno| Error::io("handle", "signals")(errno.into()))?;
     let forgotten = forgotten(bundle, &containers);
     tokio::pin!(forgotten);
     let mut farewell = FAREWELL;

@@ -14,8 +14,9 @@ use crate::cgroup::{self, Cgroup};
 use crate::error::{Result, describe};
 use crate::oci::bundle::Spec;
 use crate::oci::options::Options;
-use crate::os::children;
+use crate::oci::shared;
 use crate::os::lock::lock;
+use crate::os::{blocking, children};
 use crate::stdio::{Identity, Paths, Streams};
 use crate::task::context::Context;
 use crate::task::events::Event;
@@ -23,6 +24,9 @@ use crate::task::execs::Execs;
 
 /// The folder beside that of the RTOS containers.
 const STATE: &str = "linux";
+
+/// Where CRIU works, in the bundle.
+const CRIU_WORK: &str = "criu";
 
 /// Makes a container of a Create request whose root file system is mounted.
 pub(crate) async fn create(
@@ -38,6 +42,10 @@ pub(crate) async fn create(
     let choice = Choice::new(&options, &state, &context.namespace, &spec.linux.cgroups_path)?;
     log::debug!("{id}: {choice:?}, options {options:?}");
     choice.write(&bundle)?;
+    if let Some(shared) = context.shared.get().cloned() {
+        let bundle = bundle.clone();
+        blocking::run(move || shared::mount_into(&bundle, &shared)).await?;
+    }
     let owner = match &options {
         Options::Runc(options) => (options.io_uid, options.io_gid),
         _ => (0, 0),
@@ -52,6 +60,7 @@ pub(crate) async fn create(
         runtime: Runtime::new(choice, &id, &bundle),
         init: Arc::new(LinuxProcess::new(&id, "", paths)),
         flags: flags(&options),
+        criu_work: criu_work(&options, &bundle),
         restored_from: Some(PathBuf::from(&request.checkpoint)).filter(|path| path != Path::new("")),
         waiting: Mutex::default(),
         cgroup: OnceLock::new(),
@@ -79,6 +88,16 @@ fn flags(options: &Options) -> Vec<&'static str> {
     pivot.into_iter().chain(options.no_new_keyring.then_some("--no-new-keyring")).collect()
 }
 
+/// Where CRIU works and writes its log: in the bundle, unless the options say otherwise.
+fn criu_work(options: &Options, bundle: &Path) -> PathBuf {
+    match options {
+        Options::Runc(options) if !options.criu_work_path.is_empty() => {
+            PathBuf::from(&options.criu_work_path)
+        }
+        _ => bundle.join(CRIU_WORK),
+    }
+}
+
 impl Linux {
     /// Has the runtime make the container's own process, or bring it back from a checkpoint, and takes it over.
     pub(super) async fn bring_up(self: &Arc<Self>, context: &Arc<Context>, streams: Streams) -> Result<()> {
@@ -91,7 +110,7 @@ impl Linux {
         };
         let _hold = children::hold();
         match &self.restored_from {
-            Some(image) => self.runtime.restore(image, wiring, &self.flags).await?,
+            Some(image) => self.runtime.restore(image, &self.criu_work, wiring, &self.flags).await?,
             None => self.runtime.create(wiring, &self.flags).await?,
         }
         let child = match adopt(&pid_file) {

@@ -98,7 +98,7 @@ impl Linux {
         let execs = self.execs.close();
         // Nobody else ends what has no PID namespace of its own.
         if !self.private_pids
-            && let Err(error) = self.runtime.kill(SIGKILL.unsigned_abs(), true).await
+            && let Err(error) = self.runtime.kill_all(SIGKILL.unsigned_abs()).await
         {
             log::debug!("{}", describe(&error));
         }

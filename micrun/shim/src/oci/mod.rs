@@ -8,3 +8,4 @@ pub(crate) mod mount;
 pub(crate) mod names;
 pub(crate) mod options;
 pub(crate) mod resources;
+pub(crate) mod shared;

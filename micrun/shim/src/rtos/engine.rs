@@ -68,7 +68,7 @@ impl Engine for Container {
     async fn delete(&self, context: &Context, exec_id: &str) -> Result<Exit> {
         match self.command(exec_id)? {
             Some(exec) => {
-                let exit = exec.delete(&*context.events)?;
+                let exit = exec.delete()?;
                 self.execs.remove(exec_id);
                 Ok(exit)
             }

@@ -90,12 +90,12 @@ impl Exec {
         Killed(self.killed.subscribe())
     }
 
-    /// Begins Delete; what never ran is ended first.
-    pub(super) fn delete(&self, events: &dyn EventSink) -> Result<Exit> {
-        if self.process.life.abandon() {
-            self.finish(events, Exit::killed());
-        }
-        self.process.life.delete()
+    /// Begins Delete.
+    pub(super) fn delete(&self) -> Result<Exit> {
+        let exit = self.process.life.delete()?;
+        // They are there if it never ran.
+        *lock(&self.streams) = None;
+        Ok(exit)
     }
 
     /// Makes the end known, once.

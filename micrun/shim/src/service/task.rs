@@ -116,19 +116,24 @@ impl Task for TaskService {
     }
 
     async fn delete(&self, _: &TtrpcContext, request: DeleteRequest) -> ttrpc::Result<DeleteResponse> {
-        let container = self.containers.find(&request.id)?;
-        let mut response = DeleteResponse::new();
-        response.pid = container.view(&request.exec_id)?.pid;
+        if !request.exec_id.is_empty() {
+            self.containers.find(&request.id)?;
+        }
+        let container = self.containers.give_up(&request.id)?;
         let context = Arc::clone(&self.context);
         let containers = Arc::clone(&self.containers);
-        let exit = whole(async move {
+        let deleted = whole(async move {
+            let container = container.await?;
+            let pid = container.view(&request.exec_id)?.pid;
             let exit = container.delete(&context, &request.exec_id).await?;
             if request.exec_id.is_empty() {
                 containers.remove(&request.id);
             }
-            Ok(exit)
+            Ok((pid, exit))
         });
-        let exit = exit.await?;
+        let (pid, exit) = deleted.await?;
+        let mut response = DeleteResponse::new();
+        response.pid = pid;
         response.exit_status = exit.status;
         response.exited_at = Some(Timestamp::from(exit.at)).into();
         Ok(response)
@@ -150,10 +155,15 @@ impl Task for TaskService {
         Ok(response)
     }
 
-    /// containerd 2.4 sends this after every task, so it has no effect while one is left, or a sandbox.
+    /// containerd 2.4 sends this after every task, so it has no effect while one is left, or a sandbox. One that is
+    /// given up while it is being made is no reason to stay: nobody will ask again once it is deleted.
     async fn shutdown(&self, _: &TtrpcContext, _: ShutdownRequest) -> ttrpc::Result<Empty> {
-        if self.containers.is_empty() {
-            self.shutdown.notify_one();
+        if self.containers.is_given_up() {
+            let (containers, shutdown) = (Arc::clone(&self.containers), Arc::clone(&self.shutdown));
+            tokio::spawn(async move {
+                containers.emptied().await;
+                shutdown.notify_one();
+            });
         }
         Ok(Empty::new())
     }

@@ -48,7 +48,7 @@ pub(crate) struct Paths {
     pub stdin: String,
     /// FIFO, file or program to write to, or empty.
     pub stdout: String,
-    /// The same for standard error.
+    /// The same for standard error; without effect beside a terminal.
     pub stderr: String,
     /// The client at the other end is a terminal.
     pub terminal: bool,
@@ -122,7 +122,8 @@ impl Streams {
             }
         }
         let stdout = Target::parse("stdout", &paths.stdout)?;
-        let stderr = Target::parse("stderr", &paths.stderr)?;
+        // A terminal has no second output: what a client names for it is for nobody, as in containerd's own shim.
+        let stderr = if paths.terminal { Target::Null } else { Target::parse("stderr", &paths.stderr)? };
         let loggers = &mut streams.loggers;
         streams.stdout = match &stdout {
             Target::Program(program) => {

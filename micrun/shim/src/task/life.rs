@@ -108,11 +108,12 @@ impl Life {
         }
     }
 
-    /// Begins Delete; gives the end. What never ran counts as killed.
+    /// Begins Delete; gives the end. A container that never ran counts as killed, an exec as one that did nothing
+    /// wrong, as in containerd's own shim.
     pub(crate) fn delete(&self) -> Result<Exit> {
         let mut state = lock(&self.state);
         state.deleting(&self.subject)?;
-        let exit = state.exit().cloned().unwrap_or_else(Exit::killed);
+        let exit = state.exit().cloned().unwrap_or_else(|| self.subject.end_before_start());
         drop(state);
         // Who still waits for what never ran is answered, too.
         self.exited.send_if_modified(|known| known.is_none() && known.replace(exit.clone()).is_none());
@@ -141,6 +142,15 @@ impl Life {
 fn publish(events: &dyn EventSink, event: Option<Event>) {
     if let Some(event) = event {
         events.publish(event);
+    }
+}
+
+impl Subject {
+    fn end_before_start(&self) -> Exit {
+        match self {
+            Self::Exec { .. } => Exit::now(0),
+            Self::Container(_) | Self::Sandbox(_) => Exit::killed(),
+        }
     }
 }
 

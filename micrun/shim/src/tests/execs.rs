@@ -177,6 +177,18 @@ async fn commands_run_one_after_the_other_and_end_with_their_container() {
 }
 
 #[tokio::test]
+async fn a_command_that_was_never_started_is_deleted_without_a_word() {
+    let mut f = with_prompt();
+    f.create().await.unwrap();
+    f.start().await.unwrap();
+    let output = exec(&f, "e1", &["never"]).await.unwrap();
+    assert_eq!(delete(&f, "e1").await.unwrap(), 0);
+    assert_eq!(text(output).await, "", "its output ends");
+    assert_eq!(code(start(&f, "e1").await), Code::NOT_FOUND);
+    assert_eq!(f.events()[2..], ["exec-added"]);
+}
+
+#[tokio::test]
 async fn a_killed_command_is_interrupted_and_the_shell_serves_the_next() {
     let mut f = with_prompt();
     f.create().await.unwrap();

@@ -41,6 +41,7 @@ pub(super) const CHECKS: &[Check] = &[
     check("containerd.process", containerd::process),
     check("containerd.config", registration::configuration),
     check("containerd.registration", registration::registration),
+    check("containerd.sandboxer", registration::sandboxer),
     check("containerd.shim", containerd::shim),
     check("shim.config", configuration::shim),
     check("shim.linux", linux::runtime),
