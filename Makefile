@@ -4,13 +4,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
-<<<<<<< HEAD
-.PHONY: help setup build firmware firmware-boards demo demo-host test check unit host aarch64 conformance cri docker faults kills fuzz fuzz-long kernel \
-    image qemu qemu-small test-qemu-small test-qemu power-loss pool-cycles test-driver matrix yocto yocto-static yocto-source lint docs fmt bench bench-qemu \
-=======
-.PHONY: help setup build firmware firmware-boards demo demo-host test check unit host aarch64 conformance cri faults kills abandoned fuzz fuzz-long kernel \
-    image qemu qemu-small test-qemu-small test-qemu power-loss pool-cycles test-driver matrix other-containerds yocto yocto-static yocto-source lint docs fmt bench bench-qemu \
->>>>>>> engines
+.PHONY: help setup build firmware firmware-boards demo demo-host test check unit host aarch64 conformance cri docker faults kills abandoned fuzz fuzz-long \
+    kernel image qemu qemu-small test-qemu-small test-qemu power-loss pool-cycles test-driver matrix other-containerds yocto yocto-static yocto-source lint docs \
+    fmt bench bench-qemu \
     dist install uninstall deb test-install test-packages clean
 
 export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
