@@ -50,7 +50,8 @@ fn stop_wait_and_events() {
     docker(&["kill", "demo"]).success();
     demo.becomes("{{.State.Status}} {{.State.ExitCode}}", "exited 137");
     demo.remove();
-    let args = ["--since", "0", "--until", "0s", "--filter", "type=container", "--format", "{{.Action}}"];
+    // Docker cuts the end to a whole second: the next one.
+    let args = ["--since=0", "--until=-1s", "--filter=type=container", "--format={{.Action}}"];
     let events = docker(&[&["events"], &args[..]].concat()).success();
     // Docker tells `stop` before or after `die`.
     let (stops, events): (Vec<_>, Vec<_>) = events.lines().partition(|event| *event == "stop");

@@ -29,8 +29,8 @@ fn a_linux_container_lives_beside_firmware() {
     docker(&["unpause", "one"]).success();
     docker(&["restart", "--time", "0", "one"]).success();
     docker(&["stop", "--time", "0", "one"]).success();
-    let status = docker(&["inspect", "--format", "{{.State.ExitCode}}", "one"]).success();
-    assert_eq!(status, "137\n");
+    let exit = docker(&["inspect", "--format", "{{.State.ExitCode}}", "one"]).success();
+    assert_eq!(exit, "137\n");
     docker(&["rm", "one"]).success();
     engine.assert_clean();
 }
