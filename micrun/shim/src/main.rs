@@ -25,6 +25,7 @@ use entry::{delete, info, print_config, server, start};
 
 fn main() -> ExitCode {
     os::descriptors::keep_from_children();
+    os::memory::share_one_arena();
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -7,5 +7,6 @@ pub(crate) mod children;
 pub(crate) mod descriptors;
 pub(crate) mod lock;
 pub(crate) mod machine;
+pub(crate) mod memory;
 pub(crate) mod tty;
 pub(crate) mod watch;
