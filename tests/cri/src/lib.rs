@@ -12,5 +12,5 @@ mod node;
 mod stream;
 
 pub use cri::{Answer, Cri, LABEL, Pod};
-pub use node::{GATEWAY, LINUX, Node};
+pub use node::{GATEWAY, LINUX, NAMESPACE, Node};
 pub use stream::Stream;
