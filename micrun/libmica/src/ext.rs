@@ -156,10 +156,22 @@ pub struct Stats {
     pub state: ClientState,
     /// Host process that runs the firmware; 0 if none does.
     pub pid: u32,
-    /// CPU time of that process in microseconds.
+    /// CPU time in microseconds; 0 if Linux does not measure it.
     pub cpu_usec: u64,
-    /// Resident memory of that process in bytes.
+    /// Memory in bytes; 0 if Linux does not measure it.
     pub memory_bytes: u64,
+    /// Processes, with their threads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processes: Option<u64>,
+    /// Bytes read from block devices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_bytes: Option<u64>,
+    /// Bytes written to block devices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_bytes: Option<u64>,
+    /// Whose numbers these are. A daemon of an earlier version does not tell: they are the process's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<Account>,
     /// Time since the firmware's start in microseconds; 0 if it does not run.
     pub uptime_usec: u64,
     /// How the last run ended, if it has.

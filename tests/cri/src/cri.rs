@@ -271,15 +271,17 @@ impl Cri {
         answer.expect("the container is known").into_inner().status.expect("it has a status")
     }
 
-    /// Bytes of memory that a container uses.
+    /// Microseconds of a CPU that a container has used, and the bytes of its working set.
     #[track_caller]
-    pub fn memory(&self, id: &str) -> u64 {
+    pub fn usage(&self, id: &str) -> (u64, u64) {
         let request = ContainerStatsRequest { container_id: id.into() };
         let mut client = self.client.clone();
         let answer =
             self.runtime.block_on(client.container_stats(request)).expect("it is measured").into_inner();
-        let used = answer.stats.and_then(|stats| stats.memory?.working_set_bytes);
-        used.expect("memory is measured").value
+        let stats = answer.stats.expect("there is an answer");
+        let cpu = stats.cpu.and_then(|cpu| cpu.usage_core_nano_seconds).expect("CPU time is measured");
+        let memory = stats.memory.and_then(|memory| memory.working_set_bytes).expect("memory is measured");
+        (cpu.value / 1000, memory.value)
     }
 
     /// Stops a container: SIGTERM, and SIGKILL after so many seconds. Gives its exit code.

@@ -12,5 +12,5 @@ mod node;
 mod stream;
 
 pub use cri::{Answer, Cri, LABEL, Pod, USERS, USERS_COUNT};
-pub use node::{GATEWAY, LINUX, Node, version};
+pub use node::{GATEWAY, LINUX, NAMESPACE, Node, version};
 pub use stream::Stream;

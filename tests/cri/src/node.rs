@@ -23,7 +23,7 @@ const PAUSE: &str = "localhost/pause:1";
 pub const GATEWAY: &str = "10.88.0.1";
 const SHIM: &str = "containerd-shim-mica-v2";
 /// CRI's namespace in containerd.
-const NAMESPACE: &str = "k8s.io";
+pub const NAMESPACE: &str = "k8s.io";
 
 /// The machine.
 pub struct Node {

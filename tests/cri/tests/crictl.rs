@@ -1,9 +1,10 @@
 //! What `crictl` does on the wire, one case for each command line.
 
 use k8s_cri::v1::ContainerState;
-use micrun_cri_tests::{LABEL, LINUX, Node};
+use micrun_cri_tests::{LABEL, LINUX, NAMESPACE, Node};
 use micrun_host_tests::firmware::{BANNER, PROMPT};
 use micrun_host_tests::host::DEMO;
+use micrun_host_tests::usage::Usage;
 use micrun_host_tests::wait;
 
 const BUSYBOX: &str = "/bin/busybox";
@@ -124,7 +125,14 @@ fn crictl_inspect_stats_stop_and_rm() {
     for map in [&status.labels, &status.annotations] {
         assert_eq!(map.get(LABEL.0).map(String::as_str), Some(LABEL.1));
     }
-    assert!(node.cri.memory(&rtos) > 0);
+    // Without a limit the metrics are those of the container's cgroup all the same, of a Linux container as well.
+    let side = node.cri.start(&pod, "side", LINUX, &[BUSYBOX, "sleep", "1000"], None);
+    for id in [&rtos, &side] {
+        let look = || Usage::within(NAMESPACE, id);
+        assert!(look().working_set > 0);
+        Usage::assert_same(look, |usage| usage.working_set, || node.cri.usage(id));
+    }
+    node.cri.stop(&side, 0);
     assert_eq!(node.cri.stop(&rtos, 10), 143);
     // Again is no error, as the CRI demands.
     assert_eq!(node.cri.stop(&rtos, 10), 143);

@@ -37,7 +37,7 @@ fn a_firmware_and_a_sidecar_in_one_pod() {
     assert!(ip.starts_with("10.88."), "{ip}");
 
     for id in [&rtos, &side] {
-        assert!(node.cri.memory(id) > 0);
+        assert!(node.cri.usage(id).1 > 0);
     }
 
     assert_eq!(node.cri.stop(&rtos, 10), 143);

@@ -26,6 +26,7 @@ pub mod printer;
 pub mod process;
 pub mod shim;
 pub mod system;
+pub mod usage;
 pub mod wait;
 
 pub use console::Console;

@@ -10,6 +10,11 @@ use nix::unistd::Pid;
 /// What holds a pod's namespaces when there is no pause container.
 pub const HOLDER: &str = "micrun-pause";
 
+/// How long to wait until all threads without work have ended: those of a daemon and of an emulator stay for 10 s.
+pub const REST: Duration = Duration::from_secs(12);
+/// How long to watch what does nothing.
+pub const STRETCH: Duration = Duration::from_secs(20);
+
 /// A process that was there when it was looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {

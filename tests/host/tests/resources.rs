@@ -13,6 +13,7 @@ use micrun_host_tests::host::{DEMO, MICA};
 use micrun_host_tests::isolation;
 use micrun_host_tests::micad::mica;
 use micrun_host_tests::system::Process;
+use micrun_host_tests::usage::Usage;
 use micrun_host_tests::wait;
 use serde_json::Value;
 
@@ -37,17 +38,6 @@ fn run(id: &str, options: &[&str]) -> micrun_host_tests::Console {
     ctr_piped(&[&["run", "--runtime", MICA], options, &[DEMO, id]].concat())
 }
 
-fn metrics(id: &str) -> Value {
-    let text = ctr(&["tasks", "metrics", "--format", "json", id]).success();
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
-}
-
-/// The number at the first of these places that there is.
-fn number(value: &Value, places: &[&str]) -> u64 {
-    let found = places.iter().find_map(|place| value.pointer(place));
-    found.and_then(Value::as_u64).unwrap_or_else(|| panic!("none of {places:?} in {value}"))
-}
-
 #[test]
 fn the_emulator_lives_in_the_containers_cgroup_and_its_numbers_are_the_kernels() {
     let host = Host::start();
@@ -56,32 +46,33 @@ fn the_emulator_lives_in_the_containers_cgroup_and_its_numbers_are_the_kernels()
     let limit = 64 * MIB + 128 * MIB;
     assert_eq!(read("memory", "rtos", "memory.limit_in_bytes", "memory.max"), limit.to_string());
     let pid = Process::running(EMULATOR)[0].id().to_string();
-    for controller in ["memory", "cpu", "cpuset", "pids"] {
+    for controller in ["memory", "cpu", "cpuset", "pids", "blkio"] {
         let procs = fs::read_to_string(cgroup(controller, "rtos").join("cgroup.procs")).unwrap();
         assert_eq!(procs.trim(), pid, "{controller}");
     }
-    let first = metrics("rtos");
-    let cpu = ["/cpu/usage/total", "/CPU/Usage/Total", "/cpu/usage_usec"];
-    let memory = ["/memory/usage/usage", "/memory/usage"];
-    let (before, used) = (number(&first, &cpu), number(&first, &memory));
-    assert!(before > 0 && used > 10 * MIB && used < limit, "{first}");
+    let first = Usage::of("rtos");
+    assert!(first.cpu_usec > 0 && first.memory > 10 * MIB && first.memory < limit, "{first:?}");
     console.send("hoard 40\r");
     console.expect("touched 40 MiB");
-    let second = metrics("rtos");
-    assert!(number(&second, &cpu) > before);
+    let second = Usage::of("rtos");
+    assert!(second.cpu_usec > first.cpu_usec);
     // Not all 40: a huge page may have been there already.
-    assert!(number(&second, &memory) >= used + 30 * MIB, "{used} then {second}");
+    assert!(second.memory >= first.memory + 30 * MIB, "{first:?} then {second:?}");
     assert!(ctr(&["tasks", "metrics", "rtos"]).success().contains("memory"));
-    // `mica ps` says the same, once nothing changes between the looks.
-    loop {
-        let before = number(&metrics("rtos"), &memory);
-        let table: Value = serde_json::from_str(&mica(&["ps", "--json"]).success()).unwrap();
-        if number(&metrics("rtos"), &memory) == before {
-            assert_eq!(table.pointer("/clients/0/usage/memory_bytes"), Some(&before.into()), "{table}");
-            assert_eq!(table.pointer("/clients/0/usage/of"), Some(&"cgroup".into()), "{table}");
-            break;
-        }
+    // The commands of `mica` say the same.
+    for (command, place) in [(&["stats", "rtos", "--json"][..], ""), (&["ps", "--json"], "/clients/0/usage")]
+    {
+        let look = |field: &str| {
+            let said: Value = serde_json::from_str(&mica(command).success()).unwrap();
+            let usage = said.pointer(place).unwrap();
+            assert_eq!(usage["of"], "cgroup", "{said}");
+            (usage["cpu_usec"].as_u64().unwrap(), usage[field].as_u64().unwrap())
+        };
+        Usage::assert_same(|| Usage::of("rtos"), |usage| usage.memory, || look("memory_bytes"));
+        Usage::assert_same(|| Usage::of("rtos"), |usage| usage.processes, || look("processes"));
     }
+    let said = mica(&["stats", "rtos"]).success();
+    assert!(said.contains("numbers of    its cgroup, as in the container's metrics"), "{said}");
     console.send("exit 0\r");
     assert_eq!(console.wait(), 0);
     host.delete_container("rtos");

@@ -30,7 +30,7 @@ pub struct ClientRow {
 }
 
 /// What a run uses. Linux measures nothing of a core of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Usage {
     /// Time since the firmware's start in microseconds.
     pub uptime_usec: u64,
@@ -40,17 +40,27 @@ pub struct Usage {
     /// Memory in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
+    /// Processes, with their threads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processes: Option<u64>,
+    /// Bytes read from block devices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_bytes: Option<u64>,
+    /// Bytes written to block devices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_bytes: Option<u64>,
     /// Whose numbers these are.
     pub of: Account,
 }
 
 /// Who has counted what a run uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Account {
     /// The cgroup that the start came with: these are the numbers of the container's metrics.
     Cgroup,
     /// The process: there is no such cgroup, or it does not count.
+    #[default]
     Process,
     /// Nobody: the firmware has a core of its own.
     Core,

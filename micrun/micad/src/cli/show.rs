@@ -6,12 +6,12 @@ use std::time::SystemTime;
 use anyhow::anyhow;
 use libmica::ClientStatus;
 use libmica::ext::{
-    ClientList, ClientTable, Diagnosis, ExitReport, PatchReport, Stats, Version, WaitingMachines,
+    Account, ClientList, ClientTable, Diagnosis, ExitReport, PatchReport, Stats, Version, WaitingMachines,
 };
 use serde::Serialize;
 use serde_json::json;
 
-use super::ps;
+use super::{ps, units};
 
 /// A document as JSON.
 pub(super) fn document(value: &impl Serialize, out: &mut impl Write) -> anyhow::Result<()> {
@@ -60,10 +60,28 @@ pub(super) fn stats(stats: &Stats, json: bool, out: &mut impl Write) -> anyhow::
         return document(stats, out);
     }
     writeln!(out, "state         {}", stats.state)?;
-    writeln!(out, "process       {}", stats.pid)?;
-    writeln!(out, "CPU time      {} us", stats.cpu_usec)?;
-    writeln!(out, "memory        {} bytes", stats.memory_bytes)?;
-    writeln!(out, "uptime        {} us", stats.uptime_usec)?;
+    if stats.pid != 0 {
+        writeln!(out, "process       {}", stats.pid)?;
+    }
+    if stats.uptime_usec != 0 {
+        writeln!(out, "uptime        {}", units::span(stats.uptime_usec / 1_000_000))?;
+    }
+    let measured = match stats.of {
+        Some(Account::Cgroup) => Some("its cgroup, as in the container's metrics"),
+        Some(Account::Process) | None if stats.pid != 0 => Some("its process"),
+        _ => None,
+    };
+    if let Some(of) = measured {
+        writeln!(out, "CPU time      {}", units::precise(stats.cpu_usec))?;
+        writeln!(out, "memory        {}", units::bytes(stats.memory_bytes))?;
+        if let Some(processes) = stats.processes {
+            writeln!(out, "processes     {processes}, with threads")?;
+        }
+        if let (Some(read), Some(written)) = (stats.read_bytes, stats.written_bytes) {
+            writeln!(out, "disks         {} read, {} written", units::bytes(read), units::bytes(written))?;
+        }
+        writeln!(out, "numbers of    {of}")?;
+    }
     if let Some(silent) = &stats.silent {
         writeln!(out, "silent        by {}: {}", silent.seen_at, silent.detail)?;
     }

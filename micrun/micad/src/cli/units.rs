@@ -30,6 +30,11 @@ pub(super) fn span(seconds: u64) -> String {
     }
 }
 
+/// A span of time in microseconds, to the millisecond.
+pub(super) fn precise(usec: u64) -> String {
+    format!("{}.{:03}s", usec / 1_000_000, usec / 1000 % 1000)
+}
+
 /// How a run ended, in short: status and reason.
 pub(super) fn exit(report: &ExitReport) -> String {
     format!("{} {}", report.status, report.reason.as_str())
@@ -74,6 +79,7 @@ mod tests {
         ] {
             assert_eq!(span(seconds), text);
         }
+        assert_eq!(precise(61_002_900), "61.002s");
         let now = UNIX_EPOCH + Duration::from_secs(100);
         assert_eq!(ago("1970-01-01T00:00:40.000000000Z", now).as_deref(), Some("1m 00s ago"));
         assert_eq!(ago("1970-01-01T00:02:00Z", now), None);

@@ -11,8 +11,9 @@ use super::Daemon;
 use super::client::Client;
 use super::connection::{Asked, Endpoint};
 use super::request::{Action, Snapshot};
+use super::table::usage;
 use crate::metrics::{Format, counts};
-use crate::pedestal::{self, Runner, Usage};
+use crate::pedestal::{self, Runner};
 use crate::{Error, Result, blocking};
 
 impl Daemon {
@@ -76,7 +77,10 @@ impl Daemon {
             Command::Status => return Ok(status(client, &snapshot).to_string()),
             Command::Gdb => return gdb(client, snapshot),
             Command::Version => return Ok(json(&self.version())),
-            Command::Stats => return Ok(json(&blocking::run(move || stats(&snapshot)).await)),
+            Command::Stats => {
+                let daemon = Arc::clone(self);
+                return Ok(json(&blocking::run(move || daemon.stats(&snapshot)).await));
+            }
             Command::Wait => return Ok(json(&client.ended().await?)),
             Command::Diagnose { silent } => return Ok(json(&client.diagnose(silent).await?)),
             Command::Patch => {
@@ -104,6 +108,26 @@ impl Daemon {
             Command::Set { key, value } => Action::Set { key, value },
         };
         client.act(action).await.map(|()| String::new())
+    }
+
+    /// Blocks.
+    fn stats(&self, snapshot: &Snapshot) -> Stats {
+        let found = usage(snapshot, &self.hierarchies);
+        let used = found.unwrap_or_default();
+        Stats {
+            state: snapshot.state,
+            pid: snapshot.runner.and_then(Runner::pid).unwrap_or_default(),
+            cpu_usec: used.cpu_usec.unwrap_or_default(),
+            memory_bytes: used.memory_bytes.unwrap_or_default(),
+            processes: used.processes,
+            read_bytes: used.read_bytes,
+            written_bytes: used.written_bytes,
+            of: found.map(|usage| usage.of),
+            uptime_usec: used.uptime_usec,
+            exit: snapshot.exit().cloned(),
+            silent: snapshot.silent.clone(),
+            patched: snapshot.patched.clone(),
+        }
     }
 
     fn version(&self) -> Version {
@@ -154,15 +178,6 @@ fn status(client: &Client, snapshot: &Snapshot) -> ClientStatus {
         // As upstream's: services are those of firmware that runs.
         services: snapshot.runner.map(|_| snapshot.services.clone()).unwrap_or_default(),
     }
-}
-
-fn stats(snapshot: &Snapshot) -> Stats {
-    let usage = snapshot.runner.and_then(Runner::usage);
-    let Usage { cpu_usec, memory_bytes, uptime_usec } = usage.unwrap_or_default();
-    let pid = snapshot.runner.and_then(Runner::pid).unwrap_or_default();
-    let (exit, silent) = (snapshot.exit().cloned(), snapshot.silent.clone());
-    let patched = snapshot.patched.clone();
-    Stats { state: snapshot.state, pid, cpu_usec, memory_bytes, uptime_usec, exit, silent, patched }
 }
 
 fn gdb(client: &Client, snapshot: Snapshot) -> Result<String> {

@@ -109,6 +109,8 @@ impl Daemon {
         if matches!(endpoint, Endpoint::Create)
             && matches!(Command::decode(&request.bytes), Ok(Command::Events))
         {
+            // When it begins: a stream may last as long as the daemon.
+            counts::DONE.count(Command::Events.name());
             return self.chronicle.events.stream_to(stream).await;
         }
         let waits = request.bytes == b"wait";

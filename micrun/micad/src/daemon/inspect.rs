@@ -9,7 +9,6 @@ use super::client::Client;
 use super::state::Create;
 use super::table::usage;
 use crate::Result;
-use crate::cgroup::Hierarchies;
 use crate::pedestal::Runner;
 
 /// QEMU's options that say what it emulates, and what they are called here.
@@ -27,7 +26,6 @@ impl Daemon {
     /// Everything about `client`. Blocks.
     pub(super) fn inspect(&self, client: &Client) -> Result<Value> {
         let snapshot = client.snapshot();
-        let hierarchies = Hierarchies::detect();
         let mut document = match json!(self.entry(client, &snapshot)) {
             Value::Object(fields) => fields,
             _ => Map::new(),
@@ -40,7 +38,7 @@ impl Daemon {
         };
         put("starts", json!(snapshot.run));
         put("began_at", json!(snapshot.began_at));
-        put("usage", json!(usage(&snapshot, &hierarchies)));
+        put("usage", json!(usage(&snapshot, &self.hierarchies)));
         put("conf", json!(Create(spec.message.clone())));
         put("qemu", json!(spec.qemu));
         put("directory", json!(spec.dir));
@@ -53,7 +51,7 @@ impl Daemon {
             let command = command(pid);
             put("settings", settings(&command));
             put("process", json!({"pid": pid, "user": user(pid), "command": command}));
-            put("cgroup", json!(hierarchies.account_of(pid).map(|account| account.path)));
+            put("cgroup", json!(self.hierarchies.account_of(pid).map(|account| account.path)));
         }
         put("history", json!(self.chronicle.endings.of(spec.name())?));
         Ok(Value::Object(document))

@@ -41,6 +41,7 @@ use metrics::Scrapers;
 use request::Action;
 use slots::Slots;
 
+use crate::cgroup::Hierarchies;
 use crate::config::{Config, Options};
 use crate::error::system;
 use crate::live::Live;
@@ -66,6 +67,8 @@ struct Daemon {
     numbers: Mutex<Numbers>,
     /// When it began.
     began: SystemTime,
+    /// Where cgroups are: they are there before any service, and stay.
+    hierarchies: Hierarchies,
     chronicle: Arc<Chronicle>,
 }
 
@@ -96,6 +99,7 @@ pub async fn run(options: Options, config: Config) -> Result<()> {
         creation: Arc::default(),
         numbers: Mutex::new(Numbers::new(config.qemu_uid_base)),
         began: SystemTime::now(),
+        hierarchies: Hierarchies::detect(),
         chronicle: Arc::new(Chronicle::open(&config.runtime_dir)),
         config: live,
     });

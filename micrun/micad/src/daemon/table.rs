@@ -20,11 +20,10 @@ impl Daemon {
 
     /// Answer to `ps`. Blocks.
     pub(super) fn ps(&self) -> ClientTable {
-        let hierarchies = Hierarchies::detect();
         let row = |client: &Arc<Client>| {
             let snapshot = client.snapshot();
             ClientRow {
-                usage: usage(&snapshot, &hierarchies),
+                usage: usage(&snapshot, &self.hierarchies),
                 starts: snapshot.run,
                 client: self.entry(client, &snapshot),
             }
@@ -65,18 +64,25 @@ pub(super) fn usage(snapshot: &Snapshot, hierarchies: &Hierarchies) -> Option<Us
     let used = runner.usage()?;
     let uptime_usec = used.uptime_usec;
     let Some(pid) = runner.pid() else {
-        return Some(Usage { uptime_usec, cpu_usec: None, memory_bytes: None, of: Account::Core });
+        return Some(Usage { uptime_usec, of: Account::Core, ..Usage::default() });
     };
     let account = if snapshot.in_cgroup { hierarchies.account_of(pid) } else { None };
-    Some(match account.and_then(|account| account.memory_bytes.zip(account.cpu_usec)) {
-        Some((memory, cpu)) => {
-            Usage { uptime_usec, cpu_usec: Some(cpu), memory_bytes: Some(memory), of: Account::Cgroup }
-        }
+    Some(match account.filter(|account| account.memory_bytes.is_some() && account.cpu_usec.is_some()) {
+        Some(account) => Usage {
+            uptime_usec,
+            cpu_usec: account.cpu_usec,
+            memory_bytes: account.memory_bytes,
+            processes: account.processes,
+            read_bytes: account.read_bytes,
+            written_bytes: account.written_bytes,
+            of: Account::Cgroup,
+        },
         None => Usage {
             uptime_usec,
             cpu_usec: Some(used.cpu_usec),
             memory_bytes: Some(used.memory_bytes),
             of: Account::Process,
+            ..Usage::default()
         },
     })
 }

@@ -1,5 +1,7 @@
 //! containerd and Docker.
 
+use std::fs;
+
 use crate::machine::{CONTAINERD, HANDLER, Machine, config};
 
 const CRI: &str = "io.containerd.grpc.v1.cri";
@@ -222,6 +224,22 @@ fn options_of_the_handler_reach_the_shims_checks() {
     let findings = machine.examine();
     findings.assert("shim.linux", "warning", "no /opt/youki on PATH, as BinaryName");
     findings.assert("shim.config", "error", "srv/micrun.toml");
+}
+
+#[test]
+fn a_program_is_asked_for_its_version_once() {
+    let machine = Machine::new();
+    let calls = machine.path("calls");
+    for (name, version) in [("containerd", "containerd 1.6.20"), ("docker", "Docker version 20.10.24")] {
+        machine.script(name, &format!("echo {name} $* >> {}; echo {version}", calls.display()));
+    }
+    let bundle = machine.path("support.tar.gz");
+    let output = machine.mica(&["--bundle", bundle.to_str().unwrap()]).output().unwrap();
+    let report = String::from_utf8(output.stdout).unwrap();
+    assert!(report.contains("Docker 20.10.24 needs an entry"), "{report}");
+    let mut calls: Vec<_> = fs::read_to_string(calls).unwrap().lines().map(str::to_owned).collect();
+    calls.sort();
+    assert_eq!(calls, ["containerd --version", "docker --version"]);
 }
 
 #[test]

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 
-/// The controllers that are used.
-pub(super) const CONTROLLERS: [&str; 5] = ["cpu", "cpuacct", "cpuset", "memory", "pids"];
+/// The controllers that are used, as version 1 calls them.
+pub(super) const CONTROLLERS: [&str; 6] = ["blkio", "cpu", "cpuacct", "cpuset", "memory", "pids"];
+/// The same in version 2.
+pub(super) const UNIFIED: [&str; 5] = ["cpu", "cpuset", "io", "memory", "pids"];
 
 /// The hierarchies, by their mount points.
 #[derive(Clone, Debug, PartialEq, Eq)]

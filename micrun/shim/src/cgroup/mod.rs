@@ -5,6 +5,7 @@
 //! `admin-guide/cgroup-v1` and `cgroup-v2.rst`); a library for it would bring a D-Bus client along.
 //! It may use `oci` and `os`.
 
+mod io;
 mod join;
 mod layout;
 mod limits;
@@ -324,7 +325,7 @@ fn are_gone(dirs: &BTreeSet<PathBuf>) -> bool {
 /// itself, is missed when its limit is set.
 fn delegate(parent: &Path) {
     let path = parent.join("cgroup.subtree_control");
-    for controller in layout::CONTROLLERS {
+    for controller in layout::UNIFIED {
         let _ = std::fs::write(&path, format!("+{controller}"));
     }
 }

@@ -10,7 +10,7 @@ use containerd_shim_protos::{cgroups::metrics as v1, cgroups_v2::metrics as v2};
 
 use libmica::ext::Stats;
 
-use super::{Cgroup, Layout, Version};
+use super::{Cgroup, Layout, Version, io};
 use crate::error::Result;
 use crate::oci::any;
 use crate::os::blocking;
@@ -55,6 +55,7 @@ impl Cgroup {
         all.pids = self.dir("pids").and_then(|dir| pids_v1(&dir)).into();
         all.cpu = self.cpu_v1().into();
         all.memory = self.dir("memory").and_then(|dir| memory_v1(&dir)).into();
+        all.blkio = self.dir("blkio").and_then(|dir| io::v1(&dir)).into();
         all.memory_oom_control = self.dir("memory").and_then(|dir| oom_control(&dir)).into();
         all
     }
@@ -91,6 +92,7 @@ impl Cgroup {
         all.cpu = cpu_v2(&dir).into();
         all.memory = memory_v2(&dir).into();
         all.memory_events = memory_events(&dir).into();
+        all.io = io::v2(&dir).into();
         all
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use libmica::Client;
@@ -83,6 +84,10 @@ async fn a_life_is_counted() {
     let uptime = Duration::from_secs_f64(running.get("mica_client_uptime_seconds{client=\"x\"}"));
     assert!(uptime.as_micros() <= stats.uptime_usec.into(), "{uptime:?}, {stats:?}");
 
+    // A reader of events counts from its first line on.
+    let mut events = daemon.connect("mica-create.socket");
+    events.write_all(b"events").unwrap();
+    events.read_exact(&mut [0]).unwrap();
     client.pause("x").await.unwrap();
     client.start("x").await.unwrap_err();
     client.diagnose("x", false).await.unwrap();
@@ -91,6 +96,7 @@ async fn a_life_is_counted() {
         ("mica_clients{state=\"Suspended\"}", 1.0),
         ("mica_client_state{client=\"x\",pedestal=\"qemu\",state=\"Suspended\"}", 1.0),
         ("mica_commands_total{command=\"pause\",result=\"done\"}", 1.0),
+        ("mica_commands_total{command=\"events\",result=\"done\"}", 1.0),
         ("mica_commands_total{command=\"start\",result=\"done\"}", 1.0),
         ("mica_commands_total{command=\"start\",result=\"failed\"}", 1.0),
         ("mica_commands_total{command=\"diagnose\",result=\"done\"}", 1.0),

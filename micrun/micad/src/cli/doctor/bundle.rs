@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::Context;
@@ -13,7 +13,7 @@ use flate2::write::GzEncoder;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::host::{Host, Process};
+use super::host::Host;
 use super::report::Report;
 use super::{docker, kernel, leftovers, program, registration, secrets};
 use crate::pedestal::kernel_log;
@@ -115,8 +115,8 @@ fn versions(host: &Host) -> String {
     ];
     for name in ["containerd", "containerd-shim-mica-v2", "crun", "runc", "docker"] {
         let argument = if name.starts_with("containerd-shim") { "-v" } else { "--version" };
-        let said = host.program(name).map(|program| program::run(&program, &[argument]));
-        let said = match &said {
+        let said = host.program(name).map(|program| host.version_of(&program, argument));
+        let said = match said.as_deref() {
             None => "not on PATH",
             Some(Ok(text)) => text.lines().next().unwrap_or_default(),
             Some(Err(_)) => "it does not tell",
@@ -177,7 +177,7 @@ fn cgroups(host: &Host) -> String {
     for (name, process) in processes {
         let Some(process) = process else { continue };
         text.push(format!("{name}:"));
-        for dir in unified(host, process) {
+        for dir in host.cgroups(process, "") {
             for file in FILES {
                 if let Some(value) = host.word(dir.join(file)) {
                     text.push(format!("{}: {value}", dir.join(file).display()));
@@ -186,14 +186,6 @@ fn cgroups(host: &Host) -> String {
         }
     }
     lines(text)
-}
-
-/// The directories of a process's cgroup of version 2, from its own to the topmost.
-fn unified(host: &Host, process: &Process) -> Vec<PathBuf> {
-    let text = host.text(format!("/proc/{}/cgroup", process.pid)).unwrap_or_default();
-    let path = text.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
-    let above = Path::new(path).ancestors();
-    above.map(|path| Path::new("/sys/fs/cgroup").join(path)).collect()
 }
 
 /// Every file of configuration that counts, by its path, without secrets.
@@ -218,9 +210,9 @@ fn configuration(host: &Host) -> Vec<(String, String)> {
         }
     }
     match registration::parts(host) {
-        Ok(parts) => found.extend(parts.into_iter().map(|part| {
+        Ok(parts) => found.extend(parts.iter().map(|part| {
             let name = format!("{}.json", part.path.display());
-            (name, document(serde_json::to_value(part.table)))
+            (name, document(serde_json::to_value(&part.table)))
         })),
         Err(finding) => found.push(("/containerd.txt".to_owned(), missing(&finding.found))),
     }

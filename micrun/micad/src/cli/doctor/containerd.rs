@@ -23,10 +23,9 @@ pub(super) fn working_directory(host: &Host) -> PathBuf {
     link.and_then(|link| std::fs::read_link(link).ok()).unwrap_or_else(|| "/".into())
 }
 
-/// The version of the running one, else of the one on `PATH`, if it tells. It is asked once.
+/// The version of the running one, else of the one on `PATH`, if it tells.
 pub(super) fn version(host: &Host) -> Option<Version> {
-    let ask = || program::version(&program::run(&program(host)?, &["--version"]).ok()?);
-    *host.containerd_version.get_or_init(ask)
+    program::version(host.version_of(&program(host)?, "--version").as_ref().as_ref().ok()?)
 }
 
 /// Whether there is one, and new enough.
@@ -40,12 +39,13 @@ pub(super) fn installed(host: &Host) -> Finding {
         let found = "not on PATH: no containers; firmware of conf files in /etc/mica runs without it";
         return Finding::warning(found, newer);
     };
-    let text = match program::run(&program, &["--version"]) {
+    let said = host.version_of(&program, "--version");
+    let text = match &*said {
         Ok(text) => text,
         Err(mute) => return mute.finding(&program),
     };
     let name = program.display();
-    match program::version(&text) {
+    match program::version(text) {
         None => Finding::note(format!("{name} tells no version: {text}"), newer),
         Some(version) if version < OLDEST => Finding::warning(format!("{version} ({name})"), newer),
         Some(version) => Finding::ok(format!("{version} ({name})")),
@@ -74,7 +74,7 @@ pub(super) fn shim(host: &Host) -> Finding {
         return Finding::error(found, "`make install`, or put it into one of these directories");
     };
     let own = env!("CARGO_PKG_VERSION");
-    match program::run(&shim, &["-v"]) {
+    match &*host.version_of(&shim, "-v") {
         Err(mute) => mute.finding(&shim),
         Ok(text) if !text.split_whitespace().any(|word| word == own) => Finding::warning(
             format!("{} on {whose} says {text}, and this command is {own}", shim.display()),

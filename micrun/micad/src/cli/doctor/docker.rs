@@ -20,7 +20,7 @@ const BY_NAME: Version = Version(23, 0, 0);
 /// Which version there is.
 pub(super) fn installed(host: &Host) -> Finding {
     let Some(program) = host.own_program("docker") else { return Finding::ok("not installed") };
-    match program::run(&program, &["--version"]) {
+    match &*host.version_of(&program, "--version") {
         Ok(text) => Finding::ok(text),
         Err(mute) => mute.finding(&program),
     }
@@ -53,9 +53,8 @@ pub(super) fn registration(host: &Host) -> Finding {
             None => Finding::ok(format!("runtime {}", names.join(", "))),
         };
     }
-    let version = docker
-        .and_then(|program| program::run(&program, &["--version"]).ok())
-        .and_then(|text| program::version(&text));
+    let said = docker.map(|program| host.version_of(&program, "--version"));
+    let version = said.and_then(|said| program::version(said.as_ref().as_ref().ok()?));
     let entry = format!(r#"put "runtimes": {{"mica": {{"runtimeType": "{RUNTIME}"}}}} into {FILE}"#);
     match version {
         Some(version) if version < BY_NAME => {

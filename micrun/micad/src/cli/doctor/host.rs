@@ -1,12 +1,13 @@
 //! The machine that is examined. All of its files are looked for below one directory, which tests choose.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use clap::Parser;
 use libmica::ext::ClientList;
@@ -15,11 +16,19 @@ use micrun_firmware::host_conf::Locations;
 use nix::fcntl::OFlag;
 
 use super::finding::Finding;
-use super::program::{self, Version};
+use super::program::{self, Mute};
+use super::registration::Part;
+use crate::cgroup;
 use crate::config::{Config, Options};
 
 /// No file that is of interest is larger.
 const MOST: u64 = 4 << 20;
+
+/// Where the hierarchies of cgroups are.
+const CGROUPS: &str = "/sys/fs/cgroup";
+
+/// What a program has said, or why nothing.
+type Said = Rc<Result<String, Mute>>;
 
 /// What is known about the machine before any check.
 pub(super) struct Host {
@@ -38,8 +47,10 @@ pub(super) struct Host {
     pub(super) micad: Option<Process>,
     /// The running containerd.
     pub(super) containerd: Option<Process>,
-    /// Its version, once somebody has asked for it.
-    pub(super) containerd_version: OnceCell<Option<Version>>,
+    /// The files of its configuration, once somebody has asked for them.
+    pub(super) containerd_config: OnceCell<Result<Vec<Part>, Finding>>,
+    /// What programs have said of their versions.
+    versions: RefCell<BTreeMap<PathBuf, Said>>,
     /// What the daemon has said when it was asked.
     pub(super) answers: Answers,
 }
@@ -99,7 +110,8 @@ impl Host {
             config_finding: Finding::ok(""),
             micad: None,
             containerd: None,
-            containerd_version: OnceCell::new(),
+            containerd_config: OnceCell::new(),
+            versions: RefCell::default(),
             answers: Answers { version: Err(unasked()), list: Err(unasked()) },
         };
         host.micad = host.process("micad");
@@ -173,6 +185,24 @@ impl Host {
     /// A program on this command's own `PATH`.
     pub(super) fn own_program(&self, name: &str) -> Option<PathBuf> {
         program::find(name, self.path.as_deref())
+    }
+
+    /// What a program says of its version by this option. It is asked once.
+    pub(super) fn version_of(&self, program: &Path, option: &str) -> Said {
+        let known = self.versions.borrow().get(program).cloned();
+        known.unwrap_or_else(|| {
+            let said = Rc::new(program::run(program, &[option]));
+            self.versions.borrow_mut().insert(program.to_owned(), Rc::clone(&said));
+            said
+        })
+    }
+
+    /// The directories of a process's cgroup in the hierarchy of a controller, from its own to the topmost. Version 2 has no
+    /// controller's name.
+    pub(super) fn cgroups(&self, process: &Process, controller: &str) -> Vec<PathBuf> {
+        let table = self.text(format!("/proc/{}/cgroup", process.pid)).unwrap_or_default();
+        let place = cgroup::place(&table, controller);
+        place.map_or(Vec::new(), |place| cgroup::lineage(&Path::new(CGROUPS).join(controller), place))
     }
 
     /// containerd's `PATH`, if it runs and can be read.

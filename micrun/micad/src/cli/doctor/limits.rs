@@ -82,11 +82,13 @@ pub(super) fn processes(host: &Host) -> Finding {
 /// The room in the cgroup of a process and in those above it.
 fn tasks(host: &Host, name: &str, process: &Process) -> Finding {
     let remedy = format!("TasksMax=infinity in the unit of {name}, or a larger pids.max above it");
-    for dir in cgroups(host, process) {
-        let number = |file: &str| host.word(format!("{dir}/{file}"))?.parse::<u64>().ok();
+    // Version 1 if it limits processes; the top of a hierarchy has no limit.
+    for dir in ["pids", ""].into_iter().flat_map(|controller| host.cgroups(process, controller)) {
+        let number = |file: &str| host.word(dir.join(file))?.parse::<u64>().ok();
         let (Some(most), current) = (number("pids.max"), number("pids.current").unwrap_or_default()) else {
             continue;
         };
+        let dir = dir.display();
         if current.saturating_mul(10) >= most.saturating_mul(9) {
             let found = format!(
                 "{name}: {dir} has {current} of {most} processes: no firmware and no container starts"
@@ -98,21 +100,4 @@ fn tasks(host: &Host, name: &str, process: &Process) -> Finding {
         }
     }
     Finding::ok("")
-}
-
-/// The directories of a process's cgroup that limits processes, from its own to the topmost.
-fn cgroups(host: &Host, process: &Process) -> Vec<String> {
-    let text = host.text(format!("/proc/{}/cgroup", process.pid)).unwrap_or_default();
-    let found = text.lines().find_map(|line| {
-        let (head, path) = line.split_once(":/")?;
-        let root = match head.split_once(':')? {
-            ("0", "") => "/sys/fs/cgroup",
-            (_, "pids") => "/sys/fs/cgroup/pids",
-            _ => return None,
-        };
-        Some((root, path))
-    });
-    let Some((root, path)) = found else { return Vec::new() };
-    let above = std::path::Path::new(path).ancestors().filter(|it| !it.as_os_str().is_empty());
-    above.map(|path| format!("{root}/{}", path.display())).collect()
 }

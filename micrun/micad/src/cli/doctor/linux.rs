@@ -51,7 +51,8 @@ pub(super) fn runtime(host: &Host) -> Finding {
             format!("no {} on PATH, as {who} wants: no Linux containers, and no pods", names.join(" nor "));
         return Finding::warning(found, format!("install crun {CRUN} or later, or runc"));
     };
-    let text = match program::run(&program, &["--version"]) {
+    let said = host.version_of(&program, "--version");
+    let text = match &*said {
         Ok(text) => text,
         Err(mute) => return mute.finding(&program),
     };

@@ -48,10 +48,10 @@ pub(super) fn programs(host: &Host) -> Finding {
         match program.try_exists() {
             Err(e) => findings.push(Finding::unread(&program, &e)),
             Ok(false) => missing.push(name),
-            Ok(true) => match program::run(&program, &["--version"]) {
+            Ok(true) => match &*host.version_of(&program, "--version") {
                 Err(mute) => findings.push(mute.finding(&program)),
                 Ok(text) => {
-                    let version = program::version(&text);
+                    let version = program::version(text);
                     versions.extend(version);
                     findings.extend(version.and_then(|version| too_old(name, version)));
                 }

@@ -34,6 +34,7 @@ const SANDBOXES: Version = Version(2, 3, 0);
 const MOST_FILES: usize = 256;
 
 /// A file of the configuration.
+#[derive(Debug)]
 pub(super) struct Part {
     /// Where it is.
     pub(super) path: PathBuf,
@@ -92,8 +93,12 @@ impl Handler<'_> {
     }
 }
 
-/// The files of the configuration in the order in which containerd reads them; none if there is none.
-pub(super) fn parts(host: &Host) -> Result<Vec<Part>, Finding> {
+/// The files of the configuration in the order in which containerd reads them; none if there is none. They are read once.
+pub(super) fn parts(host: &Host) -> Result<&[Part], Finding> {
+    host.containerd_config.get_or_init(|| read(host)).as_deref().map_err(Clone::clone)
+}
+
+fn read(host: &Host) -> Result<Vec<Part>, Finding> {
     let named = host.containerd.as_ref().and_then(|it| it.option(&["--config", "-c"])).map(PathBuf::from);
     let first = named.unwrap_or_else(|| FILE.into());
     let (mut parts, mut seen): (Vec<Part>, BTreeSet<PathBuf>) = (Vec::new(), BTreeSet::new());
@@ -174,7 +179,7 @@ pub(super) fn configuration(host: &Host) -> Finding {
         return Finding::ok("there is none, so containerd has its defaults");
     };
     let running = containerd::version(host);
-    for part in &parts {
+    for part in parts {
         let (version, path) = (part.version(), part.path.display());
         if version > NEWEST {
             let found = format!("{path} has version {version}, which no containerd is known to read");
@@ -210,10 +215,10 @@ pub(super) fn registration(host: &Host) -> Finding {
     };
     let by_path = "ctr and nerdctl find the shim by its name on PATH";
     let pods = "for pods, put the runtime into containerd's configuration: docs/KUBERNETES.md, A node";
-    let section = effective(host, &parts);
+    let section = effective(host, parts);
     let found = handlers(&section);
     if found.is_empty() {
-        return unregistered(&parts)
+        return unregistered(parts)
             .unwrap_or_else(|| Finding::note(format!("no handler for pods; {by_path}"), pods));
     }
     let names: Vec<_> = found.iter().map(|handler| handler.name).collect();
@@ -330,5 +335,5 @@ fn place(host: &Host, key: &str, usual: &str) -> PathBuf {
 /// An option that a handler gives the shim, from the first that has it.
 pub(super) fn option(host: &Host, key: &str) -> Option<String> {
     let parts = parts(host).ok()?;
-    handlers(&effective(host, &parts)).iter().find_map(|handler| handler.option(key).map(str::to_owned))
+    handlers(&effective(host, parts)).iter().find_map(|handler| handler.option(key).map(str::to_owned))
 }

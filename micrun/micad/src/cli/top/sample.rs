@@ -96,7 +96,7 @@ mod tests {
             silent: None,
             patched: None,
         };
-        let usage = Usage { uptime_usec: 10_000_000, cpu_usec, memory_bytes: None, of: Account::Process };
+        let usage = Usage { uptime_usec: 10_000_000, cpu_usec, ..Usage::default() };
         ClientRow { client, starts, usage: Some(usage) }
     }
 

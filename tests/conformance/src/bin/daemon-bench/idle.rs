@@ -2,17 +2,11 @@
 
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
 
 use micrun_host_tests::firmware;
-use micrun_host_tests::system::{Cost, Process};
+use micrun_host_tests::system::{Cost, Process, REST, STRETCH};
 
 use crate::Bench;
-
-/// Until the emulator's threads without work have ended: those stay for 10 s.
-const REST: Duration = Duration::from_secs(12);
-/// How long it is watched.
-const STRETCH: Duration = Duration::from_secs(20);
 
 /// Runs one firmware after the other, and prints what its emulator and the daemon cost.
 pub(crate) fn print(bench: &Bench) {

@@ -1,17 +1,11 @@
 //! What an idle container costs: how often a processor is woken for it, and how long it is kept.
 
 use std::thread;
-use std::time::Duration;
 
-use micrun_host_tests::system::{Cost, Process};
+use micrun_host_tests::system::{Cost, Process, REST, STRETCH};
 use shim_conformance::Stage;
 
 use crate::way::Way;
-
-/// Until all threads without work have ended: those of a daemon and of an emulator stay for 10 s.
-const REST: Duration = Duration::from_secs(12);
-/// How long the container is watched.
-const STRETCH: Duration = Duration::from_secs(20);
 
 /// Measures and prints.
 pub(crate) fn run(ways: &[Way], stage: &mut Stage) {
