@@ -21,6 +21,10 @@ use k8s_cri::v1::{ContainerStatusRequest, PodSandboxStatusRequest};
 use micrun_host_tests::{containerd, isolation, wait};
 use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
+use tonic::Request;
+use tonic::metadata::AsciiMetadataValue;
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint, Uri};
 
 /// The runtime handler under test: `MICRUN_SANDBOXER=shim` chooses the one without a pause container, which
@@ -57,7 +61,20 @@ pub const USERS_COUNT: u32 = 65_536;
 /// A connection to CRI.
 pub struct Cri {
     runtime: Runtime,
-    client: RuntimeServiceClient<Channel>,
+    client: RuntimeServiceClient<InterceptedService<Channel, Caller>>,
+}
+
+/// Who calls: a client with traces says which span of its own a call is for.
+#[derive(Clone, Default)]
+struct Caller(Option<AsciiMetadataValue>);
+
+impl Interceptor for Caller {
+    fn call(&mut self, mut request: Request<()>) -> Answer<Request<()>> {
+        if let Some(span) = &self.0 {
+            request.metadata_mut().insert("traceparent", span.clone());
+        }
+        Ok(request)
+    }
 }
 
 /// A running pod.
@@ -70,6 +87,15 @@ pub struct Pod {
 impl Cri {
     /// Connects to the test's containerd.
     pub(crate) fn connect() -> Self {
+        Self::connect_as(Caller::default())
+    }
+
+    /// Another connection, whose calls are for the span that this `traceparent` names.
+    pub fn for_span(traceparent: &str) -> Self {
+        Self::connect_as(Caller(Some(traceparent.parse().expect("it is ASCII"))))
+    }
+
+    fn connect_as(caller: Caller) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("it starts");
         let connector = tower::service_fn(|_: Uri| async {
             UnixStream::connect(containerd::SOCKET).await.map(TokioIo::new)
@@ -77,7 +103,7 @@ impl Cri {
         // The name is not used: there is one socket.
         let endpoint = Endpoint::from_static("http://containerd");
         let channel = runtime.block_on(endpoint.connect_with_connector(connector)).expect("containerd runs");
-        Self { runtime, client: RuntimeServiceClient::new(channel) }
+        Self { runtime, client: RuntimeServiceClient::with_interceptor(channel, caller) }
     }
 
     /// Whether runtime and network are ready.

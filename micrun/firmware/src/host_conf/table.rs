@@ -75,6 +75,20 @@ pub const TABLE: &[Key] = &[
         Target::Shim,
         "Whether firmware without CPUs of its own runs in the pool of the mica daemon (`SharedCpus`, RESOURCES.md).",
     ),
+    key(
+        "trace_endpoint",
+        "URL",
+        "what `OTEL_EXPORTER_OTLP_ENDPOINT` says, else no traces",
+        Target::Shim,
+        "The collector of traces: `http://HOST:PORT`, or `unix:///PATH` (TRACING.md). Ours.",
+    ),
+    key(
+        "trace_sample",
+        "number from 0 to 1",
+        "what `OTEL_TRACES_SAMPLER` says, else 1",
+        Target::Shim,
+        "The share of traces that are kept, of those that begin in the shim (TRACING.md). Ours.",
+    ),
     annotation("debug", "bool", "runtime.debug", "Log each step in detail."),
     annotation(
         "static_resource",

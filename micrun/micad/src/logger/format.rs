@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use log::kv::{self, Key, Value, VisitSource, VisitValue};
 use log::{Level, Record};
+use micrun_trace::Current;
 use serde_json::{Map, json};
 
 /// How lines are written.
@@ -69,11 +70,15 @@ impl Entry {
         Self { level, text, fields: fields.into_iter().collect() }
     }
 
-    /// The entry of a record.
+    /// The entry of a record, and of the trace that it belongs to.
     pub(super) fn of(record: &Record<'_>) -> Self {
         let mut entry = Self::new(record.level(), record.args().to_string(), None);
         // It collects, so it cannot fail.
         let _ = record.key_values().visit(&mut entry);
+        if let Some((trace, span)) = Current::here().ids() {
+            entry.fields.push(("trace_id".to_owned(), Field::Text(trace)));
+            entry.fields.push(("span_id".to_owned(), Field::Text(span)));
+        }
         entry
     }
 

@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use std::time::SystemTime;
 
 use log::{LevelFilter, Log, Metadata, Record};
+use micrun_trace::Current;
 use nix::libc;
 
 struct Logger {
@@ -44,13 +45,17 @@ impl Log for Logger {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let line = format!(
-            "time=\"{}\" level={} msg={} {}\n",
+        let mut line = format!(
+            "time=\"{}\" level={} msg={} {}",
             humantime::format_rfc3339_nanos(SystemTime::now()),
             level_name(record.level()),
             quote(&record.args().to_string()),
             self.tags
         );
+        if let Some((trace, span)) = Current::here().ids() {
+            line.extend([" trace_id=", &trace, " span_id=", &span]);
+        }
+        line.push('\n');
         if let Ok(mut file) = self.file.lock() {
             // A full FIFO loses the line: logging must not hold up an RTOS.
             let _ = file.write_all(line.as_bytes());

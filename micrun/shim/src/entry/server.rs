@@ -13,6 +13,7 @@ use containerd_shim_protos::ttrpc::r#async::Server;
 use containerd_shim_protos::ttrpc::r#async::transport::Listener;
 use micrun_firmware::HostConf;
 use micrun_firmware::host_conf::Locations;
+use micrun_trace::{Current, Settings};
 use nix::sys::signal::{SigSet, Signal};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -25,8 +26,8 @@ use crate::error::{Error, Result};
 use crate::os::{blocking, children, machine};
 use crate::rtos::state_dir;
 use crate::sandbox::SandboxService;
-use crate::service::pod;
 use crate::service::task::TaskService;
+use crate::service::{pod, traced};
 use crate::task::containers::Containers;
 use crate::task::context::Context;
 use crate::task::publisher::{Containerd, Queue};
@@ -38,6 +39,8 @@ const TASK_V2: &str = "containerd.task.v2.Task";
 const FAREWELL: Duration = Duration::from_secs(5);
 /// Longest that a container may take to end by itself when the machine goes down.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Longest that the process stays to deliver its last spans.
+const LAST_SPANS: Duration = Duration::from_secs(2);
 /// How often a shim without containers looks whether containerd has given it up.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -57,6 +60,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if let Some(socket) = socket {
         let _ = std::fs::remove_file(socket);
     }
+    micrun_trace::stop(LAST_SPANS);
     log::info!("the shim ends");
     result
 }
@@ -80,6 +84,29 @@ fn take_listener() -> Result<UnixListener> {
     Ok(listener)
 }
 
+/// What the daemon is told that a command is for.
+fn context_of_commands() -> Option<libmica::trace::Context> {
+    let parent = Current::here().to_others()?;
+    libmica::trace::Context::new(&parent.to_string(), parent.state())
+}
+
+/// Starts tracing, if the configuration or containerd's environment wants it.
+fn trace(args: &Args, conf: &HostConf) {
+    let settings = Settings {
+        service: "containerd-shim-mica-v2",
+        parent_service: "containerd",
+        version: env!("CARGO_PKG_VERSION"),
+        attributes: vec![("containerd.namespace", args.namespace.clone())],
+        endpoint: conf.trace_endpoint().map(str::to_owned),
+        sample: conf.trace_sample(),
+    };
+    match micrun_trace::start(&settings) {
+        Ok(true) => log::info!("traces are on"),
+        Ok(false) => {}
+        Err(error) => log::error!("{error}"),
+    }
+}
+
 async fn serve(args: &Args, bundle: &Path, listener: UnixListener) -> Result<()> {
     let events = Queue::new(&args.namespace);
     if let Ok(address) = std::env::var(TTRPC_ADDRESS) {
@@ -89,13 +116,14 @@ async fn serve(args: &Args, bundle: &Path, listener: UnixListener) -> Result<()>
         log::warn!("{TTRPC_ADDRESS} is not set: this shim's events reach nobody");
     }
     children::adopt_orphans()?;
-    let mica = Arc::new(libmica::Client::default());
+    let mica = Arc::new(libmica::Client::default().with_context(context_of_commands));
     let host_conf = Locations::from_env(std::env::vars());
     // Each Create reads it again, and fails with what is wrong with it.
     let conf = HostConf::load(&host_conf).inspect_err(|error| log::error!("{error}")).unwrap_or_default();
     if conf.annotations().debug == Some(true) {
         log::set_max_level(log::LevelFilter::Debug);
     }
+    trace(args, &conf);
     let cgroups = Layout::detect().inspect_err(|error| log::warn!("{error}")).ok();
     let context = Arc::new(Context {
         namespace: args.namespace.clone(),
@@ -117,6 +145,7 @@ async fn serve(args: &Args, bundle: &Path, listener: UnixListener) -> Result<()>
         services.insert(TASK_V2.to_owned(), service);
     }
     services.extend(create_sandbox(sandbox));
+    let services = traced::trace(services);
     let listener =
         tokio::net::UnixListener::from_std(listener).map_err(Error::io("use", "the listening socket"))?;
     let mut server = Server::new().register_service(services).add_listener(Listener::from(listener));

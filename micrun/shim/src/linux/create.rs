@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use containerd_shim_protos::api::CreateTaskRequest;
+use micrun_trace::Current;
 use nix::unistd::{Gid, Uid};
 
 use super::process::LinuxProcess;
@@ -13,6 +14,7 @@ use super::{Linux, oom};
 use crate::cgroup::{self, Cgroup};
 use crate::error::{Result, describe};
 use crate::oci::bundle::Spec;
+use crate::oci::environment;
 use crate::oci::options::Options;
 use crate::oci::shared;
 use crate::os::lock::lock;
@@ -50,6 +52,11 @@ pub(crate) async fn create(
         Options::Runc(options) => (options.io_uid, options.io_gid),
         _ => (0, 0),
     };
+    let variables = Current::here().variables();
+    if !variables.is_empty() && !spec.is_sandbox() {
+        let bundle = bundle.clone();
+        blocking::run(move || environment::add_to_bundle(&bundle, &variables)).await?;
+    }
     let paths = Paths::from(request);
     let streams = Streams::open(&paths, Identity { namespace: &context.namespace, id: &id }).await?;
     let container = Arc::new(Linux {

@@ -8,6 +8,7 @@ use std::process::Stdio;
 
 use containerd_shim_protos::shim::oci;
 use micrun_firmware::host_conf::variables::LINUX_RUNTIME;
+use micrun_trace::Span;
 use rustix::fs::{MemfdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
@@ -205,7 +206,19 @@ impl Runtime {
         self.finish(action, command, Some(said)).await
     }
 
-    async fn finish(&self, action: &'static str, mut command: Command, said: Option<File>) -> Result<()> {
+    async fn finish(&self, action: &'static str, command: Command, said: Option<File>) -> Result<()> {
+        let program = self.choice.program.file_name().unwrap_or_default();
+        let span = Span::client(|| format!("{} {action}", program.display()).into())
+            .with("container.id", self.id.as_str());
+        span.around(self.run_to_its_end(action, command, said)).await
+    }
+
+    async fn run_to_its_end(
+        &self,
+        action: &'static str,
+        mut command: Command,
+        said: Option<File>,
+    ) -> Result<()> {
         let _hold = children::hold();
         let failed = |reason: String| Error::Runtime { action, id: self.id.clone(), reason };
         let log = self.bundle.join(LOG);

@@ -25,6 +25,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use containerd_shim_protos::api::{CreateTaskRequest, ExecProcessRequest};
+use micrun_trace::Span;
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::time::timeout;
 
@@ -109,6 +110,10 @@ pub(crate) struct Loggers {
 impl Streams {
     /// Opens what `paths` names, and starts the logging programs. Must be called within a tokio runtime.
     pub(crate) async fn open(paths: &Paths, identity: Identity<'_>) -> Result<Self> {
+        Span::internal("open streams").around(Self::open_all(paths, identity)).await
+    }
+
+    async fn open_all(paths: &Paths, identity: Identity<'_>) -> Result<Self> {
         let mut streams = Self::default();
         match Target::parse("stdin", &paths.stdin)? {
             Target::Null => {}

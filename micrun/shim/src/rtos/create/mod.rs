@@ -29,6 +29,7 @@ use libmica::names;
 pub(crate) use limits::apply_memory_limit;
 use micrun_firmware::snapshot::Machine;
 use micrun_firmware::{Firmware, HostConf, Sha256Digest};
+use micrun_trace::Span;
 
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Result, describe};
@@ -63,7 +64,10 @@ pub(crate) async fn create(
 ) -> Result<Container> {
     let (surroundings, wish) = (Arc::clone(context), request.clone());
     let terms = Terms::ask(&*context.mica).await;
-    let unpack = move || Creation::unpack(surroundings, wish, &spec, &terms?, rootfs);
+    let unpack = move || {
+        let span = Span::internal("plan firmware");
+        span.run(|| Creation::unpack(surroundings, wish, &spec, &terms?, rootfs))
+    };
     let mut creation = blocking::run(unpack).await?;
     match creation.connect().await {
         Ok(streams) => {
@@ -167,15 +171,22 @@ impl Creation {
 
     async fn make_cgroup(&mut self) -> Result<()> {
         let Some(cgroup) = &mut self.plan.cgroup else { return Ok(()) };
-        cgroup.create().await?;
-        self.has_cgroup = true;
-        cgroup.limit(&self.plan.resources, self.plan.overhead_mb).await
+        let (resources, overhead_mb, has_cgroup) =
+            (&self.plan.resources, self.plan.overhead_mb, &mut self.has_cgroup);
+        let work = async {
+            cgroup.create().await?;
+            *has_cgroup = true;
+            cgroup.limit(resources, overhead_mb).await
+        };
+        Span::internal("make cgroup").around(work).await
     }
 
     async fn take_firmware(&mut self) -> Result<()> {
         let Some(source) = self.source.take() else { return Ok(()) };
         let (dir, machine, cgroup) = (self.dir.clone(), self.plan.machine.clone(), self.plan.cgroup.clone());
-        let taken = blocking::run(move || source.take(&dir, machine, cgroup.as_ref())).await?;
+        let take =
+            move || Span::internal("take firmware").run(|| source.take(&dir, machine, cgroup.as_ref()));
+        let taken = blocking::run(take).await?;
         self.plan.machine = taken.machine;
         if let Some((state, patched)) = taken.snapshot {
             (self.plan.snapshot, self.plan.patched) = (Some(state), patched);
