@@ -16,7 +16,9 @@ use crate::client_conf::{Cpu, Machine};
 use crate::elf::{self, ElfInfo, Requirements};
 use crate::policy::ContainerPolicy;
 use crate::qemu::{self, Bios, Completed};
-use crate::{Annotations, ClientConf, Error, HostConf, Os, Pedestal, Policy, Result, annotations};
+use crate::{
+    Annotations, ClientConf, Coredump, Error, HostConf, Os, Pedestal, Policy, Result, Watchdog, annotations,
+};
 
 /// The most virtual CPUs when nothing else is said: what upstream's shim sends.
 pub const DEFAULT_MAX_VCPU: u32 = 8;
@@ -137,6 +139,10 @@ pub struct Settings {
     pub auto_close: Setting<Option<Duration>>,
     /// The sign for which its start waits; `None` waits for nothing.
     pub ready: Setting<Option<Ready>>,
+    /// Of which ends there is a core; `None` leaves it to the daemon.
+    pub coredump: Setting<Option<Coredump>>,
+    /// What it must do to live on.
+    pub watchdog: Setting<Watchdog>,
     /// What is typed on its console once it has started.
     pub greeting: Setting<Greeting>,
     /// How long it may take to show that, or any sign of life; `None` is no limit.
@@ -182,6 +188,8 @@ impl Settings {
                 .pick(Annotations::auto_close_after, None)
                 .map_or(default(None), |after| after.map(|after| (!after.is_zero()).then_some(after))),
             ready: layers.pick(|a| a.ready.clone(), None).map_or(default(None), |ready| ready.map(Some)),
+            coredump: layers.pick(|a| a.coredump, None).map_or(default(None), |said| said.map(Some)),
+            watchdog: layers.pick(|a| a.watchdog, None).unwrap_or(default(Watchdog::default())),
             greeting,
             ready_timeout: layers
                 .pick(|a| a.ready_timeout, None)

@@ -11,9 +11,9 @@ use tokio::net::UnixListener;
 use super::client::Client;
 use super::connection::{self, Endpoint};
 use super::request::Action;
-use super::state::{self, Past, SavedClient};
+use super::state::{Past, SavedClient};
 use super::{Daemon, Entry, permission, socket};
-use crate::error::file;
+use crate::error::{file, private_dir};
 use crate::pedestal::ClientSpec;
 use crate::{Error, Result};
 
@@ -41,7 +41,7 @@ impl Daemon {
         };
         let (dir, control) =
             (spec.dir.clone(), names::control_socket(&self.config.get().runtime_dir, &name)?);
-        let prepared = state::private_dir(&dir)
+        let prepared = private_dir(&dir)
             .and_then(|()| SavedClient::new(&spec, None, Past::default()).write(&dir))
             .and_then(|()| socket::listen(&control));
         match prepared {

@@ -6,6 +6,7 @@ mod client;
 mod connection;
 mod create;
 mod events;
+mod examine;
 mod history;
 mod inbox;
 mod inspect;
@@ -20,6 +21,8 @@ mod socket;
 mod state;
 mod table;
 mod task;
+mod vigil;
+mod watchdog;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -41,7 +44,7 @@ use request::Action;
 use slots::Slots;
 
 use crate::config::{Config, Options};
-use crate::error::system;
+use crate::error::{private_dir, system};
 use crate::live::Live;
 use crate::pedestal::{Numbers, Pedestals};
 use crate::{Result, blocking, conf};
@@ -83,7 +86,7 @@ pub async fn run(options: Options, config: Config) -> Result<()> {
     raise_descriptor_limit();
     // Before anything is there to be protected.
     umask(Mode::from_bits_truncate(0o077));
-    state::private_dir(&config.runtime_dir)?;
+    private_dir(&config.runtime_dir)?;
     let _lock = lock::Lock::take(&config.runtime_dir, &config.pid_file)?;
     let live = Live::new(config.clone());
     let daemon = Arc::new(Daemon {
@@ -93,10 +96,10 @@ pub async fn run(options: Options, config: Config) -> Result<()> {
         creation: Arc::default(),
         numbers: Mutex::new(Numbers::new(config.qemu_uid_base)),
         began: SystemTime::now(),
-        chronicle: Arc::new(Chronicle::open(&config.runtime_dir)),
+        chronicle: Arc::new(Chronicle::open(&live)),
         config: live,
     });
-    state::private_dir(&daemon.clients_dir())?;
+    private_dir(&daemon.clients_dir())?;
     daemon.restore().await?;
     daemon.pedestals.open().await;
     let create_path = libmica::names::create_socket(&config.runtime_dir)?;

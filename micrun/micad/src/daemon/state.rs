@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use libmica::CreateMessage;
@@ -11,6 +11,7 @@ use micrun_firmware::client_conf::QemuSection;
 use micrun_firmware::{Sha256Digest, memory_file};
 use serde::{Deserialize, Serialize};
 
+use super::vigil::Vigil;
 use crate::error::file;
 use crate::pedestal::ClientSpec;
 use crate::{Error, Result};
@@ -54,6 +55,9 @@ pub(super) struct Past {
     /// Whether it was given cgroups, which count what it uses.
     #[serde(default)]
     pub(super) in_cgroup: bool,
+    /// How it is watched over.
+    #[serde(default)]
+    pub(super) vigil: Vigil,
 }
 
 /// [`CreateMessage`], field by field.
@@ -130,13 +134,6 @@ impl SavedClient {
             shell_link: self.shell_link.clone(),
         }
     }
-}
-
-/// Creates a directory that only the daemon's user can enter; it may exist.
-pub(super) fn private_dir(path: &Path) -> Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(file("create", path))?;
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-    std::fs::set_permissions(path, mode).map_err(file("protect", path))
 }
 
 /// The digest in a memory file that came with a restore. Reading one that is sealed never waits.

@@ -118,7 +118,13 @@ impl Daemon {
     /// The RTOS ends.
     pub(super) fn end(&self, reason: ExitReason, status: u8) {
         let exited_at = "2026-11-21T10:00:00.000000001Z".into();
-        self.end.send_replace(Some(ExitReport { status, reason, detail: "test".into(), exited_at }));
+        self.end.send_replace(Some(ExitReport {
+            status,
+            reason,
+            detail: "test".into(),
+            exited_at,
+            core: None,
+        }));
     }
 
     /// The other end of the shell's terminal.
