@@ -30,7 +30,7 @@ pub mod settings;
 pub mod signature;
 pub mod snapshot;
 mod text;
-mod vigil;
+pub mod vigil;
 
 pub use libmica::names;
 

@@ -131,6 +131,12 @@ impl fmt::Display for Watchdog {
 
 serde_as_text!(Watchdog);
 
+/// The keys and values of the `set` commands by which a daemon learns it.
+pub fn commands(coredump: Option<Coredump>, watchdog: Watchdog) -> Vec<(&'static str, String)> {
+    let coredump = coredump.map(|wish| (Coredump::KEY, wish.to_string()));
+    coredump.into_iter().chain(watchdog.words().into_iter().map(|word| (Watchdog::KEY, word))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]

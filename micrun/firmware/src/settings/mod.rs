@@ -235,6 +235,7 @@ impl Settings {
                 reason: "firmware on the qemu pedestal announces no endpoints; write console:TEXT".into(),
             });
         }
+        self.check_watchdog(elf)?;
         let memory = self.memory_mb.value;
         let mut requirements = Requirements::of(self.pedestal.value);
         if self.pedestal.value == Pedestal::Xen && memory > 0 {
@@ -248,6 +249,23 @@ impl Settings {
             // The board says where the memory is, and how much.
             _ => Ok(()),
         }
+    }
+}
+
+impl Settings {
+    /// Firmware that cannot be watched as it was asked for must not run unwatched.
+    fn check_watchdog(&self, elf: &ElfInfo) -> Result<()> {
+        let watchdog = self.watchdog.value;
+        let reason = match self.pedestal.value {
+            _ if !watchdog.is_on() => return Ok(()),
+            Pedestal::Qemu if watchdog.heartbeat.is_some() && elf.exit_record.is_none() => {
+                "the firmware has no exit record, in which its heart could beat (FIRMWARE.md); write spin:TIME"
+            }
+            Pedestal::Qemu => return Ok(()),
+            _ => "only firmware on the qemu pedestal has a watchdog of the mica daemon's",
+        };
+        let key = format!("{}container.watchdog", annotations::PREFIX);
+        Err(Error::Annotation { key, reason: reason.to_owned() })
     }
 }
 

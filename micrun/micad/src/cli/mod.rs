@@ -80,8 +80,14 @@ async fn create(client: &Client, configured: ConfiguredClient, boot: bool) -> an
         .create(&configured.message)
         .await
         .with_context(|| format!("cannot create the client of {file}"))?;
+    let name = &configured.message.name;
+    for (key, value) in &configured.vigil {
+        client
+            .set(name, key, value)
+            .await
+            .with_context(|| format!("created, but cannot watch over {name}"))?;
+    }
     if boot && configured.auto_boot {
-        let name = &configured.message.name;
         client.start(name).await.with_context(|| format!("created, but cannot start {name}"))?;
     }
     Ok(())

@@ -187,14 +187,16 @@ impl Daemon {
             }
             let name = configured.message.name.clone();
             // A client that was taken over from an earlier daemon keeps what it was created with.
-            if self.client(&name).is_none()
-                && let Err(e) = self.create(configured.message)
-            {
-                log::error!(client = name.as_str(); "{name}: {}", e.sentence());
-                continue;
+            let mut vigil = Vec::new();
+            if self.client(&name).is_none() {
+                if let Err(e) = self.create(configured.message) {
+                    log::error!(client = name.as_str(); "{name}: {}", e.sentence());
+                    continue;
+                }
+                vigil = configured.vigil;
             }
-            if let Some(client) = self.client(&name).filter(|_| configured.auto_boot) {
-                tokio::spawn(boot(client));
+            if let Some(client) = self.client(&name) {
+                tokio::spawn(begin(client, vigil, configured.auto_boot));
             }
         }
     }
@@ -226,6 +228,19 @@ impl Daemon {
 
     fn remove_socket(&self, name: &str) -> Result<()> {
         socket::remove(&libmica::names::control_socket(&self.config.get().runtime_dir, name)?)
+    }
+}
+
+/// Has a client be watched over as its conf file says, and boots it, if that says so.
+async fn begin(client: Arc<Client>, vigil: Vec<(&'static str, String)>, auto_boot: bool) {
+    for (key, value) in vigil {
+        if let Err(e) = client.act(Action::Set { key: key.to_owned(), value }).await {
+            let name = client.spec.name();
+            log::error!(client = name; "{name}: {}", e.sentence());
+        }
+    }
+    if auto_boot {
+        boot(client).await;
     }
 }
 
