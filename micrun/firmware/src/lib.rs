@@ -30,6 +30,7 @@ pub mod settings;
 pub mod signature;
 pub mod snapshot;
 mod text;
+pub mod vigil;
 
 pub use libmica::names;
 
@@ -49,6 +50,7 @@ pub use pedestal_file::{PEDESTAL_FILE_START, pedestal_file_fault};
 pub use policy::Policy;
 pub use rootfs::{Firmware, is_firmware};
 pub use settings::{Origin, Setting, Settings};
+pub use vigil::{Coredump, Watchdog};
 
 /// The largest firmware file accepted, in bytes. Far above any RTOS image, and low enough that a
 /// hostile image cannot make a reader fill the host's memory or hash for minutes.

@@ -12,6 +12,10 @@ pub use watch::{
     Account, ClientHistory, ClientRow, ClientTable, End, Event, Happening, History, MAX_ENDS, Usage,
 };
 
+mod scene;
+
+pub use scene::{Scene, Site};
+
 /// Version of these documents.
 pub const PROTOCOL: u32 = 1;
 /// What upstream's daemon does not have: commands, and the line of [`crate::trace`].
@@ -219,6 +223,9 @@ pub struct ExitReport {
     pub detail: String,
     /// When: RFC 3339, UTC, with nanoseconds.
     pub exited_at: String,
+    /// The file with what was in memory and registers then, if there is one: an ELF core for gdb.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub core: Option<PathBuf>,
 }
 
 /// Why a run ended.
@@ -239,6 +246,8 @@ pub enum ExitReason {
     Killed,
     /// Its process ended with an error; status 1, the detail is its last words.
     Failed,
+    /// A watchdog that the client was given has seen no life; status 137.
+    Watchdog,
     /// A reason that a newer daemon knows.
     #[serde(other)]
     Unknown,
@@ -246,7 +255,7 @@ pub enum ExitReason {
 
 impl ExitReason {
     /// All reasons.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Exited,
         Self::Fault,
         Self::Reset,
@@ -254,6 +263,7 @@ impl ExitReason {
         Self::Stopped,
         Self::Killed,
         Self::Failed,
+        Self::Watchdog,
         Self::Unknown,
     ];
 
@@ -267,6 +277,7 @@ impl ExitReason {
             Self::Stopped => "stopped",
             Self::Killed => "killed",
             Self::Failed => "failed",
+            Self::Watchdog => "watchdog",
             Self::Unknown => "unknown",
         }
     }

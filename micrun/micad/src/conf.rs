@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use libmica::CreateMessage;
-use micrun_firmware::{ClientConf, Pedestal, ini};
+use micrun_firmware::{ClientConf, Pedestal, ini, vigil};
 
 use crate::error::file;
 use crate::{Error, Result};
@@ -17,6 +17,8 @@ pub(crate) struct ConfiguredClient {
     pub(crate) message: CreateMessage,
     /// Whether to start it with the daemon.
     pub(crate) auto_boot: bool,
+    /// How it is to be watched over: keys and values of `set`.
+    pub(crate) vigil: Vec<(&'static str, String)>,
     /// What the user should know about the file.
     pub(crate) warnings: Vec<String>,
 }
@@ -56,7 +58,9 @@ fn describe(path: PathBuf, conf: &ClientConf) -> Result<ConfiguredClient> {
         network: text(&mica.network),
     };
     let auto_boot = mica.auto_boot.unwrap_or_default();
-    Ok(ConfiguredClient { warnings: conf.warnings().to_vec(), path, message, auto_boot })
+    let said = conf.annotations().map_err(wrong)?;
+    let vigil = vigil::commands(said.coredump, said.watchdog.unwrap_or_default());
+    Ok(ConfiguredClient { warnings: conf.warnings().to_vec(), path, message, auto_boot, vigil })
 }
 
 /// Reads all clients' conf files of `dir`, in the order of their names: each is a client or an error. Files

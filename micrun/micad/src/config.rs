@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use micrun_firmware::ini::{self, Fault, Ini, Section, Top};
 use micrun_firmware::policy::DAEMON_SECTION;
-use micrun_firmware::{CpuList, Policy, SharedCpus};
+use micrun_firmware::{Coredump, CpuList, Policy, SharedCpus};
 use micrun_trace::Settings;
 
 use crate::error::file;
@@ -124,6 +124,14 @@ pub struct Config {
     pub log_format: LogFormat,
     /// The collector of traces.
     pub trace_endpoint: Option<String>,
+    /// Directory of the cores.
+    pub core_dir: PathBuf,
+    /// Of which ends there are cores, if the client does not say.
+    pub coredump: Coredump,
+    /// Most memory in MiB that all cores have on the disk.
+    pub core_total_mb: u64,
+    /// The same of one client's.
+    pub core_per_client_mb: u64,
     /// What every client is held to.
     pub policy: Policy,
 }
@@ -150,6 +158,10 @@ impl Default for Config {
             metrics_clients: 200,
             log_format: LogFormat::default(),
             trace_endpoint: None,
+            core_dir: "/var/lib/mica/cores".into(),
+            coredump: Coredump::Off,
+            core_total_mb: 1024,
+            core_per_client_mb: 256,
             policy: Policy::of_daemon(Self::FILE),
         }
     }
@@ -221,6 +233,7 @@ impl Config {
             ("PidFile", &mut self.pid_file),
             ("SysfsRoot", &mut self.sysfs_root),
             ("QemuPath", &mut self.qemu_path),
+            ("CoreDir", &mut self.core_dir),
         ] {
             if let Some(value) = section.get(key, text)? {
                 *field = value.into();
@@ -241,6 +254,10 @@ impl Config {
         self.waiting_memory_mb = section
             .get("WaitingMemory", |text| number(text).map(|mb| mb as u64))?
             .unwrap_or(self.waiting_memory_mb);
+        let megabytes = |text: &str| number(text).map(|mb| mb as u64);
+        self.core_total_mb = section.get("CoreTotal", megabytes)?.unwrap_or(self.core_total_mb);
+        self.core_per_client_mb = section.get("CorePerClient", megabytes)?.unwrap_or(self.core_per_client_mb);
+        self.coredump = section.get("Coredump", str::parse)?.unwrap_or(self.coredump);
         self.metrics_socket = section.get("MetricsSocket", socket_name)?;
         self.metrics_address = section.get("MetricsAddress", loopback)?;
         self.metrics_clients = section.get("MetricsClients", shown_clients)?.unwrap_or(self.metrics_clients);
@@ -333,6 +350,7 @@ mod tests {
             WaitingMachines = 3\nWaitingMemory = 99\n\
             MetricsSocket = m.sock\nMetricsAddress = [::1]:1\nMetricsClients = 1000\n\
             LogFormat = json\nTraceEndpoint = unix:///g\n\
+             CoreDir = /g\nCoredump = fault\nCoreTotal = 5\nCorePerClient = 4\n\
             [Policy]\nAllowedPedestals = qemu\nMaxMemory = 64\n";
         let mut config = Config { policy: Policy::of_daemon("micad.conf"), ..Config::default() };
         config.read_ini(Path::new("micad.conf"), text).unwrap();
@@ -360,6 +378,10 @@ mod tests {
             metrics_clients: 1000,
             log_format: LogFormat::Json,
             trace_endpoint: Some("unix:///g".into()),
+            core_dir: "/g".into(),
+            coredump: Coredump::Fault,
+            core_total_mb: 5,
+            core_per_client_mb: 4,
             policy,
         };
         assert_eq!(config, expected);

@@ -1,6 +1,7 @@
 //! Everything that can go wrong in the daemon, once.
 
 use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// The result of this crate's fallible functions.
@@ -275,6 +276,18 @@ pub enum Error {
     /// QEMU did not answer in time.
     #[error("QEMU did not answer `{0}` in time: is its console full? Read the console, or stop the client")]
     QmpTimeout(&'static str),
+    /// A client cannot be watched over like that.
+    #[error("the client cannot be watched over like that: {problem}")]
+    Watch {
+        /// Why not.
+        problem: String,
+    },
+    /// There is no core of a run that has ended.
+    #[error("no core was written: {problem}")]
+    Core {
+        /// Why not.
+        problem: String,
+    },
     /// QEMU survived SIGKILL.
     #[error("process {0} did not end, not even after SIGKILL: see its state in /proc")]
     Unkillable(i32),
@@ -312,4 +325,11 @@ pub(crate) fn is_there(path: &Path) -> Result<bool> {
 /// Turns an error of the system into [`Error::System`].
 pub(crate) fn system<E: Into<std::io::Error>>(doing: &'static str) -> impl FnOnce(E) -> Error {
     move |source| Error::System { doing, source: source.into() }
+}
+
+/// Creates a directory that only the daemon's user can enter; it may exist.
+pub(crate) fn private_dir(path: &Path) -> Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(file("create", path))?;
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(path, mode).map_err(file("protect", path))
 }

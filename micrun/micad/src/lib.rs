@@ -9,6 +9,7 @@ mod cgroup;
 pub mod cli;
 mod conf;
 pub mod config;
+mod cores;
 pub mod daemon;
 mod error;
 mod gdb_packet;

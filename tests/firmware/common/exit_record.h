@@ -19,4 +19,7 @@ enum fault_status {
 // Fills in the exit record and powers the machine off. Console output must have left already.
 _Noreturn void exit_firmware(enum exit_kind kind, uint32_t status);
 
+// Shows a watchdog of the host's that the firmware lives.
+void beat(void);
+
 #endif

@@ -21,7 +21,7 @@
 #define configKERNEL_PROVIDED_STATIC_MEMORY	1
 
 #define configUSE_IDLE_HOOK			1
-#define configUSE_TICK_HOOK			0
+#define configUSE_TICK_HOOK			1
 #define configUSE_TASK_NOTIFICATIONS		1
 #define configUSE_MUTEXES			0
 #define configUSE_TIMERS			0

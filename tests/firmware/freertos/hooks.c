@@ -4,11 +4,13 @@
 #include <task.h>
 
 #include "console.h"
+#include "exit_record.h"
 #include "fault.h"
 #include "io.h"
 
 void vApplicationIdleHook(void);
 void vApplicationStackOverflowHook(TaskHandle_t task, char *name);
+void vApplicationTickHook(void);
 
 void vApplicationIdleHook(void)
 {
@@ -21,4 +23,9 @@ void vApplicationStackOverflowHook(TaskHandle_t task, char *name)
 	(void)task;
 	console_printf("\nThe stack of task %s overflowed.", name);
 	panic("stack overflow");
+}
+
+void vApplicationTickHook(void)
+{
+	beat();
 }

@@ -112,8 +112,13 @@ impl Printer {
                 let ended = self.ended.lock().expect("no holder panics");
                 drop(self.changed.wait_while(ended, |ended| !*ended).expect("no holder panics"));
                 let exited_at = "2026-01-01T00:00:00Z".into();
-                let report =
-                    ExitReport { status: 0, reason: ExitReason::Exited, detail: "done".into(), exited_at };
+                let report = ExitReport {
+                    status: 0,
+                    reason: ExitReason::Exited,
+                    detail: "done".into(),
+                    exited_at,
+                    core: None,
+                };
                 answer(stream, &serde_json::to_string(&report).expect("a report is JSON"));
             }
             _ => answer(stream, ""),

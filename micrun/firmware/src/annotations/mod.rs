@@ -45,6 +45,14 @@ pub(crate) const STOP_SIGNAL_LABEL: &str = "io.containerd.image.config.stop-sign
 /// time is given. Upstream's value.
 pub const AUTO_CLOSE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// A duration that is not negative.
+pub(crate) fn duration_of(text: &str) -> std::result::Result<Duration, String> {
+    match duration::parse(text)? {
+        duration::Signed::Positive(duration) => Ok(duration),
+        duration::Signed::Negative => Err(format!("{} is negative", quoted(text))),
+    }
+}
+
 impl Annotations {
     /// Reads the micrun annotations among a container's. Keys of others are passed over; keys of ours
     /// that are unknown or without effect become [warnings](Self::warnings).

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::value::{AutoClose, Greeting, Megabytes, Prompt, Ready, RootfsPath, Text, TimeLimit, Value};
-use crate::{Os, Pedestal, Sha256Digest};
+use crate::{Coredump, Os, Pedestal, Sha256Digest, Watchdog};
 
 /// What a key does in this implementation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +94,10 @@ annotations! {
         ready: Ready = "container.ready", USED, "Start waits for nothing";
         #[doc = "How long that may take. Without `container.ready`: after how long firmware that has shown no sign of life is reported in the log. 0 means no limit, and no report. Ours."]
         ready_timeout: TimeLimit = "container.ready_timeout", USED, "10s";
+        #[doc = "Of which ends the host keeps what was in memory and registers, for gdb: of none, of faults, or of all (MICAD.md). Ours."]
+        coredump: Coredump = "container.coredump", USED, "micad.conf's `Coredump`, else `off`";
+        #[doc = "What the firmware must do to live on: beat in its exit record at least once in that time, let its processor rest at least once in that time. Else it is ended with status 137, or by `restart` started again, which only clients of the mica command can be (FIRMWARE.md). Ours."]
+        watchdog: Watchdog = "container.watchdog", USED, "nothing is watched";
         #[doc = "What is typed on the console once the firmware has started, for firmware that prints nothing before it has got something. An empty value types nothing (FIRMWARE.md). Ours."]
         greeting: Greeting = "container.greeting", USED,
             "`\\0` for Zephyr on the pedestal baremetal, else nothing";

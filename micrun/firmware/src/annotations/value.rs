@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{AUTO_CLOSE_TIMEOUT, duration};
 use crate::text::quoted;
-use crate::{Os, Pedestal, Sha256Digest};
+use crate::{Coredump, Os, Pedestal, Sha256Digest, Watchdog};
 
 /// Longest prompt, in characters.
 const MAX_PROMPT: usize = 64;
@@ -180,6 +180,24 @@ impl fmt::Display for Greeting {
             0 => f.write_str("\\0"),
             byte => write!(f, "{}", byte.escape_ascii()),
         })
+    }
+}
+
+impl Value for Coredump {
+    const KIND: &'static str = "`off`, `fault`, `always`";
+    type Read = Self;
+
+    fn read(text: &str) -> Result<Read<Self>, String> {
+        text.parse().map(Self::into)
+    }
+}
+
+impl Value for Watchdog {
+    const KIND: &'static str = "words: `heartbeat:TIME`, `spin:TIME`, `end`, `restart`";
+    type Read = Self;
+
+    fn read(text: &str) -> Result<Read<Self>, String> {
+        text.parse().map(Self::into)
     }
 }
 

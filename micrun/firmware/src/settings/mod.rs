@@ -16,7 +16,9 @@ use crate::client_conf::{Cpu, Machine};
 use crate::elf::{self, ElfInfo, Requirements};
 use crate::policy::ContainerPolicy;
 use crate::qemu::{self, Bios, Completed};
-use crate::{Annotations, ClientConf, Error, HostConf, Os, Pedestal, Policy, Result, annotations};
+use crate::{
+    Annotations, ClientConf, Coredump, Error, HostConf, Os, Pedestal, Policy, Result, Watchdog, annotations,
+};
 
 /// The most virtual CPUs when nothing else is said: what upstream's shim sends.
 pub const DEFAULT_MAX_VCPU: u32 = 8;
@@ -137,6 +139,10 @@ pub struct Settings {
     pub auto_close: Setting<Option<Duration>>,
     /// The sign for which its start waits; `None` waits for nothing.
     pub ready: Setting<Option<Ready>>,
+    /// Of which ends there is a core; `None` leaves it to the daemon.
+    pub coredump: Setting<Option<Coredump>>,
+    /// What it must do to live on.
+    pub watchdog: Setting<Watchdog>,
     /// What is typed on its console once it has started.
     pub greeting: Setting<Greeting>,
     /// How long it may take to show that, or any sign of life; `None` is no limit.
@@ -184,6 +190,8 @@ impl Settings {
                 .pick(Annotations::auto_close_after, None)
                 .map_or(default(None), |after| after.map(|after| (!after.is_zero()).then_some(after))),
             ready: layers.pick(|a| a.ready.clone(), None).map_or(default(None), |ready| ready.map(Some)),
+            coredump: layers.pick(|a| a.coredump, None).map_or(default(None), |said| said.map(Some)),
+            watchdog: layers.pick(|a| a.watchdog, None).unwrap_or(default(Watchdog::default())),
             greeting,
             ready_timeout: layers
                 .pick(|a| a.ready_timeout, None)
@@ -230,6 +238,7 @@ impl Settings {
                 reason: "firmware on the qemu pedestal announces no endpoints; write console:TEXT".into(),
             });
         }
+        self.check_watchdog(elf)?;
         let memory = self.memory_mb.value;
         let mut requirements = Requirements::of(self.pedestal.value);
         if self.pedestal.value == Pedestal::Xen && memory > 0 {
@@ -243,6 +252,23 @@ impl Settings {
             // The board says where the memory is, and how much.
             _ => Ok(()),
         }
+    }
+}
+
+impl Settings {
+    /// Firmware that cannot be watched as it was asked for must not run unwatched.
+    fn check_watchdog(&self, elf: &ElfInfo) -> Result<()> {
+        let watchdog = self.watchdog.value;
+        let reason = match self.pedestal.value {
+            _ if !watchdog.is_on() => return Ok(()),
+            Pedestal::Qemu if watchdog.heartbeat.is_some() && elf.exit_record.is_none() => {
+                "the firmware has no exit record, in which its heart could beat (FIRMWARE.md); write spin:TIME"
+            }
+            Pedestal::Qemu => return Ok(()),
+            _ => "only firmware on the qemu pedestal has a watchdog of the mica daemon's",
+        };
+        let key = format!("{}container.watchdog", annotations::PREFIX);
+        Err(Error::Annotation { key, reason: reason.to_owned() })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClientEntry, Diagnosis, ExitReport, PatchReport};
+use super::{ClientEntry, Diagnosis, ExitReport, PatchReport, Scene};
 
 /// Most ends of a client that are remembered.
 pub const MAX_ENDS: usize = 16;
@@ -189,6 +189,9 @@ pub struct End {
     /// How it ended.
     #[serde(flatten)]
     pub report: ExitReport,
+    /// Where its processor was then, if anything could tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scene: Option<Scene>,
 }
 
 /// Answer to `history`.

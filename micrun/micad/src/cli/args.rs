@@ -39,6 +39,25 @@ pub(super) struct TopArgs {
     pub(super) json: bool,
 }
 
+/// What to do with a client's cores.
+#[derive(Debug, clap::Args)]
+pub(super) struct CoreArgs {
+    /// The client. It may have been removed.
+    pub(super) name: String,
+    /// List them, the latest last. This is what is done if nothing else is asked for.
+    #[arg(long)]
+    pub(super) list: bool,
+    /// Copy the latest one to this file.
+    #[arg(long, short, value_name = "FILE", conflicts_with = "list")]
+    pub(super) output: Option<PathBuf>,
+    /// Remove them all.
+    #[arg(long, conflicts_with_all = ["list", "output"])]
+    pub(super) remove: bool,
+    /// Print the list as JSON.
+    #[arg(long, conflicts_with_all = ["output", "remove"])]
+    pub(super) json: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Create a client from its conf file.
@@ -193,6 +212,16 @@ pub(super) enum Command {
         /// The client.
         name: String,
     },
+    /// Say why a client's firmware has ended: how, where its processor was, its registers. It may have been removed.
+    Why {
+        /// The client.
+        name: String,
+        /// Tell of all ends that are remembered, the latest last.
+        #[arg(long)]
+        all: bool,
+    },
+    /// List, copy or remove the cores that a client's ends have left, for gdb. Only root can.
+    Core(CoreArgs),
     /// Examine this machine: say what is wrong for firmware and containers, and what to do.
     ///
     /// The exit status is 0 if all is well, 3 with warnings, 4 with errors.

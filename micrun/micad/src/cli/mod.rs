@@ -1,6 +1,7 @@
 //! The `mica` command: every subcommand is one or a few requests to the daemon.
 
 mod args;
+mod core;
 mod doctor;
 mod events;
 mod gdb_stub;
@@ -13,6 +14,7 @@ mod show;
 mod table;
 mod top;
 mod units;
+mod why;
 
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -59,6 +61,8 @@ pub async fn run(args: Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         Command::Top(args) => top::top(&client, &args, out).await?,
         Command::Events { name, json } => events::print(&client, name.as_deref(), json, out).await?,
         Command::Inspect { name } => show::document(&inspect::inspect(&client, &name).await?, out)?,
+        Command::Why { name, all } => why::why(&client, &name, all, out).await?,
+        Command::Core(args) => core::core(&client, &args, out).await?,
         Command::Doctor(options) => return doctor::run(&options, client.dir(), out).await,
         Command::Version { json } => version(&client, json, out).await?,
         Command::Completions { shell } => generate::completions(shell, out),
@@ -76,8 +80,14 @@ async fn create(client: &Client, configured: ConfiguredClient, boot: bool) -> an
         .create(&configured.message)
         .await
         .with_context(|| format!("cannot create the client of {file}"))?;
+    let name = &configured.message.name;
+    for (key, value) in &configured.vigil {
+        client
+            .set(name, key, value)
+            .await
+            .with_context(|| format!("created, but cannot watch over {name}"))?;
+    }
     if boot && configured.auto_boot {
-        let name = &configured.message.name;
         client.start(name).await.with_context(|| format!("created, but cannot start {name}"))?;
     }
     Ok(())

@@ -58,6 +58,10 @@ impl Config {
             ("WaitingMachines", self.waiting_machines != config.waiting_machines),
             ("WaitingMemory", self.waiting_memory_mb != config.waiting_memory_mb),
             ("MetricsClients", self.metrics_clients != config.metrics_clients),
+            ("CoreDir", self.core_dir != config.core_dir),
+            ("Coredump", self.coredump != config.coredump),
+            ("CoreTotal", self.core_total_mb != config.core_total_mb),
+            ("CorePerClient", self.core_per_client_mb != config.core_per_client_mb),
             ("LogFormat", self.log_format != config.log_format),
             ("[Policy]", self.policy != config.policy),
         ];

@@ -4,10 +4,10 @@
 //! changed the modes by hand, and a list that is read again holds at once.
 
 use std::fs::Permissions;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 
-use crate::error::file;
+use crate::error::{file, private_dir};
 use crate::{Result, acl};
 
 const READ_AND_WRITE: u16 = 0o6;
@@ -19,12 +19,6 @@ pub(super) fn directory(path: &Path, users: &[u32]) -> Result<()> {
     private_dir(path)?;
     give(path, EVERYTHING, users, LIST_AND_ENTER);
     Ok(())
-}
-
-/// Creates a directory that only the daemon's user can enter; it may exist.
-pub(super) fn private_dir(path: &Path) -> Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(file("create", path))?;
-    std::fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(file("protect", path))
 }
 
 /// Has a socket be for its owner and for `users` alone.

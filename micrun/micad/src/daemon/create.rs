@@ -12,8 +12,8 @@ use super::client::Client;
 use super::connection::{self, Endpoint};
 use super::request::Action;
 use super::state::{Past, SavedClient};
-use super::{Daemon, Entry, access, permission, socket};
-use crate::error::file;
+use super::{Daemon, Entry, permission, socket};
+use crate::error::{file, private_dir};
 use crate::pedestal::ClientSpec;
 use crate::{Error, Result};
 
@@ -41,7 +41,7 @@ impl Daemon {
         };
         let (dir, control) =
             (spec.dir.clone(), names::control_socket(&self.config.get().runtime_dir, &name)?);
-        let prepared = access::private_dir(&dir)
+        let prepared = private_dir(&dir)
             .and_then(|()| SavedClient::new(&spec, None, Past::default()).write(&dir))
             .and_then(|()| socket::listen(&control, &self.config.get().allowed_uids));
         match prepared {

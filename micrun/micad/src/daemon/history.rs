@@ -18,8 +18,8 @@ use crate::error::file;
 
 /// The file. Another format gets another name, so that no daemon destroys what it does not understand.
 const FILE: &str = "history-v1.jsonl";
-/// Bytes of the latest ends that stay when the file is written anew. An end has some 250.
-const MEASURE: u64 = 256 << 10;
+/// Bytes of the latest ends that stay when the file is written anew. An end has some 250, with registers some 1500.
+const MEASURE: u64 = 512 << 10;
 /// Bytes of an end's sentence.
 const MAX_DETAIL: usize = 1024;
 
@@ -57,10 +57,10 @@ impl Endings {
     }
 
     /// Adds one. Blocks.
-    pub(super) fn add(&self, client: &str, began_at: Option<String>, report: &libmica::ext::ExitReport) {
-        let mut report = report.clone();
-        report.detail.truncate(report.detail.floor_char_boundary(MAX_DETAIL));
-        let line = Line { client: client.to_owned(), end: End { began_at, report } };
+    pub(super) fn add(&self, client: &str, mut end: End) {
+        let detail = &mut end.report.detail;
+        detail.truncate(detail.floor_char_boundary(MAX_DETAIL));
+        let line = Line { client: client.to_owned(), end };
         if let Err(e) = self.append(&line) {
             log::error!("{client}: its end is not remembered: {}", e.sentence());
         }
@@ -176,7 +176,8 @@ mod tests {
     use crate::pedestal::report;
 
     fn add(endings: &Endings, client: &str, status: u8) {
-        endings.add(client, None, &report(status, ExitReason::Exited, "x".repeat(2 * MAX_DETAIL)));
+        let report = report(status, ExitReason::Exited, "x".repeat(2 * MAX_DETAIL));
+        endings.add(client, End { began_at: None, report, scene: None });
     }
 
     fn statuses(endings: &Endings, client: &str) -> Vec<u8> {

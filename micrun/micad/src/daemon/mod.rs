@@ -7,6 +7,7 @@ mod client;
 mod connection;
 mod create;
 mod events;
+mod examine;
 mod history;
 mod inbox;
 mod inspect;
@@ -21,6 +22,8 @@ mod socket;
 mod state;
 mod table;
 mod task;
+mod vigil;
+mod watchdog;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -43,7 +46,7 @@ use slots::Slots;
 
 use crate::cgroup::Hierarchies;
 use crate::config::{Config, Options};
-use crate::error::system;
+use crate::error::{private_dir, system};
 use crate::live::Live;
 use crate::pedestal::{Numbers, Pedestals};
 use crate::{Result, blocking, conf, jail, store};
@@ -100,10 +103,10 @@ pub async fn run(options: Options, config: Config) -> Result<()> {
         numbers: Mutex::new(Numbers::new(config.qemu_uid_base)),
         began: SystemTime::now(),
         hierarchies: Hierarchies::detect(),
-        chronicle: Arc::new(Chronicle::open(&config.runtime_dir)),
+        chronicle: Arc::new(Chronicle::open(&live)),
         config: live,
     });
-    access::private_dir(&daemon.clients_dir())?;
+    private_dir(&daemon.clients_dir())?;
     daemon.restore().await?;
     store::forget_rest();
     daemon.pedestals.open().await;
@@ -192,14 +195,16 @@ impl Daemon {
             }
             let name = configured.message.name.clone();
             // A client that was taken over from an earlier daemon keeps what it was created with.
-            if self.client(&name).is_none()
-                && let Err(e) = self.create(configured.message)
-            {
-                log::error!(client = name.as_str(); "{name}: {}", e.sentence());
-                continue;
+            let mut vigil = Vec::new();
+            if self.client(&name).is_none() {
+                if let Err(e) = self.create(configured.message) {
+                    log::error!(client = name.as_str(); "{name}: {}", e.sentence());
+                    continue;
+                }
+                vigil = configured.vigil;
             }
-            if let Some(client) = self.client(&name).filter(|_| configured.auto_boot) {
-                tokio::spawn(boot(client));
+            if let Some(client) = self.client(&name) {
+                tokio::spawn(begin(client, vigil, configured.auto_boot));
             }
         }
     }
@@ -231,6 +236,19 @@ impl Daemon {
 
     fn remove_socket(&self, name: &str) -> Result<()> {
         socket::remove(&libmica::names::control_socket(&self.config.get().runtime_dir, name)?)
+    }
+}
+
+/// Has a client be watched over as its conf file says, and boots it, if that says so.
+async fn begin(client: Arc<Client>, vigil: Vec<(&'static str, String)>, auto_boot: bool) {
+    for (key, value) in vigil {
+        if let Err(e) = client.act(Action::Set { key: key.to_owned(), value }).await {
+            let name = client.spec.name();
+            log::error!(client = name; "{name}: {}", e.sentence());
+        }
+    }
+    if auto_boot {
+        boot(client).await;
     }
 }
 

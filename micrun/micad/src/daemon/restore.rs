@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use libmica::ext::{ExitReason, ExitReport};
+use libmica::ext::{End, ExitReason, ExitReport};
 use micrun_firmware::client_conf::QemuSection;
 
 use super::client::Client;
@@ -110,7 +110,7 @@ impl Daemon {
         let (began_at, dir) = (past.began_at.clone(), spec.dir.clone());
         let saved = SavedClient::new(spec, run, past);
         blocking::run(move || {
-            endings.add(&name, began_at, &exit);
+            endings.add(&name, End { began_at, report: exit, scene: None });
             saved.write(&dir)
         })
         .await

@@ -11,6 +11,7 @@ use micrun_firmware::client_conf::QemuSection;
 use micrun_firmware::{Sha256Digest, memory_file};
 use serde::{Deserialize, Serialize};
 
+use super::vigil::Vigil;
 use crate::error::file;
 use crate::pedestal::ClientSpec;
 use crate::{Error, Result};
@@ -54,6 +55,9 @@ pub(super) struct Past {
     /// Whether it was given cgroups, which count what it uses.
     #[serde(default)]
     pub(super) in_cgroup: bool,
+    /// How it is watched over.
+    #[serde(default)]
+    pub(super) vigil: Vigil,
 }
 
 /// [`CreateMessage`], field by field.

@@ -6,17 +6,22 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use libmica::ext::{Diagnosis, ExitReason, ExitReport, Happening, PatchReport};
+use libmica::ext::{Diagnosis, End, ExitReason, ExitReport, Happening, PatchReport, Scene};
 use libmica::{ClientState, Launch};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::sleep_until;
 
 use super::chronicle::Chronicle;
 use super::inbox::Inbox;
 use super::request::{Action, Request, Snapshot};
 use super::state::{self, Past, SavedClient};
+use super::vigil::Vigil;
+use super::watchdog::Watch;
 use crate::metrics::counts;
-use crate::pedestal::{Cancel, ClientSpec, Ending, Event, Guest, Marker, Pedestal, now, report};
+use crate::pedestal::{Cancel, ClientSpec, Event, Guest, Marker, Pedestal, now, report};
 use crate::{Error, Result, blocking};
+
+mod watching;
 
 /// A client's task: the only one that touches its guest.
 pub(super) struct Task {
@@ -38,6 +43,9 @@ pub(super) struct Task {
     in_cgroup: bool,
     /// What has happened and was not told yet.
     news: Vec<Happening>,
+    vigil: Vigil,
+    /// The watchdog over the present run, if it has one, and when it looks next.
+    watch: Option<(Watch, Instant)>,
 }
 
 impl Task {
@@ -50,12 +58,12 @@ impl Task {
         guest: Option<Box<dyn Guest>>,
         past: Past,
     ) -> Self {
-        let Past { exit, restored_patch, starts, began_at, in_cgroup } = past;
+        let Past { exit, restored_patch, starts, began_at, in_cgroup, vigil } = past;
         let running = guest.as_ref().filter(|_| exit.is_none());
         let state = running.map_or(ClientState::Offline, |guest| guest.state());
         let run = starts.max(u64::from(guest.is_some() || exit.is_some()));
         let ended = exit.map(|report| (run, report));
-        Self {
+        let mut task = Self {
             spec,
             pedestal,
             guest,
@@ -68,7 +76,11 @@ impl Task {
             began_at,
             in_cgroup,
             news: Vec::new(),
-        }
+            vigil,
+            watch: None,
+        };
+        task.watch_anew();
+        task
     }
 
     /// Works off requests until the client is removed or left alone, and publishes what becomes of it.
@@ -76,6 +88,7 @@ impl Task {
         let mut inbox = Inbox::new(inbox);
         loop {
             let running = self.is_running();
+            let look = self.watch.as_ref().map(|(_, next)| (*next).into());
             let guest = self.guest.as_mut().filter(|_| running);
             let event = async {
                 match guest {
@@ -93,6 +106,11 @@ impl Task {
                         Event::ServicesChanged => self.save(None).await,
                     }
                     self.publish(&publish);
+                }
+                () = sleep_until(look.unwrap_or_else(tokio::time::Instant::now)), if look.is_some() => {
+                    if self.look().await {
+                        self.publish(&publish);
+                    }
                 }
                 request = inbox.next() => {
                     let Some(Request { action, asked, origin, answer }) = request else { return };
@@ -146,7 +164,7 @@ impl Task {
             Action::Diagnose { silent, answer } => self.diagnose(silent, answer, pin!(inbox.ending())).await,
             Action::Checkpoint(to) => self.checkpoint(to, pin!(inbox.ending())).await,
             Action::Patch { firmware, answer } => self.patch(firmware, answer).await,
-            Action::Set { key, value } => self.pedestal.set(&self.spec, &key, &value),
+            Action::Set { key, value } => self.set(&key, &value).await,
             Action::Remove => self.remove().await,
             Action::Detach => Ok(()),
         }
@@ -180,6 +198,7 @@ impl Task {
         self.silent = None;
         self.restored_patch = restored_patch;
         (self.began_at, self.in_cgroup) = (Some(now()), in_cgroup);
+        self.watch_anew();
         let starts = self.run;
         self.tell(|client| Happening::Started { client, pid, starts });
         self.save(None).await;
@@ -206,22 +225,17 @@ impl Task {
 
     /// As upstream's: stopping what does not run is no error. What could not be stopped is tried again.
     async fn stop(&mut self) -> Result<()> {
+        let (core, scene) = self.examine_stop().await;
         let Some(guest) = self.guest.as_mut().filter(|_| self.state != ClientState::Offline) else {
             return Ok(());
         };
-        let ended = guest.stop().await;
-        self.close_run(ended).await
+        let ended = guest.stop().await.map(|report| ExitReport { core, ..report });
+        self.close_run(ended, scene).await
     }
 
-    async fn reap(&mut self, ending: Ending) {
-        let Some(guest) = &mut self.guest else { return };
-        let ended = guest.reap(ending).await;
-        // There is nobody to answer; close_run has logged it.
-        let _ = self.close_run(ended).await;
-    }
-
-    async fn close_run(&mut self, ended: Result<ExitReport>) -> Result<()> {
+    async fn close_run(&mut self, ended: Result<ExitReport>, scene: Option<Scene>) -> Result<()> {
         let name = self.spec.name();
+        self.watch = None;
         let (result, end) = match ended {
             Ok(mut report) => {
                 if let Some(digest) = self.patched() {
@@ -236,7 +250,7 @@ impl Task {
                 self.ended = Some((self.run, report.clone()));
                 let exit = report.clone();
                 self.tell(|client| Happening::Exited { client, exit });
-                (Ok(()), Some(report))
+                (Ok(()), Some(End { began_at: self.began_at.clone(), report, scene }))
             }
             Err(e) => {
                 counts::STOP_FAILURES.fetch_add(1, Ordering::Relaxed);
@@ -320,7 +334,7 @@ impl Task {
         if let Err(half @ Error::HalfPatched { .. }) = &patched {
             // Nobody may let it go on, and the next daemon will not.
             let stopped = guest.stop().await.map(|_| report(1, ExitReason::Failed, half.sentence()));
-            self.close_run(stopped).await?;
+            self.close_run(stopped, None).await?;
         }
         Marker::of(&self.spec).clear()?;
         if self.is_running() && self.guest.as_ref().is_some_and(|guest| guest.state() != self.state) {
@@ -353,6 +367,7 @@ impl Task {
         if before == self.state {
             return;
         }
+        self.watch_anew();
         match self.state {
             ClientState::Suspended => self.tell(|client| Happening::Paused { client }),
             ClientState::Running => self.tell(|client| Happening::Resumed { client }),
@@ -381,7 +396,7 @@ impl Task {
     }
 
     /// Writes down what a later daemon needs, and an `end` into the history. A failure costs only that, not the run.
-    async fn save(&self, end: Option<ExitReport>) {
+    async fn save(&self, end: Option<End>) {
         // Of a run that has ended, there may be consoles to take over.
         let run = self.guest.as_ref().filter(|_| self.state != ClientState::Error).map(|guest| guest.save());
         let past = Past {
@@ -390,13 +405,13 @@ impl Task {
             starts: self.run,
             began_at: self.began_at.clone(),
             in_cgroup: self.in_cgroup,
+            vigil: self.vigil,
         };
         let saved = SavedClient::new(&self.spec, run, past);
         let (endings, spec) = (self.chronicle.endings.clone(), Arc::clone(&self.spec));
-        let began_at = self.began_at.clone();
         let written = blocking::run(move || {
             if let Some(end) = end {
-                endings.add(spec.name(), began_at, &end);
+                endings.add(spec.name(), end);
             }
             saved.write(&spec.dir)
         });

@@ -21,7 +21,7 @@ pub(crate) enum Ending {
 
 /// A report of what ended now.
 pub(crate) fn report(status: u8, reason: ExitReason, detail: impl Into<String>) -> ExitReport {
-    ExitReport { status, reason, detail: detail.into(), exited_at: now() }
+    ExitReport { status, reason, detail: detail.into(), exited_at: now(), core: None }
 }
 
 /// The time as documents have it: RFC 3339, UTC, with nanoseconds.

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use micrun_firmware::ElfInfo;
 use nix::fcntl::OFlag;
 
 use crate::error::file;
@@ -23,4 +24,13 @@ pub(super) fn open(path: &Path, pedestal: &'static str) -> Result<File> {
         return Err(Error::Firmware { path: path.to_owned(), pedestal, problem });
     }
     Ok(opened)
+}
+
+/// What the headers of the firmware at `path` say.
+pub(super) fn info(path: &Path, pedestal: &'static str) -> Result<ElfInfo> {
+    ElfInfo::from_reader(open(path, pedestal)?).map_err(|e| Error::Firmware {
+        path: path.to_owned(),
+        pedestal,
+        problem: e.to_string(),
+    })
 }

@@ -2,21 +2,24 @@
 
 mod baremetal;
 mod console;
+mod core_file;
 mod ending;
 mod firmware_file;
 mod gdb;
 mod numbers;
 mod patch;
 mod process;
-mod processor;
+pub(crate) mod processor;
 mod qemu;
 pub(crate) mod registers;
 mod runner;
 
+use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use libmica::ext::{ExitReport, PatchReport, WaitingMachines};
@@ -99,6 +102,11 @@ pub(crate) trait Pedestal: Send + Sync {
     /// Ends what an earlier daemon may have started for the client but not written down.
     async fn sweep(&self, spec: &ClientSpec);
 
+    /// Whether [`Guest::pulse`] sees anything.
+    fn can_watch(&self) -> bool {
+        false
+    }
+
     /// Changes a resource of the client.
     fn set(&self, spec: &ClientSpec, key: &str, value: &str) -> Result<()>;
 }
@@ -135,8 +143,23 @@ pub(crate) trait Guest: Send + Sync {
     /// Waits until something happens that nobody asked for. May be cancelled and called again.
     async fn event(&mut self) -> Event;
 
-    /// Cleans up after [`Event::Ended`] and says how the run ended.
-    async fn reap(&mut self, ending: Ending) -> Result<ExitReport>;
+    /// A look at what tells that the firmware lives.
+    async fn pulse(&mut self) -> Pulse {
+        Pulse::default()
+    }
+
+    /// How a run that has ended by itself has ended. What it leaves can be looked at until [`Self::reap`].
+    async fn verdict(&mut self, ending: Ending) -> ExitReport;
+
+    /// The registers of firmware that stands still, or has ended and was not reaped yet; `None` if nothing tells them.
+    async fn registers(&mut self) -> Option<Seen>;
+
+    /// Writes memory and registers of such firmware, whose ELF is in the file `firmware`, to an empty file: an ELF core of
+    /// at most so many bytes.
+    async fn dump(&mut self, firmware: &Path, to: File, most: u64) -> Result<()>;
+
+    /// Cleans up after [`Event::Ended`].
+    async fn reap(&mut self, ending: Ending) -> Result<()>;
 
     /// Ends the firmware. It is gone when this returns.
     async fn stop(&mut self) -> Result<ExitReport>;
@@ -160,6 +183,26 @@ pub(crate) trait Guest: Send + Sync {
 
     /// Gives the console up: what has not been read of it is lost.
     async fn release(&mut self);
+}
+
+/// The registers of the first processor that matter for its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// Its program counter.
+    pub(crate) pc: u64,
+    /// Where its last exception came from, if it keeps that.
+    pub(crate) trap: Option<u64>,
+    /// All registers of all processors, in the words of whatever has told them.
+    pub(crate) text: String,
+}
+
+/// What tells that firmware lives. Each part is absent where nothing tells it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Pulse {
+    /// The word that it changes to show that it lives.
+    pub(crate) heartbeat: Option<u32>,
+    /// CPU time of its first processor, and time in which that waited for a CPU of the host.
+    pub(crate) processor: Option<(Duration, Duration)>,
 }
 
 /// What can happen to firmware that runs.

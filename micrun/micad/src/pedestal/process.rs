@@ -98,6 +98,8 @@ pub(crate) struct Activity {
     pub(crate) runs: bool,
     /// CPU time since its start in nanoseconds; 0 if the kernel does not count it (`schedstat`).
     pub(crate) cpu_nsec: u64,
+    /// The same of the time in which it wanted a processor and had none.
+    pub(crate) waited_nsec: u64,
 }
 
 impl Thread {
@@ -107,8 +109,10 @@ impl Thread {
         let read = |file: &str| std::fs::read_to_string(task.join(file)).unwrap_or_default();
         // proc(5): the state is the field behind the name, which may hold anything.
         let runs = read("stat").rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('R'));
-        let cpu = read("schedstat").split_ascii_whitespace().next().and_then(|word| word.parse().ok());
-        Activity { runs, cpu_nsec: cpu.unwrap_or_default() }
+        let counted = read("schedstat");
+        let mut counted = counted.split_ascii_whitespace().map(|word| word.parse().unwrap_or_default());
+        let mut next = || counted.next().unwrap_or_default();
+        Activity { runs, cpu_nsec: next(), waited_nsec: next() }
     }
 
     /// Its directory. In a PID namespace the process gives other numbers than ours to its threads.

@@ -122,7 +122,13 @@ impl Daemon {
     /// The RTOS ends.
     pub(super) fn end(&self, reason: ExitReason, status: u8) {
         let exited_at = "2026-11-21T10:00:00.000000001Z".into();
-        self.end.send_replace(Some(ExitReport { status, reason, detail: "test".into(), exited_at }));
+        self.end.send_replace(Some(ExitReport {
+            status,
+            reason,
+            detail: "test".into(),
+            exited_at,
+            core: None,
+        }));
     }
 
     /// One more `stop` will fail, once it is told why.

@@ -98,6 +98,9 @@ async fn silence_is_remembered_while_it_runs() {
     let status = mica(&daemon, &["status"]);
     let remark = String::from_utf8(status.stderr).unwrap();
     assert!(status.status.success() && remark.contains("mica: mute has shown no sign of life"), "{remark}");
+    let top = mica(&daemon, &["top", "--batch", "-n", "1"]);
+    let shown = String::from_utf8(top.stdout).unwrap();
+    assert!(shown.contains("SILENT") && shown.contains(&said.detail), "{shown}");
     client.stop("mute").await.unwrap();
     assert_eq!(client.stats("mute").await.unwrap().silent, None);
     let error = client.diagnose("mute", false).await.unwrap_err();

@@ -178,7 +178,7 @@ async fn without_a_terminal_looks_stand_below_each_other() {
             assert_eq!(words[0][1..], ["3", "clients,", "1", "running"], "{text}");
             assert_eq!(
                 words[1],
-                ["NAME", "STATE", "UPTIME", "CPU", "%", "MEMORY", "STARTS", "EXIT"],
+                ["NAME", "STATE", "UPTIME", "CPU", "%", "MEMORY", "STARTS", "EXIT", "SILENT"],
                 "{text}"
             );
             // What has no number comes last; of the others, each look has its own order.

@@ -122,11 +122,12 @@ fn lines(samples: &[Sample]) -> Vec<String> {
         numbers("MEMORY"),
         numbers("STARTS"),
         words("EXIT"),
+        words("SILENT"),
     ];
     table::lines(&columns, &samples.iter().map(cells).collect::<Vec<_>>())
 }
 
-fn cells(sample: &Sample) -> [String; 7] {
+fn cells(sample: &Sample) -> [String; 8] {
     let or_none = |text: Option<String>| text.unwrap_or_else(|| NONE.to_owned());
     [
         sample.name.clone(),
@@ -136,6 +137,7 @@ fn cells(sample: &Sample) -> [String; 7] {
         or_none(sample.memory_bytes.map(units::bytes)),
         sample.starts.to_string(),
         or_none(sample.exit.as_ref().map(units::exit)),
+        or_none(sample.silent.as_ref().map(|silent| units::harmless(&silent.detail))),
     ]
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use libmica::ClientState;
-use libmica::ext::{Account, ClientRow, ClientTable, ExitReport, Usage};
+use libmica::ext::{Account, ClientRow, ClientTable, Diagnosis, ExitReport, Usage};
 use serde::Serialize;
 
 /// One client in one look.
@@ -24,6 +24,9 @@ pub(super) struct Sample {
     pub(super) starts: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) exit: Option<ExitReport>,
+    /// What its processor was seen doing when it was reported as silent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) silent: Option<Diagnosis>,
 }
 
 /// What was seen at the last look.
@@ -66,6 +69,7 @@ impl Sampler {
             of: usage.map(|usage| usage.of),
             starts: row.starts,
             exit: row.client.exit.clone(),
+            silent: row.client.silent.clone(),
         }
     }
 }

@@ -95,16 +95,14 @@ impl Core {
         Ok(fault.unwrap_or_else(|| report(0, ExitReason::Stopped, detail)))
     }
 
-    /// Cleans up after firmware that has ended by itself and says how.
-    pub(super) fn reap(&mut self, ending: Ending) -> ExitReport {
-        let report = self.report_of(ending);
+    /// Cleans up after firmware that has ended by itself.
+    pub(super) fn reap(&mut self, ending: Ending) {
         if ending == Ending::Panicked
             // Without that the remoteproc stays crashed, and its terminals stay.
             && let Err(e) = command(&self.remoteproc, "stop").map_err(|e| self.not_stopped(&e.to_string()))
         {
             log::error!("{}", e.sentence());
         }
-        report
     }
 
     /// Freezes the firmware or lets it go on, where the driver can.
@@ -124,7 +122,8 @@ impl Core {
         self.remoteproc.write_device_attribute("paused", value).map_err(|e| refuse(&e.to_string()))
     }
 
-    fn report_of(&mut self, ending: Ending) -> ExitReport {
+    /// How firmware that has ended by itself has ended.
+    pub(super) fn report_of(&mut self, ending: Ending) -> ExitReport {
         let title = self.remoteproc.title();
         let from_driver = self.driver_report();
         match ending {

@@ -22,8 +22,10 @@ use super::patch::{self, Base};
 use super::settings::Settings;
 use super::watch::Watch;
 use crate::blocking::{self, COPIES};
+use crate::pedestal::core_file::refused;
 use crate::pedestal::patch::{Applied, Marker};
-use crate::pedestal::{Cancel, ClientSpec, Ending, Event, Guest, Runner};
+use crate::pedestal::registers::number;
+use crate::pedestal::{Cancel, ClientSpec, Ending, Event, Guest, Runner, Seen};
 use crate::{Error, Result};
 
 /// How long the last output may take on its way to the reader before the end is reported without it.
@@ -147,10 +149,23 @@ impl Guest for CoreGuest {
         }
     }
 
-    async fn reap(&mut self, ending: Ending) -> Result<ExitReport> {
-        let report = self.with(move |core| core.reap(ending)).await;
+    async fn verdict(&mut self, ending: Ending) -> ExitReport {
+        self.with(move |core| core.report_of(ending)).await
+    }
+
+    async fn registers(&mut self) -> Option<Seen> {
+        let text = self.with(|core| core.remoteproc.device_attribute("registers")).await?;
+        Some(Seen { pc: number(&text, "pc")?, trap: None, text })
+    }
+
+    async fn dump(&mut self, _: &Path, _: File, _: u64) -> Result<()> {
+        Err(refused("a core that Linux has given up tells its registers to no one once it is off".to_owned()))
+    }
+
+    async fn reap(&mut self, ending: Ending) -> Result<()> {
+        self.with(move |core| core.reap(ending)).await;
         self.finish().await;
-        Ok(report)
+        Ok(())
     }
 
     async fn stop(&mut self) -> Result<ExitReport> {

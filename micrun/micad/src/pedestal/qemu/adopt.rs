@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::emulator::Emulator;
 use super::guest::{QemuGuest, Saved};
+use super::pulse::Vitals;
 use super::qmp::Qmp;
 use super::{log_file, qmp_socket, record};
 use crate::pedestal::ClientSpec;
@@ -59,7 +60,7 @@ fn attach(spec: &ClientSpec, saved: Saved) -> Result<QemuGuest> {
         _ => None,
     };
     let emulator = Emulator::new(process, qmp_socket(&spec.dir), log_file(&spec.dir));
-    Ok(QemuGuest { emulator, console: Some(console), shell, saved, _lease: None })
+    Ok(QemuGuest { emulator, console: Some(console), shell, saved, _lease: None, vitals: Vitals::default() })
 }
 
 /// Ends a QEMU that an earlier daemon has left to this directory: the one that is recorded there, or whoever still listens

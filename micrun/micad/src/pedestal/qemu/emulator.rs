@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::ending::ending_of;
+use super::postmortem::last_registers;
 use super::qmp::{Event, Qmp};
 use crate::pedestal::process::{ExitKind, Process};
 use crate::pedestal::{self, Ending, report};
@@ -179,6 +180,13 @@ impl Emulator {
     pub(super) fn reap(&mut self) -> ExitKind {
         self.qmp = None;
         self.process.reap()
+    }
+
+    /// The registers that QEMU wrote into its log when it gave a processor up and ended.
+    pub(super) async fn last_registers(&self) -> Option<String> {
+        let log = self.log.clone();
+        let said = blocking::run(move || std::fs::read(log).unwrap_or_default()).await;
+        last_registers(&String::from_utf8_lossy(&said)).map(str::to_owned)
     }
 
     /// The report for a QEMU that ended although nobody told it to.

@@ -1,5 +1,6 @@
 //! The firmware that runs in a QEMU: what the daemon asks of it.
 
+use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -12,11 +13,13 @@ use serde_json::json;
 use super::emulator::Emulator;
 use super::image::Image;
 use super::pool::Lease;
-use super::{diagnosis, exit_record, gdb_socket, migration, patch};
+use super::pulse::Vitals;
+use super::registers::Registers;
+use super::{diagnosis, exit_record, gdb_socket, migration, patch, postmortem};
 use crate::pedestal::console::Console;
 use crate::pedestal::patch::{Applied, Marker};
 use crate::pedestal::process::ProcessId;
-use crate::pedestal::{Cancel, ClientSpec, Ending, Event, Guest, Runner, gdb, report};
+use crate::pedestal::{Cancel, ClientSpec, Ending, Event, Guest, Pulse, Runner, Seen, gdb, report};
 use crate::{Result, blocking};
 
 /// What a later daemon needs to take a QEMU over.
@@ -51,6 +54,8 @@ pub(super) struct QemuGuest {
     pub(super) saved: Saved,
     /// The number of its user, if it had waited for its firmware.
     pub(super) _lease: Option<Lease>,
+    /// What was found out for [`Guest::pulse`].
+    pub(super) vitals: Vitals,
 }
 
 impl QemuGuest {
@@ -75,7 +80,14 @@ impl QemuGuest {
             patch: None,
         };
         let mut consoles = consoles.into_iter();
-        Self { emulator, console: consoles.next(), shell: consoles.next(), saved, _lease: lease }
+        Self {
+            emulator,
+            console: consoles.next(),
+            shell: consoles.next(),
+            saved,
+            _lease: lease,
+            vitals: Vitals::default(),
+        }
     }
 
     async fn read_exit_record(&mut self) -> Option<[u32; 4]> {
@@ -124,8 +136,12 @@ impl Guest for QemuGuest {
         self.emulator.event().await
     }
 
-    async fn reap(&mut self, ending: Ending) -> Result<ExitReport> {
-        let report = match ending {
+    async fn pulse(&mut self) -> Pulse {
+        self.vitals.pulse(&mut self.emulator, self.saved.exit_record).await
+    }
+
+    async fn verdict(&mut self, ending: Ending) -> ExitReport {
+        match ending {
             Ending::PoweredOff => exit_record::interpret(
                 self.read_exit_record().await,
                 report(0, ExitReason::Exited, "the firmware powered off without an exit record"),
@@ -138,11 +154,29 @@ impl Guest for QemuGuest {
             Ending::Signalled => report(128 + 15, ExitReason::Killed, "a signal asked QEMU to end"),
             Ending::Died => {
                 let kind = self.emulator.reap();
-                return Ok(self.emulator.death(kind).await);
+                self.emulator.death(kind).await
             }
+        }
+    }
+
+    async fn registers(&mut self) -> Option<Seen> {
+        let text = match postmortem::registers(&mut self.emulator).await {
+            Ok(text) => text,
+            Err(_) => self.emulator.last_registers().await?,
         };
-        self.emulator.terminate().await?;
-        Ok(report)
+        let seen = Registers::parse(&text)?;
+        Some(Seen { pc: seen.pc, trap: seen.trapped_at(), text })
+    }
+
+    async fn dump(&mut self, firmware: &Path, to: File, most: u64) -> Result<()> {
+        postmortem::dump(&mut self.emulator, firmware, to, most).await
+    }
+
+    async fn reap(&mut self, ending: Ending) -> Result<()> {
+        if ending != Ending::Died {
+            self.emulator.terminate().await?;
+        }
+        Ok(())
     }
 
     async fn stop(&mut self) -> Result<ExitReport> {

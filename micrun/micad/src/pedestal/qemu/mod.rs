@@ -21,7 +21,9 @@ mod migration;
 mod patch;
 mod pending;
 mod pool;
+mod postmortem;
 mod processor;
+mod pulse;
 mod qmp;
 mod ram;
 mod registers;
@@ -105,6 +107,10 @@ impl Pedestal for Qemu {
         if adopt::sweep(&spec.dir).await {
             log::warn!(client = spec.name(); "{}: ended a QEMU that an earlier daemon left", spec.name());
         }
+    }
+
+    fn can_watch(&self) -> bool {
+        true
     }
 
     fn set(&self, _: &ClientSpec, key: &str, _: &str) -> Result<()> {

@@ -66,9 +66,26 @@ impl Ram {
 
     /// The `size` bytes at `address`. Blocks for microseconds.
     pub(super) fn read(&self, address: u64, size: usize) -> std::io::Result<Vec<u8>> {
-        let (remote, mut bytes) = ([self.place(address, size)?], vec![0; size]);
-        let read = process_vm_readv(Pid::from_raw(self.pid), &mut [IoSliceMut::new(&mut bytes)], &remote)?;
-        if read == size { Ok(bytes) } else { Err(ErrorKind::UnexpectedEof.into()) }
+        let mut bytes = vec![0; size];
+        self.read_into(address, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Fills `bytes` with those at `address`. Blocks for microseconds.
+    pub(super) fn read_into(&self, address: u64, bytes: &mut [u8]) -> std::io::Result<()> {
+        let (remote, size) = ([self.place(address, bytes.len())?], bytes.len());
+        let read = process_vm_readv(Pid::from_raw(self.pid), &mut [IoSliceMut::new(bytes)], &remote)?;
+        if read == size { Ok(()) } else { Err(ErrorKind::UnexpectedEof.into()) }
+    }
+
+    /// The process whose memory this is.
+    pub(super) fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Where the process has the byte at `address`.
+    pub(super) fn host_of(&self, address: u64) -> std::io::Result<u64> {
+        self.place(address, 1).map(|place| place.base as u64)
     }
 
     fn place(&self, address: u64, size: usize) -> std::io::Result<RemoteIoVec> {

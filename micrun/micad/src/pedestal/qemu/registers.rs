@@ -41,6 +41,11 @@ impl Registers {
         })
     }
 
+    /// Where the last exception came from, if the processor keeps that.
+    pub(super) fn trapped_at(&self) -> Option<u64> {
+        self.trap.map(|(_, at)| at)
+    }
+
     /// Whether the processor stands where it goes with an exception that no firmware has prepared for.
     pub(super) fn has_no_vectors(&self) -> bool {
         self.mode.as_ref().is_some_and(|mode| mode.starts_with("EL")) && FIRST_VECTORS.contains(&self.pc)

@@ -28,7 +28,7 @@ pub(crate) use copy::run as run_copy;
 use libmica::names;
 pub(crate) use limits::apply_memory_limit;
 use micrun_firmware::snapshot::Machine;
-use micrun_firmware::{Firmware, HostConf, Sha256Digest};
+use micrun_firmware::{Firmware, HostConf, Settings, Sha256Digest, vigil};
 use micrun_trace::Span;
 
 use crate::cgroup::Cgroup;
@@ -94,6 +94,8 @@ struct Creation {
     /// Whether the plan's cgroup is there, and ours to remove.
     has_cgroup: bool,
     network: Option<NetworkNamespace>,
+    /// How the daemon is to watch over it.
+    vigil: Vec<(&'static str, String)>,
 }
 
 impl Creation {
@@ -130,6 +132,7 @@ impl Creation {
         log::info!("{id}: {} on {}", firmware.file.path.display(), message.pedestal);
 
         let settings = firmware.settings.clone();
+        let vigil = vigil(&settings)?;
         let machine = Machine::new(&firmware)?;
         let plan = Plan {
             firmware: None,
@@ -152,7 +155,7 @@ impl Creation {
         };
         let source = Some(Source { firmware, snapshot, rootfs });
         let network = spec.has_new_network().then(|| network(&request.id)).flatten();
-        Ok(Self { context, request, dir, plan, source, has_cgroup: false, network })
+        Ok(Self { context, request, dir, plan, source, has_cgroup: false, network, vigil })
     }
 
     /// Does what involves others: those at the other ends of the streams, the kernel's cgroups, the daemon.
@@ -196,7 +199,16 @@ impl Creation {
     }
 
     async fn tell_daemon(&self) -> Result<()> {
-        Ok(self.context.mica.create(&self.plan.message).await?)
+        let (mica, message) = (&self.context.mica, &self.plan.message);
+        mica.create(message).await?;
+        for (key, value) in &self.vigil {
+            if let Err(error) = mica.set(&message.name, key, value).await {
+                // Whoever wants firmware watched over gets none that is not. The daemon's refusal is told.
+                let _ = mica.remove(&message.name).await;
+                return Err(error.into());
+            }
+        }
+        Ok(())
     }
 
     fn finish(self, streams: Streams) -> Container {
@@ -222,6 +234,19 @@ impl Creation {
 /// A network namespace, which the firmware does not need: a kernel without them runs it as well.
 fn network(id: &str) -> Option<NetworkNamespace> {
     NetworkNamespace::new().inspect_err(|error| log::warn!("{id}: {}", describe(error))).ok()
+}
+
+/// What the daemon is told of watching over the container. A run that it started again would be none of the container's.
+fn vigil(settings: &Settings) -> Result<Vec<(&'static str, String)>> {
+    let watchdog = settings.watchdog.value;
+    if watchdog.restart {
+        return Err(Error::Invalid(
+            "container.watchdog: a container is started again by whoever runs it (restartPolicy, nerdctl's \
+             --restart), so write it without restart"
+                .into(),
+        ));
+    }
+    Ok(vigil::commands(settings.coredump.value, watchdog))
 }
 
 fn check_id(id: &str) -> Result<()> {
