@@ -18,7 +18,7 @@ const STACK: usize = 64 << 10;
 /// A new network namespace, which is there as long as this.
 ///
 /// A thread is in it and sleeps: the kernel shows its namespaces below `/proc` by its number as it shows those of a
-/// process. A process would cost fifty times the memory.
+/// process. A process of its own would have to be reaped, and costs more.
 #[derive(Debug)]
 pub(crate) struct NetworkNamespace {
     thread: u32,
