@@ -75,6 +75,14 @@ pub const TABLE: &[Key] = &[
         Target::Shim,
         "Whether firmware without CPUs of its own runs in the pool of the mica daemon (`SharedCpus`, RESOURCES.md).",
     ),
+    key(
+        "log_format",
+        "`logfmt` or `json`",
+        "`logfmt`",
+        Target::Shim,
+        "How the shim writes its lines in containerd's log. Those of a container have fields: `container`, `namespace`, and \
+         of Kubernetes `pod` and `image`. Ours.",
+    ),
     annotation("debug", "bool", "runtime.debug", "Log each step in detail."),
     annotation(
         "static_resource",

@@ -36,7 +36,7 @@ pub(crate) async fn create(
     let options = Options::read(request.options.get_or_default())?;
     let state = context.state_root.with_file_name(STATE);
     let choice = Choice::new(&options, &state, &context.namespace, &spec.linux.cgroups_path)?;
-    log::debug!("{id}: {choice:?}, options {options:?}");
+    log::debug!(container = id; "{id}: {choice:?}, options {options:?}");
     choice.write(&bundle)?;
     let owner = match &options {
         Options::Runc(options) => (options.io_uid, options.io_gid),
@@ -66,7 +66,7 @@ pub(crate) async fn create(
         container.init.task.end_loggers().await;
         return Err(error);
     }
-    log::info!("created {}", container.id);
+    log::info!(container = container.id; "created {}", container.id);
     context.events.publish(Event::create(request, container.init.pid()));
     Ok(container)
 }
@@ -105,12 +105,18 @@ impl Linux {
         let found = context.cgroups.clone().map(|layout| Cgroup::of_process(layout, child.pid));
         match found.transpose() {
             Ok(cgroup) => cgroup.into_iter().for_each(|cgroup| _ = self.cgroup.set(cgroup)),
-            Err(error) => log::warn!("there will be no statistics of {}: {}", self.id, describe(&error)),
+            Err(error) => log::warn!(
+                container = self.id;
+                "there will be no statistics of {}: {}", self.id, describe(&error)
+            ),
         }
         if let Some(cgroup) = self.cgroup.get()
             && let Err(error) = oom::watch(context, &self.id, cgroup)
         {
-            log::warn!("there will be no event when {} is out of memory: {}", self.id, describe(&error));
+            log::warn!(
+                container = self.id;
+                "there will be no event when {} is out of memory: {}", self.id, describe(&error)
+            );
         }
         self.attach(context, &self.init, child, connection).await;
         Ok(())

@@ -40,7 +40,7 @@ pub(super) fn watch(context: &Arc<Context>, id: &str, cgroup: &Cgroup) -> Result
             let kills = cgroup.oom_kills();
             // Version 1 tells before it kills.
             if registered || kills > told {
-                log::warn!("{id} is out of memory: the kernel kills one of its processes");
+                log::warn!(container = id; "{id} is out of memory: the kernel kills one of its processes");
                 context.events.publish(Event::oom(&id));
             }
             told = kills;

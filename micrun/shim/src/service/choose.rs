@@ -24,12 +24,14 @@ use crate::os::blocking;
 use crate::rtos::create;
 use crate::task::context::Context;
 use crate::task::engine::Engine;
+use crate::task::labels;
 
 /// Makes a container of a Create request.
 pub(crate) async fn create(context: &Arc<Context>, request: &CreateTaskRequest) -> Result<Arc<dyn Engine>> {
     names::check("container", &request.id)?;
     let (bundle, mounts) = (PathBuf::from(&request.bundle), request.rootfs.clone());
     let Image { spec, rootfs, is_firmware } = blocking::run(move || Image::open(&bundle, &mounts)).await?;
+    labels::introduce(&request.id, &spec.annotations);
     if is_firmware {
         // On the heap: it is the largest of what a request may wait for.
         return Ok(Arc::new(Box::pin(create::create(context, request, spec, rootfs)).await?));

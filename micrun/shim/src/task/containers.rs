@@ -10,6 +10,7 @@ use super::subject::Subject;
 use crate::error::{Error, Result};
 use crate::os::lock::lock;
 use crate::task::engine::Engine;
+use crate::task::labels;
 
 /// Containers by id. `None` is an id whose Create is under way.
 type Table = BTreeMap<String, Option<Arc<dyn Engine>>>;
@@ -52,6 +53,7 @@ impl Containers {
     /// Forgets a container.
     pub(crate) fn remove(&self, id: &str) {
         self.change(|table| table.remove(id));
+        labels::forget(id);
     }
 
     /// Whether no container is here or being made.
@@ -106,6 +108,7 @@ impl Drop for Slot {
         self.containers.change(|table| {
             if matches!(table.get(&self.id), Some(None)) {
                 table.remove(&self.id);
+                labels::forget(&self.id);
             }
         });
     }

@@ -27,6 +27,13 @@ impl Subject {
             id => Self::Exec { container, id: id.to_owned() },
         }
     }
+
+    /// The container that it is, or that it belongs to; for a sandbox its own id.
+    pub(crate) fn container(&self) -> &str {
+        match self {
+            Self::Container(id) | Self::Sandbox(id) | Self::Exec { container: id, .. } => id,
+        }
+    }
 }
 
 impl fmt::Display for Subject {
