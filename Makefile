@@ -4,8 +4,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
-.PHONY: help setup build firmware firmware-boards demo demo-host test check unit host aarch64 conformance cri faults kills fuzz fuzz-long kernel \
-    image qemu qemu-small test-qemu-small test-qemu power-loss pool-cycles test-driver matrix yocto yocto-static yocto-source lint docs fmt bench bench-qemu \
+.PHONY: help setup build firmware firmware-boards demo demo-host test check unit host aarch64 conformance cri docker faults kills abandoned fuzz fuzz-long \
+    kernel image qemu qemu-small test-qemu-small test-qemu power-loss pool-cycles test-driver matrix other-containerds yocto yocto-static yocto-source lint docs \
+    fmt bench bench-qemu \
     dist install uninstall deb test-install test-packages clean
 
 export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
@@ -65,6 +66,7 @@ test: ## every test, in stages: check, firmware, host beside aarch64, yocto-stat
 	@.ci/stages check firmware host+aarch64 yocto-static
 
 host: tools-host tools-firmware build firmware firmware-boards ## the programs end to end: every containerd of Debian's suites, pods, fuzz targets
+	@tests/host/collector
 	@tests/host/criu
 	@tests/host/prometheus
 	@tests/host/strangers
@@ -72,9 +74,9 @@ host: tools-host tools-firmware build firmware firmware-boards ## the programs e
 	@tests/packages/install
 	@$(MAKE) --no-print-directory -C tests/firmware check-boards
 	@cargo nextest run $(CARGO_FLAGS) --manifest-path tests/Cargo.toml \
-	    -E 'not package(micrun-host-tests) - package(micrun-cri-tests) + $(ONCE)'
+	    -E 'not package(micrun-host-tests) - package(micrun-cri-tests) - package(micrun-docker-tests) + $(ONCE)'
 	@tests/host/containerds
-	@$(MAKE) --no-print-directory cri fuzz
+	@$(MAKE) --no-print-directory cri docker fuzz
 
 aarch64: image ## the programs for aarch64, on an emulated machine: firmware, the driver, the smoke suite
 	@$(MAKE) --no-print-directory -C tests/firmware check
@@ -83,16 +85,23 @@ aarch64: image ## the programs for aarch64, on an emulated machine: firmware, th
 test-install: build ## make install and make uninstall: what they lay, keep and remove
 	@tests/packages/install
 
-test-packages: tools-packages deb firmware ## the Debian packages on fresh Debian 12 and 13 with systemd: README's steps, upgrade, purge; needs root
+test-packages: tools-packages deb firmware ## the Debian packages on fresh Debian 12 and 13 with systemd: README's steps, restarts, upgrade, purge; needs root
 	@BUILT=$(BUILT) tests/packages/check
-	@BUILT=$(BUILT) tests/packages/run bookworm trixie
+	@BUILT=$(BUILT) tests/packages/run bookworm trixie clone
 
 matrix: tools-host build firmware firmware-boards ## the end-to-end tests against every containerd that Debian's suites have
 	@tests/host/containerds
 
+other-containerds: tools-host build firmware firmware-boards ## matrix and cri on the containerds in the folders of MICRUN_CONTAINERD_BIN (`:` between them); skipped without it
+	@if [[ -z $${MICRUN_CONTAINERD_BIN:-} ]]; then echo 'other-containerds: skipped, MICRUN_CONTAINERD_BIN names no folder'; \
+	else tests/host/containerds && tests/cri/matrix; fi
+
 cri: tools-host build firmware ## pods through the CRI plugin of every containerd that Debian's suites have; the Kubernetes files
 	@tests/kubernetes/validate
 	@tests/cri/matrix
+
+docker: tools-host build firmware ## firmware and Linux containers by every Docker that Debian's suites have
+	@tests/docker/matrix
 
 pool-cycles: tools-host build ## 2000 starts and stops with waiting machines and random kills; MICRUN_CYCLES, MICRUN_SEED
 	@MICRUN_CYCLES=$${MICRUN_CYCLES:-2000} MICRUN_SEED=$${MICRUN_SEED:-$$RANDOM} cargo nextest run $(CARGO_FLAGS) \
@@ -108,6 +117,9 @@ faults: tools-host build firmware ## everything that may die, each killed many t
 
 kills: tools-host build firmware ## one process of a pod killed at a random moment, 200 rounds in all (MICRUN_KILL_SEED repeats a run)
 	@MICRUN_KILL_ROUNDS=$${MICRUN_KILL_ROUNDS:-50} tests/cri/matrix whatever_is_killed
+
+abandoned: tools-host build firmware ## a Create that is given up at each of its moments, 50 times in each way (MICRUN_ABANDONED_ROUNDS)
+	@MICRUN_ABANDONED_ROUNDS=$${MICRUN_ABANDONED_ROUNDS:-50} tests/host/faults during_create
 
 fuzz: tools-host ## what reads input from outside, against thousands of inputs each; a table of what they covered
 	@fuzz/run

@@ -41,8 +41,8 @@ do_configure() {
 }
 
 do_compile() {
-    oe_runmake -C ${S}/tests/firmware aarch64 OUT=${B}/firmware VENDOR=${CRATES} CROSS=${HOST_PREFIX} \
-        CC="${HOST_PREFIX}gcc ${DEBUG_PREFIX_MAP}"
+    oe_runmake -C ${S}/tests/firmware ${@' '.join('${B}/firmware/' + name for name in d.getVar('FIRMWARE').split())} \
+        OUT=${B}/firmware VENDOR=${CRATES} CROSS=${HOST_PREFIX} CC="${HOST_PREFIX}gcc ${DEBUG_PREFIX_MAP}"
 }
 
 do_install() {

@@ -100,7 +100,7 @@ pub enum Error {
     },
     /// This user may not reach the daemon's sockets, so it is not known whether it runs.
     #[error(
-        "this user may not reach the mica daemon at {}: ask as root, or let root open the socket and its directory",
+        "this user may not reach the mica daemon at {}: ask as root, or have root add the user to AllowedUids in micad.conf",
         socket.display()
     )]
     OutOfReach {

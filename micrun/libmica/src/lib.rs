@@ -3,7 +3,7 @@
 //! The wire is that of openEuler's `micad` (upstream commit `40f5e2f`): one request per connection over
 //! `AF_UNIX` stream sockets below `/run/mica`. [`create`], [`command`], [`reply`] and [`status`] are the
 //! codec, [`names`] the limits and the names of sockets and terminals, [`ext`] the JSON documents of our
-//! extension commands. [`client`] (feature `client`, on by default) speaks it all over tokio.
+//! extension commands, [`trace`] our line in front of a request. [`client`] (feature `client`, on by default) speaks it all over tokio.
 
 pub mod command;
 pub mod create;
@@ -12,6 +12,7 @@ pub mod ext;
 pub mod names;
 pub mod reply;
 pub mod status;
+pub mod trace;
 
 #[cfg(feature = "client")]
 pub mod client;

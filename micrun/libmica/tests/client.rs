@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use libmica::{Client, ClientState, CreateMessage, Error, Timeouts, create};
+use libmica::{Client, ClientState, CreateMessage, Error, Timeouts, create, trace};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 
@@ -148,4 +148,75 @@ async fn a_daemon_without_events_says_so_and_one_that_dies_is_an_error() {
         };
         assert_eq!(!matches!(error, Error::Unsupported { .. }), supported, "{answer}: {error}");
     }
+}
+
+const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+fn traced() -> (tempfile::TempDir, Client) {
+    let (dir, client) = setup();
+    (dir, client.with_context(|| trace::Context::new(PARENT, "")))
+}
+
+/// Answers on `file` as a daemon does that has these extensions.
+async fn ask_version(dir: &Path, client: &Client, extensions: &'static str) {
+    let socket = dir.join("mica-create.socket");
+    // The one before is gone.
+    let _ = std::fs::remove_file(&socket);
+    let daemon = serve(dir, "mica-create.socket", vec![extensions, "MICA-SUCCESS"]);
+    client.version().await.unwrap();
+    daemon.await.unwrap();
+    std::fs::remove_file(socket).unwrap();
+}
+
+const KNOWS: &str =
+    r#"{"daemon":"d","version":"1","protocol":1,"pedestals":[],"extensions":["version","trace"]}"#;
+const KNOWS_NOT: &str =
+    r#"{"daemon":"d","version":"1","protocol":1,"pedestals":[],"extensions":["version"]}"#;
+
+#[tokio::test]
+async fn only_a_daemon_that_knows_it_is_told_for_which_trace_a_request_is() {
+    let (dir, client) = traced();
+    let line = format!("trace {PARENT}\n");
+    for (extensions, expected) in [
+        (None, "stop".to_owned()),
+        (Some(KNOWS), format!("{line}stop")),
+        (Some(KNOWS_NOT), "stop".to_owned()),
+    ] {
+        if let Some(extensions) = extensions {
+            ask_version(dir.path(), &client, extensions).await;
+        }
+        let daemon = serve(dir.path(), "c.socket", vec!["MICA-SUCCESS"]);
+        client.stop("c").await.unwrap();
+        assert_eq!(daemon.await.unwrap(), expected.as_bytes());
+        std::fs::remove_file(dir.path().join("c.socket")).unwrap();
+    }
+    ask_version(dir.path(), &client, KNOWS).await;
+    let daemon = serve(dir.path(), "mica-create.socket", vec!["MICA-SUCCESS"]);
+    let message = CreateMessage { name: "c".into(), path: "/f".into(), ..CreateMessage::default() };
+    client.create(&message).await.unwrap();
+    let request = daemon.await.unwrap();
+    let (context, rest) = trace::Context::split(&request);
+    assert_eq!(context, trace::Context::new(PARENT, ""));
+    assert_eq!(CreateMessage::from_slice(rest).unwrap(), message);
+}
+
+#[tokio::test]
+async fn a_daemon_that_was_replaced_by_upstreams_is_asked_again_without() {
+    let (dir, client) = traced();
+    ask_version(dir.path(), &client, KNOWS).await;
+    let listener = UnixListener::bind(dir.path().join("c.socket")).unwrap();
+    let daemon = tokio::spawn(async move {
+        let mut requests = Vec::new();
+        for answer in ["Invalid command: traceMICA-FAILED", "MICA-SUCCESS"] {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 4096];
+            let count = stream.read(&mut request).await.unwrap();
+            requests.push(request[..count].to_vec());
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+        requests
+    });
+    client.stop("c").await.unwrap();
+    let requests = daemon.await.unwrap();
+    assert_eq!(requests, [format!("trace {PARENT}\nstop").into_bytes(), b"stop".to_vec()]);
 }

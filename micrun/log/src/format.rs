@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use log::kv::{self, Key, Value, VisitSource, VisitValue};
 use log::{Level, Record};
+use micrun_trace::Current;
 use serde_json::{Map, json};
 
 /// How lines are written.
@@ -103,11 +104,15 @@ impl Entry {
         Self::new(Level::Warn, format!("{count} lines are missing: the log was not read in time"))
     }
 
-    /// The entry of a record.
+    /// The entry of a record, and of the trace that it belongs to.
     pub fn of(record: &Record<'_>) -> Self {
         let mut entry = Self::new(record.level(), record.args().to_string());
         // It collects, so it cannot fail.
         let _ = record.key_values().visit(&mut entry);
+        if let Some((trace, span)) = Current::here().ids() {
+            entry.fields.push(("trace_id".to_owned(), Field::Text(trace)));
+            entry.fields.push(("span_id".to_owned(), Field::Text(span)));
+        }
         entry
     }
 

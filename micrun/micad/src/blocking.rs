@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use micrun_trace::Current;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Most threads for such work, whose number the runtime is given.
@@ -60,8 +61,13 @@ impl Place {
     }
 }
 
-/// Does `work` on another thread. It is done even if the caller stops waiting.
+/// Does `work` on another thread, in the caller's trace. It is done even if the caller stops waiting.
 pub(crate) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let current = Current::here();
+    let work = move || {
+        let _entered = current.enter();
+        work()
+    };
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(e) => match e.try_into_panic() {
@@ -72,7 +78,12 @@ pub(crate) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'st
     }
 }
 
+/// Does `work` on another thread, and nobody waits for it.
+pub(crate) fn start(work: impl FnOnce() + Send + 'static) {
+    drop(tokio::task::spawn_blocking(work));
+}
+
 /// Drops what it takes time to drop, on another thread: the kernel frees large memory page by page.
 pub(crate) fn discard<T: Send + 'static>(value: T) {
-    drop(tokio::task::spawn_blocking(move || drop(value)));
+    start(move || drop(value));
 }

@@ -7,6 +7,7 @@ use clap::Parser;
 use micrun_firmware::ini::{self, Fault, Ini, Section, Top};
 use micrun_firmware::policy::DAEMON_SECTION;
 use micrun_firmware::{CpuList, Policy, SharedCpus};
+use micrun_trace::Settings;
 
 use crate::error::file;
 use crate::logger::LogFormat;
@@ -121,6 +122,8 @@ pub struct Config {
     pub metrics_clients: usize,
     /// How log lines are written.
     pub log_format: LogFormat,
+    /// The collector of traces.
+    pub trace_endpoint: Option<String>,
     /// What every client is held to.
     pub policy: Policy,
 }
@@ -146,6 +149,7 @@ impl Default for Config {
             metrics_address: None,
             metrics_clients: 200,
             log_format: LogFormat::default(),
+            trace_endpoint: None,
             policy: Policy::of_daemon(Self::FILE),
         }
     }
@@ -241,6 +245,8 @@ impl Config {
         self.metrics_address = section.get("MetricsAddress", loopback)?;
         self.metrics_clients = section.get("MetricsClients", shown_clients)?.unwrap_or(self.metrics_clients);
         self.log_format = section.get("LogFormat", str::parse)?.unwrap_or(self.log_format);
+        let endpoint = |text: &str| Settings::parse_endpoint(text).map_err(|error| error.to_string());
+        self.trace_endpoint = section.get("TraceEndpoint", endpoint)?;
         self.shared_cpus = cpus.map(|cpus| SharedCpus { cpus, place: place.to_owned() });
         Ok(())
     }
@@ -326,7 +332,7 @@ mod tests {
             FirmwareDir = /d\nSysfsRoot = /e\nQemuPath = /f\nQemuUidBase = 7\nAllowedUids = 1 2\nSharedCpus = 0\n\
             WaitingMachines = 3\nWaitingMemory = 99\n\
             MetricsSocket = m.sock\nMetricsAddress = [::1]:1\nMetricsClients = 1000\n\
-            LogFormat = json\n\
+            LogFormat = json\nTraceEndpoint = unix:///g\n\
             [Policy]\nAllowedPedestals = qemu\nMaxMemory = 64\n";
         let mut config = Config { policy: Policy::of_daemon("micad.conf"), ..Config::default() };
         config.read_ini(Path::new("micad.conf"), text).unwrap();
@@ -353,6 +359,7 @@ mod tests {
             metrics_address: Some("[::1]:1".parse().unwrap()),
             metrics_clients: 1000,
             log_format: LogFormat::Json,
+            trace_endpoint: Some("unix:///g".into()),
             policy,
         };
         assert_eq!(config, expected);

@@ -3,6 +3,7 @@
 //! [`daemon`] listens on the sockets of the mica protocol and keeps one task per client; `pedestal` is what
 //! firmware runs on; [`cli`] is the command.
 
+mod acl;
 pub mod blocking;
 mod cgroup;
 pub mod cli;
@@ -16,6 +17,7 @@ mod live;
 pub mod logger;
 mod metrics;
 mod pedestal;
+mod store;
 mod sys;
 
 pub use error::{Error, Result};

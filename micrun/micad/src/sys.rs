@@ -1,7 +1,7 @@
 //! System calls for which neither std nor nix nor rustix has a safe function: the only file with unsafe code.
 
 use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 
@@ -96,6 +96,13 @@ pub(crate) fn destroy_rpmsg_device(device: &impl AsFd) -> io::Result<()> {
     // SAFETY: the ioctl has no argument, and its effect is on this device alone.
     unsafe { rpmsg::destroy(device.as_fd().as_raw_fd()) }?;
     Ok(())
+}
+
+/// The descriptor that this process was started with under a number that nobody else here knows.
+#[expect(unsafe_code, reason = "an inherited descriptor is a number, and belongs to whoever takes it")]
+pub(crate) fn inherited(number: RawFd) -> OwnedFd {
+    // SAFETY: the caller got the number from whoever started this process, and takes it once.
+    unsafe { OwnedFd::from_raw_fd(number) }
 }
 
 /// Watches `fd` for being readable.

@@ -183,6 +183,15 @@ pub enum Error {
         source: io::Error,
     },
 
+    /// The option `ShimCgroup` cannot be followed.
+    #[error("the shim cannot be put into the cgroup `{path}` (runtime option ShimCgroup): {reason}")]
+    ShimCgroup {
+        /// The option's value.
+        path: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+
     /// The kernel refused a limit.
     #[error("the kernel refused the limit `{text}` for {what}; nothing was changed")]
     Limit {
@@ -207,9 +216,10 @@ pub enum Error {
         known: u32,
     },
 
-    /// Nothing that runs Linux containers is installed.
+    /// Nothing that runs Linux containers is installed. containerd's own shim has Go's quotes around the name, which
+    /// clients look for.
     #[error(
-        "Linux containers need an OCI runtime, but `{0}` is not on PATH; install crun, or name another one"
+        "Linux containers need an OCI runtime, but \"{0}\" is not on PATH; install crun, or name another one"
     )]
     NoRuntime(String),
 
@@ -301,6 +311,7 @@ impl Error {
             | Self::Invalid(_)
             | Self::MountOptions { .. }
             | Self::StdioUri { .. }
+            | Self::ShimCgroup { .. }
             | Self::Limit { .. } => Code::INVALID_ARGUMENT,
             Self::Unimplemented(_) => Code::UNIMPLEMENTED,
             Self::Mica(error) => mica_code(error),

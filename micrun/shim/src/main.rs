@@ -49,6 +49,7 @@ fn run() -> error::Result<()> {
         Action::Start => start::run(&args)?,
         Action::Delete => delete::run(&args)?,
         Action::Hold => sandbox::hold()?,
+        Action::Enter => sandbox::enter()?,
         Action::Userns => oci::mount::userns::run()?,
         Action::Copy => rtos::create::run_copy()?,
         Action::Info => info::run()?,

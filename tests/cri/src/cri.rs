@@ -5,20 +5,26 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 
+use crate::node::GATEWAY;
 use crate::stream::Stream;
 use hyper_util::rt::TokioIo;
 use k8s_cri::v1::runtime_service_client::RuntimeServiceClient;
 use k8s_cri::v1::{
     AttachRequest, ContainerConfig, ContainerMetadata, ContainerStatsRequest, ContainerStatus,
-    CreateContainerRequest, ExecRequest, ExecSyncRequest, ExecSyncResponse, ImageSpec, LinuxContainerConfig,
-    LinuxPodSandboxConfig, ListPodSandboxRequest, Mount, PodSandboxConfig, PodSandboxMetadata,
+    CreateContainerRequest, DnsConfig, ExecRequest, ExecSyncRequest, ExecSyncResponse, IdMapping, ImageSpec,
+    LinuxContainerConfig, LinuxContainerSecurityContext, LinuxPodSandboxConfig, LinuxSandboxSecurityContext,
+    ListPodSandboxRequest, Mount, NamespaceMode, NamespaceOption, PodSandboxConfig, PodSandboxMetadata,
     PodSandboxStatus, RemoveContainerRequest, RemovePodSandboxRequest, RunPodSandboxRequest, RuntimeStatus,
-    StartContainerRequest, StatusRequest, StopContainerRequest, StopPodSandboxRequest,
+    StartContainerRequest, StatusRequest, StopContainerRequest, StopPodSandboxRequest, UserNamespace,
 };
 use k8s_cri::v1::{ContainerStatusRequest, PodSandboxStatusRequest};
 use micrun_host_tests::{containerd, isolation, wait};
 use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
+use tonic::Request;
+use tonic::metadata::AsciiMetadataValue;
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint, Uri};
 
 /// The runtime handler under test: `MICRUN_SANDBOXER=shim` chooses the one without a pause container, which
@@ -32,16 +38,43 @@ fn handler() -> String {
     .into()
 }
 
+/// How each pod resolves names.
+fn dns() -> DnsConfig {
+    DnsConfig {
+        servers: vec![GATEWAY.into()],
+        searches: vec!["default.svc".into(), "svc".into()],
+        options: vec!["ndots:5".into()],
+    }
+}
+
 /// What CRI answers.
 pub type Answer<T> = Result<T, tonic::Status>;
 
 /// A label, and an annotation, of every container.
 pub const LABEL: (&str, &str) = ("io.kubernetes.container.name", "of a test");
 
+/// The first of the machine's users that a pod with users of its own gets, and how many.
+pub const USERS: u32 = 100_000;
+/// As [`USERS`] says.
+pub const USERS_COUNT: u32 = 65_536;
+
 /// A connection to CRI.
 pub struct Cri {
     runtime: Runtime,
-    client: RuntimeServiceClient<Channel>,
+    client: RuntimeServiceClient<InterceptedService<Channel, Caller>>,
+}
+
+/// Who calls: a client with traces says which span of its own a call is for.
+#[derive(Clone, Default)]
+struct Caller(Option<AsciiMetadataValue>);
+
+impl Interceptor for Caller {
+    fn call(&mut self, mut request: Request<()>) -> Answer<Request<()>> {
+        if let Some(span) = &self.0 {
+            request.metadata_mut().insert("traceparent", span.clone());
+        }
+        Ok(request)
+    }
 }
 
 /// A running pod.
@@ -54,6 +87,15 @@ pub struct Pod {
 impl Cri {
     /// Connects to the test's containerd.
     pub(crate) fn connect() -> Self {
+        Self::connect_as(Caller::default())
+    }
+
+    /// Another connection, whose calls are for the span that this `traceparent` names.
+    pub fn for_span(traceparent: &str) -> Self {
+        Self::connect_as(Caller(Some(traceparent.parse().expect("it is ASCII"))))
+    }
+
+    fn connect_as(caller: Caller) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("it starts");
         let connector = tower::service_fn(|_: Uri| async {
             UnixStream::connect(containerd::SOCKET).await.map(TokioIo::new)
@@ -61,7 +103,7 @@ impl Cri {
         // The name is not used: there is one socket.
         let endpoint = Endpoint::from_static("http://containerd");
         let channel = runtime.block_on(endpoint.connect_with_connector(connector)).expect("containerd runs");
-        Self { runtime, client: RuntimeServiceClient::new(channel) }
+        Self { runtime, client: RuntimeServiceClient::with_interceptor(channel, caller) }
     }
 
     /// Whether runtime and network are ready.
@@ -84,6 +126,26 @@ impl Cri {
 
     /// The same, if it can be.
     pub fn try_run_pod(&self, name: &str) -> Answer<Pod> {
+        self.try_run_pod_with(name, LinuxSandboxSecurityContext::default())
+    }
+
+    /// The same for a pod whose users are its own, as `hostUsers: false` asks for: these are [`USERS`].
+    pub fn try_run_pod_of_its_own_users(&self, name: &str) -> Answer<Pod> {
+        let map = vec![IdMapping { host_id: USERS, container_id: 0, length: USERS_COUNT }];
+        let users = UserNamespace { mode: NamespaceMode::Pod.into(), uids: map.clone(), gids: map };
+        let namespaces = NamespaceOption {
+            pid: NamespaceMode::Container.into(),
+            userns_options: Some(users),
+            ..NamespaceOption::default()
+        };
+        let security = LinuxSandboxSecurityContext {
+            namespace_options: Some(namespaces),
+            ..LinuxSandboxSecurityContext::default()
+        };
+        self.try_run_pod_with(name, security)
+    }
+
+    fn try_run_pod_with(&self, name: &str, security: LinuxSandboxSecurityContext) -> Answer<Pod> {
         let logs = isolation::state_dir().join("logs").join(name);
         fs::create_dir_all(&logs).expect("/run is private and writable");
         let metadata = PodSandboxMetadata {
@@ -94,12 +156,14 @@ impl Cri {
         };
         let linux = LinuxPodSandboxConfig {
             cgroup_parent: format!("/{}", isolation::containerd_namespace()),
+            security_context: Some(security),
             ..LinuxPodSandboxConfig::default()
         };
         let config = PodSandboxConfig {
             metadata: Some(metadata),
             hostname: name.into(),
             log_directory: logs.display().to_string(),
+            dns_config: Some(dns()),
             linux: Some(linux),
             ..PodSandboxConfig::default()
         };
@@ -167,7 +231,13 @@ impl Cri {
             tty,
             labels: HashMap::from([(LABEL.0.into(), LABEL.1.into())]),
             annotations: HashMap::from([(LABEL.0.into(), LABEL.1.into())]),
-            linux: Some(LinuxContainerConfig::default()),
+            linux: Some(LinuxContainerConfig {
+                security_context: Some(LinuxContainerSecurityContext {
+                    namespace_options: pod.namespaces(),
+                    ..LinuxContainerSecurityContext::default()
+                }),
+                ..LinuxContainerConfig::default()
+            }),
             ..ContainerConfig::default()
         };
         let request = CreateContainerRequest {
@@ -295,6 +365,11 @@ impl Cri {
 }
 
 impl Pod {
+    /// What the kubelet tells of the pod's namespaces again with each of its containers.
+    fn namespaces(&self) -> Option<NamespaceOption> {
+        self.config.linux.as_ref()?.security_context.as_ref()?.namespace_options.clone()
+    }
+
     /// Waits until a container's log has a text; gives the log, in CRI's format.
     #[track_caller]
     pub fn log_with(&self, container: &str, text: &str) -> String {

@@ -11,6 +11,6 @@ mod cri;
 mod node;
 mod stream;
 
-pub use cri::{Answer, Cri, LABEL, Pod};
-pub use node::{GATEWAY, LINUX, NAMESPACE, Node};
+pub use cri::{Answer, Cri, LABEL, Pod, USERS, USERS_COUNT};
+pub use node::{GATEWAY, LINUX, NAMESPACE, Node, version};
 pub use stream::Stream;

@@ -39,14 +39,25 @@ pub struct Node {
 impl Node {
     /// Brings everything up. A first pod has come and gone, so that what stays after the next is a leftover.
     pub fn start() -> Self {
+        Self::with(Micad::start, Vec::new())
+    }
+
+    /// The same with traces of all three to a collector at this endpoint.
+    pub fn traced(endpoint: &str) -> Self {
+        let micad = || Micad::configured(&format!("[Micad]\nTraceEndpoint = {endpoint}\n"));
+        let soon = ("OTEL_BSP_SCHEDULE_DELAY", "100".to_owned());
+        Self::with(micad, vec![("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.to_owned()), soon])
+    }
+
+    fn with(micad: impl FnOnce() -> Micad, environment: Vec<(&'static str, String)>) -> Self {
         isolation::require();
         let state = isolation::state_dir();
         fs::create_dir_all(state.join("cni")).expect("/run is private and writable");
         private_var_lib(state);
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         fs::copy(here.join("network.json"), state.join("cni/10-test.conflist")).expect("it can be copied");
-        let micad = Micad::start();
-        let containerd = Containerd::with_config(&here.join(configuration()));
+        let micad = micad();
+        let containerd = Containerd::with_environment(&here.join(configuration()), environment);
         for image in
             [Image::busybox(PAUSE, &["/bin/busybox", "sleep", "1000000"]), Image::busybox(LINUX, &[])]
         {
@@ -84,10 +95,15 @@ impl Node {
 
 /// The configuration for the containerd under test: 2.x writes its own version of it, and 1.x does not read that.
 fn configuration() -> &'static str {
+    if version().starts_with("1.") { "containerd.toml" } else { "containerd-v3.toml" }
+}
+
+/// containerd's version, without `v`.
+pub fn version() -> String {
     let mut command = Command::new(isolation::containerd_program("containerd"));
     let said = process::run(command.arg("--version")).success();
     let version = said.split_whitespace().nth(2).expect("`containerd --version` names it third");
-    if version.trim_start_matches('v').starts_with("1.") { "containerd.toml" } else { "containerd-v3.toml" }
+    version.trim_start_matches('v').to_owned()
 }
 
 /// libcni caches its results below `/var/lib/cni`: what is written there goes to the private `/run`.

@@ -43,9 +43,18 @@ linux_runtime() {
     fi
 }
 
-# Sets `folders` to those of the programs: this machine's, then those of Debian's suites, unpacked into .cache/containerds.
+# Sets `folders` to those of the programs: those that MICRUN_CONTAINERD_BIN names, with `:` between them; without it this
+# machine's, then those of Debian's suites, unpacked into .cache/containerds.
 find_containerds() {
-    local suite
+    local suite folder
+    if [[ -n ${MICRUN_CONTAINERD_BIN:-} ]]; then
+        IFS=: read -ra folders <<<"$MICRUN_CONTAINERD_BIN"
+        for folder in "${folders[@]}"; do
+            [[ -x $folder/containerd && -x $folder/ctr ]] ||
+                { echo "MICRUN_CONTAINERD_BIN names $folder, which has no containerd and ctr" >&2 && exit 2; }
+        done
+        return
+    fi
     folders=("$(dirname "$(command -v containerd)")")
     mkdir -p "$CONTAINERDS"
     exec 9>"$CONTAINERDS/lock"

@@ -21,8 +21,8 @@ const ROOT: &str = r#"root = "/run/micrun-test/containerd""#;
 pub struct Containerd {
     daemon: Daemon,
     config: PathBuf,
-    /// The shims' micrun.conf, if it is one of the test's own.
-    micrun_conf: Option<PathBuf>,
+    /// What its environment has besides the test's own.
+    environment: Vec<(&'static str, String)>,
 }
 
 impl Containerd {
@@ -43,14 +43,19 @@ impl Containerd {
 
     /// The same with another configuration.
     pub fn with_config(config: &Path) -> Self {
-        Self { daemon: spawn(config, None), config: config.to_owned(), micrun_conf: None }
+        Self::with_environment(config, Vec::new())
+    }
+
+    /// The same with further variables, which its shims inherit.
+    pub fn with_environment(config: &Path, environment: Vec<(&'static str, String)>) -> Self {
+        Self { daemon: spawn(config, &environment), config: config.to_owned(), environment }
     }
 
     /// As [`Self::start`]; its shims read this text as micrun.conf.
     pub fn with_micrun_conf(text: &str) -> Self {
         let path = isolation::state_dir().join("micrun.conf");
         std::fs::write(&path, text).expect("/run is writable");
-        Self { daemon: spawn(&config(), Some(&path)), config: config(), micrun_conf: Some(path) }
+        Self::with_environment(&config(), vec![("MICRUN_CONF_FILE", path.display().to_string())])
     }
 
     /// Ends it as `systemctl restart` would (containers keep running) and starts it again.
@@ -67,7 +72,7 @@ impl Containerd {
     pub fn restart_by(&mut self, signal: Signal, meanwhile: impl FnOnce()) {
         self.daemon.end(signal);
         meanwhile();
-        self.daemon = spawn(&self.config, self.micrun_conf.as_deref());
+        self.daemon = spawn(&self.config, &self.environment);
     }
 
     /// Its log, and with it that of every shim.
@@ -76,15 +81,15 @@ impl Containerd {
     }
 }
 
-fn config() -> PathBuf {
+/// The configuration of [`Containerd::start`].
+pub fn config() -> PathBuf {
     isolation::workspace().join("tests/host/containerd.toml")
 }
 
-fn spawn(config: &Path, micrun_conf: Option<&Path>) -> Daemon {
+fn spawn(config: &Path, environment: &[(&'static str, String)]) -> Daemon {
     let mut command = Command::new(isolation::containerd_program("containerd"));
     command.arg("--config").arg(config).env("PATH", isolation::path_variable());
-    // A shim inherits it.
-    command.envs(micrun_conf.map(|path| ("MICRUN_CONF_FILE", path)));
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
     let mut daemon = Daemon::spawn("containerd", &mut command);
     wait::until("containerd accepts connections", || {
         assert!(daemon.is_running(), "containerd ended: {}", daemon.log());

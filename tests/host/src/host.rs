@@ -43,6 +43,21 @@ impl Host {
         host
     }
 
+    /// As [`Self::start`], with traces of all three to a collector at this endpoint.
+    pub fn traced(endpoint: &str, more: &[(&'static str, &str)]) -> Self {
+        isolation::require();
+        fs::create_dir_all(isolation::state_dir()).expect("/run is private and writable");
+        let micad =
+            Some(Micad::configured(&format!("[Micad]\nTraceEndpoint = {endpoint}\nLogFormat = logfmt\n")));
+        let more = more.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let environment =
+            [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.to_owned())].into_iter().chain(more).collect();
+        let containerd = Containerd::with_environment(&containerd::config(), environment);
+        let host = Self { containerd, micad, start: Inventory::take() };
+        host.import(&firmware::pack(&firmware::demo(), DEMO, &[]));
+        host
+    }
+
     /// containerd alone.
     pub fn ordinary() -> Self {
         Self::with(false)

@@ -12,13 +12,14 @@ use crate::{containerd, isolation, wait};
 const FOLDERS: [&str; 4] = ["/run/mica", "/run/micrun", "/run/containerd", "/run/tmp"];
 
 /// What the first container makes and the following ones share, besides the folders of the containerd namespace.
-const SHARED: [&str; 9] = [
+const SHARED: [&str; 10] = [
     "/run/mica",
     "/run/mica/clients",
     "/run/mica/history-v1.jsonl",
     "/run/micrun",
     "/run/micrun/containers",
     "/run/micrun/linux",
+    "/run/micrun/pods",
     "/run/containerd/fifo",
     "/run/containerd/s",
     "/run/containerd/runc",

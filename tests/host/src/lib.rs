@@ -11,6 +11,7 @@
 )]
 
 pub mod archive;
+pub mod collector;
 pub mod console;
 pub mod containerd;
 pub mod daemon;

@@ -47,9 +47,9 @@ CONF
 }
 
 # pin_versions LOCK FILE - writes apt preferences by which the versions of a packages.lock are preferred as long as
-# the mirror has them.
+# the mirror has them: for all architectures, because a library's versions must be the same in all.
 pin_versions() {
-    sed -nE 's/^[0-9a-f]{64}  ([^_]+)_([^_]+)_[^_]+\.deb$/Package: \1\nPin: version \2\nPin-Priority: 1001\n/p' "$1" |
+    sed -nE 's/^[0-9a-f]{64}  ([^_]+)_([^_]+)_[^_]+\.deb$/Package: \1:any\nPin: version \2\nPin-Priority: 1001\n/p' "$1" |
         sed 's/%3a/:/g' >"$2"
 }
 

@@ -163,7 +163,7 @@ inventory() {
     awk '$2 ~ /containerd|mica|micrun/ { print "mount", $2 }' /proc/mounts
     # What the first container makes for all.
     find /run/mica /run/micrun /run/containerd 2>/dev/null | grep -vE \
-        -e '^/run/mica(/clients|/history-v1\.jsonl)?$' -e '^/run/micrun(/containers|/linux)?(/default)?$' \
+        -e '^/run/mica(/clients|/history-v1\.jsonl)?$' -e '^/run/micrun(/containers|/linux|/pods)?(/default)?$' \
         -e '^/run/containerd(/fifo|/s|/runc|/io\.containerd\.[^/]*)?(/default)?$' || true
     [ ! -d /run/systemd/system ] || systemctl list-units --no-legend --plain 'ptest-*' | awk '{ print "unit", $1 }'
     ctr container ls -q | sed 's/^/container /'

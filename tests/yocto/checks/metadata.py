@@ -3,7 +3,9 @@
 import fnmatch
 import hashlib
 import re
+import shutil
 import subprocess
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -68,7 +70,7 @@ def every_recipe(root):
     """Every recipe parses; versions, licences, sources and functions are in order."""
     problems = []
     for path, data in parsed(root):
-        said = [*_identity(root, path, data), *_sources(data), *_licences(root, data), *_workspace(root, data), *_functions(data)]
+        said = [*_identity(root, path, data), *_sources(data), *_licences(root, data), *_workspace(root, data), *_firmware(root, data), *_functions(data)]
         problems += [f"{path}: {problem}" for problem in said]
     return problems
 
@@ -150,6 +152,24 @@ def _workspace(root, data):
     for member in tomllib.loads((root / "Cargo.toml").read_text())["workspace"]["members"]:
         if not any(f"{member}/Cargo.toml" == name or f"{member}/".startswith(f"{name}/") for name in names):
             yield f"SRC_URI does not bring {member}/Cargo.toml, a member of the workspace"
+
+
+def _firmware(root, data):
+    """make finds all that the demo firmware is made of among what SRC_URI brings; it compiles nothing."""
+    sources = [uri.removeprefix("file://").split(";")[0] for uri in (data.getVar("SRC_URI") or "").split() if uri.startswith("file://tests/firmware/")]
+    if not sources:
+        return
+    with tempfile.TemporaryDirectory(prefix="micrun-yocto-") as directory:
+        for name in sources:
+            copy = Path(directory, name)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            (shutil.copytree if (root / name).is_dir() else shutil.copy)(root / name, copy)
+        Path(directory, ".complete").touch()
+        images = [f"{directory}/{name}" for name in data.getVar("FIRMWARE").split()]
+        command = ["make", "--dry-run", "-C", f"{directory}/tests/firmware", f"OUT={directory}", f"VENDOR={directory}", *images]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            yield f"its firmware cannot be made: {done.stderr.strip().replace(directory, '')}"
 
 
 def _functions(data):

@@ -10,10 +10,15 @@ readonly HOST_PACKAGES=(
 )
 readonly KAS=5.5
 
-# make_user HOME - the user that builds, whose home is in the work directory.
+# make_user WORK - the user that builds, whose home is in the work directory. kas and bitbake make directories in both.
 make_user() {
-    id "$BUILD_USER" >/dev/null 2>&1 || useradd --system --shell /bin/bash --home-dir "$1" --no-create-home "$BUILD_USER"
-    install -d -o "$BUILD_USER" -g "$BUILD_USER" "$1"
+    id "$BUILD_USER" >/dev/null 2>&1 ||
+        useradd --system --shell /bin/bash --home-dir "$1/home" --no-create-home "$BUILD_USER"
+    install -d -o "$BUILD_USER" -g "$BUILD_USER" "$1" "$1/home"
+    setpriv --reuid "$BUILD_USER" --regid "$BUILD_USER" --clear-groups test -x "$1" || {
+        echo "the user $BUILD_USER cannot reach $1: set MICRUN_YOCTO_WORK to a directory that all can reach" >&2
+        return 1
+    }
 }
 
 # make_environment DIR - kas, for the interpreter that bitbake runs with; one below /root would be unreadable.
@@ -42,7 +47,7 @@ copy_tree() {
 prepare_host() {
     tools/setup firmware aarch64 --with "${HOST_PACKAGES[@]}"
     locale -a | grep -qix 'en_US.utf-\?8' || localedef -i en_US -f UTF-8 en_US.UTF-8
-    make_user "$1/home"
+    make_user "$1"
     make_environment "$1/venv"
 }
 

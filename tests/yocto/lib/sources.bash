@@ -12,21 +12,45 @@ locked() { awk -v name="$1:" '$1 == name { getline; print $2 }' "${KAS_FILE%.yml
 # Where kas looks for a repository's clone in its KAS_REPO_REF_DIR.
 reference_of() { sed -E 's|^[a-z]+://||; s|/|.|g' <<<"$1"; }
 
-# Whether each repository can be had. Clones in KAS_REPO_REF_DIR are copied, because the build user must own them.
-find_sources() {
+# Whether a clone has a commit; its owner may be somebody else.
+has_commit() { git -c safe.directory='*' -C "$1" cat-file -e "$2^{commit}" 2>/dev/null; }
+
+# Prints the name in KAS_REPO_REF_DIR of each repository that is to be taken from there.
+references() {
     local name url reference
+    [[ -n ${KAS_REPO_REF_DIR:-} ]] || return 0
     while read -r name url; do
-        git -c safe.directory='*' -C "$WORK/$name" cat-file -e "$(locked "$name")" 2>/dev/null && continue
-        [[ -z ${KAS_PREMIRRORS:-} ]] || continue
         reference=$(reference_of "$url")
-        if [[ -d ${KAS_REPO_REF_DIR:-/nonexistent}/$reference ]]; then
-            mkdir -p "$WORK/ref"
-            rm -rf "${WORK:?}/ref/$reference"
-            cp -R "$KAS_REPO_REF_DIR/$reference" "$WORK/ref/$reference"
-            continue
-        fi
+        [[ ! -d $KAS_REPO_REF_DIR/$reference ]] || echo "$name $reference"
+    done < <(repositories)
+}
+
+# Whether each repository can be had.
+find_sources() {
+    local name url
+    [[ -z ${KAS_PREMIRRORS:-} ]] || return 0
+    while read -r name url; do
+        has_commit "$WORK/$name" "$(locked "$name")" && continue
+        [[ ! -d ${KAS_REPO_REF_DIR:-/nonexistent}/$(reference_of "$url") ]] || continue
         timeout 30 git ls-remote --quiet --exit-code "$url" HEAD >/dev/null 2>&1 || return
     done < <(repositories)
-    [[ ! -d $WORK/ref ]] || export KAS_REPO_REF_DIR="$WORK/ref"
+}
+
+# Gives the build user clones of its own of what is in KAS_REPO_REF_DIR: git trusts no other's. Those that have the commit
+# stay.
+take_sources() {
+    local name reference
+    while read -r name reference; do
+        has_commit "$WORK/ref/$reference" "$(locked "$name")" && continue
+        rm -rf "${WORK:?}/ref/$reference"
+        mkdir -p "$WORK/ref"
+        cp -RL "$KAS_REPO_REF_DIR/$reference" "$WORK/ref/$reference"
+        chown -R "$BUILD_USER:" "$WORK/ref"
+    done < <(references)
+}
+
+# Has kas use them.
+use_sources() {
     export KAS_WORK_DIR="$WORK"
+    [[ ! -d $WORK/ref ]] || export KAS_REPO_REF_DIR="$WORK/ref"
 }

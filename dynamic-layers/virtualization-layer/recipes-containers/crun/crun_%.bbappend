@@ -1,3 +1,3 @@
-# containerd's own shim runs the program with the name runc. With micrun that is crun. meta-virtualization has the same
-# default. It is set here so that no other layer can change it unnoticed.
-CRUN_AS_RUNC = "true"
+# containerd's own shim runs the program with the name runc. With micrun that is crun, unless the distro says otherwise.
+# meta-virtualization has the same default; this one stays if that is given up.
+CRUN_AS_RUNC ?= "true"

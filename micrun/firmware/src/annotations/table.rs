@@ -117,6 +117,8 @@ annotations! {
         static_resource: bool = "runtime.static_resource", USED, "`false`";
         #[doc = "What the firmware's shell prints at the start of a line when it waits for a command. Exec needs it (FIRMWARE.md). Ours."]
         shell_prompt: Prompt = "container.shell_prompt", USED, "no exec";
+        #[doc = "Put the trace of the container's Create on the kernel command line of firmware on the pedestal qemu, as `TRACEPARENT=...`, if that trace is kept (TRACING.md). Ours."]
+        trace_context: bool = "container.trace_context", USED, "`false`";
         #[doc = "A further micrun.conf for this container, below `/etc/mica` (`MICRUN_CONF.md`)."]
         config_path: Text = "config_path", USED, "-";
     }

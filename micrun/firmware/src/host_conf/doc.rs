@@ -39,7 +39,8 @@ before any section, and a value may stand in double quotes.
 - An unknown key has no effect. A warning names the nearest known key.
 - `containerd-shim-mica-v2 --print-config [--json] [BUNDLE]` shows every effective value and where
   it comes from. A firmware's settings have the names that IMAGE_BUILDER.md lists.
-- The shim reads the configuration at each Create. It reads `state_dir` and `debug` when it starts.
+- The shim reads the configuration at each Create. It reads `state_dir`, `debug` and what is about
+  traces when it starts.
 - \"Ours\" means that upstream does not have the key.
 ";
 

@@ -261,6 +261,17 @@ impl HostConf {
                     return Err(wrong(fault));
                 }
             }
+            Target::Shim if name == "trace_endpoint" => {
+                if !["http://", "unix:///"].iter().any(|scheme| value.starts_with(scheme)) {
+                    let text = quoted(value);
+                    return Err(wrong(format!("{text} is neither http://HOST:PORT nor unix:///PATH")));
+                }
+            }
+            Target::Shim if name == "trace_sample" => {
+                if !value.parse().is_ok_and(|share: f64| (0.0..=1.0).contains(&share)) {
+                    return Err(wrong(format!("{} is not a number from 0 to 1", quoted(value))));
+                }
+            }
             Target::Shim if !value.starts_with('/') => {
                 return Err(wrong(format!("{} is not an absolute path", quoted(value))));
             }
@@ -307,6 +318,16 @@ impl HostConf {
             Some(entry) => HostBoard::Named(entry.value.clone(), entry.source.clone()),
             None => HostBoard::of_this_machine(),
         }
+    }
+
+    /// Where traces go, if it says so.
+    pub fn trace_endpoint(&self) -> Option<&str> {
+        self.entries.get("trace_endpoint").map(|entry| entry.value.as_str())
+    }
+
+    /// The share of traces that are kept, if it says so.
+    pub fn trace_sample(&self) -> Option<f64> {
+        self.entries.get("trace_sample").and_then(|entry| entry.value.parse().ok())
     }
 
     /// Where the shim keeps its containers' files.

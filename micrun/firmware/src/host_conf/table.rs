@@ -83,6 +83,20 @@ pub const TABLE: &[Key] = &[
         "How the shim writes its lines in containerd's log. Those of a container have fields: `container`, `namespace`, and \
          of Kubernetes `pod` and `image`. Ours.",
     ),
+    key(
+        "trace_endpoint",
+        "URL",
+        "what `OTEL_EXPORTER_OTLP_ENDPOINT` says, else no traces",
+        Target::Shim,
+        "The collector of traces: `http://HOST:PORT`, or `unix:///PATH` (TRACING.md). Ours.",
+    ),
+    key(
+        "trace_sample",
+        "number from 0 to 1",
+        "what `OTEL_TRACES_SAMPLER` says, else 1",
+        Target::Shim,
+        "The share of traces that are kept, of those that begin in the shim (TRACING.md). Ours.",
+    ),
     annotation("debug", "bool", "runtime.debug", "Log each step in detail."),
     annotation(
         "static_resource",

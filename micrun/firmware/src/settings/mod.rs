@@ -145,6 +145,8 @@ pub struct Settings {
     pub debug: Setting<bool>,
     /// Whether changes of its resources at run time are ignored.
     pub static_resource: Setting<bool>,
+    /// Whether it is told on its command line for which trace it runs.
+    pub trace_context: Setting<bool>,
     /// What its shell prints when it waits for a command; `None` is no shell.
     pub shell_prompt: Setting<Option<String>>,
     /// The QEMU machine, with the options that it gets.
@@ -189,6 +191,7 @@ impl Settings {
                 .map(|limit| (!limit.is_zero()).then_some(limit)),
             debug: layers.pick(|a| a.debug, None).unwrap_or(default(false)),
             static_resource: layers.pick(|a| a.static_resource, None).unwrap_or(default(false)),
+            trace_context: layers.pick(|a| a.trace_context, None).unwrap_or(default(false)),
             shell_prompt: layers
                 .pick(|a| a.shell_prompt.clone(), None)
                 .map_or(default(None), |prompt| prompt.map(Some)),

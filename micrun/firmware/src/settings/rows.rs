@@ -77,6 +77,11 @@ impl Settings {
                 &self.shell_prompt,
                 or(self.shell_prompt.value.as_ref(), "none"),
             ),
+        ]);
+        if self.pedestal.value == Pedestal::Qemu {
+            rows.push(Row::new("container.trace_context", &self.trace_context, self.trace_context.value));
+        }
+        rows.extend([
             Row::new("runtime.debug", &self.debug, self.debug.value),
             Row::new("runtime.static_resource", &self.static_resource, self.static_resource.value),
         ]);

@@ -5,13 +5,15 @@ mod exchange;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::command::{Command, Extras};
 use crate::create::CreateMessage;
 use crate::ext::{ClientList, ClientTable, Diagnosis, ExitReport, History, PatchReport, Stats, Version};
 use crate::status::ClientStatus;
-use crate::{Error, Result, names};
+use crate::{Error, Result, names, trace};
 
 pub use events::Events;
 
@@ -67,6 +69,10 @@ impl Launch {
 pub struct Client {
     dir: PathBuf,
     timeouts: Timeouts,
+    /// Says for which trace a request is.
+    context: fn() -> Option<trace::Context>,
+    /// Whether the daemon takes that, as its latest `version` said.
+    takes_context: Arc<AtomicBool>,
 }
 
 impl Default for Client {
@@ -78,7 +84,20 @@ impl Default for Client {
 impl Client {
     /// A client of the daemon at `dir` (`/run/mica` is the usual one). Nothing is opened.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), timeouts: Timeouts::default() }
+        Self {
+            dir: dir.into(),
+            timeouts: Timeouts::default(),
+            context: || None,
+            takes_context: Arc::default(),
+        }
+    }
+
+    /// The same, which asks `context` for which trace each request is. It is told to a daemon whose [`Self::version`]
+    /// names the extension.
+    #[must_use]
+    pub fn with_context(mut self, context: fn() -> Option<trace::Context>) -> Self {
+        self.context = context;
+        self
     }
 
     /// The same with other time bounds.
@@ -95,7 +114,7 @@ impl Client {
 
     /// Creates a client. [`Error::AlreadyExists`] if the name is taken.
     pub async fn create(&self, message: &CreateMessage) -> Result<()> {
-        let bytes = message.encode()?;
+        let bytes = self.in_context(message.encode()?.to_vec());
         let socket = names::create_socket(&self.dir)?;
         let reply = exchange::exchange(&socket, "create", &bytes, &[], Some(self.timeouts.other)).await;
         match reply {
@@ -203,7 +222,12 @@ impl Client {
 
     /// Extension: what daemon this is. [`Error::Unsupported`] by upstream's.
     pub async fn version(&self) -> Result<Version> {
-        parse_json("version", &self.daemon(&Command::Version).await?)
+        let version = self.daemon(&Command::Version).await;
+        let version = version.and_then(|text| parse_json::<Version>("version", &text));
+        let takes =
+            version.as_ref().is_ok_and(|it| it.extensions.iter().any(|known| known == trace::EXTENSION));
+        self.takes_context.store(takes, Ordering::Relaxed);
+        version
     }
 
     /// Extension: all clients. [`Error::Unsupported`] by upstream's daemon.
@@ -249,15 +273,20 @@ impl Client {
             Command::Checkpoint | Command::Restore(_) | Command::Patch => Some(self.timeouts.transfer),
             _ => Some(self.timeouts.other),
         };
-        let reply = exchange::exchange(&socket, &command.to_string(), &command.encode()?, fds, bound).await;
+        let (text, bytes) = (command.to_string(), command.encode()?);
+        let request = self.in_context(bytes.clone());
+        let mut reply = exchange::exchange(&socket, &text, &request, fds, bound).await;
+        if request != bytes && matches!(&reply, Err(Error::Failed { text, .. }) if is_unknown(text)) {
+            // Another daemon took the place of the one that was asked.
+            self.takes_context.store(false, Ordering::Relaxed);
+            reply = exchange::exchange(&socket, &text, &bytes, fds, bound).await;
+        }
         match reply {
             // The daemon's own socket tells a missing client from a missing daemon.
             Err(Error::DaemonNotRunning { .. }) if is_absent(&socket) && self.daemon_is_there() => {
                 Err(Error::ClientNotFound { name: name.to_owned() })
             }
-            Err(Error::Failed { command, text }) if text.starts_with("Invalid command") => {
-                Err(Error::Unsupported { command })
-            }
+            Err(Error::Failed { command, text }) if is_unknown(&text) => Err(Error::Unsupported { command }),
             other => other,
         }
     }
@@ -273,9 +302,22 @@ impl Client {
         })
     }
 
+    /// The request with the trace in front that it is for, if the daemon takes that.
+    fn in_context(&self, request: Vec<u8>) -> Vec<u8> {
+        match self.takes_context.load(Ordering::Relaxed).then(self.context).flatten() {
+            Some(context) => [context.encode(), request].concat(),
+            None => request,
+        }
+    }
+
     fn daemon_is_there(&self) -> bool {
         names::create_socket(&self.dir).is_ok_and(|socket| !is_absent(&socket))
     }
+}
+
+/// Whether a daemon refuses a command because it does not know it.
+fn is_unknown(refusal: &str) -> bool {
+    refusal.starts_with("Invalid command")
 }
 
 /// Whether it is known that there is no such socket.

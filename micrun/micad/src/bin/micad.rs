@@ -7,7 +7,10 @@ use anyhow::Context;
 use clap::Parser;
 use log::LevelFilter;
 use micad::config::{Config, Options};
+use micrun_trace::Settings;
 
+/// How long the last spans may take to reach the collector.
+const SPANS_BOUND: Duration = Duration::from_secs(2);
 /// How long work on other threads may go on after the daemon has ended.
 const END_BOUND: Duration = Duration::from_secs(1);
 
@@ -35,6 +38,7 @@ fn serve(options: Options) -> anyhow::Result<()> {
     for warning in warnings {
         log::warn!("{warning}");
     }
+    trace(&config);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(micad::blocking::THREADS)
@@ -44,5 +48,23 @@ fn serve(options: Options) -> anyhow::Result<()> {
     let served = runtime.block_on(micad::daemon::run(options, config));
     // Whatever blocks a thread for longer must not keep the process.
     runtime.shutdown_timeout(END_BOUND);
+    micrun_trace::stop(SPANS_BOUND);
     Ok(served?)
+}
+
+/// Starts tracing, if the configuration or the environment wants it.
+fn trace(config: &Config) {
+    let settings = Settings {
+        service: "micad",
+        version: env!("CARGO_PKG_VERSION"),
+        endpoint: config.trace_endpoint.clone(),
+        parent_service: "",
+        attributes: Vec::new(),
+        sample: None,
+    };
+    match micrun_trace::start(&settings) {
+        Ok(true) => log::info!("traces are on"),
+        Ok(false) => {}
+        Err(error) => log::error!("{error}"),
+    }
 }

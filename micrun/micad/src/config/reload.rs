@@ -21,6 +21,7 @@ impl Config {
         let directory = |config: &Self| config.firmware_dir.as_deref().map(path).unwrap_or_default();
         let socket = |config: &Self| config.metrics_socket.clone().unwrap_or_default();
         let address = |config: &Self| config.metrics_address.map(|it| it.to_string()).unwrap_or_default();
+        let collector = |config: &Self| config.trace_endpoint.clone().unwrap_or_default();
         let fixed = [
             ("RuntimeDir", path(&self.runtime_dir), path(&new.runtime_dir)),
             ("ConfDir", path(&self.conf_dir), path(&new.conf_dir)),
@@ -31,6 +32,7 @@ impl Config {
             ("QemuUidBase", self.qemu_uid_base.to_string(), new.qemu_uid_base.to_string()),
             ("MetricsSocket", socket(self), socket(&new)),
             ("MetricsAddress", address(self), address(&new)),
+            ("TraceEndpoint", collector(self), collector(&new)),
         ];
         let later = fixed.into_iter().filter(|(_, now, then)| now != then).map(|(key, now, then)| {
             format!("{key} stays {now:?} until micad is started anew, which will have it be {then:?}")
@@ -46,6 +48,7 @@ impl Config {
             qemu_uid_base: self.qemu_uid_base,
             metrics_socket: self.metrics_socket.clone(),
             metrics_address: self.metrics_address,
+            trace_endpoint: self.trace_endpoint.clone(),
             ..new
         };
         let changed = [

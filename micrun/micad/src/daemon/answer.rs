@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use libmica::command::Extras;
 use libmica::ext::{EXTENSIONS, PROTOCOL, Pools, Stats, Version};
-use libmica::{ClientStatus, Command, CreateMessage, Launch, Reply, names};
+use libmica::{ClientStatus, Command, CreateMessage, Launch, Outcome, Reply, names};
+use micrun_trace::Span;
 
 use super::Daemon;
 use super::client::Client;
@@ -17,9 +18,24 @@ use crate::pedestal::{self, Runner};
 use crate::{Error, Result, blocking};
 
 impl Daemon {
-    /// The reply to `request`.
+    /// The reply to `request`. It is a span of the trace that it is for: what is for none begins none.
     pub(super) async fn answer(self: &Arc<Self>, endpoint: &Endpoint, request: Asked) -> Reply {
         let command = command_name(endpoint, &request.bytes);
+        let Some(context) = &request.context else { return self.reply(endpoint, command, request).await };
+        let span = Span::server(&format!("mica {command}"), Some(context));
+        if let Endpoint::Control(client) = endpoint {
+            span.note("micrun.client", client.spec.name());
+            span.note("micrun.pedestal", client.pedestal);
+        }
+        let note = |span: &Span, reply: &Reply| {
+            if reply.outcome == Outcome::Failed {
+                span.fail(|| reply.text.clone());
+            }
+        };
+        span.around_all(self.reply(endpoint, command, request), note).await
+    }
+
+    async fn reply(self: &Arc<Self>, endpoint: &Endpoint, command: &'static str, request: Asked) -> Reply {
         let result = match endpoint {
             Endpoint::Create => self.answer_create(&request.bytes).await,
             Endpoint::Control(client) => self.answer_control(client, request).await,
@@ -64,6 +80,7 @@ impl Daemon {
             }
             _ => {
                 let message = CreateMessage::from_slice(request)?;
+                micrun_trace::note("micrun.client", message.name.as_str());
                 self.creating(|daemon| daemon.create(message)).await.map(|()| String::new())
             }
         }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use libmica::ClientState;
 use libmica::ext::{Diagnosis, ExitReport, PatchReport};
+use micrun_trace::Current;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::chronicle::Chronicle;
@@ -68,10 +69,10 @@ impl Client {
 
     /// Does `action`, after what was asked for before.
     pub(super) async fn act(&self, action: Action) -> Result<()> {
-        let asked = Instant::now();
+        let (asked, origin) = (Instant::now(), Current::here());
         let (answer, done) = oneshot::channel();
         let removed = || Error::Removed(self.spec.name().to_owned());
-        self.requests.send(Request { action, asked, answer }).await.map_err(|_| removed())?;
+        self.requests.send(Request { action, asked, origin, answer }).await.map_err(|_| removed())?;
         done.await.map_err(|_| removed())?
     }
 

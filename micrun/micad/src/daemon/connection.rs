@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libmica::ext::MAX_DESCRIPTORS;
-use libmica::{Command, Reply, command, create};
+use libmica::{Command, Reply, command, create, trace};
+use micrun_trace::Parent;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
@@ -43,6 +44,17 @@ pub(super) enum Endpoint {
 pub(super) struct Asked {
     pub(super) bytes: Vec<u8>,
     pub(super) fds: Vec<OwnedFd>,
+    /// For which trace.
+    pub(super) context: Option<Parent>,
+}
+
+impl Asked {
+    /// Takes the line off that says for which trace it is.
+    fn new(bytes: Vec<u8>, fds: Vec<OwnedFd>) -> Self {
+        let (context, request) = trace::Context::split(&bytes);
+        let context = context.and_then(|it| Parent::read(&it.parent, Some(&it.state)));
+        Self { bytes: request.to_owned(), fds, context }
+    }
 }
 
 /// Serves the connections of `listener` until the task is aborted.
@@ -145,23 +157,31 @@ async fn listen(stream: &mut UnixStream, endpoint: &Endpoint) -> Result<Option<A
 /// A create message, or the text of a command. Upstream takes one recv for the request; here what follows at
 /// once belongs to it as well.
 async fn read_create(stream: &mut UnixStream) -> io::Result<Asked> {
-    let mut request = Vec::with_capacity(create::SIZE + 1);
-    let mut limited = stream.take(create::SIZE as u64 + 1);
+    let most = trace::MAX_LEN + create::SIZE + 1;
+    let mut request = Vec::with_capacity(most);
+    let mut limited = stream.take(most as u64);
     limited.read_buf(&mut request).await?;
     let is_text = |r: &[u8]| r.len() <= command::MAX_LEN && Command::decode(r).is_ok();
-    while request.len() < create::SIZE && !request.is_empty() && !is_text(&request) {
+    let is_short = |request: &[u8]| {
+        let (_, asked) = trace::Context::split(request);
+        asked.len() < create::SIZE && !is_text(asked)
+    };
+    while !request.is_empty() && is_short(&request) {
         match timeout(REST_BOUND, limited.read_buf(&mut request)).await {
             Ok(Ok(n)) if n > 0 => {}
             Ok(Err(e)) => return Err(e),
             _ => break,
         }
     }
-    Ok(Asked { bytes: request, fds: Vec::new() })
+    let mut asked = Asked::new(request, Vec::new());
+    // One byte more than allowed tells that it is too long.
+    asked.bytes.truncate(create::SIZE + 1);
+    Ok(asked)
 }
 
 /// A command; one byte more than allowed tells that it is too long.
 async fn read_control(stream: &mut UnixStream) -> io::Result<Asked> {
-    let mut bytes = vec![0; command::MAX_LEN + 1];
+    let mut bytes = vec![0; trace::MAX_LEN + command::MAX_LEN + 1];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let received = stream
@@ -179,7 +199,9 @@ async fn read_control(stream: &mut UnixStream) -> io::Result<Asked> {
         })
         .flatten()
         .collect();
-    Ok(Asked { bytes, fds })
+    let mut asked = Asked::new(bytes, fds);
+    asked.bytes.truncate(command::MAX_LEN + 1);
+    Ok(asked)
 }
 
 async fn send(stream: &mut UnixStream, reply: &Reply) {

@@ -11,8 +11,8 @@ use tokio::net::UnixListener;
 use super::client::Client;
 use super::connection::{self, Endpoint};
 use super::request::Action;
-use super::state::{self, Past, SavedClient};
-use super::{Daemon, Entry, permission, socket};
+use super::state::{Past, SavedClient};
+use super::{Daemon, Entry, access, permission, socket};
 use crate::error::file;
 use crate::pedestal::ClientSpec;
 use crate::{Error, Result};
@@ -41,9 +41,9 @@ impl Daemon {
         };
         let (dir, control) =
             (spec.dir.clone(), names::control_socket(&self.config.get().runtime_dir, &name)?);
-        let prepared = state::private_dir(&dir)
+        let prepared = access::private_dir(&dir)
             .and_then(|()| SavedClient::new(&spec, None, Past::default()).write(&dir))
-            .and_then(|()| socket::listen(&control));
+            .and_then(|()| socket::listen(&control, &self.config.get().allowed_uids));
         match prepared {
             Ok(listener) => {
                 let created =

@@ -49,6 +49,7 @@ impl Action {
 mod tests {
     use std::time::Instant;
 
+    use micrun_trace::Current;
     use tokio::sync::oneshot;
 
     use super::*;
@@ -57,7 +58,8 @@ mod tests {
         let (sender, channel) = mpsc::channel(actions.len());
         for action in actions {
             let (answer, _) = oneshot::channel();
-            sender.try_send(Request { action, asked: Instant::now(), answer }).unwrap();
+            let (asked, origin) = (Instant::now(), Current::default());
+            sender.try_send(Request { action, asked, origin, answer }).unwrap();
         }
         Inbox::new(channel)
     }

@@ -40,7 +40,7 @@ impl Scrapers {
         let (mut scrapers, config) = (Self::default(), daemon.config.get());
         if let Some(name) = &config.metrics_socket {
             let path = config.runtime_dir.join(name);
-            match socket::listen(&path) {
+            match socket::listen(&path, &config.allowed_uids) {
                 Ok(listener) => {
                     log::info!("metrics on {}", path.display());
                     scrapers.serve(daemon, Listener::Unix(listener));

@@ -1,5 +1,6 @@
 //! The daemon: sockets, clients, and what connects them.
 
+mod access;
 mod answer;
 mod chronicle;
 mod client;
@@ -45,7 +46,7 @@ use crate::config::{Config, Options};
 use crate::error::system;
 use crate::live::Live;
 use crate::pedestal::{Numbers, Pedestals};
-use crate::{Result, blocking, conf};
+use crate::{Result, blocking, conf, jail, store};
 
 /// How long commands that are being worked on may take to finish when the daemon ends.
 const DETACH_BOUND: Duration = Duration::from_secs(5);
@@ -79,14 +80,16 @@ struct Entry {
 
 /// Serves until SIGTERM or SIGINT. Firmware that runs then goes on. At SIGHUP, what the `options` say is read again.
 pub async fn run(options: Options, config: Config) -> Result<()> {
+    store::receive();
     let mut term = signal(SignalKind::terminate()).map_err(system("watch for SIGTERM"))?;
     let mut int = signal(SignalKind::interrupt()).map_err(system("watch for SIGINT"))?;
     let mut hangup = signal(SignalKind::hangup()).map_err(system("watch for SIGHUP"))?;
     let options = Arc::new(options);
     raise_descriptor_limit();
+    jail::find_slice();
     // Before anything is there to be protected.
     umask(Mode::from_bits_truncate(0o077));
-    state::private_dir(&config.runtime_dir)?;
+    access::directory(&config.runtime_dir, &config.allowed_uids)?;
     let _lock = lock::Lock::take(&config.runtime_dir, &config.pid_file)?;
     let live = Live::new(config.clone());
     let daemon = Arc::new(Daemon {
@@ -100,11 +103,12 @@ pub async fn run(options: Options, config: Config) -> Result<()> {
         chronicle: Arc::new(Chronicle::open(&config.runtime_dir)),
         config: live,
     });
-    state::private_dir(&daemon.clients_dir())?;
+    access::private_dir(&daemon.clients_dir())?;
     daemon.restore().await?;
+    store::forget_rest();
     daemon.pedestals.open().await;
     let create_path = libmica::names::create_socket(&config.runtime_dir)?;
-    let create = socket::listen(&create_path)?;
+    let create = socket::listen(&create_path, &config.allowed_uids)?;
     let listener = tokio::spawn(connection::accept(create, Arc::clone(&daemon), Endpoint::Create));
     let scrapers = Scrapers::open(&daemon).await;
     daemon.creating(Daemon::auto_boot).await;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Daemon;
+use super::{Daemon, access};
 use crate::config::{Config, Options, Reloaded};
 use crate::{blocking, logger};
 
@@ -19,6 +19,11 @@ impl Daemon {
         logger::set_format(config.log_format);
         self.config.set(config);
         self.pedestals.reload();
+        let config = self.config.get();
+        let renewed = blocking::run(move || access::renew(&config.runtime_dir, &config.allowed_uids)).await;
+        if let Err(e) = renewed {
+            log::error!("{}", e.sentence());
+        }
         for text in warnings.into_iter().chain(later) {
             log::warn!("{text}");
         }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use libmica::ext::{Diagnosis, ExitReport, PatchReport};
 use libmica::{ClientState, Launch, Service};
+use micrun_trace::Current;
 use tokio::sync::oneshot;
 
 use crate::Result;
@@ -85,5 +86,7 @@ pub(super) struct Request {
     pub(super) action: Action,
     /// When.
     pub(super) asked: Instant,
+    /// For which trace.
+    pub(super) origin: Current,
     pub(super) answer: oneshot::Sender<Result<()>>,
 }

@@ -89,7 +89,7 @@ impl Daemon {
             return forget(&spec, dir);
         }
         let control = libmica::names::control_socket(&self.config.get().runtime_dir, &name)?;
-        let listener = socket::listen(&control)?;
+        let listener = socket::listen(&control, &self.config.get().allowed_uids)?;
         past.exit = exit;
         let client = Client::spawn_with(spec, pedestal, Arc::clone(&self.chronicle), guest, past);
         self.insert(client, listener, None);

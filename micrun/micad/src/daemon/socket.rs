@@ -1,18 +1,18 @@
-//! Listening sockets that only the daemon's user can reach.
+//! Listening sockets.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use tokio::net::UnixListener;
 
+use super::access;
 use crate::Result;
 use crate::error::file;
 
-/// Listens on `path`. What a dead daemon left there is replaced: the runtime directory is locked.
-pub(super) fn listen(path: &Path) -> Result<UnixListener> {
+/// Listens on `path`, for the daemon's user and `users`. What a dead daemon left there is replaced: the runtime directory is locked.
+pub(super) fn listen(path: &Path, users: &[u32]) -> Result<UnixListener> {
     remove(path)?;
     let listener = UnixListener::bind(path).map_err(file("listen on", path))?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(file("protect", path))?;
+    access::socket(path, users)?;
     Ok(listener)
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use libmica::CreateMessage;
@@ -130,13 +130,6 @@ impl SavedClient {
             shell_link: self.shell_link.clone(),
         }
     }
-}
-
-/// Creates a directory that only the daemon's user can enter; it may exist.
-pub(super) fn private_dir(path: &Path) -> Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(file("create", path))?;
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-    std::fs::set_permissions(path, mode).map_err(file("protect", path))
 }
 
 /// The digest in a memory file that came with a restore. Reading one that is sealed never waits.

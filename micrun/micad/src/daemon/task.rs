@@ -95,9 +95,9 @@ impl Task {
                     self.publish(&publish);
                 }
                 request = inbox.next() => {
-                    let Some(Request { action, asked, answer }) = request else { return };
+                    let Some(Request { action, asked, origin, answer }) = request else { return };
                     let last = matches!(action, Action::Remove | Action::Detach);
-                    let result = self.perform(action, asked, &mut inbox).await;
+                    let result = origin.carry(self.perform(action, asked, &mut inbox)).await;
                     let last = last && result.is_ok();
                     self.publish(&publish);
                     // Whoever asked may have gone away meanwhile; the deed is done all the same.

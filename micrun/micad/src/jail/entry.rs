@@ -8,7 +8,7 @@ use nix::sched::CloneFlags;
 use rustix::process::{Gid, Uid};
 use rustix::thread::CapabilitySet;
 
-use super::{Cell, Confinement, Filter, OomScore, directory};
+use super::{Cell, Confinement, Filter, OomScore, directory, slice};
 use crate::sys;
 
 /// What can fail on the way in.
@@ -73,6 +73,10 @@ fn at<E: Into<io::Error>>(step: Step) -> impl FnOnce(E) -> (Step, io::Error) {
 
 /// Locks the calling process in.
 pub(crate) fn enter(confinement: &Confinement<'_>) -> Result<(), (Step, io::Error)> {
+    for procs in slice::procs() {
+        // It may have gone. The daemon's own place is as good, but for `systemctl kill`.
+        let _ = nix::unistd::write(procs, b"0");
+    }
     for procs in confinement.cgroups {
         // `0` means the writer. What counts is the right of whoever opened the file; on older kernels, root's.
         nix::unistd::write(procs, b"0").map_err(at(Step::Cgroups))?;

@@ -4,6 +4,7 @@
 //! - [`limits`]: how much it can use, and [`oom`]: when memory runs out;
 //! - [`filter`]: the system calls that it can make, from the lists in [`calls`];
 //! - [`directory`]: files of its own;
+//! - [`slice`]: where systemd has it;
 //! - [`entry`]: the way in, between fork and exec.
 //!
 //! A daemon that is not root can give a process no namespaces and no user of its own. The limits and the filter hold all
@@ -18,6 +19,7 @@ mod libraries;
 mod limits;
 mod oom;
 mod root;
+mod slice;
 
 use std::fs::File;
 use std::io;
@@ -33,6 +35,7 @@ pub(crate) use filter::Filter;
 pub(crate) use limits::Limits;
 pub(crate) use oom::OomScore;
 pub(crate) use root::{ITSELF, Root, Roots};
+pub(crate) use slice::find as find_slice;
 
 use crate::error::{file, system};
 use crate::{Error, Result, sys};

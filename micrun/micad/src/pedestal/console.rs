@@ -61,6 +61,11 @@ impl Pty {
         std::iter::once(&self.master).chain(&self.slave).map(AsFd::as_fd)
     }
 
+    /// Has the next daemon find the master, which the process has as well. Blocks.
+    pub(super) fn keep_with(&self, process: &Process) {
+        process.keep(self.numbers.0, &self.master);
+    }
+
     /// The same, whose slave the process has by now.
     pub(super) fn shared(self) -> Self {
         Self { slave: None, ..self }
@@ -105,6 +110,11 @@ impl Console {
     /// Its numbers for master and slave.
     pub(super) fn numbers(&self) -> (RawFd, RawFd) {
         self.pty.numbers
+    }
+
+    /// [`Pty::keep_with`].
+    pub(super) fn keep_with(&self, process: &Process) {
+        self.pty.keep_with(process);
     }
 
     /// The same, whose slave the process has by now.

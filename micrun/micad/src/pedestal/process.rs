@@ -17,7 +17,7 @@ use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, WaitId, WaitIdOp
 use tokio::io::unix::AsyncFd;
 
 use crate::error::system;
-use crate::{Result, sys};
+use crate::{Result, store, sys};
 
 /// Between two attempts to watch a process, for want of descriptors most likely.
 const WATCH_RETRY: Duration = Duration::from_millis(100);
@@ -186,11 +186,22 @@ impl Process {
         self.id
     }
 
-    /// A copy of its descriptor `number`.
+    /// Has its descriptor `number`, which is `fd` here, kept for the next daemon. Blocks.
+    pub(crate) fn keep(&self, number: RawFd, fd: impl AsFd) {
+        store::put(self.id, number, fd.as_fd());
+    }
+
+    /// A copy of its descriptor `number`: the one that was kept for this daemon, or the process's own. Blocks.
     pub(crate) fn fd(&self, number: RawFd) -> Result<OwnedFd> {
-        self.open()
+        if let Some(kept) = store::take(self.id, number) {
+            return Ok(kept);
+        }
+        let fd = self
+            .open()
             .and_then(|pidfd| rustix::process::pidfd_getfd(pidfd, number, PidfdGetfdFlags::empty()))
-            .map_err(system("take a descriptor over from a process"))
+            .map_err(system("take a descriptor over from a process"))?;
+        self.keep(number, &fd);
+        Ok(fd)
     }
 
     /// Waits until it has ended. May be cancelled.
@@ -235,6 +246,7 @@ impl Process {
 
     /// Reaps the ended process and says how it ended.
     pub(crate) fn reap(&self) -> ExitKind {
+        store::forget(self.id);
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
         let Ok(pidfd) = self.open() else { return ExitKind::Unknown };
         let Ok(Some(status)) = rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), options) else {

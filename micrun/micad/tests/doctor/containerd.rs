@@ -175,6 +175,25 @@ fn a_handler_that_passes_no_annotation() {
     machine.examine().assert("containerd.registration", "warning", "container_annotations lacks them");
 }
 
+/// containerd#12983, mended by #13131.
+#[test]
+fn a_sandbox_of_the_shim_on_a_containerd_that_it_can_end() {
+    let machine = Machine::new();
+    machine.examine().assert("containerd.sandboxer", "ok", "every handler has pause containers");
+    let handler = format!("{HANDLER}sandboxer = \"shim\"\n");
+    machine.write(FILE, &config(3, CRI_RUNTIME, &handler));
+    for (version, level, words) in [
+        ("2.0.11", "warning", "ends containerd 2.0.11"),
+        ("2.2.7", "warning", "ends containerd 2.2.7"),
+        ("2.3.0", "ok", "sandboxes of the shim"),
+        ("2.4.1", "ok", "sandboxes of the shim"),
+    ] {
+        let says = format!("echo containerd github.com/containerd/containerd/v2 {version}");
+        machine.script("containerd", &says);
+        machine.examine().assert("containerd.sandboxer", level, words);
+    }
+}
+
 /// As Docker's package of containerd comes.
 #[test]
 fn a_cri_plugin_that_is_off() {
@@ -236,6 +255,23 @@ fn docker_before_23_needs_an_entry() {
         r#"{"runtimes": {"rtos": {"runtimeType": "io.containerd.mica.v2"}}}"#,
     );
     machine.examine().assert("docker.registration", "ok", "runtime rtos");
+    // While it runs, it is asked what it has read.
+    let answers = |answer: &str| {
+        let version = "echo Docker version 20.10.24+dfsg1, build 297e128";
+        machine.script("docker", &format!("case $1 in --version) {version};; info) {answer};; esac"));
+    };
+    answers("echo cannot connect; exit 1");
+    machine.examine().assert("docker.registration", "ok", "runtime rtos");
+    machine.process(812, "dockerd", &["/usr/bin/dockerd", "-H", "fd://"], &[]);
+    machine.examine().assert("docker.registration", "note", "knows runtime rtos: cannot connect");
+    answers(r#"echo '{"runc": {"path": "runc"}}'"#);
+    machine.examine().assert("docker.registration", "warning", "does not know runtime rtos");
+    answers(r#"echo '{"rtos": {"runtimeType": "io.containerd.mica.v2"}, "runc": {"path": "runc"}}'"#);
+    machine.examine().assert("docker.registration", "ok", "the running Docker knows it");
+    answers(r#"echo '{"path": {}}'"#);
+    let by_path = r#"{"runtimes": {"path": {"runtimeType": "/usr/libexec/micrun/containerd-shim-mica-v2"}}}"#;
+    machine.write("etc/docker/daemon.json", by_path);
+    machine.examine().assert("docker.registration", "ok", "runtime path");
     machine.script("docker", "echo Docker version 26.1.5, build a72d7cd");
     machine.write("etc/docker/daemon.json", "{}");
     machine.examine().assert("docker.registration", "note", "needs none");

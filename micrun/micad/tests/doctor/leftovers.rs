@@ -101,3 +101,30 @@ fn cgroups_without_a_task_and_a_process() {
         "/sys/fs/cgroup/memory/k8s.io/old is of no task",
     );
 }
+
+/// As systemd 252 writes it for `systemd-run --scope`.
+fn scope(machine: &Machine, name: &str, description: &str) {
+    machine.write(
+        &format!("run/systemd/transient/{name}"),
+        &format!(
+            "# This is a transient unit file.\n[Unit]\nDescription={description}\n[Scope]\nDelegate=yes\n"
+        ),
+    );
+}
+
+#[test]
+fn scopes_of_containers_that_are_gone() {
+    let machine = Machine::new();
+    scope(&machine, "session-1.scope", "Session 1 of User root");
+    machine.examine().assert("leftovers.scopes", "ok", "none");
+    scope(&machine, "cri-containerd-rtos.scope", "RTOS container of micrun");
+    let findings = machine.examine();
+    findings.assert("leftovers.scopes", "warning", "cri-containerd-rtos.scope is of no container");
+    let remedy = &findings.lines["leftovers.scopes"]["remedy"];
+    assert_eq!(remedy, "`systemctl stop cri-containerd-rtos.scope`, which ends what runs there");
+    // The end of another one's name is not enough.
+    fs::create_dir_all(machine.path("run/micrun/containers/os")).unwrap();
+    machine.examine().assert("leftovers.scopes", "warning", "cri-containerd-rtos.scope is of no container");
+    fs::create_dir_all(machine.path("run/micrun/containers/rtos")).unwrap();
+    machine.examine().assert("leftovers.scopes", "ok", "none");
+}

@@ -6,6 +6,7 @@
 //! It may use `oci` and `os`.
 
 mod io;
+mod join;
 mod layout;
 mod limits;
 mod path;
@@ -13,6 +14,7 @@ mod scope;
 mod stats;
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
@@ -20,6 +22,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub(crate) use join::join;
 pub(crate) use layout::{Layout, Version};
 use limits::Value;
 use nix::sys::signal::{self, Signal};
@@ -74,6 +77,16 @@ impl Cgroup {
             (if v2 { controllers.is_empty() } else { named }).then(|| path.trim_start_matches('/'))
         });
         Ok(Self { layout, path: path.ok_or(Error::NoCgroups)?.into(), scope: None })
+    }
+
+    /// Its place in the hierarchy, without a slash at the beginning.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it lies in a scope, which systemd removes when its last process has ended.
+    pub(crate) fn is_of_systemd(&self) -> bool {
+        self.path.iter().any(|name| Path::new(name).extension() == Some(OsStr::new("scope")))
     }
 
     /// Where the kernel tells that memory has run out, and whether that file must be registered for it (version 1).
@@ -214,14 +227,13 @@ impl Cgroup {
         stats::number(&self.dir("memory")?, file)
     }
 
-    /// How many processes in it the kernel has killed for want of memory.
-    pub(crate) fn oom_kills(&self) -> u64 {
+    /// How many processes in it the kernel has killed for want of memory; `None` if it is gone.
+    pub(crate) fn oom_kills(&self) -> Option<u64> {
         let file = match self.version() {
             Version::V1 => "memory.oom_control",
             Version::V2 => "memory.events",
         };
-        let table = self.dir("memory").map(|dir| stats::table(&dir, file)).unwrap_or_default();
-        table.get("oom_kill").copied().unwrap_or_default()
+        stats::table(&self.dir("memory")?, file).get("oom_kill").copied()
     }
 
     /// Removes it; no error if it is gone. What still runs in it is killed: an emulator whose daemon has died, and which

@@ -17,6 +17,8 @@ pub(crate) enum Action {
     Delete,
     /// Hold the namespaces of a pod; for the server itself.
     Hold,
+    /// Make the namespaces of a pod with users of its own; for the server itself.
+    Enter,
     /// Be in a new user namespace for a moment; for the server itself.
     Userns,
     /// Copy a firmware; for the server itself.
@@ -77,6 +79,7 @@ impl Args {
                     "start" => Action::Start,
                     "delete" => Action::Delete,
                     "hold" => Action::Hold,
+                    "enter" => Action::Enter,
                     "userns" => Action::Userns,
                     "copy" => Action::Copy,
                     other => return Err(Error::Usage(format!("unknown action `{other}`"))),

@@ -1,4 +1,4 @@
-//! `delete`: cleans up after a shim that is gone. Anything may be missing already.
+//! `delete`: cleans up after a shim that is gone, or that containerd has lost. Anything may be missing already.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -13,6 +13,7 @@ use micrun_firmware::host_conf::Locations;
 
 use crate::cgroup::{Cgroup, Layout};
 use crate::entry::args::Args;
+use crate::entry::living::{self, Server};
 use crate::entry::logger;
 use crate::entry::start::ADDRESS_FILE;
 use crate::error::{Error, Result, describe};
@@ -21,6 +22,7 @@ use crate::oci::mount;
 use crate::os::blocking;
 use crate::rtos::end;
 use crate::rtos::state_dir::{self, StateDir};
+use crate::sandbox::Files;
 use crate::task::exit::Exit;
 use crate::task::mica::Mica;
 
@@ -70,15 +72,23 @@ fn is_served(socket: &Path) -> bool {
 /// logged: containerd would only ask again. The one refusal is for what a later shim has made.
 async fn clean(args: &Args, bundle: &Path, mica: &dyn Mica) -> Result<(u32, Exit)> {
     let killed = Exit::killed();
+    let conf = HostConf::load(&Locations::from_env(std::env::vars()));
+    let conf = conf.inspect_err(|error| log::error!("{error}")).unwrap_or_default();
+    let state_root = state_dir::root(&conf);
+    match living::end(bundle, &args.id).await {
+        Server::Ended(pid, exit) => return Ok((pid, exit)),
+        Server::Other => {}
+        Server::Gone => {
+            remove_dead_socket(bundle);
+            drop(Files::of(&state_root, &args.id));
+        }
+    }
     let linux = linux::clean(&args.id, bundle).await;
     mount::unmount_all(bundle);
-    remove_dead_socket(bundle);
     if let Some(pid) = linux {
         return Ok((pid, killed));
     }
-    let conf = HostConf::load(&Locations::from_env(std::env::vars()));
-    let conf = conf.inspect_err(|error| log::error!("{error}")).unwrap_or_default();
-    let dir = StateDir::of(&state_dir::root(&conf), &args.id);
+    let dir = StateDir::of(&state_root, &args.id);
     let Some(owner) = dir.owner()? else {
         // The shim has died before it could say whose it is: nothing was made of it yet.
         dir.remove().unwrap_or_else(|error| log::warn!("{}", describe(&error)));

@@ -5,6 +5,7 @@
 pub(crate) mod args;
 pub(crate) mod delete;
 pub(crate) mod info;
+mod living;
 mod logger;
 pub(crate) mod print_config;
 mod reply;

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::entry::args::Args;
 use crate::error::{Error, Result};
-use crate::oci::options::Options;
+use crate::oci::options::{self, Options};
 
 /// The version that announces Task v3 and one server for all containers of a sandbox.
 const SANDBOX_VERSION: i32 = 3;
@@ -33,6 +33,8 @@ pub(crate) enum Caller {
     Legacy {
         /// Whether it reads JSON: it has set `MAX_SHIM_VERSION` to 2 or more.
         json: bool,
+        /// The runtime's options.
+        options: Options,
     },
     /// containerd 2.3 and later.
     Bootstrap(Box<BootstrapParams>),
@@ -66,9 +68,27 @@ impl Caller {
         let options = Any::parse_from_bytes(stdin).map_err(|error| {
             Error::Usage(format!("stdin holds neither BootstrapParams nor runtime options: {error}"))
         })?;
-        Options::read(&options)?;
+        let options = Options::read(&options)?;
         let json = max_version.and_then(|max| max.parse().ok()).is_some_and(|max: i32| max >= TASK_VERSION);
-        Ok(Self::Legacy { json })
+        Ok(Self::Legacy { json, options })
+    }
+
+    /// The cgroup that the shim itself is to be in; empty if none is asked for. Of the extensions, those of other types
+    /// than options are for others.
+    pub(crate) fn shim_cgroup(&self) -> Result<String> {
+        let options = match self {
+            Self::Legacy { options, .. } => options.clone(),
+            Self::Bootstrap(params) => {
+                let values = params.extensions.iter().map(|extension| extension.value.get_or_default());
+                values
+                    .filter(|value| options::is_runc(value))
+                    .map(Options::read)
+                    .next()
+                    .transpose()?
+                    .unwrap_or_default()
+            }
+        };
+        Ok(if let Options::Runc(options) = options { options.shim_cgroup } else { String::new() })
     }
 
     /// The arguments, where the flags that containerd calls deprecated are left out taken from the parameters.
@@ -93,7 +113,7 @@ impl Caller {
     /// version that the operator wants to be announced.
     pub(crate) fn reply(&self, address: &str, asked: Option<i32>) -> Result<Vec<u8>> {
         match (self, asked) {
-            (Self::Legacy { json: true }, Some(version)) => {
+            (Self::Legacy { json: true, .. }, Some(version)) => {
                 serde_json::to_vec(&Json { version, address, protocol: PROTOCOL })
                     .map_err(|source| Error::Json { path: "the reply".into(), source })
             }
@@ -180,7 +200,7 @@ mod tests {
             let stdin = options(type_url);
             assert!(BootstrapParams::parse_from_bytes(&stdin).is_ok(), "else this proves nothing");
             let caller = Caller::recognize(&stdin, Some("2"), &args()).unwrap();
-            assert_eq!(caller, Caller::Legacy { json: true });
+            assert!(matches!(caller, Caller::Legacy { json: true, .. }), "{caller:?}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use containerd_shim_protos::sandbox_async::create_sandbox;
@@ -13,6 +13,8 @@ use containerd_shim_protos::ttrpc::r#async::Server;
 use containerd_shim_protos::ttrpc::r#async::transport::Listener;
 use micrun_firmware::HostConf;
 use micrun_firmware::host_conf::Locations;
+use micrun_trace::{Current, Settings};
+use nix::sys::signal::{SigSet, Signal};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
@@ -24,8 +26,8 @@ use crate::error::{Error, Result};
 use crate::os::{blocking, children, machine};
 use crate::rtos::state_dir;
 use crate::sandbox::SandboxService;
-use crate::service::pod;
 use crate::service::task::TaskService;
+use crate::service::{pod, traced};
 use crate::task::containers::Containers;
 use crate::task::context::Context;
 use crate::task::publisher::{Containerd, Queue};
@@ -37,6 +39,8 @@ const TASK_V2: &str = "containerd.task.v2.Task";
 const FAREWELL: Duration = Duration::from_secs(5);
 /// Longest that a container may take to end by itself when the machine goes down.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Longest that the process stays to deliver its last spans.
+const LAST_SPANS: Duration = Duration::from_secs(2);
 /// How often a shim without containers looks whether containerd has given it up.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -56,8 +60,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if let Some(socket) = socket {
         let _ = std::fs::remove_file(socket);
     }
+    micrun_trace::stop(LAST_SPANS);
     log::info!("the shim ends");
     result
+}
+
+/// The signals that the server handles. They are blocked when it begins: neither ends it before it does.
+pub(crate) fn handled_signals() -> SigSet {
+    [Signal::SIGTERM, Signal::SIGINT].into_iter().collect()
 }
 
 /// The listening socket comes as stdin; `/dev/null` takes its place.
@@ -74,6 +84,29 @@ fn take_listener() -> Result<UnixListener> {
     Ok(listener)
 }
 
+/// What the daemon is told that a command is for.
+fn context_of_commands() -> Option<libmica::trace::Context> {
+    let parent = Current::here().to_others()?;
+    libmica::trace::Context::new(&parent.to_string(), parent.state())
+}
+
+/// Starts tracing, if the configuration or containerd's environment wants it.
+fn trace(args: &Args, conf: &HostConf) {
+    let settings = Settings {
+        service: "containerd-shim-mica-v2",
+        parent_service: "containerd",
+        version: env!("CARGO_PKG_VERSION"),
+        attributes: vec![("containerd.namespace", args.namespace.clone())],
+        endpoint: conf.trace_endpoint().map(str::to_owned),
+        sample: conf.trace_sample(),
+    };
+    match micrun_trace::start(&settings) {
+        Ok(true) => log::info!("traces are on"),
+        Ok(false) => {}
+        Err(error) => log::error!("{error}"),
+    }
+}
+
 async fn serve(args: &Args, bundle: &Path, listener: UnixListener) -> Result<()> {
     let events = Queue::new(&args.namespace);
     if let Ok(address) = std::env::var(TTRPC_ADDRESS) {
@@ -83,7 +116,7 @@ async fn serve(args: &Args, bundle: &Path, listener: UnixListener) -> Result<()>
         log::warn!("{TTRPC_ADDRESS} is not set: this shim's events reach nobody");
     }
     children::adopt_orphans()?;
-    let mica = Arc::new(libmica::Client::default());
+    let mica = Arc::new(libmica::Client::default().with_context(context_of_commands));
     let host_conf = Locations::from_env(std::env::vars());
     // Each Create reads it again, and fails with what is wrong with it.
     let conf = HostConf::load(&host_conf).inspect_err(|error| log::error!("{error}")).unwrap_or_default();
@@ -91,12 +124,14 @@ async fn serve(args: &Args, bundle: &Path, listener: UnixListener) -> Result<()>
     if conf.annotations().debug == Some(true) {
         log::set_max_level(log::LevelFilter::Debug);
     }
+    trace(args, &conf);
     let cgroups = Layout::detect().inspect_err(|error| log::warn!("{error}")).ok();
     let context = Arc::new(Context {
         namespace: args.namespace.clone(),
         state_root: state_dir::root(&conf),
         host_conf,
         cgroups,
+        shared: OnceLock::new(),
         mica,
         events: events.clone(),
     });
@@ -111,6 +146,7 @@ async fn serve(args: &Args, bundle: &Path, listener: UnixListener) -> Result<()>
         services.insert(TASK_V2.to_owned(), service);
     }
     services.extend(create_sandbox(sandbox));
+    let services = traced::trace(services);
     let listener =
         tokio::net::UnixListener::from_std(listener).map_err(Error::io("use", "the listening socket"))?;
     let mut server = Server::new().register_service(services).add_listener(Listener::from(listener));
@@ -119,6 +155,7 @@ async fn serve(args: &Args, bundle: &Path, listener: UnixListener) -> Result<()>
     // end of the machine is the end of its containers.
     let mut term = signal(SignalKind::terminate()).map_err(Error::io("handle", "SIGTERM"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::io("handle", "SIGINT"))?;
+    handled_signals().thread_unblock().map_err(|errno| Error::io("handle", "signals")(errno.into()))?;
     let forgotten = forgotten(bundle, &containers);
     tokio::pin!(forgotten);
     let mut farewell = FAREWELL;

@@ -12,9 +12,11 @@ use std::process::{Command, Stdio};
 use micrun_firmware::host_conf::variables::SHIM_VERSION;
 use sha2::{Digest, Sha256};
 
+use crate::cgroup;
 use crate::entry::args::Args;
 use crate::entry::logger;
 use crate::entry::reply::{self, Caller};
+use crate::entry::server::handled_signals;
 use crate::error::{Error, Result};
 use crate::oci::bundle::Spec;
 
@@ -45,6 +47,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let address = address(args, &caller, &spec);
     let socket = Path::new(address.strip_prefix("unix://").unwrap_or(&address));
     if UnixStream::connect(socket).is_err() {
+        let cgroup = caller.shim_cgroup()?;
+        if !cgroup.is_empty() {
+            // The server inherits it.
+            cgroup::join(&cgroup)?;
+        }
         spawn(args, &caller, &bundle, socket)?;
     }
     std::fs::write(ADDRESS_FILE, &address).map_err(Error::io("write", ADDRESS_FILE))?;
@@ -99,6 +106,8 @@ fn spawn(args: &Args, caller: &Caller, bundle: &Path, socket: &Path) -> Result<(
     {
         command.env(TTRPC_ADDRESS, &params.containerd_ttrpc_address);
     }
+    // Which the server inherits.
+    handled_signals().thread_block().map_err(|errno| Error::io("block", "signals")(errno.into()))?;
     let child = command.spawn().map_err(Error::io("start", &program))?;
     protect(child.id());
     let mut file = File::create(PID_FILE).map_err(Error::io("write", PID_FILE))?;

@@ -14,9 +14,6 @@ use crate::task::context::Context;
 use crate::task::events::Event;
 use crate::task::state::Attempt;
 
-/// Where CRIU works and writes its logs, in the bundle.
-const WORK: &str = "criu";
-
 impl Linux {
     /// Writes the state of the container's processes down; they go on, unless the options say `exit`.
     pub(super) async fn save(&self, context: &Context, request: &CheckpointTaskRequest) -> Result<()> {
@@ -25,7 +22,7 @@ impl Linux {
         let options = options::checkpoint(request)?;
         let image = Path::new(&request.path);
         std::fs::create_dir_all(image).map_err(Error::io("create", image))?;
-        self.runtime.checkpoint(image, &self.bundle.join(WORK), &flags(&options)).await?;
+        self.runtime.checkpoint(image, &self.criu_work, &flags(&options)).await?;
         context.events.publish(Event::checkpointed(&self.id, &request.path));
         log::info!(container = self.id; "{}: checkpoint in {}", self.id, image.display());
         Ok(())

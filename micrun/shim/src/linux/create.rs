@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use containerd_shim_protos::api::CreateTaskRequest;
+use micrun_trace::Current;
 use nix::unistd::{Gid, Uid};
 
 use super::process::LinuxProcess;
@@ -13,9 +14,11 @@ use super::{Linux, oom};
 use crate::cgroup::{self, Cgroup};
 use crate::error::{Result, describe};
 use crate::oci::bundle::Spec;
+use crate::oci::environment;
 use crate::oci::options::Options;
-use crate::os::children;
+use crate::oci::shared;
 use crate::os::lock::lock;
+use crate::os::{blocking, children};
 use crate::stdio::{Identity, Paths, Streams};
 use crate::task::context::Context;
 use crate::task::events::Event;
@@ -23,6 +26,9 @@ use crate::task::execs::Execs;
 
 /// The folder beside that of the RTOS containers.
 const STATE: &str = "linux";
+
+/// Where CRIU works, in the bundle.
+const CRIU_WORK: &str = "criu";
 
 /// Makes a container of a Create request whose root file system is mounted.
 pub(crate) async fn create(
@@ -38,10 +44,19 @@ pub(crate) async fn create(
     let choice = Choice::new(&options, &state, &context.namespace, &spec.linux.cgroups_path)?;
     log::debug!(container = id; "{id}: {choice:?}, options {options:?}");
     choice.write(&bundle)?;
+    if let Some(shared) = context.shared.get().cloned() {
+        let bundle = bundle.clone();
+        blocking::run(move || shared::mount_into(&bundle, &shared)).await?;
+    }
     let owner = match &options {
         Options::Runc(options) => (options.io_uid, options.io_gid),
         _ => (0, 0),
     };
+    let variables = Current::here().variables();
+    if !variables.is_empty() && !spec.is_sandbox() {
+        let bundle = bundle.clone();
+        blocking::run(move || environment::add_to_bundle(&bundle, &variables)).await?;
+    }
     let paths = Paths::from(request);
     let streams = Streams::open(&paths, Identity { namespace: &context.namespace, id: &id }).await?;
     let container = Arc::new(Linux {
@@ -52,9 +67,11 @@ pub(crate) async fn create(
         runtime: Runtime::new(choice, &id, &bundle),
         init: Arc::new(LinuxProcess::new(&id, "", paths)),
         flags: flags(&options),
+        criu_work: criu_work(&options, &bundle),
         restored_from: Some(PathBuf::from(&request.checkpoint)).filter(|path| path != Path::new("")),
         waiting: Mutex::default(),
         cgroup: OnceLock::new(),
+        oom: Mutex::default(),
         execs: Execs::default(),
         id,
         bundle,
@@ -78,6 +95,16 @@ fn flags(options: &Options) -> Vec<&'static str> {
     pivot.into_iter().chain(options.no_new_keyring.then_some("--no-new-keyring")).collect()
 }
 
+/// Where CRIU works and writes its log: in the bundle, unless the options say otherwise.
+fn criu_work(options: &Options, bundle: &Path) -> PathBuf {
+    match options {
+        Options::Runc(options) if !options.criu_work_path.is_empty() => {
+            PathBuf::from(&options.criu_work_path)
+        }
+        _ => bundle.join(CRIU_WORK),
+    }
+}
+
 impl Linux {
     /// Has the runtime make the container's own process, or bring it back from a checkpoint, and takes it over.
     pub(super) async fn bring_up(self: &Arc<Self>, context: &Arc<Context>, streams: Streams) -> Result<()> {
@@ -90,7 +117,7 @@ impl Linux {
         };
         let _hold = children::hold();
         match &self.restored_from {
-            Some(image) => self.runtime.restore(image, wiring, &self.flags).await?,
+            Some(image) => self.runtime.restore(image, &self.criu_work, wiring, &self.flags).await?,
             None => self.runtime.create(wiring, &self.flags).await?,
         }
         let child = match adopt(&pid_file) {
@@ -110,13 +137,14 @@ impl Linux {
                 "there will be no statistics of {}: {}", self.id, describe(&error)
             ),
         }
-        if let Some(cgroup) = self.cgroup.get()
-            && let Err(error) = oom::watch(context, &self.id, cgroup)
-        {
-            log::warn!(
-                container = self.id;
-                "there will be no event when {} is out of memory: {}", self.id, describe(&error)
-            );
+        match self.cgroup.get().map(|cgroup| oom::Watch::begin(context, &self.id, cgroup)).transpose() {
+            Ok(watch) => *lock(&self.oom) = watch.flatten(),
+            Err(error) => {
+                log::warn!(
+                    container = self.id;
+                    "there will be no event when {} is out of memory: {}", self.id, describe(&error)
+                );
+            }
         }
         self.attach(context, &self.init, child, connection).await;
         Ok(())

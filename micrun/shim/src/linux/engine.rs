@@ -62,13 +62,9 @@ impl Linux {
         }
         let own = request.exec_id.is_empty();
         if own && request.all {
-            self.runtime.kill(request.signal, true).await?;
+            self.runtime.kill_all(request.signal).await?;
         } else {
-            match process.signal(request.signal) {
-                // The runtime knows signals that a pidfd does not take.
-                Err(Error::Signal { .. }) if own => self.runtime.kill(request.signal, false).await?,
-                sent => sent?,
-            }
+            process.signal(request.signal)?;
         }
         if state == State::Paused && request.signal == SIGKILL.unsigned_abs() {
             // In a frozen cgroup of version 1 not even this signal takes effect.

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use containerd_shim_protos::api::ExecProcessRequest;
+use micrun_trace::Current;
 
 use super::Linux;
 use super::process::LinuxProcess;
 use super::runtime::{Wiring, adopt};
 use super::terminal::ConsoleSocket;
 use crate::error::{Error, Result};
-use crate::oci::names;
+use crate::oci::{environment, names};
 use crate::os::children;
 use crate::stdio::{Identity, Paths, Streams};
 use crate::task::context::Context;
@@ -65,7 +66,9 @@ impl Linux {
         let mut connection = self.connect(process, streams)?;
         let pid_file = self.bundle.join(format!("exec-{}.pid", process.task.id));
         let specification = self.bundle.join(format!("exec-{}.json", process.task.id));
-        std::fs::write(&specification, &exec.specification).map_err(Error::io("write", &specification))?;
+        let traced = environment::add_to_process(&exec.specification, &Current::here().variables());
+        let text = traced.as_ref().unwrap_or(&exec.specification);
+        std::fs::write(&specification, text).map_err(Error::io("write", &specification))?;
         let wiring = Wiring {
             ends: std::mem::take(&mut connection.ends),
             console: connection.console.as_ref().map(ConsoleSocket::path),

@@ -30,6 +30,7 @@ pub(crate) use create::create;
 use exec::Exec;
 use process::LinuxProcess;
 use runtime::Runtime;
+pub(crate) use runtime::program;
 
 /// A Linux container.
 #[derive(Debug)]
@@ -46,12 +47,16 @@ pub(crate) struct Linux {
     runtime: Runtime,
     /// What the runtime is told beside when it makes the container.
     flags: Vec<&'static str>,
+    /// Where CRIU works.
+    criu_work: PathBuf,
     /// The checkpoint that it goes on from.
     restored_from: Option<PathBuf>,
     /// The streams of one that Start will restore.
     waiting: Mutex<Option<Streams>>,
     /// Known once its process is there.
     cgroup: OnceLock<Cgroup>,
+    /// While its process is there, if there is something to watch.
+    oom: Mutex<Option<oom::Watch>>,
     init: Arc<LinuxProcess>,
     execs: Execs<Exec>,
 }

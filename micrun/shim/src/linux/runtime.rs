@@ -8,6 +8,7 @@ use std::process::Stdio;
 
 use containerd_shim_protos::shim::oci;
 use micrun_firmware::host_conf::variables::LINUX_RUNTIME;
+use micrun_trace::Span;
 use rustix::fs::{MemfdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
@@ -46,13 +47,9 @@ impl Choice {
     /// Follows the options, then the environment, then what is installed. `state` is the folder for all containers
     /// of a namespace.
     pub(super) fn new(options: &Options, state: &Path, namespace: &str, cgroups_path: &str) -> Result<Self> {
+        let program = program(options)?;
         let none = oci::Options::default();
         let options = if let Options::Runc(options) = options { options } else { &none };
-        let named = Some(options.binary_name.clone()).filter(|name| !name.is_empty());
-        let named = named.or_else(|| std::env::var(LINUX_RUNTIME).ok()).filter(|name| !name.is_empty());
-        let wanted = named.as_ref().map_or(PROGRAMS.to_vec(), |name| vec![name.as_str()]);
-        let found = wanted.iter().find_map(|name| find(name).transpose()).transpose()?;
-        let program = found.ok_or_else(|| Error::NoRuntime(wanted.join("` nor `")))?;
         let root = if options.root.is_empty() { state } else { Path::new(&options.root) };
         // Only systemd's form has colons: whoever made it wants systemd to make the cgroup.
         let systemd_cgroup = options.systemd_cgroup || cgroups_path.split(':').count() == 3;
@@ -111,9 +108,16 @@ impl Runtime {
     }
 
     /// Makes the container go on from a checkpoint.
-    pub(super) async fn restore(&self, image: &Path, process: Wiring<'_>, flags: &[&str]) -> Result<()> {
+    pub(super) async fn restore(
+        &self,
+        image: &Path,
+        work: &Path,
+        process: Wiring<'_>,
+        flags: &[&str],
+    ) -> Result<()> {
         let mut command = self.command("restore");
-        command.arg("--detach").arg("--image-path").arg(image).arg("--bundle").arg(&self.bundle).args(flags);
+        command.arg("--detach").arg("--image-path").arg(image).arg("--work-path").arg(work);
+        command.arg("--bundle").arg(&self.bundle).args(flags);
         process.wire(&mut command);
         command.arg(&self.id);
         self.run("restore", command).await.map_err(without_criu)
@@ -128,10 +132,10 @@ impl Runtime {
         self.run("exec", command).await
     }
 
-    /// Signals the container's own process, or all.
-    pub(super) async fn kill(&self, signal: u32, all: bool) -> Result<()> {
+    /// Signals all processes of the container.
+    pub(super) async fn kill_all(&self, signal: u32) -> Result<()> {
         let mut command = self.command("kill");
-        command.args(all.then_some("--all")).arg(&self.id).arg(signal.to_string());
+        command.arg("--all").arg(&self.id).arg(signal.to_string());
         self.run_apart("kill", command).await
     }
 
@@ -202,7 +206,19 @@ impl Runtime {
         self.finish(action, command, Some(said)).await
     }
 
-    async fn finish(&self, action: &'static str, mut command: Command, said: Option<File>) -> Result<()> {
+    async fn finish(&self, action: &'static str, command: Command, said: Option<File>) -> Result<()> {
+        let program = self.choice.program.file_name().unwrap_or_default();
+        let span = Span::client(|| format!("{} {action}", program.display()).into())
+            .with("container.id", self.id.as_str());
+        span.around(self.run_to_its_end(action, command, said)).await
+    }
+
+    async fn run_to_its_end(
+        &self,
+        action: &'static str,
+        mut command: Command,
+        said: Option<File>,
+    ) -> Result<()> {
         let _hold = children::hold();
         let failed = |reason: String| Error::Runtime { action, id: self.id.clone(), reason };
         let log = self.bundle.join(LOG);
@@ -272,6 +288,17 @@ impl Wiring<'_> {
         let stdio = |end: Option<OwnedFd>| end.map_or_else(Stdio::null, Stdio::from);
         command.stdin(stdio(stdin)).stdout(stdio(stdout)).stderr(stdio(stderr));
     }
+}
+
+/// The program that the options name, or the environment, or that is installed.
+pub(crate) fn program(options: &Options) -> Result<PathBuf> {
+    let named =
+        if let Options::Runc(options) = options { options.binary_name.clone() } else { String::new() };
+    let named = Some(named).filter(|name| !name.is_empty());
+    let named = named.or_else(|| std::env::var(LINUX_RUNTIME).ok()).filter(|name| !name.is_empty());
+    let wanted = named.as_ref().map_or(PROGRAMS.to_vec(), |name| vec![name.as_str()]);
+    let found = wanted.iter().find_map(|name| find(name).transpose()).transpose()?;
+    found.ok_or_else(|| Error::NoRuntime(wanted.join("\" nor \"")))
 }
 
 /// A program on `PATH`, or the path itself; `None` if it is in no place, and all could be looked at.

@@ -11,6 +11,7 @@ use super::streams::{self, Ends, Relay};
 use super::terminal::ConsoleSocket;
 use crate::error::{Error, Result, describe};
 use crate::os::children::Child;
+use crate::os::lock::lock;
 use crate::stdio::Streams;
 use crate::task::context::Context;
 
@@ -79,6 +80,10 @@ impl Linux {
         let relaying = relay.map(|relay| tokio::spawn(relay.run(process.task.id.clone(), ended)));
         let exit = process.ended(child).await;
         if Arc::ptr_eq(process, &self.init) {
+            let watch = lock(&self.oom).take();
+            if let Some(watch) = watch {
+                watch.end(context, &self.id).await;
+            }
             self.end_execs().await;
         }
         end.send_replace(true);
@@ -96,7 +101,7 @@ impl Linux {
         let execs = self.execs.close();
         // Nobody else ends what has no PID namespace of its own.
         if !self.private_pids
-            && let Err(error) = self.runtime.kill(SIGKILL.unsigned_abs(), true).await
+            && let Err(error) = self.runtime.kill_all(SIGKILL.unsigned_abs()).await
         {
             log::debug!("{}", describe(&error));
         }

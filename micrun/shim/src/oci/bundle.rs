@@ -103,6 +103,11 @@ impl Spec {
         self.linux.namespaces.iter().any(|namespace| namespace.kind == "pid" && namespace.path.is_empty())
     }
 
+    /// Whether its network is to be a new one, which whoever asks finds by the container's process id.
+    pub(crate) fn has_new_network(&self) -> bool {
+        self.linux.namespaces.iter().any(|namespace| namespace.kind == "network" && namespace.path.is_empty())
+    }
+
     /// The root file system's directory; `rootfs` in the bundle unless the spec says otherwise.
     pub(crate) fn rootfs(&self, bundle: &Path) -> PathBuf {
         let path = &self.root.path;

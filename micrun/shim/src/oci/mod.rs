@@ -4,7 +4,9 @@
 
 pub(crate) mod any;
 pub(crate) mod bundle;
+pub(crate) mod environment;
 pub(crate) mod mount;
 pub(crate) mod names;
 pub(crate) mod options;
 pub(crate) mod resources;
+pub(crate) mod shared;

@@ -20,6 +20,11 @@ const GENERIC: &str = "runtimeoptions.v1.Options";
 /// Its name in containerd 1.6 (`pkg/runtimeoptions/v1`).
 const GENERIC_OLD: &str = "cri.runtimeoptions.v1.Options";
 
+/// Whether they are runc's.
+pub(crate) fn is_runc(any: &Any) -> bool {
+    [RUNC, RUNC_OLD].contains(&any::name(any))
+}
+
 /// Options of either type.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum Options {
@@ -121,7 +126,12 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
+    use containerd_shim_protos::protobuf::MessageFull;
+
     use super::*;
+
+    /// Those of containerd's `api/types/runtimeoptions/v1/api.proto`, by their numbers.
+    const GENERIC_FIELDS: [&str; 3] = ["type_url", "config_path", "config_body"];
 
     fn any(type_url: &str, value: &[u8]) -> Any {
         let mut any = Any::new();
@@ -157,6 +167,25 @@ mod tests {
         };
         assert_eq!((options.io_uid, options.io_gid, options.shim_cgroup.as_str()), (100_000, 7, "/g"));
         assert!(options.no_pivot_root && options.no_new_keyring);
+    }
+
+    /// The fields in a table of the documents, by the words above it.
+    fn documented(words: &str) -> Vec<String> {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/ENGINES.md");
+        let text = std::fs::read_to_string(page).unwrap();
+        let rows = text.lines().skip_while(|line| !line.starts_with(words));
+        let rows = rows.skip_while(|line| !line.starts_with("|--")).skip(1);
+        let rows = rows.take_while(|line| line.starts_with('|'));
+        rows.map(|row| row.split('`').nth(1).unwrap().to_owned()).collect()
+    }
+
+    /// A field that a later containerd adds gets an effect, or is said to have none.
+    #[test]
+    fn every_field_is_in_the_documents() {
+        let message = oci::Options::descriptor();
+        let fields = message.fields().map(|field| field.name().to_owned());
+        assert_eq!(documented("`containerd.runc.v1.Options`:"), fields.collect::<Vec<_>>());
+        assert_eq!(documented("`runtimeoptions.v1.Options`"), GENERIC_FIELDS);
     }
 
     #[test]

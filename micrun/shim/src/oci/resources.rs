@@ -4,6 +4,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// The name of the limit of memory and swap.
+pub(crate) const SWAP: &str = "memory.swap";
+
 /// Limits of a container, as the specification or an Update gives them. `None` is "not said".
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -115,7 +118,7 @@ impl Resources {
         // The same amount as the memory limit means "no swap", which is what a firmware has anyway.
         let swap = self.memory.swap.is_some_and(|swap| swap > 0 && self.memory.limit != Some(swap));
         [
-            ("memory.swap", swap),
+            (SWAP, swap),
             ("memory.reservation", said(&self.memory.reservation)),
             ("memory.kernel", said(&self.memory.kernel)),
             ("memory.kernelTCP", said(&self.memory.kernel_tcp)),

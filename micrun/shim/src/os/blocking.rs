@@ -10,6 +10,7 @@
 use std::io;
 use std::time::Duration;
 
+use micrun_trace::Current;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::error::{Error, Result, describe};
@@ -34,11 +35,16 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
         .build()
 }
 
-/// Does `work` on a thread that may wait, and gives what it returns. [`Error::Task`] if it panics.
+/// Does `work` on a thread that may wait, in the caller's trace, and gives what it returns. [`Error::Task`] if it panics.
 ///
 /// The work runs to its end even if nobody waits for it any more. It must not wait for other work of this kind,
 /// which may be in line behind it.
 pub(crate) async fn run<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let current = Current::here();
+    let work = move || {
+        let _entered = current.enter();
+        work()
+    };
     tokio::task::spawn_blocking(work).await.map_err(Error::from).flatten()
 }
 

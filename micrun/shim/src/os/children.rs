@@ -9,12 +9,13 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::{Mutex, MutexGuard};
 
 use nix::errno::Errno;
+use nix::libc;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions};
+use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -148,14 +149,23 @@ impl Child {
         }
     }
 
-    /// Sends a signal; false when the process has ended. Real-time signals are refused.
+    /// Sends a signal, any that the kernel knows; false when the process has ended.
     pub(crate) fn signal(&self, number: u32) -> io::Result<bool> {
-        let signal = i32::try_from(number).ok().and_then(Signal::from_named_raw);
-        let signal = signal.ok_or(io::ErrorKind::InvalidInput)?;
-        match rustix::process::pidfd_send_signal(self.fd.get_ref(), signal) {
+        match send_signal(self.fd.get_ref().as_fd(), number) {
             Ok(()) => Ok(true),
-            Err(rustix::io::Errno::SRCH) => Ok(false),
+            Err(Errno::ESRCH) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "rustix has no name for real-time signals, nor for signal 0, and nix lacks the call"
+)]
+fn send_signal(process: BorrowedFd<'_>, number: u32) -> nix::Result<()> {
+    let nothing = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: without a siginfo, the call reads and writes no memory of ours.
+    let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), number, nothing, 0) };
+    Errno::result(sent).map(drop)
 }

@@ -5,8 +5,10 @@
 pub(crate) mod blocking;
 pub(crate) mod children;
 pub(crate) mod descriptors;
+pub(crate) mod kernel_log;
 pub(crate) mod lock;
 pub(crate) mod machine;
 pub(crate) mod memory;
+pub(crate) mod netns;
 pub(crate) mod tty;
 pub(crate) mod watch;

@@ -18,6 +18,7 @@ use super::firmware::Firmware;
 use super::plan::Plan;
 use super::shell::Shell;
 use super::state_dir::StateDir;
+use super::stops::Stops;
 use super::supervise::Beginning;
 use super::terminal::Console;
 use crate::cgroup::{self, Cgroup};
@@ -25,6 +26,7 @@ use crate::error::{Error, Result, describe};
 use crate::oci::resources::Resources;
 use crate::os::blocking;
 use crate::os::lock::lock;
+use crate::os::netns::NetworkNamespace;
 use crate::stdio::tap::Tap;
 use crate::stdio::{Paths, Streams};
 use crate::task::context::Context;
@@ -47,8 +49,10 @@ pub(crate) struct Container {
     /// The RTOS itself, as a process.
     pub init: Process,
     /// What containerd takes for its process id. No host process is the RTOS on every pedestal, so it is the
-    /// shim's own, from Create to Delete.
+    /// shim's own, from Create to Delete, or that of its thread in `network`.
     pub pid: u32,
+    /// A network namespace of its own, if it was asked for: Docker looks for it by the process id.
+    _network: Option<NetworkNamespace>,
     /// How it is run.
     pub plan: Plan,
     /// The limits in force.
@@ -64,8 +68,8 @@ pub(crate) struct Container {
     /// The console, while it is relayed.
     console: Mutex<Option<Console>>,
     dir: StateDir,
-    /// The status for which the RTOS was stopped, by the first who asked for it and was not refused.
-    stopped_with: Mutex<Option<u32>>,
+    /// Who has asked for its end.
+    stops: Stops,
     /// Open streams, until the console takes them.
     streams: Mutex<Option<Streams>>,
 }
@@ -79,6 +83,7 @@ impl Container {
         plan: Plan,
         dir: StateDir,
         mut streams: Streams,
+        network: Option<NetworkNamespace>,
     ) -> Self {
         let init = Process::new(&id, "", paths);
         init.keep(&mut streams);
@@ -100,13 +105,14 @@ impl Container {
             id,
             bundle,
             init,
-            pid: std::process::id(),
+            pid: network.as_ref().map_or_else(std::process::id, NetworkNamespace::id),
+            _network: network,
             resources: plan.resources.clone().into(),
             plan,
             execs: Execs::default(),
             shell: tokio::sync::Mutex::default(),
             dir,
-            stopped_with: Mutex::default(),
+            stops: Stops::default(),
             streams: Mutex::new(Some(streams)),
         }
     }
@@ -196,19 +202,16 @@ impl Container {
 
     /// Stops the RTOS, which counts as an end with `status`, unless the daemon refuses.
     pub(super) async fn stop(&self, context: &Context, status: u32) -> Result<()> {
-        let first = {
-            let mut stopped_with = lock(&self.stopped_with);
-            let first = stopped_with.is_none();
-            stopped_with.get_or_insert(status);
-            first
-        };
+        let ticket = self.stops.ask(status);
         match context.mica.stop(&self.id).await {
             // It ended by itself meanwhile.
             Ok(()) | Err(libmica::Error::ClientNotFound { .. }) => Ok(()),
             Err(error) => {
-                // What was refused is no cause of a later end; what was not answered in time may be.
-                if first && !matches!(error, libmica::Error::Timeout { .. }) {
-                    *lock(&self.stopped_with) = None;
+                match error {
+                    libmica::Error::Timeout { .. }
+                    | libmica::Error::Io { .. }
+                    | libmica::Error::MalformedReply { .. } => self.stops.unanswered(ticket),
+                    _ => self.stops.refused(ticket),
                 }
                 Err(error.into())
             }
@@ -217,7 +220,7 @@ impl Container {
 
     /// The status for which it was stopped, if it was.
     pub(super) fn stopped_with(&self) -> Option<u32> {
-        *lock(&self.stopped_with)
+        self.stops.status()
     }
 
     /// Its streams, for the one who relays them.

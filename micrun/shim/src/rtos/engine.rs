@@ -68,7 +68,7 @@ impl Engine for Container {
     async fn delete(&self, context: &Context, exec_id: &str) -> Result<Exit> {
         match self.command(exec_id)? {
             Some(exec) => {
-                let exit = exec.delete(&*context.events)?;
+                let exit = exec.delete()?;
                 self.execs.remove(exec_id);
                 Ok(exit)
             }
@@ -94,7 +94,8 @@ impl Engine for Container {
 
     async fn processes(&self) -> Vec<ProcessInfo> {
         let mut process = ProcessInfo::new();
-        process.pid = self.pid;
+        // Docker shows those of them that `ps` lists, which are no threads.
+        process.pid = std::process::id();
         vec![process]
     }
 

@@ -17,6 +17,9 @@ use crate::task::state::State;
 /// Longest command line in bytes.
 const MAX_COMMAND: usize = 1024;
 
+/// What Docker puts before a command that is one string, as those of health checks are.
+const SHELL_FORM: [&str; 2] = ["/bin/sh", "-c"];
+
 /// What the specification of a process says that has a meaning here (OCI runtime-spec, `process`).
 #[derive(Debug, Deserialize)]
 struct Specification {
@@ -87,12 +90,12 @@ impl Exec {
         Killed(self.killed.subscribe())
     }
 
-    /// Begins Delete; what never ran is ended first.
-    pub(super) fn delete(&self, events: &dyn EventSink) -> Result<Exit> {
-        if self.process.life.abandon() {
-            self.finish(events, Exit::killed());
-        }
-        self.process.life.delete()
+    /// Begins Delete.
+    pub(super) fn delete(&self) -> Result<Exit> {
+        let exit = self.process.life.delete()?;
+        // They are there if it never ran.
+        *lock(&self.streams) = None;
+        Ok(exit)
     }
 
     /// Makes the end known, once.
@@ -116,11 +119,15 @@ impl Killed {
     }
 }
 
-/// The line that the specification of a process asks for: its arguments.
+/// The line that the specification of a process asks for: its arguments, or the line that a Linux container's shell would
+/// get. The firmware's shell takes its place.
 pub(super) fn command(spec: &[u8]) -> Result<String> {
     let process: Specification = serde_json::from_slice(spec)
         .map_err(|error| Error::Invalid(format!("the exec's process cannot be read: {error}")))?;
-    let line = process.args.join(" ");
+    let line = match process.args.as_slice() {
+        [shell, option, line] if [shell, option] == SHELL_FORM => line.clone(),
+        args => args.join(" "),
+    };
     if line.trim().is_empty() || line.len() > MAX_COMMAND || line.chars().any(char::is_control) {
         return Err(Error::Invalid(format!(
             "exec needs a command of one line, at most {MAX_COMMAND} bytes, without control characters"

@@ -21,6 +21,7 @@ mod readiness;
 pub(crate) mod shell;
 mod shell_reader;
 pub(crate) mod state_dir;
+mod stops;
 mod supervise;
 mod terminal;
 mod terms;

@@ -46,7 +46,7 @@ impl Container {
         let _ = beginning.answer.await;
         // Its commands end with it, and before it.
         self.end_execs(&context).await;
-        if self.plan.cgroup.as_ref().is_some_and(|cgroup| cgroup.oom_kills() > 0) {
+        if self.plan.cgroup.as_ref().is_some_and(|cgroup| cgroup.oom_kills() > Some(0)) {
             log::error!(
                 container = self.id; "{} needed more memory than its limit allows: the kernel has killed its emulator",
                 self.id

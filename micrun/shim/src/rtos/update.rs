@@ -7,7 +7,7 @@ use micrun_firmware::Annotations;
 
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Result, describe};
-use crate::oci::resources::Resources;
+use crate::oci::resources::{Resources, SWAP};
 use crate::rtos::container::Container;
 use crate::rtos::patch;
 use crate::rtos::terms::Terms;
@@ -41,7 +41,12 @@ pub(crate) async fn update(
         return Ok(());
     }
     container.init.life.check(Attempt::Update)?;
-    let unsupported = wished.unsupported();
+    let mut unsupported = wished.unsupported();
+    if wished.memory.limit.is_some() && unsupported.contains(&SWAP) {
+        // Docker raises both or none.
+        log::warn!("{}: memory.swap has no effect on firmware", container.id);
+        unsupported.retain(|name| *name != SWAP);
+    }
     if !unsupported.is_empty() {
         return Err(Error::Invalid(format!(
             "{} cannot be changed for firmware; cpu.shares, cpu.quota, cpu.period, cpu.cpus, memory.limit and \

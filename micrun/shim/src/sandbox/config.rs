@@ -10,6 +10,7 @@ use containerd_shim_protos::protobuf::{self, CodedInputStream, rt};
 
 use crate::error::{Error, Result};
 use crate::oci::any;
+use crate::oci::mount::IdMap;
 
 /// The type's name, as containerd packs it.
 const POD_SANDBOX_CONFIG: &str = "runtime.v1.PodSandboxConfig";
@@ -33,6 +34,8 @@ pub(super) struct Config {
     pub hostname: String,
     /// The pod's cgroup, below the root of each hierarchy; empty when it has none.
     pub cgroup_parent: String,
+    /// How names are resolved.
+    pub dns: Dns,
     /// Kernel settings of the pod's namespaces.
     pub sysctls: BTreeMap<String, String>,
     /// Whose network it is.
@@ -41,8 +44,42 @@ pub(super) struct Config {
     pub pid: Mode,
     /// Whose System V IPC and message queues are seen.
     pub ipc: Mode,
-    /// Whether the pod has user ids of its own.
-    pub users: Mode,
+    /// Which users of the machine are the pod's, if not all.
+    pub users: Option<IdMap>,
+}
+
+/// `DNSConfig`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Dns {
+    servers: Vec<String>,
+    searches: Vec<String>,
+    options: Vec<String>,
+}
+
+impl Dns {
+    fn parse(bytes: &[u8]) -> protobuf::Result<Self> {
+        let mut dns = Self::default();
+        fields(bytes, |number, input| {
+            let list = match number {
+                1 => &mut dns.servers,
+                2 => &mut dns.searches,
+                3 => &mut dns.options,
+                _ => return Ok(false),
+            };
+            list.push(input.read_string()?);
+            Ok(true)
+        })?;
+        Ok(dns)
+    }
+
+    /// The lines of a `resolv.conf`; empty if nothing is said.
+    pub(super) fn text(&self) -> String {
+        let line = |word: &str, list: &[String]| {
+            if list.is_empty() { String::new() } else { format!("{word} {}\n", list.join(" ")) }
+        };
+        let servers: String = self.servers.iter().map(|server| format!("nameserver {server}\n")).collect();
+        format!("{}{servers}{}", line("search", &self.searches), line("options", &self.options))
+    }
 }
 
 impl Default for Config {
@@ -51,11 +88,12 @@ impl Default for Config {
         Self {
             hostname: String::new(),
             cgroup_parent: String::new(),
+            dns: Dns::default(),
             sysctls: BTreeMap::new(),
             network: Mode::Pod,
             pid: Mode::Container,
             ipc: Mode::Pod,
-            users: Mode::Node,
+            users: None,
         }
     }
 }
@@ -76,11 +114,10 @@ impl Config {
         // Absent numbers are zero in protobuf: every namespace is the pod's until the message says otherwise.
         let mut config = Self { pid: Mode::Pod, ..Self::default() };
         config.pod(&any.value).map_err(broken)?;
-        if config.users == Mode::Pod {
-            return Err(Error::Unimplemented(
-                "a sandbox of the Sandbox API has no user namespace: run such pods with a pause container \
-                 (`sandboxer = \"podsandbox\"`)",
-            ));
+        if config.users.as_ref().is_some_and(IdMap::is_empty) {
+            return Err(Error::Invalid(format!(
+                "the sandbox options {name} map no users: name them, or use the node's"
+            )));
         }
         Ok(config)
     }
@@ -89,6 +126,7 @@ impl Config {
         fields(bytes, |number, input| {
             match number {
                 2 => self.hostname = input.read_string()?,
+                4 => self.dns = Dns::parse(&input.read_bytes()?)?,
                 8 => self.linux(&input.read_bytes()?)?,
                 _ => return Ok(false),
             }
@@ -124,20 +162,42 @@ impl Config {
                 1 => self.network = mode(input)?,
                 2 => self.pid = mode(input)?,
                 3 => self.ipc = mode(input)?,
-                5 => {
-                    // That the message is there at all means `POD`, its default.
-                    self.users = Mode::Pod;
-                    let bytes = input.read_bytes()?;
-                    fields(&bytes, |number, input| match number {
-                        1 => mode(input).map(|mode| self.users = mode).map(|()| true),
-                        _ => Ok(false),
-                    })?;
-                }
+                5 => self.users = users(&input.read_bytes()?)?,
                 _ => return Ok(false),
             }
             Ok(true)
         })
     }
+}
+
+/// `UserNamespace`: that the message is there at all means `POD`, its default.
+fn users(bytes: &[u8]) -> protobuf::Result<Option<IdMap>> {
+    let (mut whose, mut map) = (Mode::Pod, IdMap::default());
+    fields(bytes, |number, input| {
+        match number {
+            1 => whose = mode(input)?,
+            2 => map.users.push_str(&range(&input.read_bytes()?)?),
+            3 => map.groups.push_str(&range(&input.read_bytes()?)?),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    Ok((whose == Mode::Pod).then_some(map))
+}
+
+/// `IDMapping` as a line of `uid_map`.
+fn range(bytes: &[u8]) -> protobuf::Result<String> {
+    let (mut host, mut container, mut length) = (0, 0, 0);
+    fields(bytes, |number, input| {
+        match number {
+            1 => host = input.read_uint32()?,
+            2 => container = input.read_uint32()?,
+            3 => length = input.read_uint32()?,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    })?;
+    Ok(IdMap::line(container, host, length))
 }
 
 fn mode(input: &mut CodedInputStream<'_>) -> protobuf::Result<Mode> {
@@ -199,11 +259,17 @@ mod tests {
         let sysctl = [bytes(1, b"net.core.somaxconn"), bytes(2, b"7")].concat();
         let linux =
             [bytes(1, b"/kubepods/pod1"), bytes(2, &bytes(1, &namespaces)), bytes(3, &sysctl)].concat();
-        let pod = [bytes(1, b"\x0a\x01n"), bytes(2, b"host"), bytes(3, b"/logs"), bytes(8, &linux)].concat();
+        let dns =
+            [bytes(1, b"1.1.1.1"), bytes(2, b"a.b"), bytes(2, b"b"), bytes(1, b"::1"), bytes(3, b"ndots:5")];
+        let dns = bytes(4, &dns.concat());
+        let pod =
+            [bytes(1, b"\x0a\x01n"), bytes(2, b"host"), bytes(3, b"/logs"), dns, bytes(8, &linux)].concat();
         let config = Config::read(&any(pod)).unwrap();
         assert_eq!((config.hostname.as_str(), config.cgroup_parent.as_str()), ("host", "/kubepods/pod1"));
         assert_eq!((config.network, config.pid, config.ipc), (Mode::Node, Mode::Pod, Mode::Container));
         assert_eq!(config.sysctls["net.core.somaxconn"], "7");
+        let lines = "search a.b b\nnameserver 1.1.1.1\nnameserver ::1\noptions ndots:5\n";
+        assert_eq!(config.dns.text(), lines);
     }
 
     #[test]
@@ -211,10 +277,22 @@ mod tests {
         assert_eq!(Config::read(&Any::new()).unwrap(), Config::default());
     }
 
+    fn with_users(namespace: &[u8]) -> Result<Option<IdMap>> {
+        Config::read(&any(bytes(8, &bytes(2, &bytes(1, &bytes(5, namespace)))))).map(|config| config.users)
+    }
+
+    #[test]
+    fn users_of_its_own() {
+        let range = |host: u8, container: u8| [1 << 3, host, 2 << 3, container, 3 << 3, 9];
+        let pod = [bytes(2, &range(100, 0)), bytes(2, &range(50, 9)), bytes(3, &range(7, 0))].concat();
+        let map = IdMap { users: "0 100 9\n9 50 9\n".into(), groups: "0 7 9\n".into() };
+        assert_eq!(with_users(&pod).unwrap(), Some(map));
+        assert_eq!(with_users(&[1 << 3, 2]).unwrap(), None, "the node's");
+        assert!(with_users(&[]).unwrap_err().to_string().contains("map no users"));
+    }
+
     #[test]
     fn what_cannot_be_read_is_refused() {
-        let users = bytes(8, &bytes(2, &bytes(1, &bytes(5, b""))));
-        assert!(matches!(Config::read(&any(users)), Err(Error::Unimplemented(_))));
         for mut broken in [any(b"\x42\x7f".to_vec()), any(b"\x42\x02\x0a\x09".to_vec()), any(Vec::new())] {
             if broken.value.is_empty() {
                 "kuasar.Options".clone_into(&mut broken.type_url);

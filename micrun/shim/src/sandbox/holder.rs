@@ -18,12 +18,13 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::sync::oneshot;
 
 use super::config::{Config, Mode};
+use super::users::Order;
 use super::{hold, sysctl};
 use crate::error::{Error, Result};
 use crate::os::children::{self, Child};
 
 /// What `ps` shows.
-const NAME: &str = "micrun-pause";
+pub(super) const NAME: &str = "micrun-pause";
 /// Longest that it may take to hold.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -86,16 +87,34 @@ fn start_inside(
     id: &str,
     (stdin, stdout): (Stdio, Stdio),
 ) -> Result<u32> {
-    if let Some(path) = network {
-        let file = File::open(path).map_err(Error::io("open", path))?;
-        setns(file, CloneFlags::CLONE_NEWNET).map_err(|errno| Error::io("enter", path)(errno.into()))?;
+    let hostname = if config.network == Mode::Node { "" } else { &config.hostname };
+    if let Some(map) = &config.users {
+        let order = Order::new(id, hostname, namespaces(config), network, &config.sysctls);
+        return order.give(map, (stdin, stdout));
     }
+    network.map_or(Ok(()), enter_network)?;
     unshare(namespaces(config)).map_err(|errno| Error::io("make", "the pod's namespaces")(errno.into()))?;
-    if !config.hostname.is_empty() && config.network != Mode::Node {
-        let refused = |errno: nix::Error| Error::io("set the host name", &config.hostname)(errno.into());
-        nix::unistd::sethostname(&config.hostname).map_err(refused)?;
+    set_hostname(hostname)?;
+    sysctl::apply(&config.sysctls)?;
+    spawn(id, (stdin, stdout))
+}
+
+/// Moves the caller into a network namespace.
+pub(super) fn enter_network(path: &Path) -> Result<()> {
+    let file = File::open(path).map_err(Error::io("open", path))?;
+    setns(file, CloneFlags::CLONE_NEWNET).map_err(|errno| Error::io("enter", path)(errno.into()))
+}
+
+/// Sets the host name of the caller's namespace, if there is one to set.
+pub(super) fn set_hostname(name: &str) -> Result<()> {
+    if name.is_empty() {
+        return Ok(());
     }
-    sysctl::apply(config)?;
+    nix::unistd::sethostname(name).map_err(|errno| Error::io("set the host name", name)(errno.into()))
+}
+
+/// Starts the holder in the caller's namespaces; gives its process id.
+pub(super) fn spawn(id: &str, (stdin, stdout): (Stdio, Stdio)) -> Result<u32> {
     let mut command = Command::new("/proc/self/exe");
     command.arg0(NAME).args(["-id", id, "hold"]).env_clear();
     let child = command.stdin(stdin).stdout(stdout).stderr(Stdio::null()).spawn();

@@ -7,11 +7,14 @@
 //! It may use `service` and what lies below it; `entry` uses it.
 
 mod config;
+mod files;
 mod hold;
 mod holder;
 mod service;
 mod status;
+mod sys;
 mod sysctl;
+mod users;
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -23,6 +26,7 @@ use nix::libc::SIGKILL;
 
 use crate::error::{Error, Result};
 use crate::oci::names;
+use crate::os::blocking;
 use crate::os::children::Child;
 use crate::os::lock::lock;
 use crate::service::pod;
@@ -32,9 +36,11 @@ use crate::task::exit::Exit;
 use crate::task::life::Life;
 use crate::task::subject::Subject;
 use config::{Config, Mode};
+pub(crate) use files::Files;
 pub(crate) use hold::run as hold;
 use holder::Holder;
 pub(crate) use service::SandboxService;
+pub(crate) use users::enter;
 
 /// A sandbox. It takes its id among the containers, so that none has the same, and the shim stays for it.
 pub(crate) struct Sandbox {
@@ -54,6 +60,8 @@ struct Held {
     pid: u32,
     /// As long as it runs.
     holder: Option<(Arc<Child>, OwnedFd)>,
+    /// Until the sandbox is forgotten.
+    _files: Option<Files>,
 }
 
 impl Sandbox {
@@ -71,7 +79,7 @@ impl Sandbox {
         let config = if network.is_none() { Config { network: Mode::Node, ..config } } else { config };
         sysctl::check(&config, network.is_some())?;
         Ok(Self {
-            _slot: containers.reserve(&request.sandbox_id)?,
+            _slot: containers.occupy(&request.sandbox_id)?,
             life: Life::new(Subject::Sandbox(request.sandbox_id.clone())),
             id: request.sandbox_id,
             config,
@@ -84,10 +92,14 @@ impl Sandbox {
     /// Starts the holder; gives its process id.
     async fn start(self: &Arc<Self>, context: &Arc<Context>, containers: &Arc<Containers>) -> Result<u32> {
         let holder = async {
+            let (files, config) = (Files::of(&context.state_root, &self.id), self.config.clone());
+            let (files, shared) = blocking::run(move || files.make(&config)).await?;
             let Holder { child, stdin } = Holder::start(&self.config, self.network.clone(), &self.id).await?;
             let child = Arc::new(child);
             let pid = child.pid;
-            *lock(&self.held) = Held { pid, holder: Some((Arc::clone(&child), stdin)) };
+            *lock(&self.held) = Held { pid, holder: Some((Arc::clone(&child), stdin)), _files: Some(files) };
+            // Cannot be there: a shim has one sandbox, which starts once.
+            let _ = context.shared.set(shared);
             let (this, context, containers) = (Arc::clone(self), Arc::clone(context), Arc::clone(containers));
             tokio::spawn(async move {
                 let exit = child.wait().await.map_or_else(|_| Exit::unknown(), Exit::from);

@@ -1,6 +1,7 @@
 //! Kernel settings of a pod. Only those that belong to a namespace of the pod's own are set: all others are the
 //! machine's.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::config::{Config, Mode};
@@ -33,8 +34,8 @@ pub(super) fn check(config: &Config, own_network: bool) -> Result<()> {
 }
 
 /// Sets them in the namespaces of the calling thread.
-pub(super) fn apply(config: &Config) -> Result<()> {
-    for (key, value) in &config.sysctls {
+pub(super) fn apply(sysctls: &BTreeMap<String, String>) -> Result<()> {
+    for (key, value) in sysctls {
         let path = path(key);
         std::fs::write(&path, value).map_err(Error::io("set", path))?;
     }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use containerd_shim_protos::api::CreateTaskRequest;
 use containerd_shim_protos::types::mount::Mount;
 use micrun_firmware::is_firmware;
+use micrun_trace::Span;
 
 use crate::error::Result;
 use crate::linux;
@@ -22,6 +23,7 @@ use crate::oci::mount::Rootfs;
 use crate::oci::names;
 use crate::os::blocking;
 use crate::rtos::create;
+use crate::service::attributes;
 use crate::task::context::Context;
 use crate::task::engine::Engine;
 use crate::task::labels;
@@ -30,7 +32,9 @@ use crate::task::labels;
 pub(crate) async fn create(context: &Arc<Context>, request: &CreateTaskRequest) -> Result<Arc<dyn Engine>> {
     names::check("container", &request.id)?;
     let (bundle, mounts) = (PathBuf::from(&request.bundle), request.rootfs.clone());
-    let Image { spec, rootfs, is_firmware } = blocking::run(move || Image::open(&bundle, &mounts)).await?;
+    let open = move || Span::internal("open image").run(|| Image::open(&bundle, &mounts));
+    let Image { spec, rootfs, is_firmware } = blocking::run(open).await?;
+    attributes::specification(&spec, is_firmware);
     labels::introduce(&request.id, &spec.annotations);
     if is_firmware {
         // On the heap: it is the largest of what a request may wait for.

@@ -3,6 +3,8 @@
 //!
 //! It may use both engines (`linux`, `rtos`) and what lies below them; `sandbox` and `entry` use it.
 
+pub(crate) mod attributes;
 pub(crate) mod choose;
 pub(crate) mod pod;
 pub(crate) mod task;
+pub(crate) mod traced;

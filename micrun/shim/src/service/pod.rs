@@ -24,7 +24,8 @@ pub(crate) fn watch(context: &Arc<Context>, containers: &Arc<Containers>, sandbo
     tokio::spawn(async move {
         // Cannot fail: a container has its own process.
         let _ = sandbox.wait("").await;
-        for container in containers.all() {
+        // One that is being made is no better off.
+        for container in containers.settled().await {
             if container.id() != sandbox.id() {
                 signal(&context, &container, SIGKILL).await;
             }
@@ -40,13 +41,20 @@ pub(crate) async fn end_all(context: &Context, containers: &Containers, grace: D
     end(context, containers, SIGKILL, LAST_MOMENTS).await;
 }
 
-/// Signals all containers and waits for their ends, for `limit` at most.
+/// Signals all containers, those that are being made as soon as they are there, and waits for their ends, for `limit`
+/// at most.
 async fn end(context: &Context, containers: &Containers, number: i32, limit: Duration) {
-    let all = containers.all();
-    for container in &all {
+    let present = containers.all();
+    for container in &present {
         signal(context, container, number).await;
     }
     let ends = async {
+        let all = containers.settled().await;
+        let is_late =
+            |container: &&Arc<dyn Engine>| !present.iter().any(|other| Arc::ptr_eq(other, container));
+        for late in all.iter().filter(is_late) {
+            signal(context, late, number).await;
+        }
         for container in &all {
             // Cannot fail: a container has its own process.
             let _ = container.wait("").await;

@@ -14,13 +14,14 @@ use containerd_shim_protos::protobuf::well_known_types::timestamp::Timestamp;
 use containerd_shim_protos::shim_async::Task;
 use containerd_shim_protos::ttrpc;
 use containerd_shim_protos::ttrpc::r#async::TtrpcContext;
+use micrun_trace::Current;
 use tokio::sync::Notify;
 
 use crate::error::{Error, Result, describe};
-use crate::service::{choose, pod};
+use crate::service::{attributes, choose, pod};
 use crate::task::containers::Containers;
 use crate::task::context::Context;
-use crate::task::engine::View;
+use crate::task::engine::{Engine, View};
 
 /// The containers of this shim and the rpcs on them.
 pub(crate) struct TaskService {
@@ -38,6 +39,12 @@ impl TaskService {
     ) -> Arc<Self> {
         Arc::new(Self { context, containers, shutdown })
     }
+
+    /// A created container, which the rpc is about: so is its span.
+    fn find(&self, id: &str, exec_id: &str) -> Result<Arc<dyn Engine>> {
+        attributes::process(id, exec_id);
+        self.containers.find(id)
+    }
 }
 
 /// Runs work to its end even if the caller's deadline passes: ttrpc drops a handler then, and half a state
@@ -45,7 +52,7 @@ impl TaskService {
 pub(crate) async fn whole<T: Send + 'static>(
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> ttrpc::Result<T> {
-    let result = tokio::spawn(work).await.map_err(Error::from).flatten();
+    let result = tokio::spawn(Current::here().carry(work)).await.map_err(Error::from).flatten();
     if let Err(error) = &result {
         log::warn!("{}", describe(error));
     }
@@ -59,6 +66,7 @@ impl Task for TaskService {
         _: &TtrpcContext,
         request: CreateTaskRequest,
     ) -> ttrpc::Result<CreateTaskResponse> {
+        attributes::process(&request.id, "");
         let slot = self.containers.reserve(&request.id)?;
         let (context, containers) = (Arc::clone(&self.context), Arc::clone(&self.containers));
         let container = whole(async move {
@@ -69,19 +77,21 @@ impl Task for TaskService {
         });
         let mut response = CreateTaskResponse::new();
         response.pid = container.await?.view("")?.pid;
+        micrun_trace::note("process.pid", response.pid);
         Ok(response)
     }
 
     async fn start(&self, _: &TtrpcContext, request: StartRequest) -> ttrpc::Result<StartResponse> {
-        let container = self.containers.find(&request.id)?;
+        let container = self.find(&request.id, &request.exec_id)?;
         let context = Arc::clone(&self.context);
         let mut response = StartResponse::new();
         response.pid = whole(async move { container.start(&context, &request.exec_id).await }).await?;
+        micrun_trace::note("process.pid", response.pid);
         Ok(response)
     }
 
     async fn state(&self, _: &TtrpcContext, request: StateRequest) -> ttrpc::Result<StateResponse> {
-        let container = self.containers.find(&request.id)?;
+        let container = self.find(&request.id, &request.exec_id)?;
         let View { pid, state, paths } = container.view(&request.exec_id)?;
         let mut response = StateResponse::new();
         response.id = request.id;
@@ -101,7 +111,8 @@ impl Task for TaskService {
     }
 
     async fn wait(&self, _: &TtrpcContext, request: WaitRequest) -> ttrpc::Result<WaitResponse> {
-        let exit = self.containers.find(&request.id)?.wait(&request.exec_id).await?;
+        let exit = self.find(&request.id, &request.exec_id)?.wait(&request.exec_id).await?;
+        micrun_trace::note("process.exit.code", exit.status);
         let mut response = WaitResponse::new();
         response.exit_status = exit.status;
         response.exited_at = Some(Timestamp::from(exit.at)).into();
@@ -109,26 +120,32 @@ impl Task for TaskService {
     }
 
     async fn kill(&self, _: &TtrpcContext, request: KillRequest) -> ttrpc::Result<Empty> {
-        let container = self.containers.find(&request.id)?;
+        let container = self.find(&request.id, &request.exec_id)?;
         let context = Arc::clone(&self.context);
         whole(async move { container.kill(&context, &request).await }).await?;
         Ok(Empty::new())
     }
 
     async fn delete(&self, _: &TtrpcContext, request: DeleteRequest) -> ttrpc::Result<DeleteResponse> {
-        let container = self.containers.find(&request.id)?;
-        let mut response = DeleteResponse::new();
-        response.pid = container.view(&request.exec_id)?.pid;
+        if !request.exec_id.is_empty() {
+            self.find(&request.id, &request.exec_id)?;
+        }
+        let container = self.containers.give_up(&request.id)?;
         let context = Arc::clone(&self.context);
         let containers = Arc::clone(&self.containers);
-        let exit = whole(async move {
+        let deleted = whole(async move {
+            let container = container.await?;
+            let pid = container.view(&request.exec_id)?.pid;
             let exit = container.delete(&context, &request.exec_id).await?;
             if request.exec_id.is_empty() {
                 containers.remove(&request.id);
             }
-            Ok(exit)
+            Ok((pid, exit))
         });
-        let exit = exit.await?;
+        let (pid, exit) = deleted.await?;
+        micrun_trace::note("process.exit.code", exit.status);
+        let mut response = DeleteResponse::new();
+        response.pid = pid;
         response.exit_status = exit.status;
         response.exited_at = Some(Timestamp::from(exit.at)).into();
         Ok(response)
@@ -136,7 +153,7 @@ impl Task for TaskService {
 
     async fn pids(&self, _: &TtrpcContext, request: PidsRequest) -> ttrpc::Result<PidsResponse> {
         let mut response = PidsResponse::new();
-        response.processes = self.containers.find(&request.id)?.processes().await;
+        response.processes = self.find(&request.id, "")?.processes().await;
         Ok(response)
     }
 
@@ -150,16 +167,21 @@ impl Task for TaskService {
         Ok(response)
     }
 
-    /// containerd 2.4 sends this after every task, so it has no effect while one is left, or a sandbox.
+    /// containerd 2.4 sends this after every task, so it has no effect while one is left, or a sandbox. One that is
+    /// given up while it is being made is no reason to stay: nobody will ask again once it is deleted.
     async fn shutdown(&self, _: &TtrpcContext, _: ShutdownRequest) -> ttrpc::Result<Empty> {
-        if self.containers.is_empty() {
-            self.shutdown.notify_one();
+        if self.containers.is_given_up() {
+            let (containers, shutdown) = (Arc::clone(&self.containers), Arc::clone(&self.shutdown));
+            tokio::spawn(async move {
+                containers.emptied().await;
+                shutdown.notify_one();
+            });
         }
         Ok(Empty::new())
     }
 
     async fn close_io(&self, _: &TtrpcContext, request: CloseIORequest) -> ttrpc::Result<Empty> {
-        let container = self.containers.find(&request.id)?;
+        let container = self.find(&request.id, &request.exec_id)?;
         if request.stdin {
             container.close_stdin(&request.exec_id)?;
         }
@@ -167,48 +189,48 @@ impl Task for TaskService {
     }
 
     async fn resize_pty(&self, _: &TtrpcContext, request: ResizePtyRequest) -> ttrpc::Result<Empty> {
-        let container = self.containers.find(&request.id)?;
+        let container = self.find(&request.id, &request.exec_id)?;
         container.resize(&request.exec_id, request.width, request.height)?;
         Ok(Empty::new())
     }
 
     async fn exec(&self, _: &TtrpcContext, request: ExecProcessRequest) -> ttrpc::Result<Empty> {
-        let container = self.containers.find(&request.id)?;
+        let container = self.find(&request.id, &request.exec_id)?;
         let context = Arc::clone(&self.context);
         whole(async move { container.exec(&context, &request).await }).await?;
         Ok(Empty::new())
     }
 
     async fn pause(&self, _: &TtrpcContext, request: PauseRequest) -> ttrpc::Result<Empty> {
-        let container = self.containers.find(&request.id)?;
+        let container = self.find(&request.id, "")?;
         let context = Arc::clone(&self.context);
         whole(async move { container.pause(&context).await }).await?;
         Ok(Empty::new())
     }
 
     async fn resume(&self, _: &TtrpcContext, request: ResumeRequest) -> ttrpc::Result<Empty> {
-        let container = self.containers.find(&request.id)?;
+        let container = self.find(&request.id, "")?;
         let context = Arc::clone(&self.context);
         whole(async move { container.resume(&context).await }).await?;
         Ok(Empty::new())
     }
 
     async fn checkpoint(&self, _: &TtrpcContext, request: CheckpointTaskRequest) -> ttrpc::Result<Empty> {
-        let container = self.containers.find(&request.id)?;
+        let container = self.find(&request.id, "")?;
         let context = Arc::clone(&self.context);
         whole(async move { container.checkpoint(&context, &request).await }).await?;
         Ok(Empty::new())
     }
 
     async fn update(&self, _: &TtrpcContext, request: UpdateTaskRequest) -> ttrpc::Result<Empty> {
-        let container = self.containers.find(&request.id)?;
+        let container = self.find(&request.id, "")?;
         let context = Arc::clone(&self.context);
         whole(async move { container.update(&context, &request).await }).await?;
         Ok(Empty::new())
     }
 
     async fn stats(&self, _: &TtrpcContext, request: StatsRequest) -> ttrpc::Result<StatsResponse> {
-        let container = self.containers.find(&request.id)?;
+        let container = self.find(&request.id, "")?;
         let context = Arc::clone(&self.context);
         let mut response = StatsResponse::new();
         response.stats = Some(whole(async move { container.stats(&context).await }).await?).into();

@@ -1,8 +1,9 @@
 //! A program that takes the output: `binary://`, `binary-v2://`.
 //!
 //! It gets stdout as descriptor 3, stderr as 4, and says on 5 that it is ready: by closing it, or for
-//! `binary-v2` by a byte. Its environment is the container's id and namespace, nothing else (containerd,
-//! `core/runtime/v2/logging` and `cmd/containerd-shim-runc-v2/process/io.go`).
+//! `binary-v2` by a byte. Its environment is the container's id and namespace, and the trace that it
+//! belongs to if that one is kept; nothing else (containerd, `core/runtime/v2/logging` and
+//! `cmd/containerd-shim-runc-v2/process/io.go`).
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -10,6 +11,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use command_fds::{CommandFdExt, FdMapping};
+use micrun_trace::Current;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::io::AsyncReadExt;
@@ -50,6 +52,7 @@ pub(super) async fn start(program: &Program, identity: Identity<'_>) -> Result<(
             .env_clear()
             .env("CONTAINER_ID", identity.id)
             .env("CONTAINER_NAMESPACE", identity.namespace)
+            .envs(Current::here().variables())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .kill_on_drop(true);

@@ -25,6 +25,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use containerd_shim_protos::api::{CreateTaskRequest, ExecProcessRequest};
+use micrun_trace::Span;
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::time::timeout;
 
@@ -48,7 +49,7 @@ pub(crate) struct Paths {
     pub stdin: String,
     /// FIFO, file or program to write to, or empty.
     pub stdout: String,
-    /// The same for standard error.
+    /// The same for standard error; without effect beside a terminal.
     pub stderr: String,
     /// The client at the other end is a terminal.
     pub terminal: bool,
@@ -109,6 +110,10 @@ pub(crate) struct Loggers {
 impl Streams {
     /// Opens what `paths` names, and starts the logging programs. Must be called within a tokio runtime.
     pub(crate) async fn open(paths: &Paths, identity: Identity<'_>) -> Result<Self> {
+        Span::internal("open streams").around(Self::open_all(paths, identity)).await
+    }
+
+    async fn open_all(paths: &Paths, identity: Identity<'_>) -> Result<Self> {
         let mut streams = Self::default();
         match Target::parse("stdin", &paths.stdin)? {
             Target::Null => {}
@@ -122,7 +127,8 @@ impl Streams {
             }
         }
         let stdout = Target::parse("stdout", &paths.stdout)?;
-        let stderr = Target::parse("stderr", &paths.stderr)?;
+        // A terminal has no second output: what a client names for it is for nobody, as in containerd's own shim.
+        let stderr = if paths.terminal { Target::Null } else { Target::parse("stderr", &paths.stderr)? };
         let loggers = &mut streams.loggers;
         streams.stdout = match &stdout {
             Target::Program(program) => {

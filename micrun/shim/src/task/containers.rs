@@ -1,7 +1,8 @@
 //! The table of a shim's containers.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::btree_map;
+use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::watch;
@@ -12,42 +13,86 @@ use crate::os::lock::lock;
 use crate::task::engine::Engine;
 use crate::task::labels;
 
-/// Containers by id. `None` is an id whose Create is under way.
-type Table = BTreeMap<String, Option<Arc<dyn Engine>>>;
+type Table = BTreeMap<String, Entry>;
+
+/// What an id stands for.
+enum Entry {
+    /// A container whose Create is under way.
+    Making {
+        /// Whether somebody waits for its end to delete it at once.
+        given_up: bool,
+    },
+    /// A created container.
+    Made(Arc<dyn Engine>),
+    /// No container, and none is to have the id.
+    Taken,
+}
 
 /// The containers of this shim.
 pub(crate) struct Containers {
     table: Mutex<Table>,
-    /// Whether there is none.
-    empty: watch::Sender<bool>,
+    /// Tells those who wait for a change of the table.
+    changes: watch::Sender<()>,
 }
 
 impl Default for Containers {
     fn default() -> Self {
-        Self { table: Mutex::default(), empty: watch::Sender::new(true) }
+        Self { table: Mutex::default(), changes: watch::Sender::new(()) }
     }
 }
 
 impl Containers {
     /// A created container.
     pub(crate) fn find(&self, id: &str) -> Result<Arc<dyn Engine>> {
-        self.lock().get(id).cloned().flatten().ok_or_else(|| Error::NotFound(id.to_owned()))
+        match self.lock().get(id) {
+            Some(Entry::Made(container)) => Ok(Arc::clone(container)),
+            _ => Err(Error::NotFound(id.to_owned())),
+        }
     }
 
     /// All created containers.
     pub(crate) fn all(&self) -> Vec<Arc<dyn Engine>> {
-        self.lock().values().flatten().cloned().collect()
+        made(&self.lock())
+    }
+
+    /// All containers, once none is being made.
+    pub(crate) async fn settled(&self) -> Vec<Arc<dyn Engine>> {
+        let settled = |table: &Table| {
+            let making = table.values().any(|entry| matches!(entry, Entry::Making { .. }));
+            (!making).then(|| made(table))
+        };
+        self.until(settled).await
+    }
+
+    /// A container that is to be deleted. One that is still being made is waited for: whoever asked for it has given it
+    /// up, and what came to be behind a Delete would be nobody's, as containerd never asks again.
+    pub(crate) fn give_up(
+        self: &Arc<Self>,
+        id: &str,
+    ) -> Result<impl Future<Output = Result<Arc<dyn Engine>>> + Send + use<>> {
+        let missing = |id: &str| Error::NotFound(id.to_owned());
+        match self.lock().get_mut(id) {
+            Some(Entry::Making { given_up }) => *given_up = true,
+            Some(Entry::Made(_)) => {}
+            Some(Entry::Taken) | None => return Err(missing(id)),
+        }
+        let (this, id) = (Arc::clone(self), id.to_owned());
+        let made = move |table: &Table| match table.get(&id) {
+            Some(Entry::Making { .. }) => None,
+            Some(Entry::Made(container)) => Some(Ok(Arc::clone(container))),
+            Some(Entry::Taken) | None => Some(Err(missing(&id))),
+        };
+        Ok(async move { this.until(made).await })
     }
 
     /// Takes an id before Create does its work, so that a second Create for it fails at once.
     pub(crate) fn reserve(self: &Arc<Self>, id: &str) -> Result<Slot> {
-        self.change(|table| match table.entry(id.to_owned()) {
-            Entry::Occupied(_) => Err(Error::AlreadyExists(Subject::process(id, "").to_string())),
-            Entry::Vacant(entry) => {
-                entry.insert(None);
-                Ok(Slot { containers: Arc::clone(self), id: id.to_owned() })
-            }
-        })
+        self.take(id, Entry::Making { given_up: false })
+    }
+
+    /// Takes an id for what is no container.
+    pub(crate) fn occupy(self: &Arc<Self>, id: &str) -> Result<Slot> {
+        self.take(id, Entry::Taken)
     }
 
     /// Forgets a container.
@@ -58,36 +103,63 @@ impl Containers {
 
     /// Whether no container is here or being made.
     pub(crate) fn is_empty(&self) -> bool {
-        *self.empty.borrow()
+        self.lock().is_empty()
+    }
+
+    /// Whether nothing is here that anybody wants.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.lock().values().all(|entry| matches!(entry, Entry::Making { given_up: true }))
     }
 
     /// Waits until no container is here or being made.
     pub(crate) async fn emptied(&self) {
-        self.becomes(true).await;
+        self.until(|table| table.is_empty().then_some(())).await;
     }
 
     /// Waits until a container is here or being made.
     pub(crate) async fn filled(&self) {
-        self.becomes(false).await;
+        self.until(|table| (!table.is_empty()).then_some(())).await;
     }
 
-    async fn becomes(&self, state: bool) {
-        // Cannot fail: `self` holds the sender.
-        let _ = self.empty.subscribe().wait_for(|empty| *empty == state).await;
+    /// Waits until there is what is looked for.
+    async fn until<T>(&self, look: impl Fn(&Table) -> Option<T>) -> T {
+        let mut changes = self.changes.subscribe();
+        loop {
+            if let Some(found) = look(&self.lock()) {
+                return found;
+            }
+            // Cannot fail: `self` holds the sender.
+            let _ = changes.changed().await;
+        }
+    }
+
+    fn take(self: &Arc<Self>, id: &str, entry: Entry) -> Result<Slot> {
+        self.change(|table| match table.entry(id.to_owned()) {
+            btree_map::Entry::Occupied(_) => Err(Error::AlreadyExists(Subject::process(id, "").to_string())),
+            btree_map::Entry::Vacant(vacant) => {
+                vacant.insert(entry);
+                Ok(Slot { containers: Arc::clone(self), id: id.to_owned() })
+            }
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
         lock(&self.table)
     }
 
-    /// Changes the table, and tells those who wait if that was the first or the last container.
     fn change<T>(&self, change: impl FnOnce(&mut Table) -> T) -> T {
-        let mut table = self.lock();
-        let result = change(&mut table);
-        let now = table.is_empty();
-        self.empty.send_if_modified(|empty| std::mem::replace(empty, now) != now);
+        let result = change(&mut self.lock());
+        self.changes.send_replace(());
         result
     }
+}
+
+fn made(table: &Table) -> Vec<Arc<dyn Engine>> {
+    let made = table.values().filter_map(|entry| match entry {
+        Entry::Made(container) => Some(Arc::clone(container)),
+        Entry::Making { .. } | Entry::Taken => None,
+    });
+    made.collect()
 }
 
 /// A reserved id; it is free again when this is dropped unfilled.
@@ -99,14 +171,14 @@ pub(crate) struct Slot {
 impl Slot {
     /// Puts the container in its place.
     pub(crate) fn fill(self, container: Arc<dyn Engine>) {
-        self.containers.lock().insert(self.id.clone(), Some(container));
+        self.containers.change(|table| table.insert(self.id.clone(), Entry::Made(container)));
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         self.containers.change(|table| {
-            if matches!(table.get(&self.id), Some(None)) {
+            if !matches!(table.get(&self.id), Some(Entry::Made(_))) {
                 table.remove(&self.id);
                 labels::forget(&self.id);
             }

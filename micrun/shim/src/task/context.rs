@@ -1,11 +1,12 @@
 //! What every operation of the shim needs from outside.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use micrun_firmware::host_conf::Locations;
 
 use crate::cgroup::Layout;
+use crate::oci::shared::Shared;
 use crate::task::events::EventSink;
 use crate::task::mica::Mica;
 
@@ -19,6 +20,8 @@ pub(crate) struct Context {
     pub host_conf: Locations,
     /// The machine's cgroups; `None` if it has none.
     pub cgroups: Option<Layout>,
+    /// What the Linux containers of this shim's sandbox share; empty until there is one.
+    pub shared: OnceLock<Vec<Shared>>,
     /// The mica daemon.
     pub mica: Arc<dyn Mica>,
     /// Where events go.

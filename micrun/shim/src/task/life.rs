@@ -3,6 +3,7 @@
 
 use std::sync::Mutex;
 
+use micrun_trace::{Current, Span};
 use tokio::sync::watch;
 
 use super::events::{Event, EventSink};
@@ -18,12 +19,19 @@ pub(crate) struct Life {
     subject: Subject,
     state: Mutex<State>,
     exited: watch::Sender<Option<Exit>>,
+    /// The Start that began it: its end stands in the same trace.
+    origin: Mutex<Current>,
 }
 
 impl Life {
     /// The life of what was created and does not run yet.
     pub(crate) fn new(subject: Subject) -> Self {
-        Self { subject, state: Mutex::new(State::Created), exited: watch::Sender::new(None) }
+        Self {
+            subject,
+            state: Mutex::new(State::Created),
+            exited: watch::Sender::new(None),
+            origin: Mutex::default(),
+        }
     }
 
     /// Whose it is.
@@ -54,9 +62,12 @@ impl Life {
         work: impl Future<Output = Result<u32>>,
     ) -> Result<u32> {
         lock(&self.state).starting(&self.subject)?;
+        moved("starting");
+        *lock(&self.origin) = Current::here();
         match work.await {
             Ok(pid) => {
                 lock(&self.state).started();
+                moved("running");
                 publish(events, self.subject.started(pid));
                 Ok(pid)
             }
@@ -81,6 +92,7 @@ impl Life {
         self.check(Attempt::Pause)?;
         work.await?;
         if lock(&self.state).paused() {
+            moved("paused");
             publish(events, self.subject.paused());
         }
         Ok(())
@@ -95,6 +107,7 @@ impl Life {
         self.check(Attempt::Resume)?;
         work.await?;
         if lock(&self.state).resumed() {
+            moved("running");
             publish(events, self.subject.resumed());
         }
         Ok(())
@@ -103,16 +116,24 @@ impl Life {
     /// Makes the end known, once: first to containerd, then to those who wait. `pid` is the process that ended.
     pub(crate) fn finish(&self, events: &dyn EventSink, pid: u32, exit: Exit) {
         if lock(&self.state).stopped(exit.clone()) {
+            let origin = lock(&self.origin).clone();
+            let _entered = origin.enter();
+            let _span = Span::internal("exit")
+                .with("container.id", self.subject.container())
+                .with("process.pid", pid)
+                .with("process.exit.code", exit.status);
             publish(events, self.subject.exited(pid, &exit));
             self.exited.send_replace(Some(exit));
         }
     }
 
-    /// Begins Delete; gives the end. What never ran counts as killed.
+    /// Begins Delete; gives the end. A container that never ran counts as killed, an exec as one that did nothing
+    /// wrong, as in containerd's own shim.
     pub(crate) fn delete(&self) -> Result<Exit> {
         let mut state = lock(&self.state);
         state.deleting(&self.subject)?;
-        let exit = state.exit().cloned().unwrap_or_else(Exit::killed);
+        moved("deleting");
+        let exit = state.exit().cloned().unwrap_or_else(|| self.subject.end_before_start());
         drop(state);
         // Who still waits for what never ran is answered, too.
         self.exited.send_if_modified(|known| known.is_none() && known.replace(exit.clone()).is_none());
@@ -138,9 +159,23 @@ impl Life {
     }
 }
 
+/// Tells the trace that the state is another one.
+fn moved(to: &'static str) {
+    micrun_trace::event("state", "micrun.state", to);
+}
+
 fn publish(events: &dyn EventSink, event: Option<Event>) {
     if let Some(event) = event {
         events.publish(event);
+    }
+}
+
+impl Subject {
+    fn end_before_start(&self) -> Exit {
+        match self {
+            Self::Exec { .. } => Exit::now(0),
+            Self::Container(_) | Self::Sandbox(_) => Exit::killed(),
+        }
     }
 }
 

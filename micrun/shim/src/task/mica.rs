@@ -6,6 +6,7 @@ use std::os::fd::BorrowedFd;
 use async_trait::async_trait;
 use libmica::ext::{Diagnosis, ExitReport, PatchReport, Stats, Version};
 use libmica::{Client, ClientStatus, CreateMessage, Error, Launch};
+use micrun_trace::Span;
 
 /// A mica daemon.
 #[async_trait]
@@ -43,58 +44,67 @@ pub(crate) trait Mica: Send + Sync {
 #[async_trait]
 impl Mica for Client {
     async fn version(&self) -> Result<Version, Error> {
-        self.version().await
+        told("mica version", "", self.version()).await
     }
 
     async fn create(&self, message: &CreateMessage) -> Result<(), Error> {
-        self.create(message).await
+        told("mica create", &message.name, self.create(message)).await
     }
 
     async fn start(&self, name: &str, launch: &Launch) -> Result<(), Error> {
-        self.launch(name, launch).await
+        told("mica start", name, self.launch(name, launch)).await
     }
 
     async fn stop(&self, name: &str) -> Result<(), Error> {
-        self.stop(name).await
+        told("mica stop", name, self.stop(name)).await
     }
 
     async fn remove(&self, name: &str) -> Result<(), Error> {
-        self.remove(name).await
+        told("mica rm", name, self.remove(name)).await
     }
 
     async fn pause(&self, name: &str) -> Result<(), Error> {
-        self.pause(name).await
+        told("mica pause", name, self.pause(name)).await
     }
 
     async fn resume(&self, name: &str) -> Result<(), Error> {
-        self.resume(name).await
+        told("mica resume", name, self.resume(name)).await
     }
 
     async fn checkpoint(&self, name: &str, to: BorrowedFd<'_>) -> Result<(), Error> {
-        self.checkpoint(name, to).await
+        told("mica checkpoint", name, self.checkpoint(name, to)).await
     }
 
     async fn patch(&self, name: &str, firmware: BorrowedFd<'_>) -> Result<PatchReport, Error> {
-        self.patch(name, firmware).await
+        told("mica patch", name, self.patch(name, firmware)).await
     }
 
     async fn set(&self, name: &str, key: &str, value: &str) -> Result<(), Error> {
-        self.set(name, key, value).await
+        told("mica set", name, self.set(name, key, value)).await
     }
 
     async fn stats(&self, name: &str) -> Result<Stats, Error> {
-        self.stats(name).await
+        told("mica stats", name, self.stats(name)).await
     }
 
     async fn status(&self, name: &str) -> Result<ClientStatus, Error> {
-        self.status(name).await
+        told("mica status", name, self.status(name)).await
     }
 
     async fn diagnose(&self, name: &str, silent: bool) -> Result<Diagnosis, Error> {
-        self.diagnose(name, silent).await
+        told("mica diagnose", name, self.diagnose(name, silent)).await
     }
 
     async fn wait(&self, name: &str) -> Result<ExitReport, Error> {
-        self.wait(name).await
+        told("mica wait", name, self.wait(name)).await
     }
+}
+
+/// Does the `work` of a command, as a span of whatever it is for.
+async fn told<T>(
+    command: &'static str,
+    client: &str,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    Span::client(|| command.into()).with("micrun.client", client).around(work).await
 }

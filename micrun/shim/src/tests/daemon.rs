@@ -1,5 +1,6 @@
 //! A mica daemon of the test's own.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::BorrowedFd;
@@ -11,7 +12,7 @@ use libmica::ext::{Diagnosis, ExitReason, ExitReport, PatchReport, Policy, Pools
 use libmica::{ClientState, ClientStatus, CreateMessage, Error, Launch, Service};
 use micrun_firmware::memory_file;
 use nix::pty::{OpenptyResult, openpty};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use crate::task::mica::Mica;
 
@@ -56,6 +57,8 @@ pub(super) struct Daemon {
     pub end: watch::Sender<Option<ExitReport>>,
     /// Notified when `start` is under way.
     pub starting: Notify,
+    /// What becomes of the next `stop`s: each waits until it is told why it fails. Without one it succeeds.
+    failing_stops: Mutex<VecDeque<oneshot::Receiver<Error>>>,
 }
 
 impl Daemon {
@@ -82,6 +85,7 @@ impl Daemon {
             _hold: hold,
             end: watch::Sender::new(None),
             starting: Notify::new(),
+            failing_stops: Mutex::default(),
         })
     }
 
@@ -119,6 +123,13 @@ impl Daemon {
     pub(super) fn end(&self, reason: ExitReason, status: u8) {
         let exited_at = "2026-11-21T10:00:00.000000001Z".into();
         self.end.send_replace(Some(ExitReport { status, reason, detail: "test".into(), exited_at }));
+    }
+
+    /// One more `stop` will fail, once it is told why.
+    pub(super) fn fail_stop(&self) -> oneshot::Sender<Error> {
+        let (why, told) = oneshot::channel();
+        self.failing_stops.lock().unwrap().push_back(told);
+        why
     }
 
     /// The other end of the shell's terminal.
@@ -182,6 +193,10 @@ impl Mica for Daemon {
 
     async fn stop(&self, _: &str) -> Result<(), Error> {
         self.note("stop");
+        let failing = self.failing_stops.lock().unwrap().pop_front();
+        if let Some(why) = failing {
+            return Err(why.await.unwrap());
+        }
         self.end(ExitReason::Stopped, 0);
         Ok(())
     }

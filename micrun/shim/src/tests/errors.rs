@@ -96,6 +96,11 @@ fn table() -> Vec<(Error, Code, &'static str)> {
             Code::FAILED_PRECONDITION,
             "the firmware `/f.elf` of 7 bytes does not fit",
         ),
+        (
+            Error::ShimCgroup { path: "/a/b".into(), reason: "some words" },
+            Code::INVALID_ARGUMENT,
+            "the cgroup `/a/b` (runtime option ShimCgroup): some words",
+        ),
     ]
 }
 
@@ -184,9 +189,10 @@ fn no_variant_is_missing() {
         Error::NotReady { .. } => 26,
         Error::ConsoleInUse(_) => 27,
         Error::TooLarge { .. } => 28,
+        Error::ShimCgroup { .. } => 29,
         // Covered by `foreign`, by the mounts' own tests, and by tokio alone.
-        Error::Firmware(_) | Error::Mica(_) | Error::Mount { .. } | Error::Task(_) => 29,
+        Error::Firmware(_) | Error::Mica(_) | Error::Mount { .. } | Error::Task(_) => 30,
     };
     let numbers: Vec<u8> = table().iter().map(|(error, ..)| covered(error)).collect();
-    assert_eq!(numbers, (0..29).collect::<Vec<_>>());
+    assert_eq!(numbers, (0..30).collect::<Vec<_>>());
 }

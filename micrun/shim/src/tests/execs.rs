@@ -136,6 +136,19 @@ async fn a_commands_output_and_status_are_those_of_its_exec() {
     assert_eq!(f.events()[2..], once);
 }
 
+/// Docker's health checks come like this.
+#[tokio::test]
+async fn a_line_for_a_shell_of_linux_is_one_for_the_firmwares() {
+    let mut f = with_prompt();
+    f.create().await.unwrap();
+    f.start().await.unwrap();
+    let shell = play(&f.daemon, &["$ ", "fine\r\n$ "]);
+    let reader = exec(&f, "e", &["/bin/sh", "-c", "status  all"]).await.unwrap();
+    start(&f, "e").await.unwrap();
+    assert_eq!((text(reader).await.as_str(), wait(&f, "e").await), ("fine\n", 0));
+    assert_eq!(shell.await.unwrap()[1], "status  all");
+}
+
 #[tokio::test]
 async fn commands_run_one_after_the_other_and_end_with_their_container() {
     let mut f = with_prompt();
@@ -161,6 +174,18 @@ async fn commands_run_one_after_the_other_and_end_with_their_container() {
     assert_eq!((wait(&f, "e1").await, wait(&f, "e3").await), (137, 137));
     assert_eq!(f.events().last().unwrap(), "exit 5", "the container's end is the last");
     f.delete().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_command_that_was_never_started_is_deleted_without_a_word() {
+    let mut f = with_prompt();
+    f.create().await.unwrap();
+    f.start().await.unwrap();
+    let output = exec(&f, "e1", &["never"]).await.unwrap();
+    assert_eq!(delete(&f, "e1").await.unwrap(), 0);
+    assert_eq!(text(output).await, "", "its output ends");
+    assert_eq!(code(start(&f, "e1").await), Code::NOT_FOUND);
+    assert_eq!(f.events()[2..], ["exec-added"]);
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! Races and failures around one container.
 
+use std::time::Duration;
+
 use containerd_shim_protos::ttrpc::Code;
+use libmica::Error;
 use libmica::ext::ExitReason;
 
 use super::fixture::{Fixture, Script, code};
@@ -50,6 +53,57 @@ async fn the_first_signal_gives_the_status() {
         f.kill(signal).await.unwrap();
         assert_eq!(f.wait().await, status);
     }
+}
+
+#[tokio::test]
+async fn a_refused_kill_changes_no_status() {
+    let mut f = Fixture::new(Script::default());
+    f.create().await.unwrap();
+    f.start().await.unwrap();
+    f.daemon.fail_stop().send(refusal()).unwrap();
+    assert_eq!(code(f.kill(15).await), Code::FAILED_PRECONDITION);
+    f.kill(9).await.unwrap();
+    assert_eq!(f.wait().await, 137);
+}
+
+/// containerd gives up on a slow Kill and sends the next, while the first is still to be answered.
+#[tokio::test]
+async fn a_kill_that_is_refused_after_the_next_was_asked_changes_no_status() {
+    let mut f = Fixture::new(Script::default());
+    f.create().await.unwrap();
+    f.start().await.unwrap();
+    let (terminated, killed) = (f.daemon.fail_stop(), f.daemon.fail_stop());
+    let (first, second, status) = tokio::join!(f.kill(15), f.kill(9), async {
+        f.until(|f| f.daemon.count("stop") == 2).await;
+        terminated.send(refusal()).unwrap();
+        // The end is known before the answer.
+        f.daemon.end(ExitReason::Stopped, 0);
+        let status = f.wait().await;
+        drop(killed.send(Error::ClientNotFound { name: "c".into() }));
+        status
+    });
+    assert_eq!((code(first), second.is_ok(), status), (Code::FAILED_PRECONDITION, true, 137));
+}
+
+#[tokio::test]
+async fn a_kill_without_an_answer_is_the_cause_if_nobody_else_asked() {
+    for (next, status) in [(Some(9), 137), (None, 143)] {
+        let mut f = Fixture::new(Script::default());
+        f.create().await.unwrap();
+        f.start().await.unwrap();
+        let late = Error::Timeout { command: "stop".into(), after: Duration::ZERO };
+        f.daemon.fail_stop().send(late).unwrap();
+        assert_eq!(code(f.kill(15).await), Code::DEADLINE_EXCEEDED);
+        match next {
+            Some(signal) => f.kill(signal).await.unwrap(),
+            None => f.daemon.end(ExitReason::Stopped, 0),
+        }
+        assert_eq!(f.wait().await, status);
+    }
+}
+
+fn refusal() -> Error {
+    Error::Failed { command: "stop".into(), text: "the remoteproc does not stop".into() }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use containerd_shim_protos::api::{
     CloseIORequest, CreateTaskRequest, DeleteRequest, KillRequest, PauseRequest, ResumeRequest, StartRequest,
@@ -25,6 +25,7 @@ use super::daemon::Daemon;
 pub(super) use super::daemon::Script;
 use crate::cgroup::Layout;
 use crate::service::task::TaskService;
+use crate::task::containers::Containers;
 use crate::task::context::Context;
 use crate::task::events::{Event, EventSink};
 
@@ -41,6 +42,8 @@ impl EventSink for Recorder {
 /// Everything a test needs, in a directory of its own.
 pub(super) struct Fixture {
     pub service: Arc<TaskService>,
+    pub context: Arc<Context>,
+    pub containers: Arc<Containers>,
     pub daemon: Arc<Daemon>,
     recorder: Arc<Recorder>,
     pub dir: tempfile::TempDir,
@@ -79,12 +82,25 @@ impl Fixture {
                 environment: BTreeMap::new(),
             },
             cgroups,
+            shared: OnceLock::new(),
             mica: daemon.clone(),
             events: recorder.clone(),
         };
-        let service = TaskService::new(Arc::new(context), Arc::default(), Arc::new(Notify::new()));
+        let (context, containers) = (Arc::new(context), Arc::<Containers>::default());
+        let shutdown = Arc::new(Notify::new());
+        let service = TaskService::new(Arc::clone(&context), Arc::clone(&containers), shutdown);
         let spec = Self::spec(script.pedestal);
-        Self { service, daemon, recorder, dir, stdout: None, spec, checkpoint: String::new() }
+        Self {
+            service,
+            context,
+            containers,
+            daemon,
+            recorder,
+            dir,
+            stdout: None,
+            spec,
+            checkpoint: String::new(),
+        }
     }
 
     /// Adds an annotation to the bundle that Create will find.

@@ -178,6 +178,14 @@ async fn who_waits_for_what_is_deleted_before_it_ran_is_answered() {
     assert_eq!((waited.status, deleted.status), (137, 137));
 }
 
+/// containerd's client suite wants 0, as containerd's own shim answers.
+#[tokio::test]
+async fn an_exec_that_never_ran_is_deleted_with_status_0() {
+    let life = Life::new(Subject::process("c", "e"));
+    let (waited, deleted) = tokio::join!(life.wait(), async { life.delete().unwrap() });
+    assert_eq!((waited.status, deleted.status), (0, 0));
+}
+
 #[tokio::test]
 async fn a_sandbox_has_no_events_of_the_task_api() {
     let events = Recorder::default();

@@ -1,6 +1,7 @@
 //! The Task service against a daemon that misbehaves on purpose: what a healthy one never shows. Everything
 //! else is tested with the real parts in `tests/host`.
 
+mod abandoned;
 mod borrowed;
 mod creation;
 mod daemon;

@@ -403,3 +403,16 @@ async fn firmware_without_cpus_shares_those_of_the_daemons_pool() {
     assert_ne!(cpus(), "1");
     f.delete().await.unwrap();
 }
+
+/// Docker refuses to raise a memory limit above that of memory and swap, so it sends both.
+#[tokio::test]
+async fn a_limit_of_swap_beside_one_of_memory_has_no_effect() {
+    let Some(group) = Group::new("swap") else { return };
+    let mut f = group.fixture(&json!({"memory": {"limit": 100 * MIB, "swap": 200 * MIB}}));
+    f.create().await.unwrap();
+    f.start().await.unwrap();
+    update(&f, json!({"memory": {"limit": 300 * MIB, "swap": 600 * MIB}}), &[]).await.unwrap();
+    assert_eq!(group.memory(), (428 * MIB).to_string());
+    let alone = update(&f, json!({"memory": {"swap": 600 * MIB}}), &[]).await;
+    assert_eq!(code(alone), Code::INVALID_ARGUMENT);
+}

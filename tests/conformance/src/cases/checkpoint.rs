@@ -7,7 +7,7 @@ use std::path::Path;
 use containerd_shim_protos::api::{CheckpointTaskRequest, CreateTaskRequest, Empty, Status};
 use containerd_shim_protos::protobuf::Message;
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
-use containerd_shim_protos::shim::oci::CheckpointOptions;
+use containerd_shim_protos::shim::oci::{CheckpointOptions, Options};
 use containerd_shim_protos::ttrpc::Code;
 use micrun_host_tests::isolation;
 use nix::sys::stat::Mode;
@@ -27,6 +27,8 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 const IMAGE: &str = "/run/tmp/checkpoint";
+/// What the options name.
+const WORK: &str = "/run/tmp/criu-work";
 
 /// A container that is created in a shim which finds CRIU, and a runtime that can use it.
 fn launch<'a>(stage: &'a Stage, id: &str) -> Container<'a> {
@@ -68,10 +70,18 @@ fn readme_checkpoint_and_restore(stage: &mut Stage) {
     first.delete();
 
     let second = launch(stage, "two");
-    let request = CreateTaskRequest { checkpoint: IMAGE.into(), ..second.request() };
+    let options = Options { criu_work_path: WORK.into(), ..Default::default() };
+    let options = Any {
+        type_url: "containerd.runc.v1.Options".into(),
+        value: options.write_to_bytes().unwrap(),
+        ..Default::default()
+    };
+    let request =
+        CreateTaskRequest { checkpoint: IMAGE.into(), options: Some(options).into(), ..second.request() };
     second.task.create(&request).unwrap();
     assert_eq!(second.status(), Status::CREATED);
     assert!(second.start() > 0);
+    assert!(std::fs::read_dir(WORK).unwrap().count() > 0, "CRIU's log");
     second.assert_answers("up again");
     second.say("echo \"$kept\"");
     second.stdout().expect_line("memory");

@@ -4,7 +4,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use containerd_shim_protos::protobuf::Message;
+use containerd_shim_protos::shim::oci::Options;
 use containerd_shim_protos::types::introspection::RuntimeInfo;
+
+use serde_json::{Value, json};
 
 use crate::bundle::Bundle;
 use crate::case::{both, mica};
@@ -17,6 +20,7 @@ pub(super) const CASES: &[Case] = &[
     both!(readme_debug_is_a_flag_of_start),
     both!(containerd_1_6_start_may_be_asked_twice),
     mica!(containerd_2_2_info_describes_the_runtime, "the oracle is of containerd 1.6, which had no -info"),
+    mica!(containerd_13504_info_has_the_features_of_the_runtime, "as above: no -info"),
     mica!(containerd_2_2_info_before_each_create_touches_nothing, "as above: no -info"),
 ];
 
@@ -56,7 +60,12 @@ fn containerd_1_6_start_may_be_asked_twice(stage: &mut Stage) {
 }
 
 fn info(stage: &Stage, dir: &Path) -> RuntimeInfo {
-    let options = Invocation::default().with_options("containerd.runc.v1.Options", b"");
+    info_of(stage, dir, &Options::default())
+}
+
+fn info_of(stage: &Stage, dir: &Path, options: &Options) -> RuntimeInfo {
+    let options = options.write_to_bytes().unwrap();
+    let options = Invocation::default().with_options("containerd.runc.v1.Options", &options);
     let output = shim::run(Command::new(stage.subject.shim()).arg("-info"), dir, &options.stdin);
     assert!(output.status.success(), "{output:?}");
     assert_eq!(output.stderr, b"");
@@ -68,6 +77,23 @@ fn containerd_2_2_info_describes_the_runtime(stage: &mut Stage) {
     let info = info(stage, Path::new("/run"));
     assert!(info.name.starts_with("io.containerd."), "{info}");
     assert!(!info.version.version.is_empty(), "{info}");
+}
+
+/// containerd#13504, #11169: the kubelet admits `hostUsers: false` by what the OCI runtime of the options says of itself, and
+/// containerd 2.0 lets no volume with mapped owners into a container without.
+fn containerd_13504_info_has_the_features_of_the_runtime(stage: &mut Stage) {
+    let said = Command::new("runc").arg("features").output().unwrap();
+    let mut wanted: Value = serde_json::from_slice(&said.stdout).unwrap();
+    let options = Options { binary_name: "runc".into(), ..Default::default() };
+    let features = info_of(stage, Path::new("/run"), &options).features.unwrap_or_default();
+    assert_eq!(features.type_url, "types.containerd.io/opencontainers/runtime-spec/1/features/Features");
+    wanted["potentiallyUnsafeConfigAnnotations"] = json!(["org.openeuler.micrun."]);
+    assert_eq!(serde_json::from_slice::<Value>(&features.value).unwrap(), wanted);
+    // One that is not there, or has no such command, is no reason to tell nothing.
+    let options = Options { binary_name: "/bin/false".into(), ..Default::default() };
+    let features = info_of(stage, Path::new("/run"), &options).features.unwrap_or_default();
+    let ours = json!({"potentiallyUnsafeConfigAnnotations": ["org.openeuler.micrun."]});
+    assert_eq!(serde_json::from_slice::<Value>(&features.value).unwrap(), ours);
 }
 
 /// containerd 2.2: `-info` runs before every Create until it has worked once, also beside running containers.

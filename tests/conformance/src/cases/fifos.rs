@@ -22,6 +22,7 @@ pub(super) const CASES: &[Case] = &[
     both!(runc_fifo_outlives_its_reader),
     both!(kata_a_reader_that_does_not_read_blocks_no_rpc),
     both!(containerd_missing_fifo_is_an_error_or_made),
+    both!(containerd_a_terminal_has_no_stderr),
 ];
 
 /// The first byte to the last.
@@ -159,4 +160,17 @@ fn containerd_missing_fifo_is_an_error_or_made(stage: &mut Stage) {
         Ok(_) => assert!(shim.connect().start("one").is_ok()),
         Err(error) => assert!(error.to_string().contains("absent/stdout"), "{error}"),
     }
+}
+
+/// containerd's client suite names three streams, whatever the task is on.
+fn containerd_a_terminal_has_no_stderr(stage: &mut Stage) {
+    let bundle = stage.bundle("one").on_a_terminal();
+    let shim = stage.launch(&bundle);
+    let container = Container::new(stage, bundle, shim);
+    let mut request = container.request();
+    request.terminal = true;
+    request.stderr = "/run/no/such/stderr".into();
+    container.task.create(&request).unwrap();
+    container.start();
+    container.assert_answers("there");
 }

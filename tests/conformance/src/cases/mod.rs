@@ -1,5 +1,6 @@
 //! The cases, a file for each part of the contract.
 
+mod abandoned;
 mod accounting;
 mod bootstrap;
 mod bootstrap_v3;
@@ -19,6 +20,7 @@ mod loggers;
 mod logs;
 mod mounts;
 mod optional;
+mod options;
 mod pids;
 mod refusals;
 mod sandbox;
@@ -33,6 +35,7 @@ pub fn all() -> impl Iterator<Item = Case> {
         command_line::CASES,
         bootstrap::CASES,
         bootstrap_v3::CASES,
+        options::CASES,
         sockets::CASES,
         mounts::CASES,
         group::CASES,
@@ -45,6 +48,7 @@ pub fn all() -> impl Iterator<Item = Case> {
         checkpoint::CASES,
         events::CASES,
         execs::CASES,
+        abandoned::CASES,
         fifos::CASES,
         loggers::CASES,
         logs::CASES,

@@ -1,9 +1,10 @@
 //! The Sandbox service, which containerd 2.x asks for a pod where its runtime has `sandboxer = "shim"`.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use containerd_shim_protos::api::Empty;
 use containerd_shim_protos::protobuf::Message;
@@ -34,6 +35,8 @@ pub(super) const CASES: &[Case] = &[
     mica!(sandbox_proto_create_then_start, "containerd 1.6's shim has no Sandbox service"),
     mica!(sandbox_proto_namespaces_are_those_asked_for, "containerd 1.6's shim has no Sandbox service"),
     mica!(sandbox_proto_the_machines_namespaces, "containerd 1.6's shim has no Sandbox service"),
+    mica!(sandbox_proto_users_of_the_pod, "containerd 1.6's shim has no Sandbox service"),
+    mica!(sandbox_proto_users_of_the_pods_network, "containerd 1.6's shim has no Sandbox service"),
     mica!(sandbox_proto_platform, "containerd 1.6's shim has no Sandbox service"),
     mica!(sandbox_proto_metrics, "containerd 1.6's shim has no Sandbox service"),
     mica!(sandbox_proto_stop_ends_the_containers_first, "containerd 1.6's shim has no Sandbox service"),
@@ -178,6 +181,73 @@ fn sandbox_proto_the_machines_namespaces(stage: &mut Stage) {
     for kind in ["net", "ipc", "uts", "pid"] {
         assert_eq!(namespace(&pid, kind), namespace("self", kind), "{kind}");
     }
+}
+
+/// CRI's `NamespaceOption`: IPC and processes of the pod, and users: `UserNamespace` with root as user 100000 of the machine,
+/// and as group 200000.
+fn own_users() -> CreateSandboxRequest {
+    let range = |host: &[u8]| [&[1 << 3], host, &[2 << 3, 0, 3 << 3, 0x80, 0x80, 4]].concat();
+    let field = |number: u8, value: &[u8]| {
+        [&[number << 3 | 2, u8::try_from(value.len()).expect("short")][..], value].concat()
+    };
+    let (uids, gids) = (field(2, &range(&[0xa0, 0x8d, 6])), field(3, &range(&[0xc0, 0x9a, 12])));
+    let users = field(5, &[uids, gids].concat());
+    request_with("the-pod", &[&[1 << 3, 0, 2 << 3, 0, 3 << 3, 0][..], &users].concat())
+}
+
+#[track_caller]
+fn assert_holds_as_nobody_of(pid: &str) {
+    let map = |file: &str| {
+        let text = fs::read_to_string(format!("/proc/{pid}/{file}")).expect("it runs");
+        text.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!((map("uid_map"), map("gid_map")), (ids("100000"), ids("200000")));
+    for kind in ["user", "ipc", "pid", "mnt"] {
+        assert_ne!(namespace(pid, kind), namespace("self", kind), "{kind}");
+    }
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    for line in ["Uid:\t165534\t165534\t165534\t165534", "CapEff:\t0000000000000000"] {
+        assert!(status.contains(line), "{line} in {status}");
+    }
+    let files = fs::read_dir(Path::new("/proc").join(pid).join("root")).expect("root may look").count();
+    assert_eq!(files, 0, "its root directory is empty");
+}
+
+fn ids(first: &str) -> Vec<String> {
+    ["0", first, "65536"].map(str::to_owned).to_vec()
+}
+
+/// Kubernetes' `hostUsers: false`: containers join `/proc/PID/ns/user`, and the pod's other namespaces belong to that.
+fn sandbox_proto_users_of_the_pod(stage: &mut Stage) {
+    let pod = Pod::launch(stage);
+    pod.create(&own_users()).unwrap();
+    let pid = pod.start().unwrap();
+    assert_holds_as_nobody_of(&pid.to_string());
+    pod.stop();
+    is_gone(pid);
+}
+
+/// containerd makes the pod's network in a user namespace (`setupNetnsWithinUserns`), whose root is to rule it.
+fn sandbox_proto_users_of_the_pods_network(stage: &mut Stage) {
+    let mut maker = Command::new("unshare");
+    maker.args(["--user", "--net", "/bin/sh", "-c", "echo there; exec sleep 1000"]);
+    let mut maker = maker.stdout(Stdio::piped()).spawn().expect("util-linux is installed");
+    let mut word = [0; 6];
+    maker.stdout.take().expect("it is a pipe").read_exact(&mut word).expect("it is there");
+    let made = maker.id().to_string();
+    fs::write(format!("/proc/{made}/uid_map"), ids("100000").join(" ")).unwrap();
+    fs::write(format!("/proc/{made}/gid_map"), ids("200000").join(" ")).unwrap();
+    let pod = Pod::launch(stage);
+    let netns_path = format!("/proc/{made}/ns/net");
+    pod.create(&CreateSandboxRequest { netns_path, ..own_users() }).unwrap();
+    let pid = pod.start().unwrap().to_string();
+    for kind in ["user", "net"] {
+        assert_eq!(namespace(&pid, kind), namespace(&made, kind), "{kind}");
+    }
+    assert_holds_as_nobody_of(&pid);
+    assert_ne!(namespace(&pid, "uts"), namespace("self", "uts"));
+    maker.kill().unwrap();
+    maker.wait().unwrap();
 }
 
 /// containerd makes the specification by it.

@@ -4,6 +4,7 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a failed step fails the test")]
 
+mod creation;
 mod daemons;
 mod disk;
 mod endings;

@@ -206,6 +206,35 @@ fn another_user_can_be_allowed() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// What `mica` says to a user, whom the directory around the daemon's own lets through.
+fn as_user(daemon: &Daemon, uid: u32, arguments: &[&str]) -> Result<String, String> {
+    fs::set_permissions(daemon.dir(), fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = Command::new(isolation::binary("mica"));
+    command.uid(uid).gid(uid).arg("--runtime-dir").arg(daemon.run_dir()).args(arguments);
+    let output = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+}
+
+/// Nothing but the list opens the directory and the sockets to its users: those made before a client and those after.
+#[tokio::test]
+async fn users_of_the_list_reach_the_daemon_and_its_clients_and_nobody_else_does() {
+    let daemon = Daemon::start_with(&["--allow-uid", "65534", "--allow-uid", "65533"]);
+    daemon.boot("x", &crate::tiny_elf::echo(daemon.dir())).await;
+    for uid in [65533, 65534] {
+        assert!(as_user(&daemon, uid, &["ps"]).unwrap().contains('x'));
+        for arguments in [&["status"][..], &["stop", "x"], &["start", "x"], &["version"]] {
+            as_user(&daemon, uid, arguments).unwrap();
+        }
+    }
+    for arguments in [&["ps"][..], &["status"], &["stop", "x"]] {
+        let refusal = as_user(&daemon, 65532, arguments).unwrap_err();
+        assert!(refusal.contains("have root add the user to AllowedUids in micad.conf"), "{refusal}");
+    }
+    // Neither the state nor the firmware is anybody's.
+    assert_eq!(fs::metadata(daemon.run_dir().join("clients")).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
 #[test]
 fn sockets_are_for_the_owner_alone() {
     let daemon = Daemon::start();

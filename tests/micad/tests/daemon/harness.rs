@@ -43,6 +43,18 @@ impl Daemon {
         daemon
     }
 
+    /// A daemon that is yet to be started.
+    pub(crate) fn prepare() -> Self {
+        let dir = tempfile::Builder::new().prefix("micad").tempdir().unwrap();
+        Self { dir, arguments: Vec::new(), child: None }
+    }
+
+    /// Starts it by a command of the test's own.
+    pub(crate) fn launch_by(&mut self, mut command: Command) {
+        let log = OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
+        self.child = Some(command.stderr(log).spawn().unwrap());
+    }
+
     /// The command that starts another daemon like this one.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(isolation::binary("micad"));
@@ -63,12 +75,14 @@ impl Daemon {
         let _ = fs::remove_file(&socket);
         let notify = UnixDatagram::bind(&socket).unwrap();
         notify.set_read_timeout(Some(PATIENCE)).unwrap();
-        let log = OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
-        let child = self.command().env("NOTIFY_SOCKET", &socket).stderr(log).spawn().unwrap();
-        self.child = Some(child);
+        let mut command = self.command();
+        command.env("NOTIFY_SOCKET", &socket);
+        self.launch_by(command);
         let mut message = [0; 256];
-        let n = notify.recv(&mut message).unwrap_or_else(|e| panic!("not ready: {e}: {}", self.log()));
-        assert!(message[..n].starts_with(b"READY=1"), "{:?}", String::from_utf8_lossy(&message[..n]));
+        // What is to be kept for the next daemon may come before.
+        while !message.starts_with(b"READY=1") {
+            notify.recv(&mut message).unwrap_or_else(|e| panic!("not ready: {e}: {}", self.log()));
+        }
     }
 
     /// Ends the daemon by `signal` and gives how it ended.

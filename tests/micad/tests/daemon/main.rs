@@ -29,6 +29,7 @@ mod reload;
 mod restart;
 mod scrapers;
 mod shell;
+mod store;
 mod tiny_elf;
 mod top;
 mod upstream;

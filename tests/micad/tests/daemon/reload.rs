@@ -1,6 +1,7 @@
 //! SIGHUP: the configuration is read again.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use libmica::{Client, ClientState, CreateMessage};
@@ -59,6 +60,26 @@ async fn policy_and_users_change_and_firmware_runs_on() {
     client.start("old").await.unwrap();
     assert!(!as_nobody(&daemon, &["list"]).status.success());
     reload(&daemon, "the configuration was read again: nothing changed").await;
+}
+
+/// Users are let in and kept out by the list that was read last, at sockets that are there already.
+#[tokio::test]
+async fn sockets_open_and_close_with_the_list() {
+    let (daemon, file) = start("[Micad]\n");
+    let sockets = ["mica-create.socket", "x.socket"].map(|name| daemon.run_dir().join(name));
+    daemon.boot("x", &tiny_elf::echo(daemon.dir())).await;
+    let modes = || {
+        let mode = |path: &PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        [mode(&daemon.run_dir()), mode(&sockets[0]), mode(&sockets[1])]
+    };
+    assert_eq!(modes(), [0o700, 0o600, 0o600]);
+    fs::write(&file, "[Micad]\nAllowedUids = 65534\n").unwrap();
+    reload(&daemon, "AllowedUids changed").await;
+    // The group's place in a mode is what the users of a list can have.
+    assert_eq!(modes(), [0o750, 0o660, 0o660]);
+    fs::write(&file, "[Micad]\n").unwrap();
+    reload(&daemon, "AllowedUids changed").await;
+    assert_eq!(modes(), [0o700, 0o600, 0o600]);
 }
 
 #[tokio::test]

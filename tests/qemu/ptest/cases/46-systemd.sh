@@ -36,7 +36,7 @@ case_systemd_makes_the_scope_of_a_linux_container() {
     await "the scope ends" scope_is "$scope" inactive
 }
 
-# systemd removes the cgroup as soon as it is empty; what has happened in it must be known by then.
+# systemd removes the cgroup as soon as it is empty, whether or not the shim has read what happened in it.
 # The shim's log is containerd's, which comes to the journal by and by.
 journal_has() {
     journalctl --unit containerd --boot --quiet --grep "$1" >"$WORK/journal"
@@ -45,8 +45,14 @@ journal_has() {
 case_systemd_scope_that_runs_out_of_memory_is_told() {
     needs_systemd
     busybox_root "$WORK/rootfs"
-    expect_status 137 run_linux --rm --cgroup ptest.slice:ptest:linux --memory-limit 16777216 \
-        "$WORK/rootfs" "$PREFIX-scope" /bin/busybox dd if=/dev/zero of=/dev/null bs=67108864 count=1
+    run_linux --detach --cgroup ptest.slice:ptest:linux --memory-limit 16777216 "$WORK/rootfs" "$PREFIX-scope" \
+        /bin/busybox sh -c 'b=/bin/busybox; until [ -e /go ]; do $b sleep 0.1; done; exec $b dd if=/dev/zero of=/dev/null bs=64M count=1'
+    kill -STOP "$(shims)"
+    : >"$WORK/rootfs/go"
+    await "the scope ends" scope_is ptest-linux.scope inactive
+    kill -CONT "$(shims)"
+    await "the task stops" task_is "$PREFIX-scope" STOPPED
+    expect_status 137 delete "$PREFIX-scope"
     await "the shim has noticed" journal_has "$PREFIX-scope is out of memory"
 }
 

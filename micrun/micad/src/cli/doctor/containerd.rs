@@ -8,7 +8,7 @@ use super::program::{self, Version};
 
 /// The oldest one whose shims speak as ours does.
 const OLDEST: Version = Version(1, 6, 0);
-const SHIM: &str = "containerd-shim-mica-v2";
+pub(super) const SHIM: &str = "containerd-shim-mica-v2";
 
 /// The running program, else the one on `PATH`.
 fn program(host: &Host) -> Option<PathBuf> {

@@ -1,12 +1,15 @@
 //! Docker, which has a containerd of its own or shares the machine's.
 
+use std::ffi::OsStr;
 use std::io::ErrorKind;
+use std::path::Path;
 
 use serde_json::Value;
 
+use super::containerd::SHIM;
 use super::finding::Finding;
 use super::host::Host;
-use super::program::{self, Version};
+use super::program::{self, Mute, Version};
 use super::registration::RUNTIME;
 
 /// The daemon's configuration.
@@ -41,10 +44,14 @@ pub(super) fn registration(host: &Host) -> Finding {
         }
     };
     let runtimes = conf.get("runtimes").and_then(Value::as_object).into_iter().flatten();
-    let ours = runtimes.filter(|(_, it)| it.get("runtimeType").and_then(Value::as_str) == Some(RUNTIME));
+    let is_ours = |name: &str| name == RUNTIME || Path::new(name).file_name() == Some(OsStr::new(SHIM));
+    let ours = runtimes.filter(|(_, it)| it.get("runtimeType").and_then(Value::as_str).is_some_and(is_ours));
     let names: Vec<_> = ours.map(|(name, _)| name.as_str()).collect();
     if !names.is_empty() {
-        return Finding::ok(format!("runtime {}", names.join(", ")));
+        return match docker.filter(|_| host.process("dockerd").is_some()) {
+            Some(docker) => known(&docker, &names),
+            None => Finding::ok(format!("runtime {}", names.join(", "))),
+        };
     }
     let said = docker.map(|program| host.version_of(&program, "--version"));
     let version = said.and_then(|said| program::version(said.as_ref().as_ref().ok()?));
@@ -55,4 +62,23 @@ pub(super) fn registration(host: &Host) -> Finding {
         }
         _ => Finding::note(format!("no entry; `docker run --runtime {RUNTIME}` needs none"), entry),
     }
+}
+
+/// Whether the running Docker knows these runtimes. It reads its configuration when it starts, and when it is told to.
+fn known(docker: &Path, names: &[&str]) -> Finding {
+    let text = match program::run(docker, &["info", "--format", "{{json .Runtimes}}"]) {
+        Ok(text) => text,
+        Err(Mute::Failed(_, words)) => {
+            let found = format!("it cannot be asked whether it knows runtime {}: {words}", names.join(", "));
+            return Finding::note(found, "run `mica doctor` as root, or `docker info`");
+        }
+        Err(mute) => return mute.finding(docker),
+    };
+    let runtimes: Value = serde_json::from_str(text.trim()).unwrap_or_default();
+    let missing: Vec<_> = names.iter().copied().filter(|name| runtimes.get(name).is_none()).collect();
+    if missing.is_empty() {
+        return Finding::ok(format!("runtime {}, and the running Docker knows it", names.join(", ")));
+    }
+    let found = format!("the running Docker does not know runtime {}, which {FILE} has", missing.join(", "));
+    Finding::warning(found, "`systemctl reload docker`")
 }

@@ -242,7 +242,7 @@ impl Host {
     }
 
     /// The oldest process of a program, by its number.
-    fn process(&self, name: &str) -> Option<Process> {
+    pub(super) fn process(&self, name: &str) -> Option<Process> {
         let pids = self.names("/proc").ok()?;
         let mut pids: Vec<u32> = pids.iter().filter_map(|name| name.parse().ok()).collect();
         pids.sort_unstable();

@@ -11,6 +11,10 @@ use super::host::Host;
 use super::registration;
 
 const CGROUPS: &str = "/sys/fs/cgroup";
+/// Where systemd describes the units that others had it make.
+const SCOPES: &str = "/run/systemd/transient";
+/// How the shim describes its own.
+const SCOPE: &str = "RTOS container of micrun";
 
 /// The names of the daemon's clients, if it tells them.
 fn clients_of_daemon(host: &Host) -> Option<BTreeSet<&str>> {
@@ -174,6 +178,35 @@ pub(super) fn cgroups(host: &Host) -> Finding {
             }
         }
     }
+    Finding::all(findings, || Finding::ok("none"))
+}
+
+/// Scopes that a shim had systemd make for a container that is gone.
+pub(super) fn scopes(host: &Host) -> Finding {
+    let units = match host.names(SCOPES) {
+        Ok(units) => units,
+        Err(e) => return Finding::unread(SCOPES.as_ref(), &e),
+    };
+    let dir = state_dir(host).join("containers");
+    let ids = match host.names(&dir) {
+        Ok(ids) => ids,
+        Err(e) => return Finding::unread(&dir, &e),
+    };
+    // `PREFIX-ID.scope`, or `ID.scope`.
+    let of = |unit: &str, id: &str| {
+        let prefix = unit.strip_suffix(".scope").and_then(|name| name.strip_suffix(id));
+        prefix.is_some_and(|prefix| prefix.is_empty() || prefix.ends_with('-'))
+    };
+    let look = |unit: &String| {
+        let text = host.text(Path::new(SCOPES).join(unit)).unwrap_or_default();
+        let ours = text.lines().any(|line| line.strip_prefix("Description=") == Some(SCOPE));
+        if !ours || ids.iter().any(|id| of(unit, id)) {
+            return Finding::ok("");
+        }
+        let found = format!("{unit} is of no container that a shim has");
+        Finding::warning(found, format!("`systemctl stop {unit}`, which ends what runs there"))
+    };
+    let findings = units.iter().map(look).collect();
     Finding::all(findings, || Finding::ok("none"))
 }
 

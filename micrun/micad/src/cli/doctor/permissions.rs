@@ -7,10 +7,13 @@ use std::path::Path;
 
 use super::finding::Finding;
 use super::host::Host;
+use crate::acl;
 
 /// What others than the owner must not have: nothing, or no right to write.
 const PRIVATE: u32 = 0o077;
 const WRITABLE: u32 = 0o022;
+/// What is everybody's.
+const OTHERS: u32 = 0o007;
 
 /// The sockets and the state: whoever reaches them is root.
 pub(super) fn runtime(host: &Host) -> Finding {
@@ -30,11 +33,23 @@ pub(super) fn runtime(host: &Host) -> Finding {
         let kind = data.file_type();
         path == dir || kind.is_socket() || (kind.is_dir() && path.starts_with(dir.join("clients")))
     };
-    let findings = paths.iter().map(|path| look(host, path, owner, PRIVATE, guarded)).collect();
+    let mut findings: Vec<_> = paths.iter().map(|path| look(host, path, owner, PRIVATE, guarded)).collect();
+    findings.extend(paths.iter().filter_map(|path| strangers(host, path)));
     Finding::all(findings, || match host.has(dir) {
         Ok(false) => Finding::ok(format!("{} is yet to be made", dir.display())),
-        _ => Finding::ok(format!("{} is the daemon's alone", dir.display())),
+        _ if host.config.allowed_uids.is_empty() => {
+            Finding::ok(format!("{} is the daemon's alone", dir.display()))
+        }
+        _ => Finding::ok(format!("{} is for the daemon and the users of AllowedUids", dir.display())),
     })
+}
+
+/// Users who are let in, and are not (any more) in the list.
+fn strangers(host: &Host, path: &Path) -> Option<Finding> {
+    let users = acl::users(&host.at(path)).ok().flatten()?;
+    let stranger = users.into_iter().find(|user| !host.config.allowed_uids.contains(user))?;
+    let found = format!("{} lets user {stranger} in, who is not in AllowedUids", path.display());
+    Some(Finding::error(found, "`systemctl reload micad`"))
 }
 
 /// The configuration: whoever writes it decides what firmware may do.
@@ -81,7 +96,9 @@ fn look(
         let found = format!("{shown} belongs to user {}, not {owner}", data.uid());
         return Finding::error(found, format!("`chown {owner} {shown}`, if nobody else has changed it"));
     }
-    if mode & forbidden != 0 {
+    // With a list of users, the group's place in the mode is what they can have.
+    let of_list = || mode & OTHERS == 0 && matches!(acl::users(&host.at(path)), Ok(Some(_)));
+    if mode & forbidden != 0 && !(forbidden == PRIVATE && of_list()) {
         let found = format!("{shown} has mode {mode:04o}, so others than its owner can use it");
         return Finding::error(found, format!("`chmod {:04o} {shown}`", mode & !forbidden));
     }

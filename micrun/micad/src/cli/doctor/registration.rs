@@ -28,6 +28,8 @@ const NEWEST: i64 = FORMATS[1].0;
 const BESIDE: Version = Version(1, 7, 0);
 /// The first that merges a plugin's sections; earlier ones take the last.
 const MERGES: Version = Version(2, 0, 0);
+/// The first that has no fault when a sandbox of the shim's is in the machine's network.
+const SANDBOXES: Version = Version(2, 3, 0);
 /// A drop-in may import further ones.
 const MOST_FILES: usize = 256;
 
@@ -234,6 +236,28 @@ pub(super) fn registration(host: &Host) -> Finding {
         }
     }
     Finding::ok(format!("{said}; {by_path}"))
+}
+
+/// Whether this containerd ends by a pod in the machine's network whose sandbox is the shim's (containerd#12983).
+pub(super) fn sandboxer(host: &Host) -> Finding {
+    let Ok(parts) = parts(host) else {
+        return Finding::note("containerd's configuration cannot be read", "see containerd.config");
+    };
+    let section = effective(host, &parts);
+    let by_shim =
+        |handler: &&Handler<'_>| handler.table.get("sandboxer").and_then(Value::as_str) == Some("shim");
+    let found = handlers(&section);
+    let Some(handler) = found.iter().find(by_shim) else {
+        return Finding::ok("every handler has pause containers");
+    };
+    let said = format!("handler {} has none, but sandboxes of the shim", handler.name);
+    match containerd::version(host) {
+        Some(version) if version < SANDBOXES => Finding::warning(
+            format!("{said}: a pod with `hostNetwork: true` ends containerd {version} (containerd#12983)"),
+            format!("install containerd {SANDBOXES}, or give such pods another handler"),
+        ),
+        _ => Finding::ok(said),
+    }
 }
 
 /// The section of pods' runtimes that counts.

@@ -41,6 +41,7 @@ pub(super) const CHECKS: &[Check] = &[
     check("containerd.process", containerd::process),
     check("containerd.config", registration::configuration),
     check("containerd.registration", registration::registration),
+    check("containerd.sandboxer", registration::sandboxer),
     check("containerd.shim", containerd::shim),
     check("shim.config", configuration::shim),
     check("shim.linux", linux::runtime),
@@ -59,6 +60,7 @@ pub(super) const CHECKS: &[Check] = &[
     check("leftovers.containers", leftovers::containers),
     check("leftovers.sockets", leftovers::sockets),
     check("leftovers.cgroups", leftovers::cgroups),
+    check("leftovers.scopes", leftovers::scopes),
 ];
 
 #[cfg(test)]

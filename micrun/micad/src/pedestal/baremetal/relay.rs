@@ -61,7 +61,10 @@ impl Relay {
         // It puts itself under its filter when it has started.
         let confinement = Confinement { cell, keep, cgroups: &[], oom_score: None, limits, filter: None };
         let child = jail::spawn(program, command, &confinement)?;
-        Ok(Self { process: Process::of_child(child)?, socket, number })
+        let process = Process::of_child(child)?;
+        process.keep(number, socket.get_ref());
+        console.keep_with(&process);
+        Ok(Self { process, socket, number })
     }
 
     /// Connects to the process of an earlier daemon; `None` if it has ended.

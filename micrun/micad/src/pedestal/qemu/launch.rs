@@ -114,6 +114,9 @@ pub(super) fn launch(order: &Order<'_>, recipe: &Recipe) -> Result<Launched> {
         process.kill();
         return Err(file("write", record)(e));
     }
+    for console in &consoles {
+        console.keep_with(&process);
+    }
     // QEMU alone holds the listening ends from here on, so that its death refuses the connection.
     Ok(Launched {
         emulator: Emulator::new(process, socket, log),

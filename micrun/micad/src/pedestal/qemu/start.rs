@@ -7,6 +7,7 @@ use std::time::Duration;
 use libmica::Launch;
 use libmica::names::JAILED_FIRMWARE;
 use micrun_firmware::CpuList;
+use micrun_trace::Span;
 
 use super::emulator::Emulator;
 use super::guest::QemuGuest;
@@ -44,7 +45,7 @@ pub(super) async fn start(
         Some(given) => Image::take(given, &path, &section),
         None => Image::load(&path, &section),
     };
-    let image = Arc::new(COPIES.run(load).await?);
+    let image = Arc::new(COPIES.run(move || Span::internal("load firmware").run(load)).await?);
     let request = Launch { firmware: None, ..request };
     let started = start_image(pedestal, spec, &image, request, cancel).await;
     blocking::discard(image);
@@ -89,7 +90,7 @@ async fn start_image(
         let Launched { emulator, consoles } = cpus::started_on(cpus.as_ref(), || launch(&order, &recipe))?;
         Ok::<_, Error>((emulator, link_all(&owned, consoles)))
     };
-    let (mut emulator, consoles) = LAUNCHES.run(start).await?;
+    let (mut emulator, consoles) = LAUNCHES.run(move || Span::internal("launch qemu").run(start)).await?;
     let mut guest = match consoles {
         Ok(consoles) => QemuGuest::new(spec, emulator, consoles, image, None),
         Err(e) => {
@@ -97,7 +98,8 @@ async fn start_image(
             return Err(e);
         }
     };
-    match bring_up(&mut guest.emulator, turn, snapshot, cancel).await {
+    let up = bring_up(&mut guest.emulator, turn, snapshot, cancel);
+    match Span::internal("bring qemu up").around(up).await {
         Ok(()) => Ok(guest),
         Err(problem) => Err(give_up(guest, &problem).await),
     }
@@ -114,8 +116,11 @@ async fn start_waiting(
     cpus: Option<CpuList>,
 ) -> Result<Option<QemuGuest>> {
     let kind = Kind::of(spec, machine, image.info(), cpus, recipe.oom_score).filter(|_| !recipe.restored);
-    let Some(waiting) = pedestal.pool.take(kind) else { return Ok(None) };
-    let mut guest = match waiting.hand_over(spec, image, &recipe.cgroups).await {
+    let waiting = pedestal.pool.take(kind);
+    micrun_trace::note("micrun.pool", if waiting.is_some() { "hit" } else { "miss" });
+    let Some(waiting) = waiting else { return Ok(None) };
+    let taken = waiting.hand_over(spec, image, &recipe.cgroups);
+    let mut guest = match Span::internal("hand over to waiting machine").around(taken).await {
         Ok(guest) => guest,
         Err(e) => {
             log::warn!(

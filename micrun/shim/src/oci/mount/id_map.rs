@@ -1,8 +1,8 @@
-//! The mapping of owners that a mount option asks for.
+//! The mapping of users and groups that a mount option asks for, or a pod.
 
 /// Which owner is seen as which, as lines of `uid_map` and `gid_map` (`user_namespaces(7)`).
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct IdMap {
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct IdMap {
     /// `CONTAINER HOST SIZE`, a range a line.
     pub users: String,
     /// The same of groups.
@@ -10,6 +10,16 @@ pub(super) struct IdMap {
 }
 
 impl IdMap {
+    /// The line for one range.
+    pub(crate) fn line(container: u32, host: u32, size: u32) -> String {
+        format!("{container} {host} {size}\n")
+    }
+
+    /// Whether it maps no users or no groups.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.users.is_empty() || self.groups.is_empty()
+    }
+
     /// Reads two lists `CONTAINER:HOST:SIZE,...`; gives the reason when they are none.
     pub(super) fn parse(users: &str, groups: &str) -> Result<Self, String> {
         Ok(Self { users: ranges(users)?, groups: ranges(groups)? })
@@ -20,7 +30,7 @@ fn ranges(list: &str) -> Result<String, String> {
     let ranges = list.split(',').map(|range| {
         let numbers: Option<Vec<u32>> = range.split(':').map(|number| number.parse().ok()).collect();
         match numbers.as_deref() {
-            Some([container, host, size]) => Ok(format!("{container} {host} {size}\n")),
+            Some([container, host, size]) => Ok(IdMap::line(*container, *host, *size)),
             _ => Err(format!("`{range}` is not an id mapping of the form CONTAINER:HOST:SIZE")),
         }
     });

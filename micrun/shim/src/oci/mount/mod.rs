@@ -32,6 +32,7 @@ pub(crate) mod userns;
 use std::path::{Path, PathBuf};
 
 use containerd_shim_protos::types::mount::Mount;
+pub(crate) use id_map::IdMap;
 
 use crate::error::{Error, Result};
 

@@ -1,5 +1,5 @@
-//! User namespaces for idmapped mounts. The kernel takes a mapping only as a namespace that has it, and only a process
-//! with one thread can make one: the shim's own program is started for a moment.
+//! User namespaces, for idmapped mounts and for pods. The kernel takes a mapping only as a namespace that has it, and
+//! only a process with one thread can make one: the shim's own program is started for a moment.
 
 use std::fs::File;
 use std::io::{Read, Write, stdin, stdout};
@@ -25,7 +25,7 @@ pub(crate) fn run() -> Result<()> {
 }
 
 /// Makes a user namespace with a mapping.
-pub(super) fn make(map: &IdMap) -> Result<File> {
+pub(crate) fn make(map: &IdMap) -> Result<File> {
     // Until it is waited for here, nobody else may reap it.
     let _hold = children::hold();
     let mut command = Command::new("/proc/self/exe");

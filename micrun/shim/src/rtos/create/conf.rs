@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use micrun_firmware::qemu::Bios;
 use micrun_firmware::rootfs::RootFile;
 use micrun_firmware::{ClientConf, Firmware, HostConf, Pedestal};
+use micrun_trace::Current;
 
 use crate::error::{Error, Result};
 use crate::oci::bundle::Spec;
+use crate::oci::environment;
 use crate::oci::options::Options;
 use crate::rtos::bootargs;
 use crate::rtos::state_dir::StateDir;
@@ -90,8 +92,17 @@ fn of_qemu(firmware: &Firmware, spec: &Spec, host: &HostConf) -> ClientConf {
     conf.qemu.consoles = conf.qemu.consoles.map(|wished| host.policy().consoles.cap_number(wished));
     let process = spec.rest.get("process");
     let command = firmware.command();
-    let (append, left_out) =
-        bootargs::compose(conf.qemu.append.as_deref(), process, &command.to_string_lossy());
+    let traced = firmware.settings.trace_context.value;
+    let variables = if traced { Current::here().variables() } else { Vec::new() };
+    let with_trace = process.filter(|_| !variables.is_empty()).cloned().map(|mut process| {
+        environment::add(&mut process, &variables);
+        process
+    });
+    let (append, left_out) = bootargs::compose(
+        conf.qemu.append.as_deref(),
+        with_trace.as_ref().or(process),
+        &command.to_string_lossy(),
+    );
     conf.qemu.append = append;
     if !left_out.is_empty() {
         log::warn!(

@@ -29,13 +29,15 @@ use libmica::names;
 pub(crate) use limits::apply_memory_limit;
 use micrun_firmware::snapshot::Machine;
 use micrun_firmware::{Firmware, HostConf, Sha256Digest};
+use micrun_trace::Span;
 
 use crate::cgroup::Cgroup;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, describe};
 use crate::oci::bundle::Spec;
 use crate::oci::mount::Rootfs;
 use crate::oci::options::Options;
 use crate::os::blocking;
+use crate::os::netns::NetworkNamespace;
 use crate::rtos::checkpoint;
 use crate::rtos::container::Container;
 use crate::rtos::firmware::Firmware as InMemory;
@@ -62,13 +64,17 @@ pub(crate) async fn create(
 ) -> Result<Container> {
     let (surroundings, wish) = (Arc::clone(context), request.clone());
     let terms = Terms::ask(&*context.mica).await;
-    let unpack = move || Creation::unpack(surroundings, wish, &spec, &terms?, rootfs);
+    let unpack = move || {
+        let span = Span::internal("plan firmware");
+        span.run(|| Creation::unpack(surroundings, wish, &spec, &terms?, rootfs))
+    };
     let mut creation = blocking::run(unpack).await?;
     match creation.connect().await {
         Ok(streams) => {
             log::info!(container = request.id; "created {}", request.id);
-            context.events.publish(Event::create(request, std::process::id()));
-            Ok(creation.finish(streams))
+            let container = creation.finish(streams);
+            context.events.publish(Event::create(request, container.pid));
+            Ok(container)
         }
         Err(error) => {
             creation.undo().await;
@@ -87,6 +93,7 @@ struct Creation {
     source: Option<Source>,
     /// Whether the plan's cgroup is there, and ours to remove.
     has_cgroup: bool,
+    network: Option<NetworkNamespace>,
 }
 
 impl Creation {
@@ -144,7 +151,8 @@ impl Creation {
             close_after: settings.auto_close.value,
         };
         let source = Some(Source { firmware, snapshot, rootfs });
-        Ok(Self { context, request, dir, plan, source, has_cgroup: false })
+        let network = spec.has_new_network().then(|| network(&request.id)).flatten();
+        Ok(Self { context, request, dir, plan, source, has_cgroup: false, network })
     }
 
     /// Does what involves others: those at the other ends of the streams, the kernel's cgroups, the daemon.
@@ -163,15 +171,22 @@ impl Creation {
 
     async fn make_cgroup(&mut self) -> Result<()> {
         let Some(cgroup) = &mut self.plan.cgroup else { return Ok(()) };
-        cgroup.create().await?;
-        self.has_cgroup = true;
-        cgroup.limit(&self.plan.resources, self.plan.overhead_mb).await
+        let (resources, overhead_mb, has_cgroup) =
+            (&self.plan.resources, self.plan.overhead_mb, &mut self.has_cgroup);
+        let work = async {
+            cgroup.create().await?;
+            *has_cgroup = true;
+            cgroup.limit(resources, overhead_mb).await
+        };
+        Span::internal("make cgroup").around(work).await
     }
 
     async fn take_firmware(&mut self) -> Result<()> {
         let Some(source) = self.source.take() else { return Ok(()) };
         let (dir, machine, cgroup) = (self.dir.clone(), self.plan.machine.clone(), self.plan.cgroup.clone());
-        let taken = blocking::run(move || source.take(&dir, machine, cgroup.as_ref())).await?;
+        let take =
+            move || Span::internal("take firmware").run(|| source.take(&dir, machine, cgroup.as_ref()));
+        let taken = blocking::run(take).await?;
         self.plan.machine = taken.machine;
         if let Some((state, patched)) = taken.snapshot {
             (self.plan.snapshot, self.plan.patched) = (Some(state), patched);
@@ -185,9 +200,9 @@ impl Creation {
     }
 
     fn finish(self, streams: Streams) -> Container {
-        let Self { request, dir, plan, .. } = self;
+        let Self { request, dir, plan, network, .. } = self;
         let paths = Paths::from(&request);
-        Container::new(request.id, request.bundle.into(), paths, plan, dir.keep(), streams)
+        Container::new(request.id, request.bundle.into(), paths, plan, dir.keep(), streams, network)
     }
 
     /// Takes away what there is so far.
@@ -202,6 +217,11 @@ impl Creation {
         }
         blocking::discard((source, dir)).await;
     }
+}
+
+/// A network namespace, which the firmware does not need: a kernel without them runs it as well.
+fn network(id: &str) -> Option<NetworkNamespace> {
+    NetworkNamespace::new().inspect_err(|error| log::warn!("{id}: {}", describe(error))).ok()
 }
 
 fn check_id(id: &str) -> Result<()> {

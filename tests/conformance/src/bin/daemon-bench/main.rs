@@ -8,6 +8,7 @@
     reason = "a benchmark that cannot measure must say so and end"
 )]
 
+mod bare;
 mod crowd;
 mod idle;
 mod pool;
@@ -103,7 +104,7 @@ fn main() {
     for number in args.crowds {
         crowd::print(&bench, number);
     }
-    let ordinary = pool::one_by_one(&bench, || ());
+    let ordinary = pool::Ordinary::measure(&bench);
     // The next daemon would take it over.
     bench.stop(ASKED);
     bench.remove(ASKED);

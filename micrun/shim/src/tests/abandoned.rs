@@ -1,0 +1,59 @@
+//! Containers that are still being made when somebody wants their end.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::fixture::{Fixture, Script};
+use crate::service::pod;
+use crate::task::containers::Containers;
+
+/// Whether it still waits, after all others have had their turn.
+async fn waits(work: &mut (impl Future + Unpin)) -> bool {
+    tokio::select! {
+        biased;
+        _ = work => false,
+        () = tokio::task::yield_now() => true,
+    }
+}
+
+/// The machine goes down, or the sandbox ends, during a Create.
+#[tokio::test]
+async fn who_ends_all_waits_for_what_is_being_made() {
+    let mut f = Fixture::new(Script::default());
+    f.create().await.unwrap();
+    let container = f.containers.find("c").unwrap();
+    let others: Arc<Containers> = Arc::default();
+    let slot = others.reserve("c").unwrap();
+    let mut ending = pin!(pod::end_all(&f.context, &others, Duration::ZERO));
+    assert!(waits(&mut ending).await);
+    slot.fill(container);
+    ending.await;
+    assert_eq!(f.events().last().unwrap(), "exit 137");
+}
+
+#[tokio::test]
+async fn what_is_given_up_is_waited_for_and_is_no_reason_to_stay() {
+    let containers: Arc<Containers> = Arc::default();
+    assert!(containers.give_up("c").is_err());
+    let slot = containers.reserve("c").unwrap();
+    assert!(!containers.is_given_up() && !containers.is_empty());
+    let mut given_up = Box::pin(containers.give_up("c").unwrap());
+    assert!(containers.is_given_up() && !containers.is_empty());
+    assert!(waits(&mut given_up).await);
+    let other = containers.reserve("d").unwrap();
+    assert!(!containers.is_given_up());
+    drop((slot, other));
+    assert!(given_up.await.is_err(), "its Create has failed");
+    assert!(containers.is_empty());
+}
+
+/// The id of a sandbox is nobody's to delete, and does not keep the others from their end.
+#[tokio::test]
+async fn an_id_that_is_no_container_s_is_not_waited_for() {
+    let containers: Arc<Containers> = Arc::default();
+    let _sandbox = containers.occupy("s").unwrap();
+    assert!(containers.give_up("s").is_err() && containers.reserve("s").is_err());
+    assert!(!containers.is_given_up());
+    assert!(containers.settled().await.is_empty());
+}
