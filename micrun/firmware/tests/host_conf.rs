@@ -138,12 +138,15 @@ fn a_mistake_in_a_file_is_an_error_and_one_in_the_environment_a_warning() {
         ("conf.d/a.toml", "debug = true\nstate_dir = [", "line 2: "),
         ("conf.d/a.toml", "debug = [true]\n", "\"debug\" is not a text, a whole number or a boolean"),
         ("conf.d/a.ini", "emulator_overhead_mb = much\n", "\"much\" is not a number"),
+        ("conf.d/a.ini", "log_format = xml\n", "\"xml\" is neither logfmt nor json"),
     ] {
         let error = Host::new(&[(file, text)]).load(&[]).unwrap_err();
         assert!(error.contains(file) && error.contains(reason), "{error}");
     }
     let conf = Host::new(&[]).load(&[("MICRUN_DEBUG", "perhaps")]).unwrap();
     assert!(conf.entries().is_empty() && conf.warnings()[0].contains("$MICRUN_DEBUG is ignored"));
+    assert!(!conf.logs_json());
+    assert!(Host::new(&[("micrun.conf", "log_format = json\n")]).load(&[]).unwrap().logs_json());
 }
 
 #[test]

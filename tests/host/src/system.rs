@@ -83,6 +83,13 @@ impl Process {
         self.of_threads("status").len()
     }
 
+    /// How many of its threads are for work that may wait, and end when there is none: tokio's, by the name that it gives
+    /// them or the shim.
+    pub fn workers(&self) -> usize {
+        let names = self.of_threads("comm");
+        names.iter().filter(|name| ["tokio", "blocking"].iter().any(|known| name.starts_with(known))).count()
+    }
+
     /// How often its threads have given up a processor to wait, which is how often they were woken.
     pub fn wakes(&self) -> u64 {
         let name = "voluntary_ctxt_switches:";

@@ -4,7 +4,9 @@ use micrun_host_tests::Host;
 use micrun_host_tests::containerd::{ctr, ctr_piped};
 use micrun_host_tests::firmware::{BANNER, PROMPT};
 use micrun_host_tests::host::{DEMO, MICA};
+use micrun_host_tests::isolation;
 use micrun_host_tests::micad::mica;
+use serde_json::Value;
 
 /// Runs one shell command of the demo, which ends the firmware; answers the exit status of `ctr run`.
 fn status_after(command: &str) -> i32 {
@@ -29,6 +31,33 @@ fn status_after_kill(signal: &str) -> i32 {
     host.delete_container("rtos");
     host.assert_clean();
     status
+}
+
+/// As an orchestrator has to name it.
+#[test]
+fn the_shims_log_says_what_it_is_about() {
+    let host = Host::configured("log_format = json\n", "");
+    let named = ["sandbox-namespace=default", "sandbox-name=motors", "image-name=localhost/motor:1"]
+        .map(|pair| format!("io.kubernetes.cri.{pair}"));
+    let annotations = named.iter().flat_map(|pair| ["--annotation", pair]);
+    let run: Vec<_> =
+        ["run", "--detach", "--runtime", MICA].into_iter().chain(annotations).chain([DEMO, "rtos"]).collect();
+    ctr(&run).success();
+    host.kill("rtos", "SIGKILL");
+    host.await_task_state("rtos", "STOPPED");
+    assert_eq!(host.delete_task("rtos"), 137);
+    host.delete_container("rtos");
+    // containerd's own lines have another form.
+    let log = host.containerd.log();
+    let lines: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    for text in ["started rtos", "deleted rtos"] {
+        let line = lines.iter().find(|line| line["msg"] == text).unwrap_or_else(|| panic!("{log}"));
+        let fields = ["level", "container", "namespace", "pod", "image"].map(|key| line[key].as_str());
+        let namespace = isolation::containerd_namespace();
+        let expected = ["info", "rtos", &namespace, "default/motors", "localhost/motor:1"].map(Some);
+        assert_eq!(fields, expected, "{line}");
+    }
+    host.assert_clean();
 }
 
 #[test]

@@ -75,9 +75,8 @@ fn a_firmware_has_one_trace_through_shim_and_daemon() {
     let wait = rpc(&collector, "Wait", "motor");
     assert_eq!(wait.attributes["process.exit.code"], "7");
 
-    let field = format!("trace_id={}", start.trace);
-    assert!(host.containerd.log().contains(&field), "no line of the shim has {field}");
     let field = format!("trace_id=\"{}\"", start.trace);
+    assert!(host.containerd.log().contains(&field), "no line of the shim has {field}");
     let log = host.micad.as_ref().expect("it runs").log();
     assert!(log.contains(&field), "no line of the daemon has {field}: {log}");
     host.delete_container("motor");

@@ -251,6 +251,11 @@ impl HostConf {
                     value.parse().map_err(|_| wrong(format!("{} is not a number", quoted(value))))?;
                 self.overhead_mb = Some(number);
             }
+            Target::Shim if name == "log_format" => {
+                if !matches!(value, "logfmt" | "json") {
+                    return Err(wrong(format!("{} is neither logfmt nor json", quoted(value))));
+                }
+            }
             Target::Shim if name == "board" => {
                 if let Some(fault) = name_fault(value) {
                     return Err(wrong(fault));
@@ -328,6 +333,11 @@ impl HostConf {
     /// Where the shim keeps its containers' files.
     pub fn state_dir(&self) -> PathBuf {
         self.entries.get("state_dir").map_or_else(|| "/run/micrun".into(), |entry| (&entry.value).into())
+    }
+
+    /// Whether the shim writes its log as JSON.
+    pub fn logs_json(&self) -> bool {
+        self.entries.get("log_format").is_some_and(|entry| entry.value == "json")
     }
 
     /// What a container's memory limit is raised by, in MiB.

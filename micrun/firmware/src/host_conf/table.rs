@@ -76,6 +76,14 @@ pub const TABLE: &[Key] = &[
         "Whether firmware without CPUs of its own runs in the pool of the mica daemon (`SharedCpus`, RESOURCES.md).",
     ),
     key(
+        "log_format",
+        "`logfmt` or `json`",
+        "`logfmt`",
+        Target::Shim,
+        "How the shim writes its lines in containerd's log. Those of a container have fields: `container`, `namespace`, and \
+         of Kubernetes `pod` and `image`. Ours.",
+    ),
+    key(
         "trace_endpoint",
         "URL",
         "what `OTEL_EXPORTER_OTLP_ENDPOINT` says, else no traces",

@@ -1,32 +1,25 @@
-//! Log lines on stderr: the journal adds time and unit.
-//!
-//! A record may say what it is about: `log::info!(client = name, pid = 7; "{name}: started")`. Plain lines have its text
-//! alone; the other formats have the fields. Lines with a `client` are counted, so that no firmware floods the log.
+//! Log lines on stderr: the journal adds time and unit. Plain lines have a record's text alone; the other formats have what
+//! it is about, too.
 
-mod format;
 mod journal;
-mod limit;
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-pub use format::LogFormat;
+use micrun_log::{Entry, Limits, Setting};
 
-use format::Entry;
-use limit::Limits;
+pub use micrun_log::LogFormat;
 
 /// What a pipe that is ready takes at once (`PIPE_BUF`, pipe(7)).
 const ROOM: usize = 4096;
 
-/// The format of lines: a number of [`FORMATS`].
-static FORMAT: AtomicU8 = AtomicU8::new(0);
-const FORMATS: [LogFormat; 3] = [LogFormat::Plain, LogFormat::Logfmt, LogFormat::Json];
+/// The format of lines.
+static FORMAT: Setting = Setting::new(LogFormat::Plain);
 
 /// Writes only while stderr takes it: a slow reader of the log must not hold the daemon up.
 struct Stderr {
@@ -53,10 +46,9 @@ impl Log for Stderr {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         for (client, count) in state.limits.settle(now) {
-            let text = format!("{client}: {count} lines about it were left out: it causes too many");
-            self.write(&Entry::new(Level::Warn, text, Some(&client)), &mut state.lost);
+            self.write(&Entry::left_out("client", &client, count), &mut state.lost);
         }
-        if entry.client().is_none_or(|client| state.limits.admit(client, now)) {
+        if entry.subject().is_none_or(|client| state.limits.admit(client, now)) {
             self.write(&entry, &mut state.lost);
         }
     }
@@ -67,12 +59,7 @@ impl Log for Stderr {
 impl Stderr {
     fn write(&self, entry: &Entry, lost: &mut u64) {
         if *lost > 0 && is_ready(&io::stderr()) {
-            let text = format!("{lost} lines are missing: the log was not read in time");
-            // As ever, the level is written out in this one.
-            let text = match format() {
-                LogFormat::Plain => self.mark(Level::Warn, &format!("warning: {text}")),
-                other => self.mark(Level::Warn, &Entry::new(Level::Warn, text, None).line(other, ROOM)),
-            };
+            let text = self.mark(Level::Warn, &Entry::missing(*lost).line(FORMAT.get(), ROOM));
             let _ = io::stderr().write_all(text.as_bytes());
             *lost = 0;
         }
@@ -82,7 +69,7 @@ impl Stderr {
         }
         // Of the room, a priority and the end of the line take a part.
         let room = if self.to_journal { ROOM - 4 } else { ROOM - 1 };
-        let text = self.mark(entry.level, &entry.line(format(), room));
+        let text = self.mark(entry.level, &entry.line(FORMAT.get(), room));
         // There is no other place to complain.
         let _ = io::stderr().write_all(text.as_bytes());
     }
@@ -102,10 +89,6 @@ impl Stderr {
     }
 }
 
-fn format() -> LogFormat {
-    FORMATS[usize::from(FORMAT.load(Ordering::Relaxed)) % FORMATS.len()]
-}
-
 /// Whether it takes [`ROOM`] bytes without blocking.
 fn is_ready(output: &impl AsFd) -> bool {
     let mut ready = [PollFd::new(output.as_fd(), PollFlags::POLLOUT)];
@@ -123,16 +106,15 @@ pub fn init(level: LevelFilter) {
 /// Writes why the program ends, which is never left out.
 pub fn last_words(text: &str) {
     let logger = Stderr { to_journal: journal::is_at(&io::stderr()), state: Mutex::default() };
-    let entry = Entry::new(Level::Error, text.to_owned(), None);
-    let text = logger.mark(Level::Error, &entry.line(format(), ROOM));
+    let entry = Entry::new(Level::Error, text.to_owned());
+    let text = logger.mark(Level::Error, &entry.line(FORMAT.get(), ROOM));
     // There is no other place to complain.
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
 /// Writes lines in this format from now on.
 pub fn set_format(format: LogFormat) {
-    let index = FORMATS.iter().position(|known| *known == format).unwrap_or_default();
-    FORMAT.store(u8::try_from(index).unwrap_or_default(), Ordering::Relaxed);
+    FORMAT.set(format);
 }
 
 #[cfg(test)]

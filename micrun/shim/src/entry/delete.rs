@@ -95,13 +95,19 @@ async fn clean(args: &Args, bundle: &Path, mica: &dyn Mica) -> Result<(u32, Exit
         return Ok((0, killed));
     };
     if owner.namespace != args.namespace {
-        log::info!("{} belongs to namespace {}; nothing to clean", args.id, owner.namespace);
+        log::info!(
+            container = args.id;
+            "{} belongs to namespace {}; nothing to clean", args.id, owner.namespace
+        );
         return Ok((0, killed));
     }
     let ended = end_before(mica, &args.id).await;
     match mica.remove(&args.id).await {
         Ok(()) | Err(libmica::Error::ClientNotFound { .. }) => {}
-        Err(error) => log::warn!("the daemon did not remove {}: {}", args.id, describe(&error)),
+        Err(error) => log::warn!(
+            container = args.id;
+            "the daemon did not remove {}: {}", args.id, describe(&error)
+        ),
     }
     match Layout::detect().and_then(|layout| Cgroup::of(layout, &owner.cgroups_path)) {
         Ok(cgroup) => cgroup.remove().await,
@@ -110,7 +116,7 @@ async fn clean(args: &Args, bundle: &Path, mica: &dyn Mica) -> Result<(u32, Exit
     if let Err(error) = dir.remove() {
         log::warn!("{}", describe(&error));
     }
-    log::info!("cleaned up after {}", args.id);
+    log::info!(container = args.id; "cleaned up after {}", args.id);
     Ok((owner.pid, ended.unwrap_or(killed)))
 }
 

@@ -120,6 +120,7 @@ async fn serve(args: &Args, bundle: &Path, listener: UnixListener) -> Result<()>
     let host_conf = Locations::from_env(std::env::vars());
     // Each Create reads it again, and fails with what is wrong with it.
     let conf = HostConf::load(&host_conf).inspect_err(|error| log::error!("{error}")).unwrap_or_default();
+    logger::set_format(&conf);
     if conf.annotations().debug == Some(true) {
         log::set_max_level(log::LevelFilter::Debug);
     }

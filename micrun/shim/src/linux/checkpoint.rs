@@ -24,7 +24,7 @@ impl Linux {
         std::fs::create_dir_all(image).map_err(Error::io("create", image))?;
         self.runtime.checkpoint(image, &self.criu_work, &flags(&options)).await?;
         context.events.publish(Event::checkpointed(&self.id, &request.path));
-        log::info!("{}: checkpoint in {}", self.id, image.display());
+        log::info!(container = self.id; "{}: checkpoint in {}", self.id, image.display());
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use crate::oci::bundle::Spec;
 pub(crate) async fn clean(id: &str, bundle: &Path) -> Option<u32> {
     let choice = Choice::read(bundle)?;
     match Runtime::new(choice, id, bundle).delete(true).await {
-        Ok(()) => log::info!("cleaned up after {id}"),
+        Ok(()) => log::info!(container = id; "cleaned up after {id}"),
         Err(error) => log::warn!("{}", describe(&error)),
     }
     // Of a container whose making was cut short, the runtime itself knows nothing.

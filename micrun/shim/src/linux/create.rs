@@ -42,7 +42,7 @@ pub(crate) async fn create(
     let options = Options::read(request.options.get_or_default())?;
     let state = context.state_root.with_file_name(STATE);
     let choice = Choice::new(&options, &state, &context.namespace, &spec.linux.cgroups_path)?;
-    log::debug!("{id}: {choice:?}, options {options:?}");
+    log::debug!(container = id; "{id}: {choice:?}, options {options:?}");
     choice.write(&bundle)?;
     if let Some(shared) = context.shared.get().cloned() {
         let bundle = bundle.clone();
@@ -83,7 +83,7 @@ pub(crate) async fn create(
         container.init.task.end_loggers().await;
         return Err(error);
     }
-    log::info!("created {}", container.id);
+    log::info!(container = container.id; "created {}", container.id);
     context.events.publish(Event::create(request, container.init.pid()));
     Ok(container)
 }
@@ -132,12 +132,18 @@ impl Linux {
         let found = context.cgroups.clone().map(|layout| Cgroup::of_process(layout, child.pid));
         match found.transpose() {
             Ok(cgroup) => cgroup.into_iter().for_each(|cgroup| _ = self.cgroup.set(cgroup)),
-            Err(error) => log::warn!("there will be no statistics of {}: {}", self.id, describe(&error)),
+            Err(error) => log::warn!(
+                container = self.id;
+                "there will be no statistics of {}: {}", self.id, describe(&error)
+            ),
         }
         match self.cgroup.get().map(|cgroup| oom::Watch::begin(context, &self.id, cgroup)).transpose() {
             Ok(watch) => *lock(&self.oom) = watch.flatten(),
             Err(error) => {
-                log::warn!("there will be no event when {} is out of memory: {}", self.id, describe(&error));
+                log::warn!(
+                    container = self.id;
+                    "there will be no event when {} is out of memory: {}", self.id, describe(&error)
+                );
             }
         }
         self.attach(context, &self.init, child, connection).await;

@@ -40,7 +40,7 @@ impl Linux {
             begun.map(|()| self.init.pid())
         };
         let pid = self.init.task.life.start(&*context.events, begin).await?;
-        log::info!("started {}, process {pid}", self.id);
+        log::info!(container = self.id; "started {}, process {pid}", self.id);
         Ok(pid)
     }
 
@@ -93,7 +93,7 @@ impl Linux {
         }
         self.init.task.end_loggers().await;
         context.events.publish(Event::delete(&self.id, self.init.pid(), &exit));
-        log::info!("deleted {}", self.id);
+        log::info!(container = self.id; "deleted {}", self.id);
         Ok(exit)
     }
 }

@@ -89,7 +89,7 @@ impl Watch {
 }
 
 fn tell(context: &Context, id: &str) {
-    log::warn!("{id} is out of memory: the kernel kills one of its processes");
+    log::warn!(container = id; "{id} is out of memory: the kernel kills one of its processes");
     context.events.publish(Event::oom(id));
 }
 

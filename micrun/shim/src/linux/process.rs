@@ -78,7 +78,10 @@ impl LinuxProcess {
     pub(super) async fn ended(&self, child: &Child) -> Exit {
         child.wait().await.map_or_else(
             |error| {
-                log::error!("{}: waiting for process {} failed: {error}", self.task.id, child.pid);
+                log::error!(
+                    container = self.task.life.subject().container();
+                    "{}: waiting for process {} failed: {error}", self.task.id, child.pid
+                );
                 Exit::unknown()
             },
             Exit::from,
@@ -95,7 +98,8 @@ impl LinuxProcess {
             host.pid
         };
         self.task.release();
-        log::info!("{} ended with status {}", self.task.life.subject(), exit.status);
+        let subject = self.task.life.subject();
+        log::info!(container = subject.container(); "{subject} ended with status {}", exit.status);
         self.task.life.finish(&*context.events, pid, exit);
     }
 

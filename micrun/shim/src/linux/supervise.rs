@@ -59,7 +59,10 @@ impl Linux {
                     let Streams { stdin, stdout, .. } = streams;
                     relay = Some(Relay::Terminal { tty, stdin, stdout });
                 }
-                Err(error) => log::error!("{} has no terminal: {}", process.task.id, describe(&error)),
+                Err(error) => log::error!(
+                    container = process.task.life.subject().container();
+                    "{} has no terminal: {}", process.task.id, describe(&error)
+                ),
             }
         }
         let (this, context, process) = (Arc::clone(self), Arc::clone(context), Arc::clone(process));
@@ -87,7 +90,7 @@ impl Linux {
         if let Some(relaying) = relaying
             && let Err(error) = relaying.await
         {
-            log::error!("the streams of {} died: {error}", process.task.id);
+            log::error!(container = process.task.life.subject().container(); "the streams of {} died: {error}", process.task.id);
         }
         process.finish(context, exit).await;
     }

@@ -119,7 +119,7 @@ impl Terminal {
         if let (Some(tty), Some((columns, rows))) = (&self.tty, self.size)
             && let Err(error) = tty.resize(columns, rows)
         {
-            log::debug!("{id}: cannot resize the terminal: {error}");
+            log::debug!(container = id; "{id}: cannot resize the terminal: {error}");
         }
     }
 }

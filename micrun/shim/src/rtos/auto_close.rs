@@ -23,9 +23,15 @@ pub(super) fn watch(
     let (container, context, presence) = (Arc::clone(container), Arc::clone(context), Arc::clone(&client));
     let closing = tokio::spawn(async move {
         presence.absent_for(time).await;
-        log::info!("{} is being closed: nobody has had its stdin open for {time:?}", container.id);
+        log::info!(
+            container = container.id;
+            "{} is being closed: nobody has had its stdin open for {time:?}", container.id
+        );
         while let Err(error) = container.stop(&context, 0).await {
-            log::warn!("cannot stop {}: {}; trying again", container.id, describe(&error));
+            log::warn!(
+                container = container.id;
+                "cannot stop {}: {}; trying again", container.id, describe(&error)
+            );
             tokio::time::sleep(RETRY).await;
         }
     });

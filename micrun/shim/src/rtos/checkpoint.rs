@@ -84,7 +84,7 @@ pub(crate) async fn save(
     }
     saved?;
     context.events.publish(Event::checkpointed(&container.id, &request.path));
-    log::info!("{}: checkpoint in {}", container.id, request.path);
+    log::info!(container = container.id; "{}: checkpoint in {}", container.id, request.path);
     if exit {
         container.kill(context, nix::libc::SIGKILL.unsigned_abs()).await?;
     }

@@ -107,7 +107,7 @@ impl Container {
         let (exit, killed) = match ended {
             Outcome::Answered => (Exit::now(reader.status), false),
             Outcome::Failed(reason) => {
-                log::warn!("{}: exec {}: {reason}", self.id, exec.process.id);
+                log::warn!(container = self.id; "{}: exec {}: {reason}", self.id, exec.process.id);
                 (Exit::not_started(), false)
             }
             Outcome::Killed(exit) => (exit, true),
@@ -134,7 +134,10 @@ impl Container {
         let (writer, source) = match pipe::pipe() {
             Ok((writer, source)) => (Some(writer), Some(source)),
             Err(error) => {
-                log::error!("{}: no pipe for the output of {}: {error}", self.id, exec.process.id);
+                log::error!(
+                    container = self.id;
+                    "{}: no pipe for the output of {}: {error}", self.id, exec.process.id
+                );
                 (None, None)
             }
         };
@@ -223,7 +226,10 @@ async fn open(context: &Context, container: &Container) -> Result<Shell, String>
         let bound = if terminal.discard() || in_use { PROMPT_BOUND } else { MUTE_BOUND };
         match Shell::open(terminal, prompt, bound).await {
             Err(reason) if in_use => return Err(format!("{reason}, and the console is in use")),
-            Err(reason) => log::info!("{}: second terminal: {reason}; the console is used", container.id),
+            Err(reason) => log::info!(
+                container = container.id;
+                "{}: second terminal: {reason}; the console is used", container.id
+            ),
             opened => return opened,
         }
         container.second_is_mute.store(true, Ordering::Relaxed);

@@ -135,7 +135,7 @@ impl Container {
             Ok(pid)
         };
         self.init.life.start(&*context.events, boot).await?;
-        log::info!("started {}", self.id);
+        log::info!(container = self.id; "started {}", self.id);
         if self.plan.ready.is_none() {
             tokio::spawn(Arc::clone(self).report_silence(Arc::clone(context)));
         }
@@ -172,7 +172,7 @@ impl Container {
             None => Ok(()),
         };
         if let Err(error) = blocking::run(leave).await {
-            log::warn!("{id}: its firmware takes its memory twice: {}", describe(&error));
+            log::warn!(container = id; "{id}: its firmware takes its memory twice: {}", describe(&error));
         }
     }
 
@@ -184,7 +184,10 @@ impl Container {
                 return Err(self.init.life.finished());
             }
             _ if !stops(signal) => {
-                log::info!("ignored signal {signal} for {}: an RTOS knows no signals", self.id);
+                log::info!(
+                    container = self.id;
+                    "ignored signal {signal} for {}: an RTOS knows no signals", self.id
+                );
                 return Ok(());
             }
             State::Created => {
@@ -193,7 +196,7 @@ impl Container {
             }
             State::Starting | State::Running | State::Paused => {}
         }
-        log::info!("signal {signal} stops {}", self.id);
+        log::info!(container = self.id; "signal {signal} stops {}", self.id);
         self.stop(context, Exit::signalled(signal).status).await
     }
 
@@ -256,7 +259,7 @@ impl Container {
         let exit = self.init.life.delete()?;
         self.init.release();
         if let Err(error) = context.mica.remove(&self.id).await {
-            log::warn!("the daemon did not remove {}: {}", self.id, describe(&error));
+            log::warn!(container = self.id; "the daemon did not remove {}: {}", self.id, describe(&error));
         }
         if let Some(firmware) = &self.plan.firmware {
             firmware.discard().await;
@@ -270,7 +273,7 @@ impl Container {
         }
         self.init.end_loggers().await;
         context.events.publish(Event::delete(&self.id, self.pid, &exit));
-        log::info!("deleted {}", self.id);
+        log::info!(container = self.id; "deleted {}", self.id);
         Ok(exit)
     }
 

@@ -52,7 +52,7 @@ pub(super) async fn patch(context: &Context, container: &Container, name: &str) 
     blocking::discard(patch.firmware).await;
     let report = report?;
     log::info!(
-        "{}: patched to {}: {} bytes in {} ranges, in a pause of {} us",
+        container = container.id; "{}: patched to {}: {} bytes in {} ranges, in a pause of {} us",
         container.id,
         report.firmware,
         report.bytes,

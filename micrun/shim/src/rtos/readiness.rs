@@ -46,14 +46,14 @@ impl Container {
         let reason = tokio::select! {
             biased;
             () = sign => {
-                log::info!("{} is ready: {ready}", self.id);
+                log::info!(container = self.id; "{} is ready: {ready}", self.id);
                 return Ok(());
             }
             detail = ended => format!("it has ended: {}", detail.unwrap_or_default()),
             limit = late => {
                 let seen = self.diagnose(context, false).await;
                 if let Err(error) = self.stop(context, Exit::not_started().status).await {
-                    log::warn!("cannot stop {}: {}", self.id, describe(&error));
+                    log::warn!(container = self.id; "cannot stop {}: {}", self.id, describe(&error));
                 }
                 format!("it has not come within {limit:?}: {seen}")
             }
@@ -75,7 +75,7 @@ impl Container {
         }
         let seen = self.diagnose(&context, true).await;
         log::warn!(
-            "{} runs, but has shown no sign of life for {limit:?} (no byte on its console, no endpoint): {seen}",
+            container = self.id; "{} runs, but has shown no sign of life for {limit:?} (no byte on its console, no endpoint): {seen}",
             self.id
         );
     }

@@ -33,12 +33,12 @@ impl Container {
             closing.abort();
         }
         let exit = report.exit(self.stopped_with());
-        log::info!("{} ended with status {}: {}", self.id, exit.status, report.detail);
+        log::info!(container = self.id; "{} ended with status {}: {}", self.id, exit.status, report.detail);
         // Cannot fail but for a console that has ended already.
         let _ = end.send(true);
         match console.await {
             Ok(lost) => stdio::log_lost(&self.id, lost),
-            Err(error) => log::error!("the console of {} died: {error}", self.id),
+            Err(error) => log::error!(container = self.id; "the console of {} died: {error}", self.id),
         }
         self.init.output_written().await;
         // Nobody waits for either, but for a Start under way.
@@ -48,7 +48,7 @@ impl Container {
         self.end_execs(&context).await;
         if self.plan.cgroup.as_ref().is_some_and(|cgroup| cgroup.oom_kills() > Some(0)) {
             log::error!(
-                "{} needed more memory than its limit allows: the kernel has killed its emulator",
+                container = self.id; "{} needed more memory than its limit allows: the kernel has killed its emulator",
                 self.id
             );
             context.events.publish(Event::oom(&self.id));
@@ -78,7 +78,7 @@ impl Container {
         if self.plan.snapshot.is_none()
             && let Err(error) = tty.write_all(&self.plan.greeting).await
         {
-            log::warn!("the greeting did not reach the console of {}: {error}", self.id);
+            log::warn!(container = self.id; "the greeting did not reach the console of {}: {error}", self.id);
         }
         let keyboard = Arc::new(Mutex::new(()));
         let (tap, typed) = (Arc::clone(&self.tap), Arc::clone(&keyboard));

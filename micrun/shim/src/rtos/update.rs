@@ -34,7 +34,10 @@ pub(crate) async fn update(
     // Held to the end: two changes at a time would undo each other.
     let mut current = container.resources.lock().await;
     if is_static(container, &request.annotations)? {
-        log::info!("{}: resources are static (runtime.static_resource); the change is ignored", container.id);
+        log::info!(
+            container = container.id;
+            "{}: resources are static (runtime.static_resource); the change is ignored", container.id
+        );
         return Ok(());
     }
     container.init.life.check(Attempt::Update)?;
@@ -63,7 +66,7 @@ pub(crate) async fn update(
         None => by_daemon(context, container, &current, &all).await?,
     }
     *current = all;
-    log::info!("{}: resources changed", container.id);
+    log::info!(container = container.id; "{}: resources changed", container.id);
     Ok(())
 }
 
@@ -80,7 +83,11 @@ fn read(request: &UpdateTaskRequest) -> Result<Resources> {
 fn is_static(container: &Container, annotations: &std::collections::HashMap<String, String>) -> Result<bool> {
     let map: BTreeMap<String, String> = annotations.clone().into_iter().collect();
     let annotations = Annotations::from_map(&map)?;
-    annotations.warnings().iter().for_each(|warning| log::warn!("{}: {warning}", container.id));
+    annotations.warnings().iter().for_each(|warning| {
+        log::warn!(
+        container = container.id;
+        "{}: {warning}", container.id)
+    });
     Ok(annotations.static_resource.unwrap_or(container.plan.static_resource))
 }
 
@@ -122,11 +129,17 @@ async fn by_daemon(
         let Err(error) = context.mica.set(&container.id, key, value).await else { continue };
         for (key, _) in changed[..done].iter().rev() {
             let Some(value) = old.get(key) else {
-                log::error!("{}: {key} stays changed: its former value is not known", container.id);
+                log::error!(
+                    container = container.id;
+                    "{}: {key} stays changed: its former value is not known", container.id
+                );
                 continue;
             };
             if let Err(error) = context.mica.set(&container.id, key, value).await {
-                log::error!("{}: {key} stays changed: {}", container.id, describe(&error));
+                log::error!(
+                    container = container.id;
+                    "{}: {key} stays changed: {}", container.id, describe(&error)
+                );
             }
         }
         return Err(error.into());

@@ -108,7 +108,7 @@ impl Sandbox {
             Ok(pid)
         };
         let pid = self.life.start(&*context.events, holder).await?;
-        log::info!("the sandbox {} runs, process {pid}", self.id);
+        log::info!(container = self.id; "the sandbox {} runs, process {pid}", self.id);
         Ok(pid)
     }
 
@@ -116,7 +116,7 @@ impl Sandbox {
     async fn ended(&self, context: &Context, containers: &Containers, exit: Exit) {
         lock(&self.held).holder = None;
         pod::end_all(context, containers, Duration::ZERO).await;
-        log::info!("the sandbox {} ended with status {}", self.id, exit.status);
+        log::info!(container = self.id; "the sandbox {} ended with status {}", self.id, exit.status);
         self.finish(context, exit);
     }
 

@@ -151,7 +151,10 @@ impl Api for SandboxService {
             for container in containers.all() {
                 match container.delete(&context, "").await {
                     Ok(_) => containers.remove(container.id()),
-                    Err(error) => log::error!("{} is left behind: {}", container.id(), describe(&error)),
+                    Err(error) => log::error!(
+                        container = container.id();
+                        "{} is left behind: {}", container.id(), describe(&error)
+                    ),
                 }
             }
             *lock(&slot) = None;

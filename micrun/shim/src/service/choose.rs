@@ -26,6 +26,7 @@ use crate::rtos::create;
 use crate::service::attributes;
 use crate::task::context::Context;
 use crate::task::engine::Engine;
+use crate::task::labels;
 
 /// Makes a container of a Create request.
 pub(crate) async fn create(context: &Arc<Context>, request: &CreateTaskRequest) -> Result<Arc<dyn Engine>> {
@@ -34,6 +35,7 @@ pub(crate) async fn create(context: &Arc<Context>, request: &CreateTaskRequest) 
     let open = move || Span::internal("open image").run(|| Image::open(&bundle, &mounts));
     let Image { spec, rootfs, is_firmware } = blocking::run(open).await?;
     attributes::specification(&spec, is_firmware);
+    labels::introduce(&request.id, &spec.annotations);
     if is_firmware {
         // On the heap: it is the largest of what a request may wait for.
         return Ok(Arc::new(Box::pin(create::create(context, request, spec, rootfs)).await?));

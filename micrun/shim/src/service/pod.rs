@@ -69,8 +69,14 @@ async fn signal(context: &Context, container: &Arc<dyn Engine>, number: i32) {
     let mut request = KillRequest::new();
     request.signal = number.unsigned_abs();
     match container.kill(context, &request).await {
-        Ok(()) => log::info!("sent signal {number} to {}: its pod ends", container.id()),
+        Ok(()) => log::info!(
+            container = container.id();
+            "sent signal {number} to {}: its pod ends", container.id()
+        ),
         Err(Error::Finished(_)) => {}
-        Err(error) => log::error!("cannot end {} with its pod: {}", container.id(), describe(&error)),
+        Err(error) => log::error!(
+            container = container.id();
+            "cannot end {} with its pod: {}", container.id(), describe(&error)
+        ),
     }
 }

@@ -11,6 +11,7 @@ use super::subject::Subject;
 use crate::error::{Error, Result};
 use crate::os::lock::lock;
 use crate::task::engine::Engine;
+use crate::task::labels;
 
 type Table = BTreeMap<String, Entry>;
 
@@ -97,6 +98,7 @@ impl Containers {
     /// Forgets a container.
     pub(crate) fn remove(&self, id: &str) {
         self.change(|table| table.remove(id));
+        labels::forget(id);
     }
 
     /// Whether no container is here or being made.
@@ -178,6 +180,7 @@ impl Drop for Slot {
         self.containers.change(|table| {
             if !matches!(table.get(&self.id), Some(Entry::Made(_))) {
                 table.remove(&self.id);
+                labels::forget(&self.id);
             }
         });
     }

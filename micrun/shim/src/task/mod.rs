@@ -8,6 +8,7 @@ pub(crate) mod engine;
 pub(crate) mod events;
 pub(crate) mod execs;
 pub(crate) mod exit;
+pub(crate) mod labels;
 pub(crate) mod life;
 pub(crate) mod mica;
 pub(crate) mod process;

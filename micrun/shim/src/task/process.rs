@@ -54,7 +54,10 @@ impl Process {
     /// Has [`Self::stdin_is_in_use`] know stdin.
     pub(crate) fn watch_stdin(&self, streams: &Streams) {
         lock(&self.upkeep).stdin = streams.stdin_fifo().unwrap_or_else(|error| {
-            log::warn!("{}: whether its stdin is in use will not be known: {error}", self.id);
+            log::warn!(
+                container = self.life.subject().container();
+                "{}: whether its stdin is in use will not be known: {error}", self.id
+            );
             None
         });
     }
@@ -65,7 +68,7 @@ impl Process {
         let Upkeep { stdin, keep_stdin, .. } = &mut *upkeep;
         let Some(fifo) = stdin else { return false };
         stdio::is_in_use(fifo, keep_stdin).unwrap_or_else(|error| {
-            log::warn!("{}: whether its stdin is in use is not known: {error}", self.id);
+            log::warn!(container = self.life.subject().container(); "{}: whether its stdin is in use is not known: {error}", self.id);
             true
         })
     }

@@ -26,7 +26,7 @@ impl Cost {
     /// Once its threads without work have ended: their stacks are no leak.
     fn of(name: &'static str) -> Self {
         let process = Process::running(name).remove(0);
-        wait::until("it rests", || (process.threads() == 1).then_some(()));
+        wait::until("it rests", || (process.workers() == 0).then_some(()));
         Self {
             name,
             // Not the pages of a program that was built just now, which are dirty until the kernel has written them.

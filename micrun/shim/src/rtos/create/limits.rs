@@ -31,13 +31,16 @@ pub(super) fn cgroup(
 ) -> Result<Option<Cgroup>> {
     let unsupported = spec.linux.resources.unsupported();
     if !unsupported.is_empty() {
-        log::warn!("{id}: these limits have no effect on firmware: {}", unsupported.join(", "));
+        log::warn!(
+            container = id;
+            "{id}: these limits have no effect on firmware: {}", unsupported.join(", ")
+        );
     }
     if !machine.is_emulated() {
         return Ok(None);
     }
     let Some(layout) = &context.cgroups else {
-        log::warn!("{id}: {}", Error::NoCgroups);
+        log::warn!(container = id; "{id}: {}", Error::NoCgroups);
         return Ok(None);
     };
     Cgroup::of(layout.clone(), path).map(Some)
@@ -49,7 +52,7 @@ pub(super) fn oom_score(id: &str, spec: &Spec, machine: &Machine) -> Option<u16>
     let asked = spec.rest.get("process")?.get("oomScoreAdj")?.as_i64().filter(|_| machine.is_emulated())?;
     if asked < 0 {
         log::warn!(
-            "{id}: oomScoreAdj {asked} has no effect on firmware, which cannot be spared: it runs with 0"
+            container = id; "{id}: oomScoreAdj {asked} has no effect on firmware, which cannot be spared: it runs with 0"
         );
     }
     let score = u16::try_from(asked.max(0)).unwrap_or(u16::MAX);

@@ -71,7 +71,7 @@ pub(crate) async fn create(
     let mut creation = blocking::run(unpack).await?;
     match creation.connect().await {
         Ok(streams) => {
-            log::info!("created {}", request.id);
+            log::info!(container = request.id; "created {}", request.id);
             let container = creation.finish(streams);
             context.events.publish(Event::create(request, container.pid));
             Ok(container)
@@ -110,7 +110,7 @@ impl Creation {
         let id = &request.id;
         check_id(id)?;
         let options = Options::read(request.options.get_or_default())?;
-        log::debug!("{id}: runtime options {options:?}");
+        log::debug!(container = id; "{id}: runtime options {options:?}");
         let cgroups_path = limits::cgroups_path(&context, spec, id);
         let owner = Owner::this_process(&context.namespace, id, &cgroups_path);
         let dir = StateDir::create(&context.state_root, &owner)?.draft();
@@ -129,7 +129,7 @@ impl Creation {
         let pedestal_conf = conf::of_pedestal(&firmware, spec, &host, &dir)?;
         let path = dir.path(FIRMWARE);
         let message = message::of(id, path, pedestal_conf, &firmware, asked, host.policy());
-        log::info!("{id}: {} on {}", firmware.file.path.display(), message.pedestal);
+        log::info!(container = id; "{id}: {} on {}", firmware.file.path.display(), message.pedestal);
 
         let settings = firmware.settings.clone();
         let vigil = vigil(&settings)?;
@@ -264,10 +264,10 @@ fn check_id(id: &str) -> Result<()> {
 fn warn(id: &str, spec: &Spec, firmware: &Firmware, host: &HostConf) -> Result<()> {
     let without_effect = ignored::check(spec, conf::has_command_line(firmware))?;
     if !without_effect.is_empty() {
-        log::warn!("{id} is firmware, so these have no effect: {without_effect}");
+        log::warn!(container = id; "{id} is firmware, so these have no effect: {without_effect}");
     }
     for warning in firmware.warnings.iter().chain(host.warnings()) {
-        log::warn!("{id}: {warning}");
+        log::warn!(container = id; "{id}: {warning}");
     }
     if firmware.settings.debug.value {
         log::set_max_level(log::LevelFilter::Debug);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::SystemTime;
 
 use log::kv::{self, Key, Value, VisitSource, VisitValue};
@@ -22,7 +23,8 @@ pub enum LogFormat {
 }
 
 impl LogFormat {
-    const ALL: [Self; 3] = [Self::Plain, Self::Logfmt, Self::Json];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Plain, Self::Logfmt, Self::Json];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -30,6 +32,27 @@ impl LogFormat {
             Self::Logfmt => "logfmt",
             Self::Json => "json",
         }
+    }
+}
+
+/// A format that may change while lines are written.
+#[derive(Debug)]
+pub struct Setting(AtomicU8);
+
+impl Setting {
+    /// Begins with this one.
+    pub const fn new(format: LogFormat) -> Self {
+        Self(AtomicU8::new(format as u8))
+    }
+
+    /// The present one.
+    pub fn get(&self) -> LogFormat {
+        LogFormat::ALL[usize::from(self.0.load(Ordering::Relaxed)) % LogFormat::ALL.len()]
+    }
+
+    /// From now on this one.
+    pub fn set(&self, format: LogFormat) {
+        self.0.store(format as u8, Ordering::Relaxed);
     }
 }
 
@@ -50,9 +73,10 @@ impl fmt::Display for LogFormat {
 
 /// What is to be written.
 #[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) level: Level,
-    pub(super) text: String,
+pub struct Entry {
+    /// How important it is.
+    pub level: Level,
+    text: String,
     /// What it is about, in the order of the record.
     fields: Vec<(String, Field)>,
 }
@@ -64,15 +88,25 @@ enum Field {
 }
 
 impl Entry {
-    /// An entry about nothing in particular, or about this client.
-    pub(super) fn new(level: Level, text: String, client: Option<&str>) -> Self {
-        let fields = client.map(|client| (CLIENT.to_owned(), Field::Text(client.to_owned())));
-        Self { level, text, fields: fields.into_iter().collect() }
+    /// An entry about nothing in particular.
+    pub fn new(level: Level, text: String) -> Self {
+        Self { level, text, fields: Vec::new() }
+    }
+
+    /// That so many lines about a subject, which this field names, were left out.
+    pub fn left_out(field: &str, subject: &str, count: u64) -> Self {
+        let text = format!("{subject}: {count} lines about it were left out: it causes too many");
+        Self::new(Level::Warn, text).with(field, subject)
+    }
+
+    /// That so many lines were lost.
+    pub fn missing(count: u64) -> Self {
+        Self::new(Level::Warn, format!("{count} lines are missing: the log was not read in time"))
     }
 
     /// The entry of a record, and of the trace that it belongs to.
-    pub(super) fn of(record: &Record<'_>) -> Self {
-        let mut entry = Self::new(record.level(), record.args().to_string(), None);
+    pub fn of(record: &Record<'_>) -> Self {
+        let mut entry = Self::new(record.level(), record.args().to_string());
         // It collects, so it cannot fail.
         let _ = record.key_values().visit(&mut entry);
         if let Some((trace, span)) = Current::here().ids() {
@@ -82,24 +116,31 @@ impl Entry {
         entry
     }
 
-    /// The client that it is about.
-    pub(super) fn client(&self) -> Option<&str> {
+    /// The same with one more field.
+    #[must_use]
+    pub fn with(mut self, key: &str, text: &str) -> Self {
+        self.fields.push((key.to_owned(), Field::Text(text.to_owned())));
+        self
+    }
+
+    /// The client or the container that it is about.
+    pub fn subject(&self) -> Option<&str> {
         self.fields.iter().find_map(|(key, field)| match field {
-            Field::Text(text) if key == CLIENT => Some(text.as_str()),
+            Field::Text(text) if SUBJECTS.contains(&key.as_str()) => Some(text.as_str()),
             _ => None,
         })
     }
 
     /// As a line without its end, of at most `room` bytes.
-    pub(super) fn line(&self, format: LogFormat, room: usize) -> String {
+    pub fn line(&self, format: LogFormat, room: usize) -> String {
         let level = self.level.as_str().to_lowercase();
         if format == LogFormat::Plain {
             let mut line = format!("{level}: {}", self.text);
             line.truncate(line.floor_char_boundary(room));
             return line;
         }
-        // In fields of its own, the client is not repeated.
-        let prefix = self.client().map(|client| format!("{client}: ")).unwrap_or_default();
+        // What has a field of its own is not repeated.
+        let prefix = self.subject().map(|subject| format!("{subject}: ")).unwrap_or_default();
         let mut text = self.text.strip_prefix(&prefix).unwrap_or(&self.text);
         loop {
             let line = self.structured(format, &level, text);
@@ -112,7 +153,7 @@ impl Entry {
     }
 
     fn structured(&self, format: LogFormat, level: &str, text: &str) -> String {
-        // As the shim and containerd write it.
+        // As containerd writes it.
         let level = if level == "warn" { "warning" } else { level };
         let time = humantime::format_rfc3339_micros(SystemTime::now()).to_string();
         if format == LogFormat::Json {
@@ -137,8 +178,8 @@ impl Entry {
     }
 }
 
-/// The field by which lines are counted.
-const CLIENT: &str = "client";
+/// The fields by which lines are counted.
+const SUBJECTS: [&str; 2] = ["client", "container"];
 
 /// logfmt's quoting, which is also JSON's for what occurs here.
 fn quote(text: &str) -> String {
@@ -182,7 +223,7 @@ mod tests {
             level: Level::Warn,
             text: text.to_owned(),
             fields: vec![
-                (CLIENT.to_owned(), Field::Text("motor".to_owned())),
+                ("client".to_owned(), Field::Text("motor".to_owned())),
                 ("pid".to_owned(), Field::Number(7)),
             ],
         };
@@ -217,7 +258,7 @@ mod tests {
         let record =
             Record::builder().args(format_args!("a: b")).key_values(&fields).level(Level::Info).build();
         let entry = Entry::of(&record);
-        assert_eq!(entry.client(), Some("a"));
+        assert_eq!(entry.subject(), Some("a"));
         assert_eq!(entry.fields[1..], [("pid".to_owned(), Field::Number(3))]);
     }
 }

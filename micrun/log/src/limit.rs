@@ -1,4 +1,4 @@
-//! How many lines a client may cause: a firmware must not flood the host's log.
+//! How many lines a subject may cause: a firmware, or whoever controls it, must not flood the host's log.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -8,11 +8,11 @@ const BURST: u32 = 200;
 /// After that, one line in this time.
 const REFILL: Duration = Duration::from_millis(100);
 
-/// What clients have caused lately.
+/// What subjects have caused lately.
 #[derive(Debug, Default)]
-pub(super) struct Limits {
+pub struct Limits {
     /// Those that have not come to rest.
-    clients: BTreeMap<String, Bucket>,
+    subjects: BTreeMap<String, Bucket>,
 }
 
 /// A bucket of tokens, one for each line.
@@ -35,13 +35,13 @@ impl Bucket {
 }
 
 impl Limits {
-    /// Whether a line that this client causes may be written.
-    pub(super) fn admit(&mut self, client: &str, now: Instant) -> bool {
+    /// Whether a line that this subject causes may be written.
+    pub fn admit(&mut self, subject: &str, now: Instant) -> bool {
         let full = || Bucket { tokens: BURST, filled: now, left_out: 0 };
-        if !self.clients.contains_key(client) {
-            self.clients.insert(client.to_owned(), full());
+        if !self.subjects.contains_key(subject) {
+            self.subjects.insert(subject.to_owned(), full());
         }
-        let Some(bucket) = self.clients.get_mut(client) else { return true };
+        let Some(bucket) = self.subjects.get_mut(subject) else { return true };
         bucket.refill(now);
         match bucket.tokens.checked_sub(1) {
             Some(rest) => bucket.tokens = rest,
@@ -50,14 +50,14 @@ impl Limits {
         bucket.left_out == 0
     }
 
-    /// Clients of which lines were left out and may be written again, and how many those were. Forgets who is at rest.
-    pub(super) fn settle(&mut self, now: Instant) -> Vec<(String, u64)> {
+    /// Subjects of which lines were left out and may be written again, and how many those were. Forgets who is at rest.
+    pub fn settle(&mut self, now: Instant) -> Vec<(String, u64)> {
         let mut told = Vec::new();
-        self.clients.retain(|client, bucket| {
+        self.subjects.retain(|subject, bucket| {
             bucket.refill(now);
             if bucket.left_out > 0 && bucket.tokens > 0 {
                 bucket.tokens -= 1;
-                told.push((client.clone(), std::mem::take(&mut bucket.left_out)));
+                told.push((subject.clone(), std::mem::take(&mut bucket.left_out)));
             }
             bucket.tokens < BURST
         });
@@ -83,6 +83,6 @@ mod tests {
         let much_later = later + REFILL * 1000;
         assert_eq!(limits.settle(much_later), [("loud".to_owned(), 1)]);
         assert!(limits.settle(much_later + REFILL).is_empty());
-        assert!(limits.clients.is_empty());
+        assert!(limits.subjects.is_empty());
     }
 }
