@@ -89,9 +89,11 @@ test-packages: tools-packages deb firmware ## the Debian packages on fresh Debia
 	@BUILT=$(BUILT) tests/packages/run bookworm trixie
 
 matrix: tools-host build firmware firmware-boards ## the end-to-end tests against every containerd that Debian's suites have
+	@tests/host/collector
 	@tests/host/containerds
 
 cri: tools-host build firmware ## pods through the CRI plugin of every containerd that Debian's suites have; the Kubernetes files
+	@tests/host/collector
 	@tests/kubernetes/validate
 	@tests/cri/matrix
 
