@@ -90,6 +90,7 @@ test-packages: tools-packages deb firmware ## the Debian packages on fresh Debia
 	@BUILT=$(BUILT) tests/packages/run bookworm trixie clone
 
 matrix: tools-host build firmware firmware-boards ## the end-to-end tests against every containerd that Debian's suites have
+	@tests/host/collector
 	@tests/host/containerds
 
 other-containerds: tools-host build firmware firmware-boards ## matrix and cri on the containerds in the folders of MICRUN_CONTAINERD_BIN (`:` between them); skipped without it
@@ -97,6 +98,7 @@ other-containerds: tools-host build firmware firmware-boards ## matrix and cri o
 	else tests/host/containerds && tests/cri/matrix; fi
 
 cri: tools-host build firmware ## pods through the CRI plugin of every containerd that Debian's suites have; the Kubernetes files
+	@tests/host/collector
 	@tests/kubernetes/validate
 	@tests/cri/matrix
 

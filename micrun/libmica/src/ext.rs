@@ -18,8 +18,9 @@ pub use scene::{Scene, Site};
 
 /// Version of these documents.
 pub const PROTOCOL: u32 = 1;
-/// What upstream's daemon does not have: commands, and the line of [`crate::trace`].
-pub const EXTENSIONS: [&str; 16] = [
+/// The commands that upstream's daemon does not have. Our daemon names [`crate::trace::EXTENSION`] beside them, which is
+/// none.
+pub const EXTENSIONS: [&str; 15] = [
     "version",
     "list",
     "metrics",
@@ -35,7 +36,6 @@ pub const EXTENSIONS: [&str; 16] = [
     "events",
     "history",
     "inspect",
-    crate::trace::EXTENSION,
 ];
 /// The name of the pool of CPUs that firmware without CPUs of its own shares.
 pub const SHARED_POOL: &str = "shared";

@@ -71,7 +71,7 @@ mod tests {
 
     use super::*;
 
-    const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0c1902b7-01";
 
     #[test]
     fn a_line_is_taken_off_and_the_rest_is_the_request() {

@@ -150,7 +150,7 @@ async fn a_daemon_without_events_says_so_and_one_that_dies_is_an_error() {
     }
 }
 
-const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0c1902b7-01";
 
 fn traced() -> (tempfile::TempDir, Client) {
     let (dir, client) = setup();

@@ -85,7 +85,7 @@ mod tests {
 
     use super::*;
 
-    const EXAMPLE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    const EXAMPLE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0c1902b7-01";
 
     #[test]
     fn the_specifications_example() {
@@ -113,7 +113,7 @@ mod tests {
             EXAMPLE.to_uppercase(),
             EXAMPLE.replacen("00", "ff", 1),
             EXAMPLE.replace("4bf92f3577b34da6a3ce929d0e0e4736", &"0".repeat(32)),
-            EXAMPLE.replace("00f067aa0ba902b7", &"0".repeat(16)),
+            EXAMPLE.replace("00f067aa0c1902b7", &"0".repeat(16)),
             EXAMPLE.replace('-', "_"),
             EXAMPLE.replacen("4b", "+b", 1),
             EXAMPLE[..54].to_owned(),

@@ -11,7 +11,7 @@ use micrun_host_tests::{isolation, process};
 const SHIM: &str = "containerd-shim-mica-v2";
 /// The span of the client, which is somebody else's to send.
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
-const CLIENT: &str = "00f067aa0ba902b7";
+const CLIENT: &str = "00f067aa0c1902b7";
 
 /// Whether containerd says to its shims for which trace it asks.
 fn containerd_tells() -> bool {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use libmica::command::Extras;
 use libmica::ext::{EXTENSIONS, PROTOCOL, Pools, Stats, Version};
-use libmica::{ClientStatus, Command, CreateMessage, Launch, Outcome, Reply, names};
+use libmica::{ClientStatus, Command, CreateMessage, Launch, Outcome, Reply, names, trace};
 use micrun_trace::Span;
 
 use super::Daemon;
@@ -156,7 +156,7 @@ impl Daemon {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             protocol: PROTOCOL,
             pedestals: owned(&pedestal::NAMES),
-            extensions: owned(&EXTENSIONS),
+            extensions: owned(&[&EXTENSIONS[..], &[trace::EXTENSION]].concat()),
             policy: Some(config.policy.to_wire()),
             pools: Some(Pools { shared, machines: self.pedestals.waiting() }),
         }
