@@ -77,8 +77,9 @@ impl Dns {
         let line = |word: &str, list: &[String]| {
             if list.is_empty() { String::new() } else { format!("{word} {}\n", list.join(" ")) }
         };
-        let servers: String = self.servers.iter().map(|server| format!("nameserver {server}\n")).collect();
-        format!("{}{servers}{}", line("search", &self.searches), line("options", &self.options))
+        let servers = self.servers.iter().map(|server| line("nameserver", std::slice::from_ref(server)));
+        let search = std::iter::once(line("search", &self.searches));
+        search.chain(servers).chain([line("options", &self.options)]).collect()
     }
 }
 
