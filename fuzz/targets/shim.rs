@@ -10,6 +10,14 @@ pub mod oci {
     pub mod any;
     #[path = "../../micrun/shim/src/oci/bundle.rs"]
     pub mod bundle;
+    #[path = "."]
+    pub mod mount {
+        #[allow(dead_code, reason = "sandboxes build what mounts read")]
+        #[path = "../../micrun/shim/src/oci/mount/id_map.rs"]
+        mod id_map;
+        #[allow(unused_imports, reason = "of the targets, sandboxes alone have it")]
+        pub(crate) use id_map::IdMap;
+    }
     #[path = "../../micrun/shim/src/oci/options.rs"]
     pub mod options;
     #[path = "../../micrun/shim/src/oci/resources.rs"]

@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn what_is_malformed_is_no_parent() {
         for wrong in [
-            "".to_owned(),
+            String::new(),
             format!("{EXAMPLE}-00"),
             EXAMPLE.to_uppercase(),
             EXAMPLE.replacen("00", "ff", 1),

@@ -142,6 +142,7 @@ mod tests {
         plan(endpoint, variables).unwrap().map(|plan| (plan.address, plan.path))
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "it is compared with what may be nothing")]
     fn tcp(host: &str, path: &str) -> Option<(Address, String)> {
         Some((Address::Tcp(host.to_owned()), path.to_owned()))
     }

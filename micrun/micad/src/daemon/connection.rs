@@ -50,8 +50,8 @@ pub(super) struct Asked {
 
 impl Asked {
     /// Takes the line off that says for which trace it is.
-    fn new(bytes: Vec<u8>, fds: Vec<OwnedFd>) -> Self {
-        let (context, request) = trace::Context::split(&bytes);
+    fn new(bytes: &[u8], fds: Vec<OwnedFd>) -> Self {
+        let (context, request) = trace::Context::split(bytes);
         let context = context.and_then(|it| Parent::read(&it.parent, Some(&it.state)));
         Self { bytes: request.to_owned(), fds, context }
     }
@@ -173,7 +173,7 @@ async fn read_create(stream: &mut UnixStream) -> io::Result<Asked> {
             _ => break,
         }
     }
-    let mut asked = Asked::new(request, Vec::new());
+    let mut asked = Asked::new(&request, Vec::new());
     // One byte more than allowed tells that it is too long.
     asked.bytes.truncate(create::SIZE + 1);
     Ok(asked)
@@ -199,7 +199,7 @@ async fn read_control(stream: &mut UnixStream) -> io::Result<Asked> {
         })
         .flatten()
         .collect();
-    let mut asked = Asked::new(bytes, fds);
+    let mut asked = Asked::new(&bytes, fds);
     asked.bytes.truncate(command::MAX_LEN + 1);
     Ok(asked)
 }

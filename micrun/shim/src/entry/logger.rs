@@ -170,7 +170,7 @@ mod tests {
             logger.take(entry("loud", "x"), now);
         }
         logger.take(entry("quiet", "heard"), now);
-        logger.take(entry("quiet", "later"), now + std::time::Duration::from_secs(60));
+        logger.take(entry("quiet", "later"), now + std::time::Duration::from_mins(1));
         let lines = lines(logger, reader);
         let count = |words: &str| lines.iter().filter(|line| line.contains(words)).count();
         assert_eq!((count("msg=\"x\""), count("heard"), count("later")), (200, 1, 1));
@@ -188,7 +188,7 @@ mod tests {
         });
         assert!(written.count() > 1);
         // As much as there is, and not more: the log is still open.
-        let mut chunk = [0; 1 << 16];
+        let mut chunk = vec![0; 1 << 16];
         assert!(reader.read(&mut chunk).unwrap() > 0);
         logger.take(entry("last", "heard"), now);
         let lines = lines(logger, reader);

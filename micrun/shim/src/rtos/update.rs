@@ -84,9 +84,7 @@ fn is_static(container: &Container, annotations: &std::collections::HashMap<Stri
     let map: BTreeMap<String, String> = annotations.clone().into_iter().collect();
     let annotations = Annotations::from_map(&map)?;
     annotations.warnings().iter().for_each(|warning| {
-        log::warn!(
-        container = container.id;
-        "{}: {warning}", container.id)
+        log::warn!(container = container.id; "{}: {warning}", container.id);
     });
     Ok(annotations.static_resource.unwrap_or(container.plan.static_resource))
 }

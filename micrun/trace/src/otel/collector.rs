@@ -181,7 +181,7 @@ mod tests {
         })
     }
 
-    const BOUND: Duration = Duration::from_secs(60);
+    const BOUND: Duration = Duration::from_mins(1);
 
     #[test]
     fn a_request_goes_by_tcp_and_the_status_comes_back() {

@@ -43,9 +43,9 @@ async fn crash(daemon: &Daemon, client: &Client, name: &str) -> ExitReport {
 fn gdb(firmware: &Path, core: &Path, commands: &[&str]) -> String {
     let mut gdb = Command::new("gdb-multiarch");
     gdb.args(["-nx", "-batch"]).arg(firmware).arg(core);
-    commands.iter().for_each(|command| {
+    for command in commands {
         gdb.args(["-ex", command]);
-    });
+    }
     let output = gdb.stdin(Stdio::null()).output().expect("gdb-multiarch runs");
     let said = [output.stdout, output.stderr].concat();
     String::from_utf8_lossy(&said).into_owned()
@@ -73,7 +73,7 @@ async fn the_core_of_a_crash_opens_in_gdb_for_each_processor() {
         client.start(name).await.unwrap();
         let report = crash(&daemon, &client, name).await;
         let core = report.core.unwrap_or_else(|| panic!("{name}: {}", daemon.log()));
-        assert_eq!(cores_of(&daemon, name), [core.clone()]);
+        assert_eq!(cores_of(&daemon, name), std::slice::from_ref(&core));
         let found = core.metadata().unwrap();
         assert_eq!(
             (found.permissions().mode() & 0o7777, found.uid()),

@@ -243,7 +243,7 @@ pub(super) fn sandboxer(host: &Host) -> Finding {
     let Ok(parts) = parts(host) else {
         return Finding::note("containerd's configuration cannot be read", "see containerd.config");
     };
-    let section = effective(host, &parts);
+    let section = effective(host, parts);
     let by_shim =
         |handler: &&Handler<'_>| handler.table.get("sandboxer").and_then(Value::as_str) == Some("shim");
     let found = handlers(&section);
