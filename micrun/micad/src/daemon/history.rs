@@ -19,7 +19,8 @@ use crate::error::file;
 /// The file. Another format gets another name, so that no daemon destroys what it does not understand.
 const FILE: &str = "history-v1.jsonl";
 /// Bytes of the latest ends that stay when the file is written anew. An end has some 250, with registers some 1500.
-const MEASURE: u64 = 512 << 10;
+/// Twice as many have to fit into a reply (`libmica::reply`).
+const MEASURE: u64 = 256 << 10;
 /// Bytes of an end's sentence.
 const MAX_DETAIL: usize = 1024;
 

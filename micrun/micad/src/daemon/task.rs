@@ -235,7 +235,6 @@ impl Task {
 
     async fn close_run(&mut self, ended: Result<ExitReport>, scene: Option<Scene>) -> Result<()> {
         let name = self.spec.name();
-        self.watch = None;
         let (result, end) = match ended {
             Ok(mut report) => {
                 if let Some(digest) = self.patched() {
@@ -263,6 +262,10 @@ impl Task {
                 (Err(e), None)
             }
         };
+        // One that could not be ended and runs on is watched as before.
+        if !self.is_running() {
+            self.watch = None;
+        }
         self.save(end).await;
         result
     }

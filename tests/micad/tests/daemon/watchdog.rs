@@ -4,7 +4,7 @@ use libmica::ext::{Event, ExitReason, Happening};
 use micrun_host_tests::firmware::{demo, mute};
 use rustix::process::Signal;
 
-use crate::harness::Daemon;
+use crate::harness::{Daemon, mica};
 
 /// Has the demo mask its interrupts and spin; gives what the daemon says of its end.
 async fn spin(watchdog: &str, restarted: bool) -> String {
@@ -65,4 +65,22 @@ async fn a_watchdog_can_start_firmware_again_until_it_is_off() {
     assert!(daemon.log().contains("x: its watchdog starts it again"), "{}", daemon.log());
     let refused = client.set("x", "Watchdog", "soon").await.unwrap_err().to_string();
     assert!(refused.contains("\"soon\" is not heartbeat:TIME, spin:TIME, end, restart or off"), "{refused}");
+}
+
+/// A client's conf file says it where an image does.
+#[tokio::test]
+async fn a_conf_file_can_ask_for_it() {
+    let daemon = Daemon::start();
+    let file = daemon.path("x.conf");
+    let firmware = mute("spin");
+    let text = format!(
+        "[Mica]\nName = x\nClientPath = {}\nPedestal = qemu\n[Micrun]\ncontainer.watchdog = spin:500ms\n",
+        firmware.display()
+    );
+    std::fs::write(&file, text).unwrap();
+    let created = mica(&daemon, &["create", file.to_str().unwrap()]);
+    assert!(created.status.success(), "{created:?}");
+    let client = daemon.client();
+    client.start("x").await.unwrap();
+    assert_eq!(client.wait("x").await.unwrap().reason, ExitReason::Watchdog);
 }
