@@ -15,7 +15,7 @@ pub use watch::{
 /// Version of these documents.
 pub const PROTOCOL: u32 = 1;
 /// The commands that upstream's daemon does not have.
-pub const EXTENSIONS: [&str; 15] = [
+pub const EXTENSIONS: [&str; 16] = [
     "version",
     "list",
     "metrics",
@@ -31,6 +31,7 @@ pub const EXTENSIONS: [&str; 15] = [
     "events",
     "history",
     "inspect",
+    "attach",
 ];
 /// The name of the pool of CPUs that firmware without CPUs of its own shares.
 pub const SHARED_POOL: &str = "shared";

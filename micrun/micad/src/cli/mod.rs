@@ -1,11 +1,13 @@
 //! The `mica` command: every subcommand is one or a few requests to the daemon.
 
 mod args;
+mod console;
 mod doctor;
 mod events;
 mod gdb_stub;
 mod generate;
 mod inspect;
+mod logs;
 mod patch;
 mod ps;
 mod saved;
@@ -59,6 +61,8 @@ pub async fn run(args: Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         Command::Top(args) => top::top(&client, &args, out).await?,
         Command::Events { name, json } => events::print(&client, name.as_deref(), json, out).await?,
         Command::Inspect { name } => show::document(&inspect::inspect(&client, &name).await?, out)?,
+        Command::Logs(args) => logs::logs(&client, &args, out).await?,
+        Command::Console(args) => console::console(&client, &args, out).await?,
         Command::Doctor(options) => return doctor::run(&options, client.dir(), out).await,
         Command::Version { json } => version(&client, json, out).await?,
         Command::Completions { shell } => generate::completions(shell, out),

@@ -1,6 +1,7 @@
 //! The daemon: sockets, clients, and what connects them.
 
 mod answer;
+mod attach;
 mod chronicle;
 mod client;
 mod connection;
@@ -97,6 +98,7 @@ pub async fn run(options: Options, config: Config) -> Result<()> {
         config: live,
     });
     state::private_dir(&daemon.clients_dir())?;
+    config.console_dir.as_deref().map_or(Ok(()), state::private_dir)?;
     daemon.restore().await?;
     daemon.pedestals.open().await;
     let create_path = libmica::names::create_socket(&config.runtime_dir)?;
@@ -127,7 +129,7 @@ pub async fn run(options: Options, config: Config) -> Result<()> {
     Ok(())
 }
 
-/// Each client costs up to four descriptors, so the daemon takes what its unit allows it. The usual limit, 1024, is for
+/// Each client costs up to five descriptors, so the daemon takes what its unit allows it. The usual limit, 1024, is for
 /// programs that use select(2).
 fn raise_descriptor_limit() {
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
