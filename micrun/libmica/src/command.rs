@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::attach::Attach;
 use crate::{Error, Result};
 
 /// Longest control message in bytes (upstream's `CTRL_MSG_SIZE`).
@@ -108,6 +109,8 @@ pub enum Command {
         /// The sender reads the console and has heard nothing: it is to be remembered.
         silent: bool,
     },
+    /// Extension: be connected to a console from now on.
+    Attach(Attach),
     /// Extension: write the state of the machine to the descriptor that comes with it.
     Checkpoint,
     /// Extension: change the memory of the running firmware to what another one has, which comes as a descriptor with it.
@@ -173,6 +176,9 @@ impl Command {
             "diagnose silent" => Self::Diagnose { silent: true },
             "checkpoint" => Self::Checkpoint,
             "patch" => Self::Patch,
+            attach if attach.starts_with("attach ") => {
+                Self::Attach(attach["attach ".len()..].parse().map_err(|()| unknown())?)
+            }
             set if set.starts_with("set") => Self::decode_set(set)?,
             _ => return Err(unknown()),
         })
@@ -199,6 +205,7 @@ impl Command {
             Self::Stats => "stats",
             Self::Wait => "wait",
             Self::Diagnose { .. } => "diagnose",
+            Self::Attach(_) => "attach",
             Self::Checkpoint => "checkpoint",
             Self::Patch => "patch",
             Self::Restore(_) => "restore",
@@ -239,6 +246,7 @@ impl fmt::Display for Command {
         match self {
             Self::Start(extras) | Self::Restore(extras) => write!(f, "{extras}"),
             Self::Set { key, value } => write!(f, " {key} {value}"),
+            Self::Attach(attach) => write!(f, " {attach}"),
             Self::Diagnose { silent: true } => f.write_str(" silent"),
             Self::Metrics { plain: true } => f.write_str(" plain"),
             _ => Ok(()),

@@ -135,6 +135,12 @@ pub enum Error {
         /// The request.
         command: String,
     },
+    /// The process that has the console is gone. The daemon starts another one.
+    #[error("the process that keeps the console has ended: attach again")]
+    ConsoleLost {
+        /// The position of the byte that would have come next, once one has come.
+        position: Option<u64>,
+    },
     /// A client of this name exists already.
     #[error("client {name:?} is already created: remove it first or use another name")]
     AlreadyExists {

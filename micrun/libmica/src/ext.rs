@@ -20,7 +20,7 @@ pub use scene::{Scene, Site};
 pub const PROTOCOL: u32 = 1;
 /// The commands that upstream's daemon does not have. Our daemon names [`crate::trace::EXTENSION`] beside them, which is
 /// none.
-pub const EXTENSIONS: [&str; 15] = [
+pub const EXTENSIONS: [&str; 16] = [
     "version",
     "list",
     "metrics",
@@ -36,6 +36,7 @@ pub const EXTENSIONS: [&str; 15] = [
     "events",
     "history",
     "inspect",
+    "attach",
 ];
 /// The name of the pool of CPUs that firmware without CPUs of its own shares.
 pub const SHARED_POOL: &str = "shared";

@@ -5,6 +5,7 @@
 //! codec, [`names`] the limits and the names of sockets and terminals, [`ext`] the JSON documents of our
 //! extension commands, [`trace`] our line in front of a request. [`client`] (feature `client`, on by default) speaks it all over tokio.
 
+pub mod attach;
 pub mod command;
 pub mod create;
 mod error;

@@ -1,6 +1,7 @@
 //! The daemon's own configuration: `/etc/mica/micad.conf`, overridden by the command line.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
@@ -20,10 +21,12 @@ pub(crate) use reload::Reloaded;
 /// The section of micad.conf that is read.
 const SECTION: &str = "Micad";
 
-/// Most machines that can be told to wait for a firmware: each costs the daemon four descriptors.
+/// Most machines that can be told to wait for a firmware: each costs the daemon five descriptors.
 const MOST_WAITING: usize = 64;
 /// Most clients that can have metrics of their own: the text of so many fits into a reply of the mica protocol.
 const MOST_SHOWN: usize = 1000;
+/// How many KiB can be kept of a console.
+const RINGS: RangeInclusive<u64> = 16..=1 << 20;
 /// The suffix of sockets in the runtime directory that are no client's.
 pub(crate) const SOCKET_SUFFIX: &str = "sock";
 
@@ -114,6 +117,10 @@ pub struct Config {
     pub waiting_machines: usize,
     /// Most memory in MiB that they have to themselves.
     pub waiting_memory_mb: u64,
+    /// Bytes that are kept of each console.
+    pub console_ring: u64,
+    /// Directory for them; without one, the runtime directory.
+    pub console_dir: Option<PathBuf>,
     /// Name of the socket for metrics in the runtime directory.
     pub metrics_socket: Option<String>,
     /// Loopback address for metrics.
@@ -153,6 +160,8 @@ impl Default for Config {
             shared_cpus: None,
             waiting_machines: 0,
             waiting_memory_mb: 128,
+            console_ring: 1 << 20,
+            console_dir: None,
             metrics_socket: None,
             metrics_address: None,
             metrics_clients: 200,
@@ -258,6 +267,8 @@ impl Config {
         self.core_total_mb = section.get("CoreTotal", megabytes)?.unwrap_or(self.core_total_mb);
         self.core_per_client_mb = section.get("CorePerClient", megabytes)?.unwrap_or(self.core_per_client_mb);
         self.coredump = section.get("Coredump", str::parse)?.unwrap_or(self.coredump);
+        self.console_ring = section.get("ConsoleRing", ring)?.unwrap_or(self.console_ring);
+        self.console_dir = section.get("ConsoleDir", directory)?.or(self.console_dir.take());
         self.metrics_socket = section.get("MetricsSocket", socket_name)?;
         self.metrics_address = section.get("MetricsAddress", loopback)?;
         self.metrics_clients = section.get("MetricsClients", shown_clients)?.unwrap_or(self.metrics_clients);
@@ -306,6 +317,21 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
     Ok(address)
 }
 
+/// Bytes, of a number of KiB.
+fn ring(text: &str) -> Result<u64, String> {
+    match text.parse().map_err(|_| format!("{text:?} is not a number of KiB"))? {
+        kib if RINGS.contains(&kib) => Ok(kib << 10),
+        kib => {
+            Err(format!("{kib} KiB cannot be kept of a console: write {} to {}", RINGS.start(), RINGS.end()))
+        }
+    }
+}
+
+fn directory(value: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text(value)?);
+    if path.is_absolute() { Ok(path) } else { Err(format!("{value:?} is not a full path: begin it with /")) }
+}
+
 fn shown_clients(text: &str) -> Result<usize, String> {
     match text.parse().map_err(|_| format!("{text:?} is not a number"))? {
         most if most <= MOST_SHOWN => Ok(most),
@@ -348,6 +374,7 @@ mod tests {
         let text = "[Micad]\nRuntimeDir = /a\nConfDir = /b\nPidFile = /c\nDefaultPedestal = qemu\n\
             FirmwareDir = /d\nSysfsRoot = /e\nQemuPath = /f\nQemuUidBase = 7\nAllowedUids = 1 2\nSharedCpus = 0\n\
             WaitingMachines = 3\nWaitingMemory = 99\n\
+            ConsoleRing = 64\nConsoleDir = /g\n\
             MetricsSocket = m.sock\nMetricsAddress = [::1]:1\nMetricsClients = 1000\n\
             LogFormat = json\nTraceEndpoint = unix:///g\n\
              CoreDir = /g\nCoredump = fault\nCoreTotal = 5\nCorePerClient = 4\n\
@@ -373,6 +400,8 @@ mod tests {
             shared_cpus: Some(SharedCpus { cpus: "0".parse().unwrap(), place: "micad.conf".into() }),
             waiting_machines: 3,
             waiting_memory_mb: 99,
+            console_ring: 64 << 10,
+            console_dir: Some("/g".into()),
             metrics_socket: Some("m.sock".into()),
             metrics_address: Some("[::1]:1".parse().unwrap()),
             metrics_clients: 1000,

@@ -116,6 +116,22 @@ pub enum Error {
         /// What went wrong.
         problem: String,
     },
+    /// A client without a console, or that was never started.
+    #[error("{name} has no console: start it first, and see whether its firmware has announced one")]
+    NoConsole {
+        /// The client.
+        name: String,
+    },
+    /// No stream of that name.
+    #[error("{name} has no stream {stream:?}: it has {known}")]
+    NoStream {
+        /// The client.
+        name: String,
+        /// What was asked for.
+        stream: String,
+        /// What there is.
+        known: String,
+    },
     /// A command that is of no use any more: the client is being stopped or removed, or the daemon ends.
     #[error("cannot {command} {name}: it was told to stop meanwhile")]
     Ending {

@@ -26,5 +26,5 @@ pub use error::{Error, Result};
 /// What `micad --relay` does, which the daemon starts for a console: relays bytes between the terminals that come by the
 /// socket at its standard input and the pty at its standard output.
 pub fn relay() -> std::io::Result<()> {
-    pedestal::relay_process::run()
+    pedestal::broker::process::run()
 }

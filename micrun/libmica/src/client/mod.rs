@@ -1,5 +1,6 @@
 //! The async client: one connection per command, each with its own time bound.
 
+mod attach;
 mod events;
 mod exchange;
 
@@ -9,12 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::attach::Attach;
 use crate::command::{Command, Extras};
 use crate::create::CreateMessage;
 use crate::ext::{ClientList, ClientTable, Diagnosis, ExitReport, History, PatchReport, Stats, Version};
 use crate::status::ClientStatus;
 use crate::{Error, Result, names, trace};
 
+pub use attach::{Attached, Output};
 pub use events::Events;
 
 /// How long a command may take, connection and reply included. `wait` has no bound.
@@ -259,6 +262,19 @@ impl Client {
     /// Extension: what happens to clients from now on. An earlier daemon's refusal comes with the first line.
     pub async fn events(&self) -> Result<Events> {
         Events::open(&names::create_socket(&self.dir)?).await
+    }
+
+    /// Extension: be connected to a console of the client. [`Error::Unsupported`] by upstream's daemon.
+    pub async fn attach(&self, name: &str, attach: &Attach) -> Result<Attached> {
+        let socket = names::control_socket(&self.dir, name)?;
+        let attached = tokio::time::timeout(self.timeouts.other, Attached::open(&socket, attach)).await;
+        let after = self.timeouts.other;
+        match attached.map_err(|_| Error::Timeout { command: "attach".to_owned(), after })? {
+            Err(Error::DaemonNotRunning { .. }) if is_absent(&socket) && self.daemon_is_there() => {
+                Err(Error::ClientNotFound { name: name.to_owned() })
+            }
+            other => other,
+        }
     }
 
     async fn control(&self, name: &str, command: &Command) -> Result<String> {

@@ -1,11 +1,12 @@
 //! The command line of `mica`, from which help, completions and man pages are made.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
+use super::console::Escape;
 use super::doctor;
 
 /// Control RTOS firmware that a mica daemon runs.
@@ -56,6 +57,47 @@ pub(super) struct CoreArgs {
     /// Print the list as JSON.
     #[arg(long, conflicts_with_all = ["output", "remove"])]
     pub(super) json: bool,
+}
+
+/// What `logs` prints.
+#[derive(Debug, clap::Args)]
+pub(super) struct LogsArgs {
+    /// Go on with what comes, until the firmware has ended.
+    #[arg(long, short, conflicts_with = "previous")]
+    pub(super) follow: bool,
+    /// Only what came after this time, such as `2026-01-31T12:00:00Z`, or so long ago, such as `10m`.
+    #[arg(long, value_name = "TIME", value_parser = super::logs::since)]
+    pub(super) since: Option<SystemTime>,
+    /// What the run before this one has shown.
+    #[arg(long, short)]
+    pub(super) previous: bool,
+    /// Only the last lines, so many.
+    #[arg(long, short = 'n', value_name = "LINES")]
+    pub(super) tail: Option<usize>,
+    /// Another stream than the console, by the name or the number that a status has.
+    #[arg(long, value_name = "NAME", default_value = "0")]
+    pub(super) stream: String,
+    /// Begin each line with when it came.
+    #[arg(long, short)]
+    pub(super) timestamps: bool,
+    /// The client.
+    pub(super) name: String,
+}
+
+/// How `console` connects.
+#[derive(Debug, clap::Args)]
+pub(super) struct ConsoleArgs {
+    /// Only show what comes; type nothing.
+    #[arg(long, short)]
+    pub(super) read_only: bool,
+    /// The key that leaves the console, such as `ctrl-p`; `none` for none.
+    #[arg(long, value_name = "KEY", default_value = "ctrl-]", value_parser = super::console::escape)]
+    pub(super) escape: Escape,
+    /// Another stream than the console, by the name or the number that a status has.
+    #[arg(long, value_name = "NAME", default_value = "0")]
+    pub(super) stream: String,
+    /// The client.
+    pub(super) name: String,
 }
 
 #[derive(Debug, Subcommand)]
@@ -222,6 +264,10 @@ pub(super) enum Command {
     },
     /// List, copy or remove the cores that a client's ends have left, for gdb. Only root can.
     Core(CoreArgs),
+    /// Print what a client's console has shown: the last MiB, if micad.conf does not say otherwise.
+    Logs(LogsArgs),
+    /// Connect this terminal with a client's console. Others may be connected as well.
+    Console(ConsoleArgs),
     /// Examine this machine: say what is wrong for firmware and containers, and what to do.
     ///
     /// The exit status is 0 if all is well, 3 with warnings, 4 with errors.

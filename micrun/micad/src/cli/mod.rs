@@ -1,12 +1,14 @@
 //! The `mica` command: every subcommand is one or a few requests to the daemon.
 
 mod args;
+mod console;
 mod core;
 mod doctor;
 mod events;
 mod gdb_stub;
 mod generate;
 mod inspect;
+mod logs;
 mod patch;
 mod ps;
 mod saved;
@@ -63,6 +65,8 @@ pub async fn run(args: Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         Command::Inspect { name } => show::document(&inspect::inspect(&client, &name).await?, out)?,
         Command::Why { name, all } => why::why(&client, &name, all, out).await?,
         Command::Core(args) => core::core(&client, &args, out).await?,
+        Command::Logs(args) => logs::logs(&client, &args, out).await?,
+        Command::Console(args) => console::console(&client, &args, out).await?,
         Command::Doctor(options) => return doctor::run(&options, client.dir(), out).await,
         Command::Version { json } => version(&client, json, out).await?,
         Command::Completions { shell } => generate::completions(shell, out),

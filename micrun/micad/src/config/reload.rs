@@ -19,6 +19,7 @@ impl Config {
     pub(crate) fn reloaded(&self, new: Self) -> Reloaded {
         let path = |path: &Path| path.display().to_string();
         let directory = |config: &Self| config.firmware_dir.as_deref().map(path).unwrap_or_default();
+        let consoles = |config: &Self| config.console_dir.as_deref().map(path).unwrap_or_default();
         let socket = |config: &Self| config.metrics_socket.clone().unwrap_or_default();
         let address = |config: &Self| config.metrics_address.map(|it| it.to_string()).unwrap_or_default();
         let collector = |config: &Self| config.trace_endpoint.clone().unwrap_or_default();
@@ -29,6 +30,7 @@ impl Config {
             ("FirmwareDir", directory(self), directory(&new)),
             ("SysfsRoot", path(&self.sysfs_root), path(&new.sysfs_root)),
             ("QemuPath", path(&self.qemu_path), path(&new.qemu_path)),
+            ("ConsoleDir", consoles(self), consoles(&new)),
             ("QemuUidBase", self.qemu_uid_base.to_string(), new.qemu_uid_base.to_string()),
             ("MetricsSocket", socket(self), socket(&new)),
             ("MetricsAddress", address(self), address(&new)),
@@ -46,6 +48,7 @@ impl Config {
             sysfs_root: self.sysfs_root.clone(),
             qemu_path: self.qemu_path.clone(),
             qemu_uid_base: self.qemu_uid_base,
+            console_dir: self.console_dir.clone(),
             metrics_socket: self.metrics_socket.clone(),
             metrics_address: self.metrics_address,
             trace_endpoint: self.trace_endpoint.clone(),
@@ -57,6 +60,7 @@ impl Config {
             ("SharedCpus", self.shared_cpus != config.shared_cpus),
             ("WaitingMachines", self.waiting_machines != config.waiting_machines),
             ("WaitingMemory", self.waiting_memory_mb != config.waiting_memory_mb),
+            ("ConsoleRing", self.console_ring != config.console_ring),
             ("MetricsClients", self.metrics_clients != config.metrics_clients),
             ("CoreDir", self.core_dir != config.core_dir),
             ("Coredump", self.coredump != config.coredump),

@@ -118,6 +118,8 @@ impl Daemon {
                 let snapshot = fds.next().ok_or(Error::NoDescriptor("restore"))?;
                 Action::Start(launch(Some(snapshot), extras, fds)?)
             }
+            // The broker answers it ([`super::attach`]).
+            Command::Attach(_) => return Err(libmica::Error::UnknownCommand(command.to_string()).into()),
             Command::Checkpoint => Action::Checkpoint(fds.next().ok_or(Error::NoDescriptor("checkpoint"))?),
             Command::Stop => Action::Stop,
             Command::Pause => Action::Pause,

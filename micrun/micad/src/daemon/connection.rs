@@ -15,8 +15,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{sleep, timeout};
 
-use super::Daemon;
 use super::client::Client;
+use super::{Daemon, attach};
 use crate::metrics::counts;
 
 /// How long a client may take to send its request.
@@ -124,6 +124,18 @@ impl Daemon {
             // When it begins: a stream may last as long as the daemon.
             counts::DONE.count(Command::Events.name());
             return self.chronicle.events.stream_to(stream).await;
+        }
+        if let Endpoint::Control(client) = endpoint
+            && let Ok(Command::Attach(attach)) = Command::decode(&request.bytes)
+        {
+            match attach::attach(client, stream, &attach) {
+                // The broker answers.
+                Ok(()) => return counts::DONE.count("attach"),
+                Err(e) => {
+                    counts::FAILED.count("attach");
+                    return send(stream, &Reply::failed(e.sentence())).await;
+                }
+            }
         }
         let waits = request.bytes == b"wait";
         let reply = tokio::select! {

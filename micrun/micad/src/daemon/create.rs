@@ -14,7 +14,7 @@ use super::request::Action;
 use super::state::{Past, SavedClient};
 use super::{Daemon, Entry, permission, socket};
 use crate::error::{file, private_dir};
-use crate::pedestal::ClientSpec;
+use crate::pedestal::{ClientSpec, Rings};
 use crate::{Error, Result};
 
 impl Daemon {
@@ -89,6 +89,7 @@ impl Daemon {
                 entry.listener.abort();
             }
             let removed = std::fs::remove_dir_all(&spec.dir).map_err(file("remove", &spec.dir));
+            Rings::of(&daemon.config.get()).remove(&spec);
             let removed = daemon.remove_socket(spec.name()).and(removed);
             daemon.chronicle.events.tell(Happening::Removed { client: spec.name().to_owned() });
             removed

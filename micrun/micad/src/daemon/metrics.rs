@@ -15,7 +15,7 @@ use super::{Daemon, socket};
 use crate::blocking::SCRAPES;
 use crate::error::file;
 use crate::metrics::{Format, Scrape, SeenClient, http};
-use crate::pedestal::Runner;
+use crate::pedestal::{Rings, Runner};
 
 /// Connections that a listener serves at a time. A further one takes the place of the oldest: a scraper asks and reads at
 /// once, so it is the newer ones that are worth waiting for.
@@ -123,23 +123,25 @@ impl Daemon {
     fn scrape(&self) -> Scrape {
         let clients = self.all();
         let shown = clients.len().min(self.config.get().metrics_clients);
+        let rings = Rings::of(&self.config.get());
         let states: Vec<_> = clients.iter().map(|client| client.state()).collect();
         let in_state = |state| states.iter().filter(|it| **it == state).count();
         Scrape {
             began: self.began.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
             states: ClientState::ALL.map(|state| (state, in_state(state))),
             hidden: clients.len() - shown,
-            clients: clients[..shown].iter().map(|client| see(client)).collect(),
+            clients: clients[..shown].iter().map(|client| see(client, &rings)).collect(),
             pool: self.pedestals.waiting().unwrap_or_default(),
             connections: self.slots.open(),
         }
     }
 }
 
-fn see(client: &Client) -> SeenClient {
+fn see(client: &Client, rings: &Rings) -> SeenClient {
     let snapshot = client.snapshot();
     SeenClient {
         name: client.spec.name().to_owned(),
+        console: rings.counts(&client.spec),
         pedestal: client.pedestal,
         state: snapshot.state,
         usage: snapshot.runner.and_then(Runner::usage),

@@ -2,6 +2,7 @@
 
 mod access;
 mod answer;
+mod attach;
 mod chronicle;
 mod client;
 mod connection;
@@ -107,6 +108,7 @@ pub async fn run(options: Options, config: Config) -> Result<()> {
         config: live,
     });
     private_dir(&daemon.clients_dir())?;
+    config.console_dir.as_deref().map_or(Ok(()), private_dir)?;
     daemon.restore().await?;
     store::forget_rest();
     daemon.pedestals.open().await;
@@ -138,7 +140,7 @@ pub async fn run(options: Options, config: Config) -> Result<()> {
     Ok(())
 }
 
-/// Each client costs up to four descriptors, so the daemon takes what its unit allows it. The usual limit, 1024, is for
+/// Each client costs up to five descriptors, so the daemon takes what its unit allows it. The usual limit, 1024, is for
 /// programs that use select(2).
 fn raise_descriptor_limit() {
     let raised = getrlimit(Resource::RLIMIT_NOFILE)

@@ -9,7 +9,7 @@ use micrun_trace::Current;
 use tokio::sync::oneshot;
 
 use crate::Result;
-use crate::pedestal::Runner;
+use crate::pedestal::{Door, Runner};
 
 /// What is known of a client.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub(super) struct Snapshot {
     pub(super) runner: Option<Runner>,
     /// The terminals that can be read, also after the run.
     pub(super) services: Vec<Service>,
+    /// The ways to the streams that can be attached to, also after the run.
+    pub(super) doors: Vec<Door>,
     /// What its firmware was seen doing when it was reported as silent in this run.
     pub(super) silent: Option<Diagnosis>,
     /// The digest of the firmware that this run was patched to.

@@ -12,7 +12,7 @@ use super::{Daemon, socket};
 use crate::config::SOCKET_SUFFIX;
 use crate::error::{file, is_there};
 use crate::metrics::counts;
-use crate::pedestal::{ClientSpec, Guest, Marker, Pedestal, report};
+use crate::pedestal::{ClientSpec, Guest, Marker, Pedestal, Rings, report};
 use crate::{Result, blocking};
 
 impl Daemon {
@@ -62,10 +62,12 @@ impl Daemon {
                         log::warn!(client = name.as_str(); "{name}: {}", e.sentence());
                         let detail = "it ended while no mica daemon was running";
                         let exit = report(137, ExitReason::Killed, detail);
-                        if let Err(e) = self.conclude(&spec, None, &past, &exit).await {
+                        let guest = pedestal.adopt_ended(&spec, &run).await;
+                        let left = guest.as_ref().map(|guest| guest.save());
+                        if let Err(e) = self.conclude(&spec, left, &past, &exit).await {
                             log::error!(client = name.as_str(); "{name}: {}", e.sentence());
                         }
-                        (None, Some(exit))
+                        (guest, Some(exit))
                     }
                 },
                 (run, exit) => {
@@ -86,6 +88,7 @@ impl Daemon {
             if let Some(guest) = &mut guest {
                 guest.release().await;
             }
+            Rings::of(&self.config.get()).remove(&spec);
             return forget(&spec, dir);
         }
         let control = libmica::names::control_socket(&self.config.get().runtime_dir, &name)?;

@@ -139,6 +139,7 @@ impl Task {
             state: self.state,
             runner: running.map(|guest| guest.runner()),
             services: self.guest.as_ref().map(|guest| guest.services()).unwrap_or_default(),
+            doors: self.guest.as_ref().map(|guest| guest.doors()).unwrap_or_default(),
             silent: running.and_then(|_| self.silent.clone()),
             patched: running.and_then(|_| self.patched()),
             gdb: running.and_then(|guest| guest.gdb()),

@@ -106,6 +106,7 @@ const QEMU_HERE: &[c_long] = &[];
 /// Memory, waiting, descriptors that are open, and the end.
 const RELAY: &[c_long] = &[
     libc::SYS_brk,
+    libc::SYS_clock_gettime,
     libc::SYS_close,
     libc::SYS_exit,
     libc::SYS_exit_group,
@@ -116,7 +117,10 @@ const RELAY: &[c_long] = &[
     libc::SYS_mremap,
     libc::SYS_munmap,
     libc::SYS_ppoll,
+    libc::SYS_pread64,
+    libc::SYS_pwrite64,
     libc::SYS_read,
+    libc::SYS_recvfrom,
     libc::SYS_recvmsg,
     libc::SYS_restart_syscall,
     libc::SYS_rt_sigaction,

@@ -34,9 +34,9 @@ impl Limits {
         }
     }
 
-    /// For a process that relays a console: it keeps 2 MiB, and shares its user with the client's other relays.
-    pub(crate) fn of_relay(own_user: bool) -> Self {
-        Self { threads: own_user.then_some(64), address_space: 256 * MIB, descriptors: 32, file: 0 }
+    /// For the broker of a console, whose ring is a `file` of so many bytes. It shares its user with the client's others.
+    pub(crate) fn of_broker(own_user: bool, file: u64) -> Self {
+        Self { threads: own_user.then_some(64), address_space: 256 * MIB, descriptors: 64, file }
     }
 
     /// Sets them for the calling process. Async-signal-safe.

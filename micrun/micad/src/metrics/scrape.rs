@@ -55,6 +55,8 @@ pub(crate) struct SeenClient {
     pub(crate) name: String,
     pub(crate) pedestal: &'static str,
     pub(crate) state: ClientState,
+    /// Bytes that its consoles have shown, and those that a reader has missed; `None` if it never ran.
+    pub(crate) console: Option<(u64, u64)>,
     /// What the run has used; `None` if it does not run.
     pub(crate) usage: Option<Usage>,
     /// Whether Linux measures CPU time and memory of it: not of a core of its own.
@@ -166,6 +168,23 @@ impl Scrape {
         page.gauges(
             &Family { unit: Some(Unit::Bytes), ..memory },
             measured().filter_map(|client| client.sample(|usage| usage.memory_bytes)),
+        )?;
+        let consoles = || {
+            let shown = all.iter().filter_map(|client| Some((client, client.console?)));
+            shown.map(|(client, counts)| ([("client", client.name.as_str())], counts))
+        };
+        let shown = name(
+            "client_console",
+            "What the consoles of a client have shown in the current run, or the last",
+        );
+        page.counters(
+            &Family { unit: Some(Unit::Bytes), ..shown },
+            consoles().map(|(labels, (bytes, _))| (labels, bytes)),
+        )?;
+        let lost = name("client_console_lost", "What of it a reader has missed");
+        page.counters(
+            &Family { unit: Some(Unit::Bytes), ..lost },
+            consoles().map(|(labels, (_, lost))| (labels, lost)),
         )?;
         let uptime = name("client_uptime", "Time since the start of a client's run");
         page.gauges(

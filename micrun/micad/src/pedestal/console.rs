@@ -14,7 +14,6 @@ use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
 use rustix::pty::OpenptFlags;
 
 use crate::error::{file, system};
-use crate::pedestal::ClientSpec;
 use crate::pedestal::process::Process;
 use crate::{Error, Result};
 
@@ -44,7 +43,7 @@ impl Pty {
         let master = rustix::pty::openpt(flags).map_err(system(doing))?;
         rustix::pty::grantpt(&master).map_err(system(doing))?;
         rustix::pty::unlockpt(&master).map_err(system(doing))?;
-        let slave = rustix::pty::ioctl_tiocgptpeer(&master, flags).map_err(system(doing))?;
+        let slave = open_slave(&master)?;
         make_raw(&slave).map_err(system(doing))?;
         let numbers = (master.as_raw_fd(), slave.as_raw_fd());
         Self::new(master, Some(slave), numbers)
@@ -61,14 +60,34 @@ impl Pty {
         std::iter::once(&self.master).chain(&self.slave).map(AsFd::as_fd)
     }
 
-    /// Has the next daemon find the master, which the process has as well. Blocks.
+    /// Has the next daemon find the ends that are here, and which the process has as well. Blocks.
     pub(super) fn keep_with(&self, process: &Process) {
         process.keep(self.numbers.0, &self.master);
+        if let Some(slave) = &self.slave {
+            process.keep(self.numbers.1, slave);
+        }
     }
 
-    /// The same, whose slave the process has by now.
-    pub(super) fn shared(self) -> Self {
-        Self { slave: None, ..self }
+    /// Both ends: master and slave. An error once the slave was given up.
+    pub(super) fn both(&self) -> Result<(BorrowedFd<'_>, BorrowedFd<'_>)> {
+        let slave = self.slave.as_ref().ok_or(std::io::ErrorKind::NotFound);
+        let slave = slave.map_err(|kind| system("share the console")(std::io::Error::from(kind)))?;
+        Ok((self.master.as_fd(), slave.as_fd()))
+    }
+
+    /// The process's numbers for master and slave.
+    pub(super) fn numbers(&self) -> (RawFd, RawFd) {
+        self.numbers
+    }
+
+    /// Gives up the slave, for a process that is to have both ends under the numbers that they have here.
+    pub(super) fn give_slave(&mut self) -> Result<OwnedFd> {
+        let slave = match self.slave.take() {
+            Some(slave) => slave,
+            None => open_slave(&self.master)?,
+        };
+        self.numbers = (self.master.as_raw_fd(), slave.as_raw_fd());
+        Ok(slave)
     }
 
     /// Another descriptor of the master.
@@ -87,11 +106,6 @@ impl Pty {
 }
 
 impl Console {
-    /// A new console, reachable as `link`.
-    pub(super) fn open(link: &Path) -> Result<Self> {
-        Pty::open()?.linked(link)
-    }
-
     /// The console of a running process, whose numbers for the two ends are known.
     pub(super) fn adopt(process: &Process, master: RawFd, slave: RawFd, link: &Path) -> Result<Self> {
         Pty::new(process.fd(master)?, None, (master, slave))?.linked(link)
@@ -102,29 +116,20 @@ impl Console {
         &self.link
     }
 
-    /// What the process inherits: the master, and the slave while it is here.
-    pub(super) fn ends(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.pty.ends()
-    }
-
     /// Its numbers for master and slave.
     pub(super) fn numbers(&self) -> (RawFd, RawFd) {
         self.pty.numbers
     }
 
-    /// [`Pty::keep_with`].
-    pub(super) fn keep_with(&self, process: &Process) {
-        self.pty.keep_with(process);
+    /// The same pty once more.
+    pub(super) fn share(&self) -> Result<Pty> {
+        let Pty { numbers, pts, .. } = &self.pty;
+        Ok(Pty { master: self.pty.share_master()?, slave: None, numbers: *numbers, pts: pts.clone() })
     }
 
-    /// The same, whose slave the process has by now.
-    pub(super) fn shared(self) -> Self {
-        Self { pty: self.pty.shared(), ..self }
-    }
-
-    /// Another descriptor of the master.
-    pub(super) fn share_master(&self) -> Result<OwnedFd> {
-        self.pty.share_master()
+    /// Is that one from now on, which it has shared.
+    pub(super) fn replace(&mut self, pty: Pty) {
+        self.pty = pty;
     }
 
     /// Closes both ends and removes the link, unless it leads to another console by now.
@@ -137,20 +142,9 @@ impl Console {
     }
 }
 
-/// Makes the links that lead to a client's consoles. On an error there are none.
-pub(super) fn link_all(spec: &ClientSpec, ptys: Vec<Pty>) -> Result<Vec<Console>> {
-    let links = std::iter::once(&spec.tty_link).chain(&spec.shell_link);
-    let mut consoles = Vec::new();
-    for (pty, link) in ptys.into_iter().zip(links) {
-        match pty.linked(link) {
-            Ok(console) => consoles.push(console),
-            Err(e) => {
-                consoles.into_iter().for_each(Console::close);
-                return Err(e);
-            }
-        }
-    }
-    Ok(consoles)
+fn open_slave(master: &OwnedFd) -> Result<OwnedFd> {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    rustix::pty::ioctl_tiocgptpeer(master, flags).map_err(system("open a pty for the console"))
 }
 
 /// Has every byte pass through the terminal as it is, both ways.

@@ -1,6 +1,7 @@
 //! Pedestals: what firmware runs on. One folder each.
 
 mod baremetal;
+pub(crate) mod broker;
 mod console;
 mod core_file;
 mod ending;
@@ -27,7 +28,8 @@ use libmica::{ClientState, CreateMessage, Launch, Service};
 use micrun_firmware::client_conf::QemuSection;
 
 pub(crate) use baremetal::diagnosis::QUOTES;
-pub(crate) use baremetal::{NAME as BAREMETAL, kernel_log, relay_process, sysfs};
+pub(crate) use baremetal::{NAME as BAREMETAL, kernel_log, sysfs};
+pub(crate) use broker::{Door, Rings};
 pub(crate) use ending::{Ending, now, report};
 pub(crate) use numbers::Numbers;
 pub(crate) use patch::Marker;
@@ -129,6 +131,9 @@ pub(crate) trait Guest: Send + Sync {
 
     /// The terminals that can be read, the console first.
     fn services(&self) -> Vec<Service>;
+
+    /// The ways to the streams that can be attached to, the console first.
+    fn doors(&self) -> Vec<Door>;
 
     /// What [`Pedestal::adopt`] needs. It has been written down when [`Self::event`] is called the next time.
     fn save(&self) -> serde_json::Value;

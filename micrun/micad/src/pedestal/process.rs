@@ -177,6 +177,11 @@ impl Process {
         process.open().is_ok().then_some(process)
     }
 
+    /// One that is known to have ended.
+    pub(crate) fn ended_one(id: ProcessId) -> Self {
+        Self { id }
+    }
+
     /// A descriptor of it; `ESRCH` once it is gone.
     fn open(&self) -> Result<OwnedFd, Errno> {
         let pid = Pid::from_raw(self.id.pid).ok_or(Errno::SRCH)?;

@@ -2,6 +2,7 @@
 //!
 //! It uses no other room.
 
+pub(crate) mod attached;
 pub(crate) mod blocking;
 pub(crate) mod children;
 pub(crate) mod descriptors;

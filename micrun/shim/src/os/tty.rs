@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::libc;
@@ -13,45 +13,54 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::attached::Attached;
 use super::watch::register;
 
 /// An open terminal.
 #[derive(Debug)]
-pub(crate) struct Tty(AsyncFd<File>);
+pub(crate) enum Tty {
+    /// A device.
+    Device(AsyncFd<File>),
+    /// A console that comes over a connection, and the device that it is as well.
+    Attached(Attached, PathBuf),
+}
 
 impl Tty {
     /// Opens the device and makes it byte-transparent: no echo, no line editing, no translation.
     pub(crate) fn open(device: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-            .open(device)?;
+        let file = open(device)?;
         let mut settings = tcgetattr(&file)?;
         cfmakeraw(&mut settings);
         tcsetattr(&file, SetArg::TCSANOW, &settings)?;
-        Ok(Self(register(file)?))
+        Ok(Self::Device(register(file)?))
     }
 
     /// Takes the master of a pty. How its slave behaves is for the process to say that has it.
     pub(crate) fn from_master(master: OwnedFd) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&master, true)?;
-        Ok(Self(register(File::from(master))?))
+        Ok(Self::Device(register(File::from(master))?))
     }
 
     /// Waits until there may be output, or the device is gone.
     pub(crate) async fn readable(&self) {
-        // What is wrong shows when it is read.
-        let _ = self.0.readable().await;
+        match self {
+            // What is wrong shows when it is read.
+            Self::Device(file) => drop(file.readable().await),
+            Self::Attached(console, _) => console.readable().await,
+        }
     }
 
     /// Takes what is there; 0 bytes mean that the device is gone. `WouldBlock` when that is nothing: the kernel then has
     /// pushed everything that was written to the other side (`n_tty_read` flushes the port's buffers first).
     pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.0.get_ref().read(buffer) {
+        let file = match self {
+            Self::Device(file) => file,
+            Self::Attached(console, _) => return console.try_read(buffer),
+        };
+        match file.get_ref().read(buffer) {
             // The runtime takes note of it, but until a poll has said otherwise does not ask the kernel.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.0.try_io(Interest::READABLE, |mut file| file.read(buffer))
+                file.try_io(Interest::READABLE, |mut file| file.read(buffer))
             }
             result => result,
         }
@@ -70,8 +79,12 @@ impl Tty {
 
     /// Writes all of `bytes`, waiting while the other side does not read.
     pub(crate) async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        let file = match self {
+            Self::Device(file) => file,
+            Self::Attached(console, _) => return console.write_all(bytes).await,
+        };
         while !bytes.is_empty() {
-            let mut ready = self.0.writable().await?;
+            let mut ready = file.writable().await?;
             if let Ok(result) = ready.try_io(|file| file.get_ref().write(bytes)) {
                 bytes = &bytes[result?..];
             }
@@ -83,8 +96,29 @@ impl Tty {
     fn resize(&self, columns: u32, rows: u32) -> io::Result<()> {
         let [ws_col, ws_row] = [columns, rows].map(|size| u16::try_from(size).unwrap_or(u16::MAX));
         let size = Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 };
-        Ok(tcsetwinsize(self.0.get_ref(), size)?)
+        match self {
+            Self::Device(file) => Ok(tcsetwinsize(file.get_ref(), size)?),
+            Self::Attached(_, device) => Ok(tcsetwinsize(open(device)?, size)?),
+        }
     }
+
+    /// Whether its end is told where it is read, and comes after all that was written.
+    pub(crate) fn tells_its_end(&self) -> bool {
+        matches!(self, Self::Attached(..))
+    }
+
+    /// How many bytes were lost because they were not read in time.
+    pub(crate) fn missed(&self) -> u64 {
+        match self {
+            Self::Device(_) => 0,
+            Self::Attached(console, _) => console.missed(),
+        }
+    }
+}
+
+fn open(device: &Path) -> io::Result<File> {
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    OpenOptions::new().read(true).write(true).custom_flags(flags).open(device)
 }
 
 /// The terminal of a process, and the size that it is to have.

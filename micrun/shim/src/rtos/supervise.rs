@@ -67,7 +67,7 @@ impl Container {
         let Some(Streams { stdin, stdout, stderr: _stderr, .. }) = self.take_streams() else {
             return 0;
         };
-        let Some(tty) = console::open(&*context.mica, &self.id, &ended).await else {
+        let Some(tty) = console::open(&context.mica, &self.id, &ended).await else {
             // Cannot fail but for a sender that is gone, which is an end as well.
             let _ = ended.wait_for(|ended| *ended).await;
             return 0;
@@ -88,6 +88,13 @@ impl Container {
         });
         let source = Tapped { source: &*tty, tap: &self.tap };
         let lost = stdio::relay(&self.id, &source, stdout.as_ref(), ended).await;
+        let missed = tty.missed();
+        if missed > 0 {
+            log::error!(
+                "{missed} bytes of the output of {} were lost before this shim could read them",
+                self.id
+            );
+        }
         self.set_console(None);
         if let Some(input) = input {
             input.abort();

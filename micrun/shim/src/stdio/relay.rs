@@ -48,7 +48,9 @@ pub(crate) async fn relay(
         }
         let room = if absent { BUFFER } else { output.spill.room().min(BUFFER) };
         let reading = open && room > 0;
-        if !(reading && over) {
+        // What is left is there already, unless the source tells that itself.
+        let left = over && !source.tells_its_end();
+        if !(reading && left) {
             tokio::select! {
                 biased;
                 () = output.outlet.writable(), if output.waits() => {
@@ -67,7 +69,7 @@ pub(crate) async fn relay(
             Ok(count) => open = count > 0,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             // At the end this says that all is read.
-            Err(error) if error.kind() == ErrorKind::WouldBlock => open = !over,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => open = !left,
             Err(error) => {
                 open = false;
                 // The end of a pty.

@@ -17,6 +17,12 @@ pub(crate) trait Source: Sync {
     /// Takes what is there, 0 bytes at the end. `WouldBlock` says that the kernel has nothing, and
     /// [`Self::readable`] waits for more.
     fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Whether it is read to an end that comes by itself, after all that was made, whoever says meanwhile that nothing more
+    /// will be.
+    fn tells_its_end(&self) -> bool {
+        false
+    }
 }
 
 impl Source for Receiver {
@@ -40,5 +46,9 @@ impl Source for Tty {
 
     fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         Tty::try_read(self, buffer)
+    }
+
+    fn tells_its_end(&self) -> bool {
+        Tty::tells_its_end(self)
     }
 }

@@ -101,6 +101,10 @@ impl<S: Source> Source for Tapped<'_, S> {
         self.tap.take(&buffer[..count]);
         Ok(count)
     }
+
+    fn tells_its_end(&self) -> bool {
+        self.source.tells_its_end()
+    }
 }
 
 #[cfg(test)]

@@ -4,9 +4,11 @@
 use std::os::fd::BorrowedFd;
 
 use async_trait::async_trait;
+use libmica::attach::Attach;
 use libmica::ext::{Diagnosis, ExitReport, PatchReport, Stats, Version};
 use libmica::{Client, ClientStatus, CreateMessage, Error, Launch};
 use micrun_trace::Span;
+use tokio::net::UnixStream;
 
 /// A mica daemon.
 #[async_trait]
@@ -37,6 +39,11 @@ pub(crate) trait Mica: Send + Sync {
     async fn status(&self, name: &str) -> Result<ClientStatus, Error>;
     /// Asks what its firmware is doing; `silent` says that nothing has come from it.
     async fn diagnose(&self, name: &str, silent: bool) -> Result<Diagnosis, Error>;
+    /// Connects to a console of it. Upstream's daemon does not know that.
+    async fn attach(&self, name: &str, attach: &Attach) -> Result<UnixStream, Error> {
+        let _ = (name, attach);
+        Err(Error::Unsupported { command: "attach".to_owned() })
+    }
     /// Waits for its end.
     async fn wait(&self, name: &str) -> Result<ExitReport, Error>;
 }
@@ -93,6 +100,10 @@ impl Mica for Client {
 
     async fn diagnose(&self, name: &str, silent: bool) -> Result<Diagnosis, Error> {
         told("mica diagnose", name, self.diagnose(name, silent)).await
+    }
+
+    async fn attach(&self, name: &str, attach: &Attach) -> Result<UnixStream, Error> {
+        Ok(self.attach(name, attach).await?.into_stream())
     }
 
     async fn wait(&self, name: &str) -> Result<ExitReport, Error> {

@@ -1,14 +1,19 @@
 //! The console is a transparent pipe that loses nothing.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use libmica::ClientState;
+use libmica::attach::Chunk;
 use libmica::ext::ExitReason;
+use tokio::time::timeout;
 
-use crate::harness::{Daemon, demo, eventually, is_alive, until_blocked};
+use crate::harness::{Daemon, demo, hold, is_alive, until_blocked};
 use crate::tiny_elf;
 
 const MEGABYTE: u32 = 1 << 20;
+/// More than firmware writes in a test.
+const ENDLESS: u32 = u32::MAX;
 
 #[tokio::test]
 async fn the_banner_is_there_from_its_first_byte() {
@@ -40,11 +45,9 @@ async fn a_flood_read_late_is_complete() {
     let daemon = Daemon::start();
     let client = daemon.boot("flood", &tiny_elf::flood(daemon.dir(), MEGABYTE)).await;
     let mut console = daemon.console("flood");
-    eventually("the console is full", || console.is_full()).await;
-    assert_eq!(client.status("flood").await.unwrap().state, ClientState::Running);
+    assert_eq!(client.wait("flood").await.unwrap().reason, ExitReason::Exited);
     let bytes = console.read_until(|b| b.len() >= MEGABYTE as usize);
     assert!(bytes == tiny_elf::flood_bytes(MEGABYTE as usize), "bytes were lost or changed");
-    assert_eq!(client.wait("flood").await.unwrap().reason, ExitReason::Exited);
     assert_eq!(console.rest(), b"");
 }
 
@@ -54,18 +57,20 @@ async fn what_was_not_read_survives_the_end_of_the_run() {
     let daemon = Daemon::start();
     let client = daemon.boot("flood", &tiny_elf::flood(daemon.dir(), COUNT)).await;
     client.wait("flood").await.unwrap();
-    let bytes = daemon.console("flood").rest();
+    let bytes = daemon.console("flood").read_until(|b| b.len() >= COUNT as usize);
     assert!(bytes == tiny_elf::flood_bytes(COUNT as usize), "{} of {COUNT} bytes", bytes.len());
     // The next run starts with an empty console.
     client.start("flood").await.unwrap();
     client.wait("flood").await.unwrap();
-    assert_eq!(daemon.console("flood").rest().len(), COUNT as usize);
+    let again = daemon.console("flood").read_until(|b| b.len() >= COUNT as usize);
+    assert_eq!(again, bytes);
 }
 
 #[tokio::test]
 async fn a_guest_blocked_by_its_console_blocks_nobody_and_is_stopped() {
-    let daemon = Daemon::start();
-    let client = daemon.boot("full", &tiny_elf::flood(daemon.dir(), MEGABYTE)).await;
+    let daemon = Daemon::forgetful();
+    let client = daemon.boot("full", &tiny_elf::flood(daemon.dir(), ENDLESS)).await;
+    let _held = hold(&client, "full").await;
     let pid = client.stats("full").await.unwrap().pid;
     until_blocked(&client, "full").await;
     daemon.boot("echo", &tiny_elf::echo(daemon.dir())).await;
@@ -90,21 +95,35 @@ async fn a_guest_blocked_by_its_console_blocks_nobody_and_is_stopped() {
 
 #[tokio::test]
 async fn a_pause_that_comes_late_is_seen_when_it_comes() {
-    let daemon = Daemon::start();
-    let client = daemon.boot("full", &tiny_elf::flood(daemon.dir(), MEGABYTE)).await;
-    let mut console = daemon.console("full");
+    let daemon = Daemon::forgetful();
+    let client = daemon.boot("full", &tiny_elf::flood(daemon.dir(), ENDLESS)).await;
+    let held = hold(&client, "full").await;
     let error = until_blocked(&client, "full").await;
     assert!(error.contains("is its console full?"), "{error}");
     assert_eq!(client.status("full").await.unwrap().state, ClientState::Running);
     // Once QEMU can go on, it pauses; only then does the status say so.
-    let mut bytes = Vec::new();
+    let (mut output, _input) = held.split();
+    let mut position = 0;
     while client.status("full").await.unwrap().state == ClientState::Running {
-        bytes.extend(console.rest());
+        if let Ok(chunk) = timeout(Duration::from_millis(5), output.next()).await {
+            position = checked(&chunk.unwrap().unwrap(), position);
+        }
     }
     assert_eq!(client.status("full").await.unwrap().state, ClientState::Suspended);
     client.resume("full").await.unwrap();
-    bytes.extend(console.read_until(|b| bytes.len() + b.len() >= MEGABYTE as usize));
-    assert!(bytes == tiny_elf::flood_bytes(MEGABYTE as usize), "bytes were lost or changed");
+    let enough = position + u64::from(MEGABYTE);
+    while position < enough {
+        position = checked(&output.next().await.unwrap().unwrap(), position);
+    }
+}
+
+/// The position behind a chunk of a flood, which continues at `position` with the right bytes, or later with the first.
+fn checked(chunk: &Chunk, position: u64) -> u64 {
+    assert!(chunk.position == position || position == 0, "{} bytes are lost", chunk.position - position);
+    for (number, byte) in (chunk.position..).zip(&chunk.bytes) {
+        assert_eq!(*byte, number.to_le_bytes()[0], "at {number}");
+    }
+    chunk.position + chunk.bytes.len() as u64
 }
 
 /// `flood` starts writing with its first instruction, while QEMU still answers `cont`.

@@ -109,8 +109,9 @@ async fn silence_is_remembered_while_it_runs() {
 
 #[tokio::test]
 async fn a_stop_does_not_wait_for_a_look_at_a_machine_that_does_not_answer() {
-    let daemon = Daemon::start();
-    let client = daemon.boot("full", &tiny_elf::flood(daemon.dir(), 1 << 20)).await;
+    let daemon = Daemon::forgetful();
+    let client = daemon.boot("full", &tiny_elf::flood(daemon.dir(), u32::MAX)).await;
+    let _held = crate::harness::hold(&client, "full").await;
     let _ = crate::harness::until_blocked(&client, "full").await;
     let (seen, stopped) = tokio::join!(client.diagnose("full", false), client.stop("full"));
     stopped.unwrap();

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use libmica::attach::{Attach, From, Mode};
+use libmica::client::Attached;
 use libmica::{Client, CreateMessage};
 pub(crate) use micrun_host_tests::firmware::demo;
 use micrun_host_tests::isolation;
@@ -33,6 +35,20 @@ impl Daemon {
     /// A ready daemon with further arguments.
     pub(crate) fn start_with(arguments: &[&str]) -> Self {
         Self::start_in(tempfile::Builder::new().prefix("micad").tempdir().unwrap(), arguments)
+    }
+
+    /// A ready daemon with this section of its own in the configuration.
+    pub(crate) fn configured(section: &str) -> Self {
+        let dir = tempfile::Builder::new().prefix("micad").tempdir().unwrap();
+        let file = dir.path().join("micad.conf");
+        fs::write(&file, format!("[Micad]\n{section}\n")).unwrap();
+        let path = file.to_str().unwrap().to_owned();
+        Self::start_in(dir, &["--config", &path])
+    }
+
+    /// A ready daemon that keeps 16 KiB of each console: what is not read holds firmware back soon, if it is held.
+    pub(crate) fn forgetful() -> Self {
+        Self::configured("ConsoleRing = 16")
     }
 
     /// A ready daemon in a directory that was prepared.
@@ -171,13 +187,16 @@ impl Drop for Daemon {
             let state = fs::read(entry.path().join("state.json")).unwrap_or_default();
             let state: serde_json::Value = serde_json::from_slice(&state).unwrap_or_default();
             pids.extend(state.pointer("/run/process/pid").and_then(serde_json::Value::as_i64));
+            let ports = state.pointer("/run/ports").and_then(serde_json::Value::as_array);
+            let broker = |port: &serde_json::Value| port.pointer("/broker/pid")?.as_i64();
+            pids.extend(ports.into_iter().flatten().filter_map(broker));
         }
         if self.child.is_some() {
             self.end(Signal::TERM);
         }
         for pid in pids.into_iter().filter_map(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
             let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-            if name.starts_with("qemu-system") {
+            if name.starts_with("qemu-system") || name.starts_with("mica-console") {
                 let _ = rustix::process::kill_process(pid, Signal::KILL);
             }
         }
@@ -255,14 +274,15 @@ impl Console {
     pub(crate) fn write(&mut self, bytes: &[u8]) {
         self.0.write_all(bytes).unwrap();
     }
-
-    /// Whether the reader's buffer is full: Linux keeps 4096 bytes, of which one stays free.
-    pub(crate) fn is_full(&self) -> bool {
-        rustix::io::ioctl_fionread(&self.0).unwrap() >= 4095
-    }
 }
 
-/// Lets the client's flood fill its console until QEMU, which waits for a reader then, answers no more.
+/// Attaches to a console so that its firmware waits for whoever reads.
+pub(crate) async fn hold(client: &Client, name: &str) -> Attached {
+    let attach = Attach { stream: "0".to_owned(), from: From::Start, mode: Mode::Hold };
+    client.attach(name, &attach).await.unwrap()
+}
+
+/// Lets the client's flood fill its console, which is held, until QEMU, which waits for the reader then, answers no more.
 /// Returns what the daemon says of that.
 pub(crate) async fn until_blocked(client: &Client, name: &str) -> String {
     loop {

@@ -3,6 +3,7 @@
 
 mod accounting;
 mod boards;
+mod broker;
 mod checkpoint;
 mod cli;
 mod conf;

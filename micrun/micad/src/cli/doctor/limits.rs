@@ -5,7 +5,7 @@ use super::host::{Host, Process};
 use super::kernel;
 use super::program::Version;
 
-/// What micad's unit sets: a client takes four descriptors, and as many come with a command.
+/// What micad's unit sets: a client takes five descriptors, and four come with a command.
 const FILES: u64 = 8192;
 /// With so few it has no room for a hundred clients.
 const FEW_FILES: u64 = 1024;

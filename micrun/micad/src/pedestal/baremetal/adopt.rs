@@ -15,7 +15,7 @@ use crate::{Error, Result};
 /// Takes over the firmware that `saved` describes, or that it has ended.
 pub(super) fn adopt(pedestal: &BareMetal, spec: &ClientSpec, saved: &serde_json::Value) -> Result<CoreGuest> {
     let saved = read(spec, saved)?;
-    let mut lines = Lines::adopt(&saved.lines, spec, pedestal.tenants.of(spec));
+    let mut lines = Lines::adopt(&saved.lines, pedestal.owner(spec));
     let (remoteproc, claim) = match find(pedestal, spec, &saved) {
         Ok(found) => found,
         Err(e) => {
@@ -36,7 +36,7 @@ pub(super) fn adopt_ended(
     saved: &serde_json::Value,
 ) -> Result<Option<CoreGuest>> {
     let saved = read(spec, saved)?;
-    let mut lines = Lines::adopt(&saved.lines, spec, pedestal.tenants.of(spec));
+    let mut lines = Lines::adopt(&saved.lines, pedestal.owner(spec));
     let Some(remoteproc) = pedestal.system.remoteproc(&saved.id, &saved.name) else {
         lines.close();
         return Ok(None);

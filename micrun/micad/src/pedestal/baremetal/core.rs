@@ -15,6 +15,7 @@ use super::line::SavedLine;
 use super::lines::Lines;
 use super::settings::Settings;
 use super::sysfs::{Remoteproc, State, System};
+use crate::pedestal::broker::Door;
 use crate::pedestal::{Ending, report};
 use crate::{Error, Result};
 
@@ -41,6 +42,8 @@ pub(super) struct Sight {
     pub(super) lines: Vec<SavedLine>,
     /// Those that the firmware has announced, for a status.
     pub(super) services: Vec<Service>,
+    /// The ways to them.
+    pub(super) doors: Vec<Door>,
     /// What the firmware does, or how it has ended; `None` for a word of no documented kernel.
     pub(super) state: Result<Option<ClientState>, Ending>,
 }
@@ -54,7 +57,8 @@ impl Core {
         self.lines.look(&self.system, &self.remoteproc, &announced);
         let mut services = self.lines.services();
         services.extend(announced.others());
-        Sight { lines: self.lines.save(), services, state: self.state() }
+        let doors = self.lines.doors();
+        Sight { lines: self.lines.save(), services, doors, state: self.state() }
     }
 
     /// What the firmware does, or how it has ended; `None` for a word of no documented kernel.

@@ -22,6 +22,7 @@ use super::patch::{self, Base};
 use super::settings::Settings;
 use super::watch::Watch;
 use crate::blocking::{self, COPIES};
+use crate::pedestal::broker::Door;
 use crate::pedestal::core_file::refused;
 use crate::pedestal::patch::{Applied, Marker};
 use crate::pedestal::registers::number;
@@ -65,6 +66,7 @@ pub(super) struct CoreGuest {
     watch: Watch,
     saved: Saved,
     services: Vec<Service>,
+    doors: Vec<Door>,
     state: ClientState,
 }
 
@@ -72,8 +74,8 @@ impl CoreGuest {
     /// A run that goes on, or has ended and has no `claim`. What `saved` says is written down already, or will be.
     pub(super) fn new(core: Core, claim: Option<Claim>, watch: Watch, saved: Saved) -> Self {
         let state = core.state().ok().flatten().unwrap_or(ClientState::Running);
-        let services = core.lines.services();
-        Self { core: Arc::new(Mutex::new(core)), claim, watch, saved, services, state }
+        let (services, doors) = (core.lines.services(), core.lines.doors());
+        Self { core: Arc::new(Mutex::new(core)), claim, watch, saved, services, doors, state }
     }
 
     /// Does something that blocks. It is done even if the caller stops waiting; what is asked for next comes after it.
@@ -116,6 +118,10 @@ impl Guest for CoreGuest {
         self.services.clone()
     }
 
+    fn doors(&self) -> Vec<Door> {
+        self.doors.clone()
+    }
+
     fn save(&self) -> serde_json::Value {
         json!(self.saved)
     }
@@ -135,7 +141,7 @@ impl Guest for CoreGuest {
             let sight = self.with(move |core| core.look(&written)).await;
             if sight.lines != self.saved.lines || sight.services != self.services {
                 self.saved.lines = sight.lines;
-                self.services = sight.services;
+                (self.services, self.doors) = (sight.services, sight.doors);
                 return Event::ServicesChanged;
             }
             match sight.state {
@@ -211,5 +217,6 @@ impl Guest for CoreGuest {
     async fn release(&mut self) {
         self.with(|core| core.lines.close()).await;
         self.services.clear();
+        self.doors.clear();
     }
 }

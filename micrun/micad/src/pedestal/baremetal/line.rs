@@ -1,5 +1,4 @@
-//! A terminal of the firmware's, as its readers see it: a pty, and a process that relays the bytes between it
-//! and the kernel's rpmsg terminal ([`Relay`]).
+//! A terminal of the firmware's, as its readers see it: a pty, and the [`Broker`] between it and the kernel's rpmsg terminal.
 //!
 //! The rpmsg terminal itself would not do for readers. It has no flow control: a write fails with ENOMEM when
 //! the firmware's eight buffers are full. And it vanishes with the firmware, with everything that nobody had
@@ -8,6 +7,7 @@
 //! The process does not depend on the daemon's life; the next daemon takes the pty back from it.
 
 use std::fs::File;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use libmica::Service;
 use serde::{Deserialize, Serialize};
 
 use super::endpoint::Endpoint;
-use super::relay::Relay;
 use crate::Result;
 use crate::jail::Tenant;
-use crate::pedestal::ProcessId;
-use crate::pedestal::console::Console;
+use crate::pedestal::broker::{Broker, Door, Rings};
+use crate::pedestal::console::{Console, Pty};
+use crate::pedestal::{ClientSpec, ProcessId};
 
 /// What a later daemon needs to take a terminal over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,10 +29,21 @@ pub(super) struct SavedLine {
     link: PathBuf,
     /// The file's word for it since its version 1.
     #[serde(rename = "carrier")]
-    relay: ProcessId,
+    broker: ProcessId,
+    /// Which line of the client's this is.
+    #[serde(default)]
+    number: usize,
     socket: i32,
     master: i32,
     slave: i32,
+}
+
+/// Whose terminals are, and how their brokers are started.
+#[derive(Debug, Clone)]
+pub(super) struct Owner {
+    pub(super) spec: ClientSpec,
+    pub(super) tenant: Option<Tenant>,
+    pub(super) rings: Rings,
 }
 
 /// One terminal.
@@ -42,24 +53,27 @@ pub(super) struct Line {
     /// The rpmsg device that is relayed, or was last; `None` as long as the firmware has announced nothing.
     device: Option<String>,
     console: Console,
-    relay: Relay,
-    /// The rpmsg terminal, until the relay has it.
+    broker: Broker,
+    number: usize,
+    /// The rpmsg terminal, until the broker has it.
     pending: Option<File>,
-    /// Whether the relay knows that it is written down.
+    /// Whether the broker knows that it is written down.
     kept: bool,
 }
 
 impl Line {
     /// A pty at `link` for endpoints of this name.
-    pub(super) fn new(name: &str, link: &Path, tenant: Option<&Tenant>) -> Result<Self> {
-        let console = Console::open(link)?;
-        match Relay::spawn(&console, tenant) {
-            Ok(relay) => {
+    pub(super) fn new(name: &str, number: usize, link: &Path, owner: &Owner) -> Result<Self> {
+        let mut pty = Pty::open()?;
+        let broker = Broker::spawn(&mut pty, owner.tenant.as_ref(), &owner.rings)?;
+        broker.remember(&owner.spec, owner.rings.begin(&owner.spec, number));
+        match pty.linked(link) {
+            Ok(console) => {
                 let name = name.to_owned();
-                Ok(Self { name, device: None, console: console.shared(), relay, pending: None, kept: false })
+                Ok(Self { name, device: None, console, broker, number, pending: None, kept: false })
             }
             Err(e) => {
-                console.close();
+                broker.end();
                 Err(e)
             }
         }
@@ -67,19 +81,20 @@ impl Line {
 
     /// The terminal that an earlier daemon has written down; `None` if its process has ended.
     pub(super) fn adopt(saved: &SavedLine) -> Option<Self> {
-        let Some(relay) = Relay::adopt(saved.relay, saved.socket) else {
+        let Some(broker) = Broker::adopt(saved.broker, saved.socket) else {
             // It leads to a pty that has ended with that process.
             let _ = std::fs::remove_file(&saved.link);
             return None;
         };
-        match Console::adopt(relay.process(), saved.master, saved.slave, &saved.link) {
+        match Console::adopt(broker.process(), saved.master, saved.slave, &saved.link) {
             Ok(console) => {
                 let (name, device) = (saved.name.clone(), saved.device.clone());
-                Some(Self { name, device, console, relay, pending: None, kept: true })
+                let number = saved.number;
+                Some(Self { name, device, console, broker, number, pending: None, kept: true })
             }
             Err(e) => {
                 log::warn!("{}: {}", saved.link.display(), e.sentence());
-                relay.end();
+                broker.end();
                 None
             }
         }
@@ -92,16 +107,17 @@ impl Line {
             name: self.name.clone(),
             device: self.device.clone(),
             link: self.console.link().to_owned(),
-            relay: self.relay.process().id(),
-            socket: self.relay.number(),
+            broker: self.broker.process().id(),
+            number: self.number,
+            socket: self.broker.number(),
             master,
             slave,
         }
     }
 
-    /// Whether this is the endpoint's terminal.
+    /// Whether this is the endpoint's terminal, and is relayed.
     pub(super) fn serves(&self, endpoint: &Endpoint) -> bool {
-        self.device.as_ref() == Some(&endpoint.device)
+        self.device.as_ref() == Some(&endpoint.device) && !self.broker.is_dead()
     }
 
     /// Whether this is where that link leads.
@@ -111,14 +127,17 @@ impl Line {
 
     /// Whether the endpoint can have this line: it has the name, and what was relayed before is gone.
     pub(super) fn fits(&self, endpoint: &Endpoint) -> bool {
-        self.name == endpoint.name && (self.device.is_none() || self.relay.is_done())
+        self.name == endpoint.name && (self.device.is_none() || self.broker.is_done())
     }
 
-    /// Takes the endpoint's open terminal: now, if the relay is written down, else by [`Self::begin`].
-    pub(super) fn accept(&mut self, endpoint: &Endpoint, tty: File, tenant: Option<&Tenant>) -> Result<()> {
-        if self.relay.is_dead() {
-            let relay = Relay::spawn(&self.console, tenant)?;
-            std::mem::replace(&mut self.relay, relay).end();
+    /// Takes the endpoint's open terminal: now, if the broker is written down, else by [`Self::begin`].
+    pub(super) fn accept(&mut self, endpoint: &Endpoint, tty: File, owner: &Owner) -> Result<()> {
+        if self.broker.is_dead() {
+            let mut pty = self.console.share()?;
+            let broker = Broker::spawn(&mut pty, owner.tenant.as_ref(), &owner.rings)?;
+            broker.remember(&owner.spec, owner.rings.resume(&owner.spec, self.number));
+            self.console.replace(pty);
+            std::mem::replace(&mut self.broker, broker).end();
             self.kept = false;
         }
         self.device = Some(endpoint.device.clone());
@@ -129,25 +148,36 @@ impl Line {
         Ok(())
     }
 
-    /// Lets the bytes pass, once the line is written down: a later daemon must not start a second relay.
+    /// Lets the bytes pass, once the line is written down: a later daemon must not start a second broker.
     pub(super) fn begin(&mut self) {
-        let kept = if self.kept { Ok(()) } else { self.relay.keep() };
+        let kept = if self.kept { Ok(()) } else { self.broker.keep() };
         self.kept |= kept.is_ok();
         let pending = self.pending.take();
-        if let Err(e) = kept.and_then(|()| pending.map_or(Ok(()), |tty| self.relay.take(&tty))) {
+        if let Err(e) = kept.and_then(|()| pending.map_or(Ok(()), |tty| self.broker.take_rpmsg(tty.as_fd())))
+        {
             log::error!("{}: {}", self.console.link().display(), e.sentence());
         }
     }
 
-    /// Has the relay get its terminal once more: an earlier daemon may not have come to that. One that it has
+    /// Has the broker get its terminal once more: an earlier daemon may not have come to that. One that it has
     /// already it does not take again.
     pub(super) fn repeat(&mut self, tty: File) {
         self.pending = Some(tty);
     }
 
-    /// Waits until all that the firmware wrote is in the pty, no longer than `bound`. False if it is not.
+    /// The way to it for those who attach, once the firmware has announced it.
+    pub(super) fn door(&self) -> Option<Door> {
+        self.device.as_ref().map(|_| self.broker.door(&self.name))
+    }
+
+    /// Says that the run has ended.
+    pub(super) fn run_is_over(&self) {
+        self.broker.run_is_over();
+    }
+
+    /// Waits until all that the firmware wrote can be read, no longer than `bound`. False if it is not.
     pub(super) async fn drained(&self, bound: Duration) -> bool {
-        self.device.is_none() || self.relay.done_within(bound).await
+        self.device.is_none() || self.broker.done_within(bound).await
     }
 
     /// The line in a status, once the firmware has announced it.
@@ -159,6 +189,6 @@ impl Line {
     /// Ends the process and gives the pty up.
     pub(super) fn close(self) {
         self.console.close();
-        self.relay.end();
+        self.broker.end();
     }
 }

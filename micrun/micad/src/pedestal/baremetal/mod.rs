@@ -17,8 +17,6 @@ mod line;
 mod lines;
 mod patch;
 mod processor;
-mod relay;
-pub(crate) mod relay_process;
 mod settings;
 mod start;
 pub(crate) mod sysfs;
@@ -32,8 +30,9 @@ use libmica::{CreateMessage, Launch};
 
 use self::choice::Claims;
 use self::firmware::FirmwareDir;
+use self::line::Owner;
 use self::sysfs::System;
-use super::{Cancel, ClientSpec, Guest, Pedestal, Tenants, firmware_exists};
+use super::{Cancel, ClientSpec, Guest, Pedestal, Rings, Tenants, firmware_exists};
 use crate::live::Live;
 use crate::{Error, Result, blocking};
 
@@ -74,6 +73,12 @@ impl BareMetal {
             }
         }
         pedestal
+    }
+
+    /// Whose the terminals of this client are.
+    fn owner(&self, spec: &ClientSpec) -> Owner {
+        let rings = Rings::of(&self.config.get());
+        Owner { spec: spec.clone(), tenant: self.tenants.of(spec), rings }
     }
 
     /// Whether a client could be started here now.

@@ -50,7 +50,7 @@ fn boot(
     // Before the start, so that nothing after it is missed.
     let watch = Watch::new(&pedestal.system, &remoteproc);
     let mut log = KernelLog::from_now(&pedestal.system);
-    let mut lines = Lines::new(spec, pedestal.tenants.of(spec))?;
+    let mut lines = Lines::new(pedestal.owner(spec))?;
     let before = Settings::take(&remoteproc);
     let started = remoteproc.write("firmware", &placed.name).and_then(|()| command(&remoteproc, "start"));
     if let Err(e) = started {

@@ -8,11 +8,10 @@ use serde_json::json;
 
 use super::emulator::Emulator;
 use super::guest::{QemuGuest, Saved};
-use super::pulse::Vitals;
+use super::port::{Home, Port, adopt_all};
 use super::qmp::Qmp;
-use super::{log_file, qmp_socket, record};
+use super::{Qemu, log_file, qmp_socket, record};
 use crate::pedestal::ClientSpec;
-use crate::pedestal::console::Console;
 use crate::pedestal::process::Process;
 use crate::{Error, Result, blocking};
 
@@ -22,13 +21,17 @@ const SWEEP_BOUND: Duration = Duration::from_secs(20);
 const KILL_BOUND: Duration = Duration::from_secs(5);
 
 /// Takes over the QEMU that `saved` describes.
-pub(super) async fn adopt(spec: &ClientSpec, saved: &serde_json::Value) -> Result<QemuGuest> {
+pub(super) async fn adopt(
+    pedestal: &Qemu,
+    spec: &ClientSpec,
+    saved: &serde_json::Value,
+) -> Result<QemuGuest> {
     let saved: Saved = serde_json::from_value(saved.clone())
         .map_err(|e| Error::Config { path: spec.dir.join("state.json"), problem: e.to_string() })?;
-    let owned = spec.clone();
-    let mut guest = blocking::run(move || attach(&owned, saved)).await?;
-    // A QEMU whose firmware waits for a reader of its console does not answer, but it runs and can be stopped; it is
-    // asked again later.
+    let home = pedestal.home(spec);
+    let mut guest = blocking::run(move || attach(home, saved)).await?;
+    // A QEMU whose firmware waits for a reader of its console, who would lose nothing, does not answer, but it runs and can
+    // be stopped; it is asked again later.
     if let Err(e) = guest.emulator.reconnect().await {
         log::warn!(client = spec.name(); "{}: {}", spec.name(), e.sentence());
     }
@@ -36,31 +39,50 @@ pub(super) async fn adopt(spec: &ClientSpec, saved: &serde_json::Value) -> Resul
     Ok(guest)
 }
 
-/// The process and its consoles.
-fn attach(spec: &ClientSpec, saved: Saved) -> Result<QemuGuest> {
+/// Takes over the consoles of a run that has ended. `None` if none is left.
+pub(super) async fn adopt_ended(
+    pedestal: &Qemu,
+    spec: &ClientSpec,
+    saved: &serde_json::Value,
+) -> Option<QemuGuest> {
+    let saved: Saved = serde_json::from_value(saved.clone()).ok()?;
+    let home = pedestal.home(spec);
+    let guest = blocking::run(move || {
+        let ports = adopt_all(&saved.ports, None, &home);
+        ports.iter().for_each(Port::run_is_over);
+        let process = Process::ended_one(saved.process);
+        let emulator = Emulator::new(process, qmp_socket(&home.spec.dir), log_file(&home.spec.dir));
+        QemuGuest::of(emulator, ports, home, saved, None)
+    });
+    Some(guest.await).filter(|guest| !guest.ports.is_empty())
+}
+
+/// The process and its ports.
+fn attach(home: Home, saved: Saved) -> Result<QemuGuest> {
     let gone = || Error::System {
         doing: "take QEMU over",
         source: IoError::new(ErrorKind::NotFound, "it has ended"),
     };
     let process = Process::adopt(saved.process).ok_or_else(gone)?;
-    let console = match Console::adopt(&process, saved.master, saved.slave, &spec.tty_link) {
-        Ok(console) => console,
-        Err(e) => {
-            // A QEMU that cannot be controlled must not stay.
-            process.kill();
-            return Err(e);
-        }
-    };
-    let shell = match (saved.shell, &spec.shell_link) {
-        (Some((master, slave)), Some(link)) => Console::adopt(&process, master, slave, link)
-            .inspect_err(
-                |e| log::warn!(client = spec.name(); "{}: no second console: {}", spec.name(), e.sentence()),
-            )
-            .ok(),
-        _ => None,
-    };
-    let emulator = Emulator::new(process, qmp_socket(&spec.dir), log_file(&spec.dir));
-    Ok(QemuGuest { emulator, console: Some(console), shell, saved, _lease: None, vitals: Vitals::default() })
+    // One that nobody has reaped yet has nothing any more.
+    if let Some(port) = saved.ports.first() {
+        process.fd(port.qemu.0).inspect_err(|_| process.kill())?;
+    }
+    let ports = adopt_all(&saved.ports, Some(&process), &home);
+    if ports.is_empty() && !saved.ports.is_empty() {
+        // A QEMU whose console nobody has would wait for a reader for ever.
+        process.kill();
+        return Err(Error::System {
+            doing: "take QEMU's console over",
+            source: IoError::new(ErrorKind::NotFound, "it has no port"),
+        });
+    }
+    let emulator = Emulator::new(process, qmp_socket(&home.spec.dir), log_file(&home.spec.dir));
+    let now: Vec<_> = ports.iter().map(Port::save).collect();
+    let unwritten = now != saved.ports;
+    let mut guest = QemuGuest::of(emulator, ports, home, Saved { ports: now, ..saved }, None);
+    guest.unwritten = unwritten;
+    Ok(guest)
 }
 
 /// Ends a QEMU that an earlier daemon has left to this directory: the one that is recorded there, or whoever still listens

@@ -3,37 +3,45 @@
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use libmica::ext::{ExitReason, ExitReport, PatchReport};
 use libmica::{ClientState, Service};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
 
 use super::emulator::Emulator;
 use super::image::Image;
 use super::pool::Lease;
+use super::port::{Home, Port, Revival, SavedPort};
 use super::pulse::Vitals;
 use super::registers::Registers;
-use super::{diagnosis, exit_record, gdb_socket, migration, patch, postmortem};
-use crate::pedestal::console::Console;
+use super::{diagnosis, exit_record, gdb_socket, migration, patch, port, postmortem};
+use crate::pedestal::broker::Door;
 use crate::pedestal::patch::{Applied, Marker};
 use crate::pedestal::process::ProcessId;
 use crate::pedestal::{Cancel, ClientSpec, Ending, Event, Guest, Pulse, Runner, Seen, gdb, report};
 use crate::{Result, blocking};
+
+/// The names of the ports in a status.
+const NAMES: [&str; 2] = ["rpmsg-tty", "rpmsg-tty1"];
+/// How long the last output may take on its way to the reader before the end is reported without it.
+const DRAIN_BOUND: Duration = Duration::from_secs(2);
+
+/// How long a broker that was started in the place of a dead one is left alone: it may die as that one did.
+const REVIVAL: Duration = Duration::from_secs(1);
 
 /// What a later daemon needs to take a QEMU over.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Saved {
     /// The process.
     pub(super) process: ProcessId,
-    /// Its number for the console's master.
-    pub(super) master: i32,
-    /// Its number for the console's slave.
-    pub(super) slave: i32,
-    /// The same of the second console, if there is one.
+    /// The ports, the console first. An earlier daemon had none, but QEMU itself wrote to the pty that a status tells.
     #[serde(default)]
-    pub(super) shell: Option<(i32, i32)>,
+    pub(super) ports: Vec<SavedPort>,
     /// Guest-physical address of the exit record, if the firmware has one.
     pub(super) exit_record: Option<u64>,
     /// The command line for gdb, if the client was created for debugging.
@@ -47,11 +55,17 @@ pub(super) struct Saved {
 #[derive(Debug)]
 pub(super) struct QemuGuest {
     pub(super) emulator: Emulator,
-    /// `None` once given up.
-    pub(super) console: Option<Console>,
-    /// The machine's second console, if it was asked for.
-    pub(super) shell: Option<Console>,
+    /// The machine's serial ports, the console first. None once given up.
+    pub(super) ports: Vec<Port>,
+    /// Whose the brokers of its ports are.
+    pub(super) home: Home,
     pub(super) saved: Saved,
+    /// [`Self::save`] gives something else than is written down.
+    pub(super) unwritten: bool,
+    /// Brokers that are being started in the place of dead ones.
+    reviving: Option<JoinHandle<Vec<(usize, Result<Revival>)>>>,
+    /// Not before.
+    revive_at: Instant,
     /// The number of its user, if it had waited for its firmware.
     pub(super) _lease: Option<Lease>,
     /// What was found out for [`Guest::pulse`].
@@ -61,32 +75,84 @@ pub(super) struct QemuGuest {
 impl QemuGuest {
     /// The run of the client's firmware in this QEMU.
     pub(super) fn new(
-        spec: &ClientSpec,
         emulator: Emulator,
-        consoles: Vec<Console>,
+        ports: Vec<Port>,
         image: &Image,
+        home: Home,
         lease: Option<Lease>,
     ) -> Self {
-        let numbers: Vec<_> = consoles.iter().map(Console::numbers).collect();
-        let (master, slave) = numbers.first().copied().unwrap_or((-1, -1));
+        let spec = &home.spec;
         let debugger = || gdb::command(&spec.message.path, &gdb_socket(&spec.dir).display().to_string());
         let saved = Saved {
             process: emulator.process().id(),
-            master,
-            slave,
-            shell: numbers.get(1).copied(),
+            ports: ports.iter().map(Port::save).collect(),
             exit_record: image.info().exit_record,
             gdb: spec.message.debug.then(debugger),
             patch: None,
         };
-        let mut consoles = consoles.into_iter();
+        Self::of(emulator, ports, home, saved, lease)
+    }
+
+    /// The run that `saved` describes.
+    pub(super) fn of(
+        emulator: Emulator,
+        ports: Vec<Port>,
+        home: Home,
+        saved: Saved,
+        lease: Option<Lease>,
+    ) -> Self {
         Self {
             emulator,
-            console: consoles.next(),
-            shell: consoles.next(),
+            ports,
+            home,
             saved,
+            unwritten: false,
+            reviving: None,
+            revive_at: Instant::now(),
             _lease: lease,
             vitals: Vitals::default(),
+        }
+    }
+
+    /// Puts another broker in the place of each that is dead. May be cancelled and called again.
+    async fn revive(&mut self) {
+        let emulator = self.saved.process;
+        if self.reviving.is_none() {
+            let broken = self.ports.iter().enumerate().filter(|(_, port)| port.is_broken());
+            let works: Vec<_> =
+                broken.map(|(number, port)| (number, port.reviving(number, emulator, &self.home))).collect();
+            let all = move || works.into_iter().map(|(number, revive)| (number, revive())).collect();
+            self.reviving = Some(tokio::spawn(blocking::run(all)));
+        }
+        let Some(reviving) = &mut self.reviving else { return };
+        let revived = reviving.await.unwrap_or_default();
+        self.reviving = None;
+        self.revive_at = Instant::now() + REVIVAL;
+        let client = self.home.spec.name();
+        for (number, revived) in revived {
+            match (self.ports.get_mut(number), revived) {
+                (Some(port), Ok(revival)) => {
+                    log::warn!(client = client; "{client}: a console's broker was killed; another one goes on");
+                    port.revived(revival);
+                }
+                (_, Ok(_)) => {}
+                (_, Err(e)) => {
+                    log::error!(client = client; "{client}: a console has no broker: {}", e.sentence());
+                    self.ports.truncate(number);
+                }
+            }
+        }
+        self.saved.ports = self.ports.iter().map(Port::save).collect();
+    }
+
+    /// Lets the last output reach those who read, after QEMU's end.
+    async fn drain(&self) {
+        self.ports.iter().for_each(Port::run_is_over);
+        let deadline = Instant::now() + DRAIN_BOUND;
+        for port in &self.ports {
+            if !port.drained(deadline.saturating_duration_since(Instant::now())).await {
+                log::info!("{}: output waits for a reader", port.link().display());
+            }
         }
     }
 
@@ -113,11 +179,16 @@ impl Guest for QemuGuest {
     }
 
     fn services(&self) -> Vec<Service> {
-        let device = |console: &Console| Some(console.link().to_owned());
-        let console = self.console.as_ref().and_then(device);
-        let shell =
-            self.shell.as_ref().map(|shell| Service { name: "rpmsg-tty1".to_owned(), device: device(shell) });
-        std::iter::once(Service { name: "rpmsg-tty".to_owned(), device: console }).chain(shell).collect()
+        let none = self.ports.is_empty().then(|| Service { name: NAMES[0].to_owned(), device: None });
+        let services = NAMES
+            .iter()
+            .zip(&self.ports)
+            .map(|(name, port)| Service { name: (*name).to_owned(), device: Some(port.link().to_owned()) });
+        services.chain(none).collect()
+    }
+
+    fn doors(&self) -> Vec<Door> {
+        NAMES.iter().zip(&self.ports).map(|(name, port)| port.door(name)).collect()
     }
 
     fn save(&self) -> serde_json::Value {
@@ -133,7 +204,22 @@ impl Guest for QemuGuest {
     }
 
     async fn event(&mut self) -> Event {
-        self.emulator.event().await
+        if std::mem::take(&mut self.unwritten) {
+            return Event::ServicesChanged;
+        }
+        self.ports.iter_mut().for_each(Port::keep);
+        if self.reviving.is_none() {
+            let broken = async {
+                port::any_broken(&self.ports).await;
+                sleep_until(self.revive_at).await;
+            };
+            tokio::select! {
+                event = self.emulator.event() => return event,
+                () = broken => {}
+            }
+        }
+        self.revive().await;
+        Event::ServicesChanged
     }
 
     async fn pulse(&mut self) -> Pulse {
@@ -176,11 +262,13 @@ impl Guest for QemuGuest {
         if ending != Ending::Died {
             self.emulator.terminate().await?;
         }
+        self.drain().await;
         Ok(())
     }
 
     async fn stop(&mut self) -> Result<ExitReport> {
         self.emulator.terminate().await?;
+        self.drain().await;
         Ok(report(0, ExitReason::Stopped, "stopped by command"))
     }
 
@@ -205,7 +293,7 @@ impl Guest for QemuGuest {
     }
 
     async fn release(&mut self) {
-        let consoles = [self.console.take(), self.shell.take()];
-        blocking::run(|| consoles.into_iter().flatten().for_each(Console::close)).await;
+        let ports = std::mem::take(&mut self.ports);
+        blocking::run(|| ports.into_iter().for_each(Port::close)).await;
     }
 }

@@ -11,10 +11,12 @@ use std::sync::Arc;
 use super::command_line::{Descriptors, arguments};
 use super::emulator::Emulator;
 use super::machine::Machine;
+use super::port::LoosePort;
 use super::{gdb_socket, log_file, qmp_socket, record};
 use crate::Result;
 use crate::error::{file, system};
 use crate::jail::{self, Cell, Confinement, Filter, Limits, OomScore, Tenant};
+use crate::pedestal::broker::Rings;
 use crate::pedestal::console::Pty;
 use crate::pedestal::process::Process;
 
@@ -33,6 +35,8 @@ pub(super) struct Recipe {
     pub(super) oom_score: u16,
     /// Whether the machine is to take up a saved state.
     pub(super) restored: bool,
+    /// Where what its consoles show is kept.
+    pub(super) rings: Rings,
 }
 
 /// A machine to start.
@@ -57,7 +61,7 @@ pub(super) struct Order<'a> {
 pub(super) struct Launched {
     pub(super) emulator: Emulator,
     /// The machine's serial ports, the console first.
-    pub(super) consoles: Vec<Pty>,
+    pub(super) ports: Vec<LoosePort>,
 }
 
 /// Starts a QEMU with the machine stopped. On an error nothing is left behind.
@@ -114,14 +118,21 @@ pub(super) fn launch(order: &Order<'_>, recipe: &Recipe) -> Result<Launched> {
         process.kill();
         return Err(file("write", record)(e));
     }
+    // Beside QEMU, which needs longer to be spoken to.
+    let mut ports = Vec::new();
     for console in &consoles {
         console.keep_with(&process);
+        match LoosePort::new(console, tenant, &recipe.rings) {
+            Ok(port) => ports.push(port),
+            Err(e) => {
+                process.kill();
+                ports.into_iter().for_each(LoosePort::end);
+                return Err(e);
+            }
+        }
     }
     // QEMU alone holds the listening ends from here on, so that its death refuses the connection.
-    Ok(Launched {
-        emulator: Emulator::new(process, socket, log),
-        consoles: consoles.into_iter().map(Pty::shared).collect(),
-    })
+    Ok(Launched { emulator: Emulator::new(process, socket, log), ports })
 }
 
 fn listen(path: &Path) -> Result<UnixListener> {

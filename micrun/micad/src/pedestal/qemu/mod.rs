@@ -1,6 +1,6 @@
 //! The qemu pedestal: one confined QEMU process per client.
 //!
-//! QEMU is not tied to the daemon's life. It owns its console's master ([`super::console`]), listens for QMP on a
+//! QEMU is not tied to the daemon's life. It writes to ptys that brokers read ([`port`]), listens for QMP on a
 //! socket in the client's directory ([`qmp`]), and stays paused when the firmware has powered off until a
 //! daemon has read the exit status out of its memory ([`exit_record`]).
 
@@ -21,6 +21,7 @@ mod migration;
 mod patch;
 mod pending;
 mod pool;
+mod port;
 mod postmortem;
 mod processor;
 mod pulse;
@@ -41,8 +42,9 @@ use libmica::{CreateMessage, Launch};
 use micrun_firmware::client_conf::QemuSection;
 
 use self::pool::Pool;
+use self::port::Home;
 use self::turns::Turns;
-use super::{Cancel, ClientSpec, Guest, Pedestal, Tenants, firmware_exists};
+use super::{Cancel, ClientSpec, Guest, Pedestal, Rings, Tenants, firmware_exists};
 use crate::live::Live;
 use crate::{Error, Result, conf};
 
@@ -74,6 +76,12 @@ impl Qemu {
         }
     }
 
+    /// Whose the ports of this client's machine are.
+    fn home(&self, spec: &ClientSpec) -> Home {
+        let rings = Rings::of(&self.config.get());
+        Home { spec: spec.clone(), tenant: self.tenants.of(spec), rings }
+    }
+
     /// Machines that wait for a firmware.
     pub(super) fn pool(&self) -> &Arc<Pool> {
         &self.pool
@@ -100,7 +108,11 @@ impl Pedestal for Qemu {
     }
 
     async fn adopt(&self, spec: &ClientSpec, saved: &serde_json::Value) -> Result<Box<dyn Guest>> {
-        Ok(Box::new(adopt::adopt(spec, saved).await?))
+        Ok(Box::new(adopt::adopt(self, spec, saved).await?))
+    }
+
+    async fn adopt_ended(&self, spec: &ClientSpec, saved: &serde_json::Value) -> Option<Box<dyn Guest>> {
+        Some(Box::new(adopt::adopt_ended(self, spec, saved).await?))
     }
 
     async fn sweep(&self, spec: &ClientSpec) {

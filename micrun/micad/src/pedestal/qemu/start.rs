@@ -15,11 +15,12 @@ use super::image::Image;
 use super::launch::{Launched, Order, Recipe, launch};
 use super::machine::Machine;
 use super::pool::Kind;
+use super::port::{Home, link_all};
 use super::qmp::Qmp;
 use super::turns::Turn;
 use super::{Qemu, cpus, machine, migration};
 use crate::blocking::{self, COPIES, LAUNCHES};
-use crate::pedestal::console::link_all;
+use crate::pedestal::broker::Rings;
 use crate::pedestal::{Cancel, ClientSpec, Guest, Pedestal};
 use crate::{Error, Result};
 
@@ -71,12 +72,14 @@ async fn start_image(
         cgroups: cgroups.into(),
         oom_score: oom_score.unwrap_or_default(),
         restored: snapshot.is_some(),
+        rings: Rings::of(&config),
     };
+    let home = Home { spec: spec.clone(), tenant: recipe.tenant.clone(), rings: recipe.rings.clone() };
     if let Some(guest) = start_waiting(pedestal, spec, image, &machine, &recipe, cpus.clone()).await? {
         return Ok(guest);
     }
     let turn = pedestal.turns.take().await;
-    let (owned, loaded) = (spec.clone(), Arc::clone(image));
+    let (owned, loaded, place) = (spec.clone(), Arc::clone(image), home.clone());
     let start = move || {
         let order = Order {
             name: owned.name(),
@@ -87,12 +90,12 @@ async fn start_image(
             consoles: 1 + usize::from(owned.shell_link.is_some()),
             debug: owned.message.debug,
         };
-        let Launched { emulator, consoles } = cpus::started_on(cpus.as_ref(), || launch(&order, &recipe))?;
-        Ok::<_, Error>((emulator, link_all(&owned, consoles)))
+        let Launched { emulator, ports } = cpus::started_on(cpus.as_ref(), || launch(&order, &recipe))?;
+        Ok::<_, Error>((emulator, link_all(&place, ports)))
     };
-    let (mut emulator, consoles) = LAUNCHES.run(move || Span::internal("launch qemu").run(start)).await?;
-    let mut guest = match consoles {
-        Ok(consoles) => QemuGuest::new(spec, emulator, consoles, image, None),
+    let (mut emulator, ports) = LAUNCHES.run(move || Span::internal("launch qemu").run(start)).await?;
+    let mut guest = match ports {
+        Ok(ports) => QemuGuest::new(emulator, ports, image, home, None),
         Err(e) => {
             emulator.terminate().await?;
             return Err(e);

@@ -34,8 +34,8 @@ use self::pressure::Pressure;
 use super::launch::Recipe;
 use super::turns::Turns;
 use crate::config::Config;
-use crate::pedestal::Tenants;
 use crate::pedestal::numbers::{COUNT, Numbers};
+use crate::pedestal::{Rings, Tenants};
 
 /// How long the keeper may take to end what it has begun.
 const END_BOUND: Duration = Duration::from_secs(5);
@@ -73,6 +73,8 @@ impl Limits {
 
 struct State {
     limits: Limits,
+    /// Where what the machines' consoles show is kept.
+    rings: Rings,
     waiting: Vec<Waiting>,
     demand: Demand,
     /// Starts that go on.
@@ -116,6 +118,7 @@ impl Pool {
     pub(super) fn new(config: &Config, tenants: Tenants, turns: Turns) -> Self {
         let state = State {
             limits: Limits::of(config),
+            rings: Rings::of(config),
             waiting: Vec::new(),
             demand: Demand::default(),
             starting: 0,
@@ -146,7 +149,9 @@ impl Pool {
 
     /// Has as many machines wait as `config` says.
     pub(in crate::pedestal) fn resize(self: &Arc<Self>, config: &Config) {
-        self.state().limits = Limits::of(config);
+        let mut state = self.state();
+        (state.limits, state.rings) = (Limits::of(config), Rings::of(config));
+        drop(state);
         self.keep();
         self.changed.notify_one();
     }
@@ -222,6 +227,7 @@ impl Pool {
             cgroups: Arc::default(),
             oom_score: kind.oom_score,
             restored: false,
+            rings: self.state().rings.clone(),
         }
     }
 

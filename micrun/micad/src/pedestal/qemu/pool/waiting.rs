@@ -17,6 +17,7 @@ use super::super::emulator::Emulator;
 use super::super::guest::QemuGuest;
 use super::super::image::Image;
 use super::super::launch::{Launched, Order, Recipe, launch};
+use super::super::port::{Home, LoosePort, link_all};
 use super::super::ram::Ram;
 use super::super::start::connect;
 use super::super::turns::Turn;
@@ -27,9 +28,9 @@ use super::kind::Kind;
 use crate::Result;
 use crate::blocking::{self, LAUNCHES};
 use crate::error::{file, system};
-use crate::pedestal::console::{Pty, link_all};
+use crate::jail::Tenant;
 use crate::pedestal::process::ProcessId;
-use crate::pedestal::{ClientSpec, Guest};
+use crate::pedestal::{ClientSpec, Guest, Rings};
 
 /// What the machine has in the firmware's place is called so in its working directory.
 const PLACEHOLDER: &str = "placeholder";
@@ -45,7 +46,9 @@ pub(in super::super) struct Waiting {
     pub(super) lease: Lease,
     dir: PathBuf,
     pub(super) emulator: Emulator,
-    consoles: Vec<Pty>,
+    ports: Vec<LoosePort>,
+    tenant: Option<Tenant>,
+    rings: Rings,
     ram: Ram,
     /// Memory in bytes that the process has to itself. It stays the same while the machine waits.
     pub(super) memory: u64,
@@ -62,9 +65,10 @@ impl Waiting {
         recipe: Recipe,
         turn: Turn,
     ) -> Result<Self> {
-        let (owned, place) = (Arc::clone(&kind), dir.clone());
+        let (owned, place, tenant) = (Arc::clone(&kind), dir.clone(), recipe.tenant.clone());
+        let rings = recipe.rings.clone();
         let launched = LAUNCHES.run(move || spawn(&owned, &place, &recipe)).await;
-        let Launched { mut emulator, consoles } = match launched {
+        let Launched { mut emulator, ports } = match launched {
             Ok(launched) => launched,
             Err(e) => {
                 remove(dir).await;
@@ -81,9 +85,10 @@ impl Waiting {
         match ready {
             Ok(ram) => {
                 let memory = emulator.process().id().own_memory();
-                Ok(Self { kind, lease, dir, emulator, consoles, ram, memory, watch: None })
+                Ok(Self { kind, lease, dir, emulator, ports, tenant, rings, ram, memory, watch: None })
             }
             Err(problem) => {
+                ports.into_iter().for_each(LoosePort::end);
                 emulator.terminate().await?;
                 remove(dir).await;
                 Err(problem)
@@ -101,19 +106,20 @@ impl Waiting {
     ) -> Result<QemuGuest> {
         // Its end is its client's from now on.
         drop(self.watch.take());
-        let Self { lease, dir, mut emulator, consoles, ram, .. } = self;
+        let Self { lease, dir, mut emulator, ports, tenant, rings, ram, .. } = self;
         let process = emulator.process().id();
-        let (owner, firmware, procs, from) =
-            (spec.clone(), Arc::clone(image), Arc::clone(cgroups), dir.clone());
+        let (firmware, procs, from) = (Arc::clone(image), Arc::clone(cgroups), dir.clone());
+        let home = Home { spec: spec.clone(), tenant, rings };
+        let owner = home.clone();
         let settle = move || {
             join(process, &procs)?;
             // Who is charged for the memory is decided by now.
             ram.load(firmware.file(), &firmware.info().segments)?;
-            move_to(&from, &owner.dir)?;
-            link_all(&owner, consoles)
+            move_to(&from, &owner.spec.dir)?;
+            link_all(&owner, ports)
         };
-        let consoles = match LAUNCHES.run(settle).await {
-            Ok(consoles) => consoles,
+        let ports = match LAUNCHES.run(settle).await {
+            Ok(ports) => ports,
             Err(e) => {
                 emulator.terminate().await?;
                 remove(dir).await;
@@ -121,7 +127,7 @@ impl Waiting {
             }
         };
         emulator.moved(qmp_socket(&spec.dir), log_file(&spec.dir));
-        let mut guest = QemuGuest::new(spec, emulator, consoles, image, Some(lease));
+        let mut guest = QemuGuest::new(emulator, ports, image, home, Some(lease));
         // It keeps the firmware, of which nobody else may have a copy: a later patch starts from there.
         let given = match guest.emulator.qmp() {
             Ok(qmp) => qmp.give(FIRMWARE, image.file().as_fd(), BOUND).await,
@@ -138,6 +144,7 @@ impl Waiting {
     /// Cleans up after it has ended by itself.
     pub(super) async fn bury(mut self) {
         self.emulator.reap();
+        self.ports.into_iter().for_each(LoosePort::end);
         remove(self.dir).await;
     }
 
@@ -148,6 +155,7 @@ impl Waiting {
         if let Err(e) = self.emulator.terminate().await {
             log::error!("a waiting machine: {}", e.sentence());
         }
+        self.ports.into_iter().for_each(LoosePort::end);
         remove(self.dir).await;
     }
 }
