@@ -19,3 +19,4 @@ mod relay;
 mod resources;
 mod state;
 mod streams;
+mod vigil;
