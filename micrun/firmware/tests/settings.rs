@@ -48,15 +48,20 @@ fn only_what_has_a_meaning_on_the_pedestal_is_shown() {
     let mut settings = settings(&image);
     let everywhere = [
         "container.auto_close_timeout",
+        "container.coredump",
         "container.greeting",
         "container.ready",
         "container.ready_timeout",
         "container.shell_prompt",
+        "container.watchdog",
         "runtime.debug",
         "runtime.static_resource",
     ];
     let with = |own: &[&'static str]| [&["container.os", "ped.pedestal"], own, &everywhere].concat();
-    assert_eq!(shown(&settings), with(&["Mica.Memory", "Mica.VCPU", "Qemu.Machine", "Qemu.CPU"]));
+    assert_eq!(
+        shown(&settings),
+        with(&["Mica.Memory", "Mica.VCPU", "Qemu.Machine", "Qemu.CPU", "container.trace_context"])
+    );
     let text = |key| rows(&settings).into_iter().find(|row| row.0 == key).unwrap().1;
     assert_eq!(text("Qemu.Machine"), "virt,secure=on,gic-version=3");
     assert_eq!((text("Qemu.CPU").as_str(), text("Mica.Memory").as_str()), ("cortex-a53", "64"));

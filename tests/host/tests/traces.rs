@@ -1,4 +1,5 @@
 //! Traces of containers, at a real collector and without one that works.
+#![allow(clippy::expect_used, reason = "a failed step fails the test")]
 
 use std::fs;
 use std::io::{Read, Write};
@@ -115,9 +116,9 @@ fn a_linux_process_knows_for_which_trace_it_runs() {
     let uri = format!("binary://{}", logger.display());
     let echo = [IMAGE, "logged", "/bin/busybox", "true"];
     ctr(&[&["run", "--detach", "--runtime", MICA, "--log-uri", &uri][..], &echo].concat()).success();
-    let logged = rpc(&collector, "Create", "logged");
+    let with_program = rpc(&collector, "Create", "logged");
     let said = fs::read_to_string("/run/tmp/logger").expect("the logger has run");
-    assert!(said.starts_with(&format!("00-{}-", logged.trace)), "{said}");
+    assert!(said.starts_with(&format!("00-{}-", with_program.trace)), "{said}");
     host.await_task_state("logged", "STOPPED");
     host.delete_task("logged");
     host.delete_container("logged");
@@ -147,7 +148,7 @@ fn what_is_not_sampled_leaves_no_trace() {
 /// A listener in the collector's place, which does this with each connection.
 fn in_its_place(mut serve: impl FnMut(std::net::TcpStream) + Send + 'static) {
     let listener = TcpListener::bind("127.0.0.1:4318").expect("the port is free");
-    thread::spawn(move || listener.incoming().flatten().for_each(|stream| serve(stream)));
+    thread::spawn(move || listener.incoming().flatten().for_each(&mut serve));
 }
 
 /// Runs a firmware and a Linux container from their beginning to their end.

@@ -63,6 +63,7 @@ impl Settings {
             if let Some(bios) = &self.qemu_bios.value {
                 rows.push(Row::new("Qemu.Bios", &self.qemu_bios, bios.to_string()));
             }
+            rows.push(Row::new("container.trace_context", &self.trace_context, self.trace_context.value));
         }
         let after = self.auto_close.value.map(humantime::format_duration);
         let limit = self.ready_timeout.value.map(humantime::format_duration);
@@ -78,11 +79,6 @@ impl Settings {
                 &self.shell_prompt,
                 or(self.shell_prompt.value.as_ref(), "none"),
             ),
-        ]);
-        if self.pedestal.value == Pedestal::Qemu {
-            rows.push(Row::new("container.trace_context", &self.trace_context, self.trace_context.value));
-        }
-        rows.extend([
             Row::new("container.watchdog", &self.watchdog, self.watchdog.value.to_string()),
             Row::new("runtime.debug", &self.debug, self.debug.value),
             Row::new("runtime.static_resource", &self.static_resource, self.static_resource.value),

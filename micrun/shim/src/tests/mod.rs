@@ -20,3 +20,4 @@ mod relay;
 mod resources;
 mod state;
 mod streams;
+mod vigil;
