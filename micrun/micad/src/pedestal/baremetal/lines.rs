@@ -142,8 +142,8 @@ impl Lines {
         }
         for endpoint in Announced::read(system, remoteproc).terminals() {
             let tty = endpoint.open(system, self.client())?;
-            let line = self.all.iter_mut().find(|line| line.serves(&endpoint));
-            if let (Some(line), Some(tty)) = (line, tty) {
+            let served = self.all.iter_mut().find(|line| line.serves(&endpoint));
+            if let (Some(line), Some(tty)) = (served, tty) {
                 line.repeat(tty);
             }
         }

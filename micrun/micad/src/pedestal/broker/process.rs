@@ -110,6 +110,7 @@ struct Pty {
     taken: Instant,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, of another one's life")]
 struct Broker {
     socket: OwnedFd,
     end: SignalFd,
@@ -245,7 +246,7 @@ impl Broker {
 
     /// When it will be clear that nobody reads the pty. Who is attached reads there.
     fn absent(&self) -> Duration {
-        let attached = self.readers.iter().any(|reader| reader.may_type());
+        let attached = self.readers.iter().any(Reader::may_type);
         if attached { Duration::ZERO } else { ABSENT.saturating_sub(self.pty.taken.elapsed()) }
     }
 

@@ -10,6 +10,7 @@ use rustix::net::{RecvFlags, SendFlags};
 use super::ring::Ring;
 
 /// Who reads a console, and perhaps types there.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Reader {
     pub(super) socket: OwnedFd,
     mode: Mode,

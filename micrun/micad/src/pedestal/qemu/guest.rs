@@ -51,6 +51,9 @@ pub(super) struct Saved {
     pub(super) patch: Option<Applied>,
 }
 
+/// What came of starting other brokers, each with the number of its port.
+type Revivals = Vec<(usize, Result<Revival>)>;
+
 /// One run of firmware.
 #[derive(Debug)]
 pub(super) struct QemuGuest {
@@ -63,7 +66,7 @@ pub(super) struct QemuGuest {
     /// [`Self::save`] gives something else than is written down.
     pub(super) unwritten: bool,
     /// Brokers that are being started in the place of dead ones.
-    reviving: Option<JoinHandle<Vec<(usize, Result<Revival>)>>>,
+    reviving: Option<JoinHandle<Revivals>>,
     /// Not before.
     revive_at: Instant,
     /// The number of its user, if it had waited for its firmware.
