@@ -12,7 +12,7 @@ use micrun_host_tests::containerd::{ctr, ctr_piped};
 use micrun_host_tests::firmware::PROMPT;
 use micrun_host_tests::host::{DEMO, MICA};
 use micrun_host_tests::system::Process;
-use micrun_host_tests::{Host, process, wait};
+use micrun_host_tests::{Host, isolation, process, wait};
 
 const SHIM: &str = "containerd-shim-mica-v2";
 const IMAGE: &str = "localhost/busybox:1";
@@ -88,10 +88,10 @@ fn a_firmware_has_one_trace_through_shim_and_daemon() {
 fn a_linux_process_knows_for_which_trace_it_runs() {
     let collector = Collector::start();
     let host = host(&[]);
-    let logger = process::script(
-        "logger",
-        "echo \"$TRACEPARENT\" >/run/tmp/logger; exec 5<&-; exec /bin/cat <&3 >/dev/null\n",
-    );
+    let told = isolation::state_dir().join("told");
+    let script =
+        format!("echo \"$TRACEPARENT\" >{}; exec 5<&-; exec /bin/cat <&3 >/dev/null\n", told.display());
+    let logger = process::script("logger", &script);
     let shell = ["/bin/busybox", "sh", "-c", "echo \"$TRACEPARENT\"; exec /bin/busybox sleep 1000"];
     let mut container = ctr_piped(&[&["run", "--runtime", MICA, IMAGE, "one"][..], &shell].concat());
     let create = rpc(&collector, "Create", "one");
@@ -117,7 +117,7 @@ fn a_linux_process_knows_for_which_trace_it_runs() {
     let echo = [IMAGE, "logged", "/bin/busybox", "true"];
     ctr(&[&["run", "--detach", "--runtime", MICA, "--log-uri", &uri][..], &echo].concat()).success();
     let with_program = rpc(&collector, "Create", "logged");
-    let said = fs::read_to_string("/run/tmp/logger").expect("the logger has run");
+    let said = fs::read_to_string(&told).expect("the logger has run");
     assert!(said.starts_with(&format!("00-{}-", with_program.trace)), "{said}");
     host.await_task_state("logged", "STOPPED");
     host.delete_task("logged");
