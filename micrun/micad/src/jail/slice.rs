@@ -8,6 +8,8 @@ use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use crate::cgroup;
+
 /// The unit of the daemon wants it.
 const SLICE: &str = "mica.slice";
 /// The slice of the daemon's unit.
@@ -36,17 +38,11 @@ pub(super) fn procs() -> &'static [File] {
 fn places(root: &Path, table: &str) -> Vec<PathBuf> {
     let unified = root.join("unified");
     let unified = if unified.is_dir() { unified } else { root.to_owned() };
-    let place = |line: &str| {
-        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
-        let hierarchy = match controllers {
-            "" => unified.clone(),
-            "name=systemd" => root.join("systemd"),
-            _ => return None,
-        };
-        let (machine, _) = path.rsplit_once(SERVICES)?;
+    let place = |(controller, hierarchy): (&str, PathBuf)| {
+        let (machine, _) = cgroup::place(table, controller)?.rsplit_once(SERVICES)?;
         Some(hierarchy.join(machine.trim_start_matches('/')).join(SLICE))
     };
-    table.lines().filter_map(place).collect()
+    [("name=systemd", root.join("systemd")), ("", unified)].into_iter().filter_map(place).collect()
 }
 
 #[cfg(test)]
