@@ -4,30 +4,15 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::error::{Error, Result};
+use super::edit::edit;
+use crate::error::Result;
 
 /// Variables, and their values.
 type Variables = [(&'static str, String)];
 
 /// Adds them to the process of the bundle's `config.json`. To be called where waiting is allowed.
 pub(crate) fn add_to_bundle(bundle: &Path, variables: &Variables) -> Result<()> {
-    let path = bundle.join("config.json");
-    let text = std::fs::read(&path).map_err(Error::io("read", &path))?;
-    let wrong = |source| Error::Json { path: path.clone(), source };
-    let mut document: Value = serde_json::from_slice(&text).map_err(wrong)?;
-    let Some(process) = document.get_mut("process") else { return Ok(()) };
-    if !add(process, variables) {
-        return Ok(());
-    }
-    let text = serde_json::to_vec(&document).map_err(wrong)?;
-    // Whoever reads it meanwhile finds the one or the other, and whole.
-    let new = bundle.join("config.json.new");
-    let replaced = path.metadata().and_then(|old| {
-        std::fs::write(&new, text)?;
-        std::fs::set_permissions(&new, old.permissions())?;
-        std::fs::rename(&new, &path)
-    });
-    replaced.inspect_err(|_| drop(std::fs::remove_file(&new))).map_err(Error::io("write", &path))
+    edit(bundle, |spec| spec.get_mut("process").is_some_and(|process| add(process, variables)))
 }
 
 /// Adds them to OCI's `process` in JSON, as Exec brings it; one that is no JSON is the runtime's to refuse.
@@ -63,6 +48,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::error::Error;
 
     fn variables() -> [(&'static str, String); 1] {
         [("TRACEPARENT", "00-a-b-01".to_owned())]

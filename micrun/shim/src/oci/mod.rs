@@ -4,6 +4,7 @@
 
 pub(crate) mod any;
 pub(crate) mod bundle;
+mod edit;
 pub(crate) mod environment;
 pub(crate) mod mount;
 pub(crate) mod names;

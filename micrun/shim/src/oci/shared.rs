@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::error::{Error, Result};
+use super::edit::edit;
+use crate::error::Result;
 
 /// Where a pod's containers share memory; the only one of the places that is no file below `/etc`.
 pub(crate) const MEMORY: &str = "/dev/shm";
@@ -35,13 +36,10 @@ impl Shared {
 /// Adds them to the specification in a bundle. What already has something else in its place stays, as a volume of the
 /// kubelet does. To be called where waiting is allowed.
 pub(crate) fn mount_into(bundle: &Path, shared: &[Shared]) -> Result<()> {
-    let path = bundle.join("config.json");
-    let text = std::fs::read(&path).map_err(Error::io("read", &path))?;
-    let invalid = |source| Error::Json { path: path.clone(), source };
-    let mut spec: Value = serde_json::from_slice(&text).map_err(invalid)?;
-    add(&mut spec, shared);
-    let text = serde_json::to_vec(&spec).map_err(invalid)?;
-    std::fs::write(&path, text).map_err(Error::io("write", &path))
+    edit(bundle, |spec| {
+        add(spec, shared);
+        true
+    })
 }
 
 fn add(spec: &mut Value, shared: &[Shared]) {
