@@ -62,9 +62,8 @@ async fn a_flood_without_a_reader_runs_to_its_end_and_its_last_mebibyte_is_kept(
     let logs = mica(&daemon, &["logs", "flood"]);
     assert!(logs.status.success() && logs.stdout == expected[ALL - MEGABYTE..], "{}", logs.stdout.len());
     // The kernel has the first bytes for the pty's reader, who then gets what is kept.
-    let bytes =
-        daemon.console("flood").read_until(|b| b.ends_with(&expected[ALL - 256..]) && b.len() > MEGABYTE);
-    assert!(bytes.ends_with(&expected[ALL - MEGABYTE..]) && bytes.len() < ALL);
+    let bytes = daemon.console("flood").read_until(|b| b.ends_with(&expected[ALL - MEGABYTE..]));
+    assert!(bytes.len() < ALL);
     // A further run has its own, and the one before is there.
     client.start("flood").await.unwrap();
     client.wait("flood").await.unwrap();
@@ -208,9 +207,19 @@ async fn a_broker_without_work_is_at_rest() {
         let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
         line.trim().parse::<u64>().unwrap()
     };
-    let before = switches();
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(switches(), before);
+    // What was begun before may still end, on a machine that stalls; then nothing happens for a whole second.
+    let mut before = switches();
+    let mut rested = false;
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let now = switches();
+        rested = now == before;
+        if rested {
+            break;
+        }
+        before = now;
+    }
+    assert!(rested, "the broker works each second");
 }
 
 #[tokio::test]
