@@ -11,7 +11,7 @@ use nix::unistd::{Whence, lseek};
 const CHUNK: usize = 64 << 10;
 /// What a memory file is made of; smaller holes save nothing.
 const PAGE: usize = 4 << 10;
-static ZEROS: [u8; CHUNK] = [0; CHUNK];
+static ZEROS: [u8; PAGE] = [0; PAGE];
 
 /// Copies `from`, from its beginning and at most `limit` bytes, to the empty file `to`; gives the size. Pages of zeros
 /// become holes: whether the source has holes or zeros depends on whoever unpacked the image. `seen` gets every byte in
@@ -25,7 +25,7 @@ pub fn copy(from: &File, to: &File, limit: u64, mut seen: impl FnMut(&[u8])) -> 
     while at < size {
         let data = next_data(from, at)?.map_or(size, |data| data.min(size));
         while at < data {
-            let zeros = &ZEROS[..length(data - at)];
+            let zeros = &ZEROS[..length(data - at).min(PAGE)];
             seen(zeros);
             at += zeros.len() as u64;
         }

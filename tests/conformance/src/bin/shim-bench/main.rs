@@ -15,6 +15,7 @@ mod memory;
 mod rounds;
 mod samples;
 mod stall;
+mod traces;
 mod way;
 
 use clap::{Parser, ValueEnum};
@@ -51,15 +52,30 @@ enum Table {
     Idle,
     /// Waits for a large firmware.
     Stall,
+    /// Each rpc without traces, with a few and with all.
+    Traces,
 }
 
 fn main() {
     let args = Args::parse();
+    let all = [Table::Rpcs, Table::Busy, Table::Memory, Table::Idle, Table::Stall, Table::Traces];
+    let tables = if args.tables.is_empty() { &all[..] } else { &args.tables };
+    let (traces, others): (Vec<_>, Vec<_>) = tables.iter().partition(|table| **table == Table::Traces);
+    if !others.is_empty() {
+        compare(&args, &others);
+    }
+    // Its daemon is another one.
+    if !traces.is_empty() {
+        traces::run(args.rounds);
+        println!();
+    }
+}
+
+fn compare(args: &Args, tables: &[Table]) {
     let ways = way::all(&args.peers);
     // Its daemon is there for all: who has no use of it leaves it alone.
     let mut stage = Stage::new(&Mica);
-    let all = [Table::Rpcs, Table::Busy, Table::Memory, Table::Idle, Table::Stall];
-    for table in if args.tables.is_empty() { &all[..] } else { &args.tables } {
+    for table in tables {
         match table {
             Table::Rpcs => rounds::run(&ways, &mut stage, args.rounds, "rpcs"),
             Table::Busy => {
@@ -69,6 +85,7 @@ fn main() {
             Table::Memory => memory::run(&ways, &mut stage, args.containers),
             Table::Idle => idle::run(&ways, &mut stage),
             Table::Stall => stall::run(&way::Way::freertos(), &mut stage),
+            Table::Traces => {}
         }
         println!();
     }

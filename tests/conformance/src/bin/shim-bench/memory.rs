@@ -43,13 +43,13 @@ pub(crate) fn run(ways: &[Way], stage: &mut Stage, containers: usize) {
     }
 }
 
-/// What a process takes.
-type Taken = [u64; FIELDS.len()];
+/// What a process takes: RSS, PSS, and what is private and dirty, in kB.
+pub(crate) type Taken = [u64; FIELDS.len()];
 /// A program, and what each process of it takes.
-type Usage = (String, Vec<Taken>);
+pub(crate) type Usage = (String, Vec<Taken>);
 
 /// What the shims of some running containers take, and what runs their firmware.
-fn crowd(way: &Way, stage: &Stage, count: usize, annotations: &[(&str, &str)]) -> Vec<Usage> {
+pub(crate) fn crowd(way: &Way, stage: &Stage, count: usize, annotations: &[(&str, &str)]) -> Vec<Usage> {
     let containers: Vec<_> = (0..count).map(|_| way.run(stage, annotations)).collect();
     thread::sleep(REST);
     let usage = |program: String| {
@@ -75,7 +75,7 @@ fn rows(name: &str, usages: &[Usage]) {
     }
 }
 
-fn mean(processes: &[Taken]) -> Taken {
+pub(crate) fn mean(processes: &[Taken]) -> Taken {
     let count = u64::try_from(processes.len()).expect("processes can be counted").max(1);
     [0, 1, 2].map(|field| processes.iter().map(|process| process[field]).sum::<u64>() / count)
 }

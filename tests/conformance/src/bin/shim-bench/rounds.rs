@@ -11,7 +11,7 @@ use crate::bare;
 use crate::samples::Samples;
 use crate::way::{Way, fresh_id};
 
-const STEPS: [&str; 9] =
+pub(crate) const STEPS: [&str; 9] =
     ["`start`", "Create", "Start", "State", "Pids", "Stats", "Kill to Wait", "Delete", "Shutdown"];
 /// Rest before each life. Moving a process into a cgroup waits for a grace period of RCU (3 to 20 ms), unless somebody
 /// has just done so: without a rest the lives that follow another at once would look cheaper.
@@ -19,7 +19,7 @@ const REST: Duration = Duration::from_millis(100);
 /// The four of a life that design.md has a goal for.
 const LIFE: [usize; 4] = [1, 2, 6, 7];
 
-type Times = [Samples; STEPS.len()];
+pub(crate) type Times = [Samples; STEPS.len()];
 
 /// Measures and prints the table of that name.
 pub(crate) fn run(ways: &[Way], stage: &mut Stage, rounds: usize, name: &str) {
@@ -28,11 +28,7 @@ pub(crate) fn run(ways: &[Way], stage: &mut Stage, rounds: usize, name: &str) {
     let mut micad: [Samples; 4] = Default::default();
     let (bare_crun, bare_micad) = (bare::Crun::new(), bare::Micad::new());
     for _ in 0..rounds {
-        for (way, times) in ways.iter().zip(&mut times) {
-            way.enter(stage);
-            thread::sleep(REST);
-            live(way, stage, times);
-        }
+        turn(ways, stage, &mut times);
         thread::sleep(REST);
         bare_crun.live(&mut crun);
         thread::sleep(REST);
@@ -48,13 +44,27 @@ pub(crate) fn run(ways: &[Way], stage: &mut Stage, rounds: usize, name: &str) {
         let alone = |times: &[Samples; 4]| alone.map_or_else(String::new, |index| times[index].to_string());
         println!("| {name} | {} | {} | {} |", ways.join(" | "), alone(&crun), alone(&micad));
     }
-    let lives = times.iter().map(|times| sum(&LIFE.map(|step| &times[step])));
-    let lives: Vec<_> = lives.chain([&crun, &micad].map(|times| sum(&times.each_ref()))).collect();
+    let lives: Vec<_> =
+        times.iter().map(life).chain([&crun, &micad].map(|times| sum(&times.each_ref()))).collect();
     let cells: Vec<_> = lives.iter().map(ToString::to_string).collect();
     println!("| Create, Start, Kill, Delete | {} |", cells.join(" | "));
     let first = lives[0].median();
     let ratios: Vec<_> = lives.iter().map(|life| format!("{:.2}", life.median() / first)).collect();
     println!("| ratio of its medians | {} |", ratios.join(" | "));
+}
+
+/// A life of each, in turn.
+pub(crate) fn turn(ways: &[Way], stage: &mut Stage, times: &mut [Times]) {
+    for (way, times) in ways.iter().zip(times) {
+        way.enter(stage);
+        thread::sleep(REST);
+        live(way, stage, times);
+    }
+}
+
+/// What the four steps of a life took together.
+pub(crate) fn life(times: &Times) -> Samples {
+    sum(&LIFE.map(|step| &times[step]))
 }
 
 fn sum(steps: &[&Samples; 4]) -> Samples {
@@ -66,7 +76,7 @@ fn live(way: &Way, stage: &Stage, times: &mut Times) {
     let [launch, create, start, shown, pids, metrics, kill, delete, shutdown] = times;
     let id = &fresh_id();
     let bundle = stage.bundle(id);
-    let shim = launch.time(|| stage.launch(&bundle));
+    let shim = launch.time(|| way.launch_in(stage, &bundle));
     let container = Container::new(stage, bundle, shim);
     create.time(|| way.create(&container));
     start.time(|| container.start());

@@ -9,7 +9,7 @@ use shim_conformance::container::Container;
 use shim_conformance::stage::GROUP;
 
 use crate::samples::Samples;
-use crate::way::{Way, launch};
+use crate::way::Way;
 
 /// Size of the firmware in bytes: close to the most that is accepted.
 const SIZE: u64 = 250 << 20;
@@ -32,7 +32,7 @@ pub(crate) fn run(way: &Way, stage: &mut Stage) {
     way.enter(stage);
     let pod = [(GROUP, "stall")];
     let talker = way.run(stage, &pod);
-    let large = launch(stage, &pod);
+    let large = way.launch(stage, &pod);
     let firmware = large.bundle.path.join("rootfs/firmware.elf");
     let file = File::options().append(true).open(firmware).expect("the firmware can be enlarged");
     file.set_len(SIZE).expect("the firmware can be enlarged");

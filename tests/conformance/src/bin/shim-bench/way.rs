@@ -9,7 +9,9 @@ use containerd_shim_protos::protobuf::Message;
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
 use containerd_shim_protos::shim::oci::Options;
 use serde_json::Value;
+use shim_conformance::bundle::Bundle;
 use shim_conformance::container::Container;
+use shim_conformance::shim::{Invocation, Shim};
 use shim_conformance::subject::Program;
 use shim_conformance::subjects::{Linux, Mica, Runc};
 use shim_conformance::{Stage, Subject};
@@ -26,6 +28,8 @@ pub(crate) struct Way {
     subject: &'static dyn Subject,
     /// The OCI runtime, where the shim does not take crun by itself.
     binary: Option<&'static str>,
+    /// What its shim finds in its environment beside what containerd puts there.
+    environment: &'static [(&'static str, &'static str)],
 }
 
 /// Somebody else's shim.
@@ -82,19 +86,29 @@ pub(crate) fn all(peers: &[Peer]) -> Vec<Way> {
         // It is there as long as the program.
         let subject: &'static Peer = Box::leak(Box::new(peer.clone()));
         let name = format!("{} with crun", peer.name);
-        Way { name, helpers: &[], subject, binary: Some("/usr/bin/crun") }
+        Way { name, helpers: &[], subject, binary: Some("/usr/bin/crun"), environment: &[] }
     };
     let oracle = [Peer { name: "runc-v2".into(), program: Runc.shim() }];
     let peers = if peers.is_empty() { &oracle } else { peers };
-    let linux = Way { name: "mica with crun".into(), helpers: &[], subject: &Linux, binary: None };
-    peers.iter().map(peer).chain([linux, Way::freertos()]).collect()
+    peers.iter().map(peer).chain([Way::linux(), Way::freertos()]).collect()
 }
 
 impl Way {
+    /// A Linux container.
+    pub(crate) fn linux() -> Self {
+        let name = "mica with crun".into();
+        Self { name, helpers: &[], subject: &Linux, binary: None, environment: &[] }
+    }
+
     /// Firmware.
     pub(crate) fn freertos() -> Self {
         let helpers = &["micad", "qemu-system-aarch64"];
-        Self { name: "mica, FreeRTOS".into(), helpers, subject: &Mica, binary: None }
+        Self { name: "mica, FreeRTOS".into(), helpers, subject: &Mica, binary: None, environment: &[] }
+    }
+
+    /// The same with what makes its shim send traces, and how many.
+    pub(crate) fn traced(self, share: &str, environment: &'static [(&'static str, &'static str)]) -> Self {
+        Self { name: format!("{}, {share}", self.name), environment, ..self }
     }
 
     /// The file name of its shim.
@@ -125,21 +139,28 @@ impl Way {
         container.task.create(&request).unwrap_or_else(|error| panic!("{}: Create: {error}", self.name));
     }
 
+    /// Starts a shim for a container, which is not created yet.
+    pub(crate) fn launch<'a>(&self, stage: &'a Stage, annotations: &[(&str, &str)]) -> Container<'a> {
+        let bundle = stage.bundle_of(&fresh_id(), Program::Shell, annotations);
+        let shim = self.launch_in(stage, &bundle);
+        Container::new(stage, bundle, shim)
+    }
+
+    /// Starts a shim in that bundle.
+    pub(crate) fn launch_in(&self, stage: &Stage, bundle: &Bundle) -> Shim {
+        let with =
+            |invocation: Invocation, (name, value): &(&'static str, &str)| invocation.with(name, value);
+        stage.launch_as(bundle, &self.environment.iter().fold(Invocation::default(), with))
+    }
+
     /// Runs a container with a shell, which has answered.
     pub(crate) fn run<'a>(&self, stage: &'a Stage, annotations: &[(&str, &str)]) -> Container<'a> {
-        let container = launch(stage, annotations);
+        let container = self.launch(stage, annotations);
         self.create(&container);
         container.start();
         container.assert_answers("up");
         container
     }
-}
-
-/// Starts a shim for a container, which is not created yet.
-pub(crate) fn launch<'a>(stage: &'a Stage, annotations: &[(&str, &str)]) -> Container<'a> {
-    let bundle = stage.bundle_of(&fresh_id(), Program::Shell, annotations);
-    let shim = stage.launch(&bundle);
-    Container::new(stage, bundle, shim)
 }
 
 /// An id that no other container has.
