@@ -58,8 +58,10 @@ static int mica_parse(struct rproc *rproc, const struct firmware *fw)
 		kfree(rproc->cached_table);
 		rproc->cached_table = NULL;
 		rproc->table_ptr = NULL;
+		return ret;
 	}
-	return ret;
+	mica_memory_add_dump(rproc->priv);
+	return 0;
 }
 
 static int mica_unprepare(struct rproc *rproc)

@@ -4,6 +4,7 @@
  * with Linux, and that of the monitor.
  */
 #include <linux/device.h>
+#include <linux/elf.h>
 #include <linux/io.h>
 #include <linux/ioport.h>
 #include <linux/remoteproc.h>
@@ -87,6 +88,17 @@ int mica_memory_add_carveouts(struct mica_rproc *mica)
 		ret = add_carveout(mica, "vdev0buffer", MICA_BUFFER_OFFSET,
 				   mica_buffer_size(mica), false);
 	return ret;
+}
+
+/* Has a recovery leave a core dump with the RAM of the firmware, if it is told to. */
+void mica_memory_add_dump(struct mica_rproc *mica)
+{
+	struct rproc *rproc = mica->rproc;
+
+	rproc_coredump_set_elf_info(rproc, ELFCLASS64, EM_AARCH64);
+	/* Firmware runs as well without it. */
+	if (rproc_coredump_add_segment(rproc, mica->ram.base, mica->ram.size))
+		dev_warn(&rproc->dev, "no memory for the list of what a core dump has\n");
 }
 
 void *mica_memory_va(struct mica_rproc *mica, u64 addr, size_t len)

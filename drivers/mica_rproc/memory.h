@@ -19,6 +19,7 @@
 
 int mica_memory_init(struct mica_rproc *mica, const struct mica_config *config);
 int mica_memory_add_carveouts(struct mica_rproc *mica);
+void mica_memory_add_dump(struct mica_rproc *mica);
 void *mica_memory_va(struct mica_rproc *mica, u64 addr, size_t len);
 
 static inline size_t mica_buffer_size(const struct mica_rproc *mica)

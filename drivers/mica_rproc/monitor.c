@@ -115,11 +115,12 @@ int mica_monitor_resume(struct mica_rproc *mica)
 			       MONITOR_STATE_RUNNING);
 }
 
-/* Reads the registers of firmware that is paused. */
+/* Reads the registers of firmware that is paused, or has ended. */
 int mica_monitor_registers(struct mica_rproc *mica,
 			   u64 registers[MICA_REGISTERS])
 {
-	if (!mica_monitor_paused(mica))
+	if (!mica_monitor_paused(mica) &&
+	    monitor_state(mica) != MONITOR_STATE_OFF)
 		return -EOPNOTSUPP;
 	memcpy(registers, mica->monitor.va + mica_monitor_frame_offset,
 	       MICA_GENERAL_REGISTERS * sizeof(u64));

@@ -12,7 +12,7 @@
 #define MONITOR_PAUSED_AT	8	/* CNTPCT_EL0 */
 #define MONITOR_SELF		16	/* this core, as ICC_SGI1R_EL1 names it */
 #define MONITOR_DOORBELL	24	/* address of the doorbell's GICD_ISPENDR<n> */
-#define MONITOR_PC		32	/* where the firmware was paused */
+#define MONITOR_PC		32	/* where the firmware was paused or ended */
 #define MONITOR_SP		40
 #define MONITOR_PSTATE		48
 #define MONITOR_CLEAN_BEGIN	56	/* what MONITOR_COMMAND_CLEAN is about */

@@ -117,6 +117,19 @@
 8:	msr_s	\lr, xzr
 	.endm
 
+	/* Notes where the firmware is in the control block, whose address is in x19. */
+	.macro	remember
+	mrs	x2, elr_el2
+	str	x2, [x19, #MONITOR_PC]
+	mrs	x2, spsr_el2
+	str	x2, [x19, #MONITOR_PSTATE]
+	mrs	x3, sp_el0
+	mrs	x4, sp_el1
+	tst	x2, #SPSR_SPSEL
+	csel	x2, x3, x4, eq
+	str	x2, [x19, #MONITOR_SP]
+	.endm
+
 	.section .rodata.mica_monitor, "a"
 	.balign	4096
 SYM_DATA_START(mica_monitor_code)
@@ -238,15 +251,7 @@ command:
 pause:
 	cmp	w1, #MONITOR_STATE_RUNNING
 	b.ne	done
-	mrs	x2, elr_el2
-	str	x2, [x19, #MONITOR_PC]
-	mrs	x2, spsr_el2
-	str	x2, [x19, #MONITOR_PSTATE]
-	mrs	x3, sp_el0
-	mrs	x4, sp_el1
-	tst	x2, #SPSR_SPSEL
-	csel	x2, x3, x4, eq
-	str	x2, [x19, #MONITOR_SP]
+	remember
 	isb
 	mrs	x2, cntpct_el0
 	str	x2, [x19, #MONITOR_PAUSED_AT]
@@ -392,8 +397,17 @@ call:
 7:	str	x0, [sp]
 	b	leave
 
-/* Leaves the interrupt controller as the next user of the core expects it. */
+/* An exception of the firmware that nobody expects. */
+lost:
+	save
+
+/*
+ * Leaves the interrupt controller as the next user of the core expects it, and
+ * the registers of the firmware for whoever asks what became of it.
+ */
 power_off:
+	adr	x19, control
+	remember
 	drain	SYS_ICH_LR0_EL2
 	drain	SYS_ICH_LR1_EL2
 	drain	SYS_ICH_LR2_EL2
@@ -403,7 +417,6 @@ power_off:
 	msr_s	SYS_ICC_CTLR_EL1, xzr
 	msr	cntv_ctl_el0, xzr
 	msr	cntp_ctl_el0, xzr
-	adr	x19, control
 	mov	w0, #MONITOR_STATE_OFF
 	str	w0, [x19, #MONITOR_STATE]
 	dsb	sy
@@ -428,7 +441,7 @@ vectors:
 	/* FIQ, SError, and AArch32. */
 	.rept	6
 	.balign	0x80
-	b	power_off
+	b	lost
 	.endr
 
 	.balign	16

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Boots the test firmware under QEMU and talks to it.
 
-Usage: check.py DIRECTORY-OF-THE-IMAGES DEMO[,DEMO...] [NAME...]. A demo is aarch64, cortex-m or riscv.
+Usage: check.py DIRECTORY-OF-THE-IMAGES DEMO[,DEMO...] [NAME...]. A demo is aarch64, cortex-m, riscv or riscv32.
 A test that takes a demo is run on each of them; one that takes none is about aarch64 alone.
 """
 
@@ -16,7 +16,7 @@ import traceback
 import typing
 
 from elf import exit_record
-from machine import DEADLINE, MPS2, RISCV, VIRT, Board, Machine, virt
+from machine import DEADLINE, MPS2, RISCV, RISCV32, VIRT, Board, Machine, virt
 
 IMAGES = pathlib.Path(sys.argv[1])
 HELLO = IMAGES / "hello.elf"
@@ -51,6 +51,10 @@ DEMOS = {
                   {"shell": "running", "IDLE": "ready"},
                   rb"fault: store access fault\r\nMCAUSE   0{15}7\r\nMEPC     00000000800[0-9a-f]{5}\r\n"
                   rb"MTVAL    0000000000200000\r\n"),
+    "riscv32": Demo(IMAGES / "freertos-riscv32.elf", RISCV32, "riscv32", [*COMMANDS, "args"],
+                    {"shell": "running", "IDLE": "ready"},
+                    rb"fault: store access fault\r\nMCAUSE   0{7}7\r\nMEPC     800[0-9a-f]{5}\r\n"
+                    rb"MTVAL    00200000\r\n"),
 }
 
 

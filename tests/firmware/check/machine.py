@@ -28,6 +28,7 @@ def virt(machine="virt,gic-version=3"):
 VIRT = virt()
 # It cannot be powered off: the firmware resets it.
 MPS2 = Board("qemu-system-arm", ("-M", "mps2-an385"), "guest-reset")
+RISCV32 = Board("qemu-system-riscv32", ("-M", "virt", "-m", "64", "-bios", "none"), "guest-shutdown")
 RISCV = Board("qemu-system-riscv64", ("-M", "virt", "-m", "64", "-bios", "none"), "guest-shutdown")
 
 

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// QEMU's virt machine with a 64-bit RISC-V processor, without OpenSBI: what the shared code has to know of it.
+// QEMU's virt machine with a RISC-V processor of 64 or 32 bits, without OpenSBI: what the shared code has to know of it.
 #ifndef BOARD_H
 #define BOARD_H
 
+#if __riscv_xlen == 64
 #define BOARD_ARCH	"riscv64"
+#else
+#define BOARD_ARCH	"riscv32"
+#endif
 
 // A 16550 port.
 #define UARTS		1

@@ -12,11 +12,15 @@ _start:
 	la	t0, __bss_start
 	la	t1, __bss_end
 1:	bgeu	t0, t1, 2f
-	sd	zero, 0(t0)
-	addi	t0, t0, 8
+	sw	zero, 0(t0)
+	addi	t0, t0, 4
 	j	1b
 2:	la	t0, devicetree_blob
+#if __riscv_xlen == 64
 	sd	a1, 0(t0)
+#else
+	sw	a1, 0(t0)
+#endif
 	call	main
 	j	.
 

@@ -53,6 +53,11 @@ pub fn demo_for_riscv() -> PathBuf {
     built("freertos-riscv.elf")
 }
 
+/// The same for its 32-bit processors.
+pub fn demo_for_riscv32() -> PathBuf {
+    built("freertos-riscv32.elf")
+}
+
 /// U-Boot for one of QEMU's machines, as Debian's package u-boot-qemu has it.
 pub fn u_boot(board: &str) -> PathBuf {
     let path = Path::new("/usr/lib/u-boot").join(board).join("uboot.elf");
