@@ -152,6 +152,9 @@ def _workspace(root, data):
     for member in tomllib.loads((root / "Cargo.toml").read_text())["workspace"]["members"]:
         if not any(f"{member}/Cargo.toml" == name or f"{member}/".startswith(f"{name}/") for name in names):
             yield f"SRC_URI does not bring {member}/Cargo.toml, a member of the workspace"
+    # Below a clone of this repository, its own .cargo/config.toml would decide.
+    if data.getVar("CARGO_TARGET_DIR") != data.expand("${B}/target") or not data.getVarFlag("CARGO_TARGET_DIR", "export"):
+        yield "cargo may build outside of B: CARGO_TARGET_DIR is not exported"
 
 
 def _firmware(root, data):

@@ -23,6 +23,7 @@ MUTANTS = (
     ("unknown class", PRELOAD, "inherit allarch", "inherit allarchs", "recipes", "Could not inherit"),
     ("missing file", PRELOAD, "file://micrun-preload.init", "file://micrun-preload.rc", "recipes", "is not there"),
     ("member of the workspace left out", SOURCES, "    file://micrun-image-builder;subdir=${BP} \\\n", "", "recipes", "does not bring micrun-image-builder"),
+    ("cargo builds where it likes", SOURCES, "export CARGO_TARGET_DIR", "CARGO_TARGET_DIR", "recipes", "outside of B"),
     ("source of the firmware left out", "recipes-containers/micrun-demo/micrun-demo-firmware_0.1.0.bb", "    file://tests/firmware/hello;subdir=${BP} \\\n", "", "recipes", "cannot be made"),
     ("broken shell", PRELOAD, "    fi\n}", "}", "recipes", "no shell"),
     ("broken Python", IMAGE_CLASS, 'if not d.getVar("MICRUN_FIRMWARE"):', "if not d.getVar(:", "recipes", "SyntaxError"),
