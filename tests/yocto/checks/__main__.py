@@ -13,6 +13,7 @@ import kasfiles
 import lint
 import metadata
 import mutants
+import store
 from report import Report
 
 NOT_CHECKED = """Not checked here, for want of oe-core: whether its classes accept the recipes, dependencies between recipes, packages
@@ -44,6 +45,9 @@ CHECKS = {
     "menu": ("kas menu", kasfiles.menu),
     "oelint": ("oelint-adv", lint.oelint),
     "oeqa": ("oeqa case, with a target that plays back", oeqa),
+    "store": ("containerd's store, filled without containerd", store.filled),
+    "archives": ("archives that are not what they say", store.refused),
+    "units": ("units of images that start at boot", store.units),
     "workflows": ("hosted workflows run make targets alone", lint.workflows),
     "actionlint": ("actionlint", lint.actionlint),
 }
