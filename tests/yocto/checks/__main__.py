@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import bitbake  # pylint: disable=wrong-import-position
 import crates
 import kasfiles
+import kernel
 import lint
 import metadata
 import mutants
@@ -45,6 +46,7 @@ CHECKS = {
     "menu": ("kas menu", kasfiles.menu),
     "oelint": ("oelint-adv", lint.oelint),
     "oeqa": ("oeqa case, with a target that plays back", oeqa),
+    "kernel": ("kernel fragments have symbols of a kernel", kernel.symbols),
     "store": ("containerd's store, filled without containerd", store.filled),
     "archives": ("archives that are not what they say", store.refused),
     "units": ("units of images that start at boot", store.units),

@@ -37,6 +37,7 @@ MUTANTS = (
     ("no LAYERDEPENDS", "meta-micrun/conf/layer.conf", 'LAYERDEPENDS_micrun-distro = "core', 'LAYERDEPENDS_micrun-distro = "', "layers", "LAYERDEPENDS"),
     ("override with a recipe's name", "meta-micrun/conf/distro/micrun.conf", 'DISTROOVERRIDES = "distro-micrun"', "", "distribution", "recipe's name"),
     ("append's file without a place", "recipes-devtools/qemu/qemu-small.inc", "file://options ", "file://choices ", "appends", "file://choices is not there"),
+    ("fragment: no symbol", "meta-micrun/recipes-kernel/linux/files/micrun-pods.cfg", "CONFIG_NF_NAT=m", "CONFIG_NF_NATS=m", "kernel", "CONFIG_NF_NATS is no symbol"),
     ("store: garbage", "lib/micrun/store.py", 'labels[f"containerd.io/gc.ref.content.{name}"]', 'labels[f"containerd.io/gc.content.{name}"]', "store", "differs"),
     ("store: digests unchecked", "lib/micrun/store.py", "if found != name:", "if not name:", "archives", "was not refused"),
     ("append without condition", "dynamic-layers/virtualization-layer/recipes-containers/crun/crun_%.bbappend", 'CRUN_AS_RUNC ?= "true"', 'CRUN_AS_RUNC = ""', "appends", "changes CRUN_AS_RUNC"),
@@ -59,6 +60,7 @@ def reject(root, mutant):
         for entry in LINKED:
             (copy / entry).symlink_to(root / entry)
         (copy / "tests").symlink_to(root / "tests")
+        (copy / ".cache").symlink_to(root / ".cache")
         text = (copy / name).read_text()
         if old not in text:
             return [f"{name} has no {old!r} any more: the mutant is out of date"]
