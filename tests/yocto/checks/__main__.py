@@ -39,6 +39,7 @@ CHECKS = {
     "distribution": ("the distro's configuration", metadata.distribution),
     "recipes": ("every recipe: syntax, classes, sources, licences, functions", metadata.every_recipe),
     "appends": ("every append; none changes anything without our feature", metadata.appends),
+    "openeuler": ("the layer and the feature for openEuler", metadata.openeuler),
     "pins": ("crates are those of Cargo.lock", crates.pins),
     "fetch": ("one crate downloaded by bitbake's fetcher, checksum right", crates.fetch),
     "kas-schema": ("kas files are valid", kasfiles.schema),

@@ -9,7 +9,7 @@ from pathlib import Path
 from report import Skip
 
 # What a mutant may change is copied, the sources are linked.
-COPIED = ".github classes conf dynamic-layers lib meta-micrun meta-micrun-prebuilt recipes-containers recipes-devtools recipes-kernel tools kas Cargo.lock Cargo.toml Kconfig".split()
+COPIED = ".github classes conf dynamic-layers lib meta-micrun meta-micrun-openeuler meta-micrun-prebuilt recipes-containers recipes-devtools recipes-kernel tools kas Cargo.lock Cargo.toml Kconfig".split()
 LINKED = "LICENSE drivers etc micrun micrun-image-builder".split()
 
 CRATES = "recipes-containers/micrun/micrun-crates.inc"
@@ -37,6 +37,7 @@ MUTANTS = (
     ("no LAYERDEPENDS", "meta-micrun/conf/layer.conf", 'LAYERDEPENDS_micrun-distro = "core', 'LAYERDEPENDS_micrun-distro = "', "layers", "LAYERDEPENDS"),
     ("override with a recipe's name", "meta-micrun/conf/distro/micrun.conf", 'DISTROOVERRIDES = "distro-micrun"', "", "distribution", "recipe's name"),
     ("append's file without a place", "recipes-devtools/qemu/qemu-small.inc", "file://options ", "file://choices ", "appends", "file://choices is not there"),
+    ("openeuler: another layer", "meta-micrun-openeuler/features/mcs/micrun-rs.yaml", "micrun/meta-micrun-openeuler", "meta-micrun-openeuler", "openeuler", "feature's layers"),
     ("fragment: no symbol", "meta-micrun/recipes-kernel/linux/files/micrun-pods.cfg", "CONFIG_NF_NAT=m", "CONFIG_NF_NATS=m", "kernel", "CONFIG_NF_NATS is no symbol"),
     ("store: garbage", "lib/micrun/store.py", 'labels[f"containerd.io/gc.ref.content.{name}"]', 'labels[f"containerd.io/gc.content.{name}"]', "store", "differs"),
     ("store: digests unchecked", "lib/micrun/store.py", "if found != name:", "if not name:", "archives", "was not refused"),
