@@ -66,6 +66,7 @@ test: ## every test, in stages: check, firmware, host beside aarch64, yocto-stat
 	@.ci/stages check firmware host+aarch64 yocto-static
 
 host: tools-host tools-firmware build firmware firmware-boards ## the programs end to end: every containerd of Debian's suites, pods, fuzz targets
+	@tests/host/autostart
 	@tests/host/collector
 	@tests/host/criu
 	@tests/host/prometheus

@@ -34,9 +34,16 @@ MICRUN_COMPRESSION ?= "gzip"
 # Seconds since 1970: the image's creation time. Files of a fresh checkout have no time worth keeping.
 MICRUN_CREATED ?= "0"
 
+# Starts the image at boot, by a systemd unit of its own, firmware-NAME.service. "always" and "on-failure" are systemd's
+# policies of starting anew, "once" is none; "autostart" and "unless-stopped" mean "always". Empty: no unit.
+MICRUN_AUTOSTART ?= ""
+# The container's name; what `ctr run` takes besides, as KEY=VALUE words are quoted above: "--memory-limit 67108864".
+MICRUN_CONTAINER ?= "${MICRUN_ARCHIVE}"
+MICRUN_RUN_OPTIONS ?= ""
+
 DEPENDS:append = " micrun-image-builder-native"
 
-inherit deploy
+inherit deploy systemd
 
 python () {
     if not d.getVar("MICRUN_FIRMWARE"):
@@ -62,8 +69,34 @@ do_compile() {
     micrun-image-builder inspect '${B}/${MICRUN_ARCHIVE}.tar'
 }
 
+# An init script is not written: without systemd the image is only imported.
+MICRUN_UNIT = "${@'firmware-${MICRUN_CONTAINER}.service' if d.getVar('MICRUN_AUTOSTART') and \
+    bb.utils.contains('DISTRO_FEATURES', 'systemd', True, False, d) else ''}"
+SYSTEMD_PACKAGES = "${@'${PN}' if d.getVar('MICRUN_UNIT') else ''}"
+SYSTEMD_SERVICE:${PN} = "${MICRUN_UNIT}"
+
+python do_unit() {
+    import shlex
+    import micrun.unit
+    if not d.getVar("MICRUN_UNIT"):
+        return
+    try:
+        text = micrun.unit.unit(d.getVar("MICRUN_CONTAINER"), d.getVar("MICRUN_TAG"), d.getVar("MICRUN_AUTOSTART"),
+                                d.getVar("SUMMARY"), shlex.split(d.getVar("MICRUN_RUN_OPTIONS")))
+    except (micrun.unit.UnitError, ValueError) as error:
+        bb.fatal("no unit can be made for the image: %s" % error)
+    with open(d.expand("${B}/${MICRUN_UNIT}"), "w") as file:
+        file.write(text)
+}
+addtask unit after do_configure before do_install
+do_unit[dirs] = "${B}"
+do_unit[doc] = "Writes the systemd unit of an image that starts at boot"
+
 do_install() {
     install -D -m 0644 -t ${D}${datadir}/micrun/images '${B}/${MICRUN_ARCHIVE}.tar'
+    for unit in ${MICRUN_UNIT}; do
+        install -D -m 0644 -t ${D}${systemd_system_unitdir} "${B}/$unit"
+    done
 }
 
 do_deploy() {
@@ -71,6 +104,7 @@ do_deploy() {
 }
 addtask deploy after do_compile before do_build
 
-FILES:${PN} = "${datadir}/micrun/images"
+FILES:${PN} = "${datadir}/micrun/images ${systemd_system_unitdir}"
+RDEPENDS:${PN} += "${@'micrun-autostart' if d.getVar('MICRUN_UNIT') else ''}"
 # Imports what lies there.
 RRECOMMENDS:${PN} += "micrun-preload"

@@ -17,7 +17,7 @@ RDEPENDS:${PN} = " \
 "
 RRECOMMENDS:${PN}:aarch64 = "mica-rproc"
 
-SUMMARY:${PN}-demo = "Demo firmware for micrun, imported on first boot"
+SUMMARY:${PN}-demo = "Demo firmware for micrun"
 RDEPENDS:${PN}-demo = " \
     ${PN} \
     micrun-image-builder \
@@ -28,5 +28,6 @@ RDEPENDS:${PN}-demo:append:aarch64 = " \
     micrun-freertos-demo \
     micrun-freertos-spare-core \
     micrun-hello \
+    micrun-sensor \
     micrun-spare-core-config \
 "

@@ -1,9 +1,9 @@
 SUMMARY = "Containers and RTOS firmware, for QEMU and boards"
-DESCRIPTION = "systemd, containerd with crun, the shim, micad, and the demo firmware, imported on first boot. On the machine \
+DESCRIPTION = "systemd, containerd with crun, the shim, micad, and the demo firmware, one of which runs from boot on. On the machine \
 qemuarm64 a core is kept for an RTOS."
 LICENSE = "MIT"
 
-inherit core-image micrun-spare-core
+inherit core-image micrun-spare-core micrun-store
 
 IMAGE_INSTALL = " \
     packagegroup-core-boot \

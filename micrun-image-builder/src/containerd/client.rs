@@ -20,7 +20,7 @@ use crate::error::Result;
 const NAMESPACE: &str = "containerd-namespace";
 const LEASE: &str = "containerd-lease";
 /// How long containerd keeps what a program left behind that was killed.
-const EXPIRES: Duration = Duration::from_hours(1);
+const EXPIRES: Duration = Duration::from_secs(60 * 60);
 
 /// A connection.
 pub(super) struct Client {

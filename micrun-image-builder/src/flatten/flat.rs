@@ -3,6 +3,7 @@
 use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::collections::{BTreeMap, HashMap};
 use std::io::{Cursor, Read, Seek};
+use std::iter;
 use std::path::Path;
 
 use micrun_firmware::record::{self, Change, Content, LayerRecord};
@@ -197,7 +198,9 @@ fn listed(meta: &Meta, content: &layers::Content) -> Content {
 /// Takes out what is in a directory, and the directory.
 fn take_below<'a>(nodes: &mut BTreeMap<Vec<u8>, &'a Node>, path: &str) -> Vec<(Vec<u8>, &'a Node)> {
     let inside = [path.as_bytes(), b"/"].concat();
-    nodes.extract_if(.., |it, _| it == path.as_bytes() || it.starts_with(&inside)).collect()
+    let below = nodes.range(inside.clone()..).map(|(it, _)| it).take_while(|it| it.starts_with(&inside));
+    let taken: Vec<_> = iter::once(path.as_bytes().to_vec()).chain(below.cloned()).collect();
+    taken.iter().filter_map(|it| nodes.remove_entry(it)).collect()
 }
 
 /// What the paths of a board's files begin with; of an image of one firmware, nothing.

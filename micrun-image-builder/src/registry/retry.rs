@@ -11,7 +11,7 @@ use crate::{say, text};
 /// The first wait; each further one is twice as long.
 const FIRST: Duration = Duration::from_millis(200);
 /// The longest wait that a registry may ask for.
-const MOST: Duration = Duration::from_mins(5);
+const MOST: Duration = Duration::from_secs(5 * 60);
 
 static RETRIES: AtomicU32 = AtomicU32::new(6);
 

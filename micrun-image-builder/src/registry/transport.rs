@@ -20,7 +20,7 @@ const MAX_COMPLAINT: usize = 600;
 /// Parts of a query that are no secrets. Registries put upload states and signatures into others.
 const OPEN: [&str; 8] = ["digest", "mount", "from", "n", "last", "scope", "service", "ns"];
 /// No answer for so long is a fault. It bounds each read of an answer, and the sending of a chunk.
-pub(super) const PATIENCE: Duration = Duration::from_mins(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A registry, or a mirror of one, and how it is reached.
 pub(super) struct Endpoint {

@@ -10,6 +10,8 @@ use log::{Level, Record};
 use micrun_trace::Current;
 use serde_json::{Map, json};
 
+use crate::boundary;
+
 /// How lines are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LogFormat {
@@ -141,7 +143,7 @@ impl Entry {
         let level = self.level.as_str().to_lowercase();
         if format == LogFormat::Plain {
             let mut line = format!("{level}: {}", self.text);
-            line.truncate(line.floor_char_boundary(room));
+            line.truncate(boundary(&line, room));
             return line;
         }
         // What has a field of its own is not repeated.
@@ -153,7 +155,7 @@ impl Entry {
                 return line;
             }
             // Quoting makes a text longer, so there is no telling how much of it fits.
-            text = &text[..text.floor_char_boundary(text.len() / 2)];
+            text = &text[..boundary(text, text.len() / 2)];
         }
     }
 

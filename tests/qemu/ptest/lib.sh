@@ -81,6 +81,9 @@ shims() { processes containerd-shim-mica-v2; }
 count() { "$@" | wc -l; }
 none_of() { [ -z "$("$@")" ]; }
 
+needs_systemd() { [ -d /run/systemd/system ] || skip "systemd is not the init of this system"; }
+property() { systemctl show --property "$2" --value "$1"; }
+
 containerd_answers() { ctr version >/dev/null 2>&1; }
 micad_answers() { mica list >/dev/null 2>&1; }
 

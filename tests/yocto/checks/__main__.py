@@ -10,9 +10,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 import bitbake  # pylint: disable=wrong-import-position
 import crates
 import kasfiles
+import kernel
 import lint
 import metadata
 import mutants
+import store
 from report import Report
 
 NOT_CHECKED = """Not checked here, for want of oe-core: whether its classes accept the recipes, dependencies between recipes, packages
@@ -37,6 +39,7 @@ CHECKS = {
     "distribution": ("the distro's configuration", metadata.distribution),
     "recipes": ("every recipe: syntax, classes, sources, licences, functions", metadata.every_recipe),
     "appends": ("every append; none changes anything without our feature", metadata.appends),
+    "openeuler": ("the layer and the feature for openEuler", metadata.openeuler),
     "pins": ("crates are those of Cargo.lock", crates.pins),
     "fetch": ("one crate downloaded by bitbake's fetcher, checksum right", crates.fetch),
     "kas-schema": ("kas files are valid", kasfiles.schema),
@@ -44,6 +47,10 @@ CHECKS = {
     "menu": ("kas menu", kasfiles.menu),
     "oelint": ("oelint-adv", lint.oelint),
     "oeqa": ("oeqa case, with a target that plays back", oeqa),
+    "kernel": ("kernel fragments have symbols of a kernel", kernel.symbols),
+    "store": ("containerd's store, filled without containerd", store.filled),
+    "archives": ("archives that are not what they say", store.refused),
+    "units": ("units of images that start at boot", store.units),
     "workflows": ("hosted workflows run make targets alone", lint.workflows),
     "actionlint": ("actionlint", lint.actionlint),
 }

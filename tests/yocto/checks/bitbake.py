@@ -72,7 +72,7 @@ def layer(root, path):
     """The datastore after a layer's layer.conf."""
     data = datastore(root)
     data.setVar("LAYERDIR", str(path))
-    _handle(path / "conf/layer.conf", data, True)
+    _handle(path / "conf/layer.conf", data, True, baseconfig=True)
     data.expandVarref("LAYERDIR")
     return data
 
@@ -96,11 +96,11 @@ def recipe(root, path, appends=(), **variables):
     return variants
 
 
-def _handle(path, data, include):
+def _handle(path, data, include, baseconfig=False):
     _LOG.lines.clear()
     try:
         with quiet():
-            return bb.parse.handle(str(path), data, include)
+            return bb.parse.handle(str(path), data, include, baseconfig)
     except Exception as error:  # pylint: disable=broad-except # whatever bitbake raises, the file is not good
         raise BadMetadata(f"{path}: {type(error).__name__}: {error}\n{said()}".rstrip()) from error
 

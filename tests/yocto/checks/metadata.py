@@ -9,6 +9,8 @@ import tempfile
 import tomllib
 from pathlib import Path
 
+import yaml
+
 import bitbake
 from bitbake import bb
 
@@ -16,6 +18,8 @@ RELEASE = "wrynose"
 LAYERS = (".", "meta-micrun")
 # Its recipes want files that only its own lane has.
 PREBUILT = "meta-micrun-prebuilt"
+# Its recipe wants a program that was built elsewhere.
+OPENEULER = "meta-micrun-openeuler"
 
 
 def layers(root):
@@ -58,6 +62,23 @@ def distribution(root):
     problems = [f"{path}: the override {name} is a recipe's name: RDEPENDS:{name} would lose its package" for name in names.intersection(overrides)]
     if data.getVar("DISTRO_VERSION") != version(root):
         problems.append(f"{path}: DISTRO_VERSION is {data.getVar('DISTRO_VERSION')}, Cargo.toml says {version(root)}")
+    return problems
+
+
+def openeuler(root):
+    """The recipe for openEuler parses with a program, and oebuild's feature names the layer and its packages."""
+    with tempfile.TemporaryDirectory(prefix="micrun-yocto-") as directory:
+        Path(directory, "containerd-shim-mica-v2").touch()
+        path = next(root.glob(f"{OPENEULER}/recipes-*/*/*.bb"))
+        data = bitbake.recipe(root, path, MICRUN_BIN_DIR=directory)[""]
+        said = [*_identity(root, path, data), *_sources(data), *_functions(data)]
+    problems = [f"{path.relative_to(root)}: {problem}" for problem in said]
+    feature = yaml.safe_load((root / OPENEULER / "features/mcs/micrun-rs.yaml").read_text())
+    if feature["config"]["layers"] != [f"micrun/{OPENEULER}"]:
+        problems.append(f"the feature's layers are {feature['config']['layers']}")
+    packages = bitbake.layer(root, root / OPENEULER).getVar("MICRUN_OPENEULER_PACKAGES")
+    if packages != data.getVar("PN") or "${MICRUN_OPENEULER_PACKAGES}" not in "".join(feature["config"]["local_conf"]):
+        problems.append(f"the feature does not install {data.getVar('PN')}")
     return problems
 
 
@@ -152,6 +173,9 @@ def _workspace(root, data):
     for member in tomllib.loads((root / "Cargo.toml").read_text())["workspace"]["members"]:
         if not any(f"{member}/Cargo.toml" == name or f"{member}/".startswith(f"{name}/") for name in names):
             yield f"SRC_URI does not bring {member}/Cargo.toml, a member of the workspace"
+    # Below a clone of this repository, its own .cargo/config.toml would decide.
+    if data.getVar("CARGO_TARGET_DIR") != data.expand("${B}/target") or not data.getVarFlag("CARGO_TARGET_DIR", "export"):
+        yield "cargo may build outside of B: CARGO_TARGET_DIR is not exported"
 
 
 def _firmware(root, data):

@@ -9,7 +9,7 @@ from pathlib import Path
 from report import Skip
 
 # What a mutant may change is copied, the sources are linked.
-COPIED = ".github classes conf dynamic-layers meta-micrun meta-micrun-prebuilt recipes-containers recipes-devtools recipes-kernel tools kas Cargo.lock Cargo.toml Kconfig".split()
+COPIED = ".github classes conf dynamic-layers lib meta-micrun meta-micrun-openeuler meta-micrun-prebuilt recipes-containers recipes-devtools recipes-kernel tools kas Cargo.lock Cargo.toml Kconfig".split()
 LINKED = "LICENSE drivers etc micrun micrun-image-builder".split()
 
 CRATES = "recipes-containers/micrun/micrun-crates.inc"
@@ -23,6 +23,7 @@ MUTANTS = (
     ("unknown class", PRELOAD, "inherit allarch", "inherit allarchs", "recipes", "Could not inherit"),
     ("missing file", PRELOAD, "file://micrun-preload.init", "file://micrun-preload.rc", "recipes", "is not there"),
     ("member of the workspace left out", SOURCES, "    file://micrun-image-builder;subdir=${BP} \\\n", "", "recipes", "does not bring micrun-image-builder"),
+    ("cargo builds where it likes", SOURCES, "export CARGO_TARGET_DIR", "CARGO_TARGET_DIR", "recipes", "outside of B"),
     ("source of the firmware left out", "recipes-containers/micrun-demo/micrun-demo-firmware_0.1.0.bb", "    file://tests/firmware/hello;subdir=${BP} \\\n", "", "recipes", "cannot be made"),
     ("broken shell", PRELOAD, "    fi\n}", "}", "recipes", "no shell"),
     ("broken Python", IMAGE_CLASS, 'if not d.getVar("MICRUN_FIRMWARE"):', "if not d.getVar(:", "recipes", "SyntaxError"),
@@ -36,6 +37,10 @@ MUTANTS = (
     ("no LAYERDEPENDS", "meta-micrun/conf/layer.conf", 'LAYERDEPENDS_micrun-distro = "core', 'LAYERDEPENDS_micrun-distro = "', "layers", "LAYERDEPENDS"),
     ("override with a recipe's name", "meta-micrun/conf/distro/micrun.conf", 'DISTROOVERRIDES = "distro-micrun"', "", "distribution", "recipe's name"),
     ("append's file without a place", "recipes-devtools/qemu/qemu-small.inc", "file://options ", "file://choices ", "appends", "file://choices is not there"),
+    ("openeuler: another layer", "meta-micrun-openeuler/features/mcs/micrun-rs.yaml", "micrun/meta-micrun-openeuler", "meta-micrun-openeuler", "openeuler", "feature's layers"),
+    ("fragment: no symbol", "meta-micrun/recipes-kernel/linux/files/micrun-pods.cfg", "CONFIG_NF_NAT=m", "CONFIG_NF_NATS=m", "kernel", "CONFIG_NF_NATS is no symbol"),
+    ("store: garbage", "lib/micrun/store.py", 'labels[f"containerd.io/gc.ref.content.{name}"]', 'labels[f"containerd.io/gc.content.{name}"]', "store", "differs"),
+    ("store: digests unchecked", "lib/micrun/store.py", "if found != name:", "if not name:", "archives", "was not refused"),
     ("append without condition", "dynamic-layers/virtualization-layer/recipes-containers/crun/crun_%.bbappend", 'CRUN_AS_RUNC ?= "true"', 'CRUN_AS_RUNC = ""', "appends", "changes CRUN_AS_RUNC"),
     ("kas: unknown key", "kas/debug.yml", "local_conf_header:", "local_conf_headers:", "kas-schema", "local_conf_headers"),
     ("kas: unknown layer", "kas/qemu-arm64.yml", "meta-micrun:", "meta-micron:", "kas-resolve", "no layer meta-micron"),
@@ -56,6 +61,7 @@ def reject(root, mutant):
         for entry in LINKED:
             (copy / entry).symlink_to(root / entry)
         (copy / "tests").symlink_to(root / "tests")
+        (copy / ".cache").symlink_to(root / ".cache")
         text = (copy / name).read_text()
         if old not in text:
             return [f"{name} has no {old!r} any more: the mutant is out of date"]

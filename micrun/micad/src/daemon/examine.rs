@@ -85,7 +85,7 @@ fn readable(text: &str) -> String {
     let lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
     let mut text = lines.collect::<Vec<_>>().join("\n");
     text.retain(|c| c == '\n' || !c.is_control());
-    text.truncate(text.floor_char_boundary(MAX_REGISTERS));
+    text.truncate(micrun_log::boundary(&text, MAX_REGISTERS));
     text
 }
 

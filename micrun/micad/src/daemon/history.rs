@@ -60,7 +60,7 @@ impl Endings {
     /// Adds one. Blocks.
     pub(super) fn add(&self, client: &str, mut end: End) {
         let detail = &mut end.report.detail;
-        detail.truncate(detail.floor_char_boundary(MAX_DETAIL));
+        detail.truncate(micrun_log::boundary(detail, MAX_DETAIL));
         let line = Line { client: client.to_owned(), end };
         if let Err(e) = self.append(&line) {
             log::error!("{client}: its end is not remembered: {}", e.sentence());

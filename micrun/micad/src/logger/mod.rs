@@ -83,7 +83,7 @@ impl Stderr {
         let prefix = journal::priority(level);
         let mut marked: String = text.split('\n').flat_map(|line| [prefix, line, "\n"]).collect();
         if marked.len() > ROOM {
-            marked.truncate(marked.floor_char_boundary(ROOM - 1));
+            marked.truncate(micrun_log::boundary(&marked, ROOM - 1));
             marked.push('\n');
         }
         marked

@@ -1,8 +1,6 @@
 # Cgroups that systemd makes, as scopes (systemd.scope(5)).
 # shellcheck shell=sh
 
-needs_systemd() { [ -d /run/systemd/system ] || skip "systemd is not the init of this system"; }
-property() { systemctl show --property "$2" --value "$1"; }
 scope_is() { [ "$(property "$1" ActiveState)" = "$2" ]; }
 
 # cgroup_holds SCOPE PID - whether a process is in a scope, or in a cgroup below it.

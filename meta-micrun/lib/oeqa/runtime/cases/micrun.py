@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The smoke suite of micrun on the booted image; each of its cases is a result of its own."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -30,6 +31,19 @@ class MicrunTest(OERuntimeTestCase, OEPTestResultTestCase):
         _, state = self.target.run("systemctl is-system-running --wait", timeout=600)
         failed = self.run_on_target("systemctl --no-pager list-units --failed --no-legend --plain")
         self.assertEqual((state.strip(), failed.strip()), ("running", ""))
+
+    @OETestDepends(["micrun.MicrunTest.test_boot_completes"])
+    @OEHasPackage(["micrun-sensor"])
+    def test_firmware_starts_at_boot(self):
+        if "systemd" not in self.td["DISTRO_FEATURES"].split():
+            return
+        self.run_on_target("systemctl is-active firmware-sensor")
+        journal = "journalctl --boot --unit firmware-sensor --no-pager --quiet"
+        lines = self.run_on_target(f"{journal} --output json --output-fields MESSAGE --grep 'help lists the commands'")
+        shown = int(json.loads(lines.splitlines()[0])["__MONOTONIC_TIMESTAMP"])
+        ready = int(self.run_on_target("systemctl show --property ActiveEnterTimestampMonotonic --value containerd"))
+        self.logger.info("first prompt of an RTOS: %.1f s after containerd was up", (shown - ready) / 1e6)
+        self.assertLess(ready, shown)
 
     @OETestDepends(["micrun.MicrunTest.test_boot_completes"])
     @OEHasPackage(["micrun-preload"])

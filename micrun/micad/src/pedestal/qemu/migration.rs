@@ -19,7 +19,7 @@ use crate::pedestal::Cancel;
 use crate::{Error, Result};
 
 /// How long the state may take: a GiB in a few seconds, unless the disk is slow.
-const BOUND: Duration = Duration::from_mins(2);
+const BOUND: Duration = Duration::from_secs(120);
 /// How long QEMU may take for a command of these.
 const COMMAND_BOUND: Duration = Duration::from_secs(5);
 /// Between two looks at a migration that is being cancelled.

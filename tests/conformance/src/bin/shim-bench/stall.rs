@@ -16,7 +16,7 @@ const SIZE: u64 = 250 << 20;
 /// Probes of a pod in which nothing else happens.
 const QUIET: usize = 200;
 /// How long the creation may take.
-const LIMIT: Duration = Duration::from_mins(2);
+const LIMIT: Duration = Duration::from_secs(120);
 /// Pause between two looks at what the console has printed.
 const LOOK: Duration = Duration::from_micros(100);
 

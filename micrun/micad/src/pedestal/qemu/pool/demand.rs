@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::kind::Kind;
 
 /// How long a start counts.
-const MEMORY: Duration = Duration::from_hours(1);
+const MEMORY: Duration = Duration::from_secs(60 * 60);
 /// Most starts that are remembered.
 const MOST: usize = 256;
 

@@ -1,0 +1,196 @@
+"""containerd's store as the layer's class fills it, shown to this machine's containerd; and the units of images."""
+
+import contextlib
+import hashlib
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+from report import Skip
+
+CONFIG = """version = 2
+root = "{root}"
+state = "{state}"
+disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime", "io.containerd.internal.v1.opt"]
+[grpc]
+address = "{state}/containerd.sock"
+[ttrpc]
+address = "{state}/containerd.sock.ttrpc"
+"""
+MANIFEST, INDEX = "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json"
+
+
+def archive(path, name, boards=("v1", "v2"), damage=None):
+    """An OCI archive: an image for several boards, one layer in all. `damage` changes the blobs."""
+    blobs = {}
+
+    def blob(content, kind, **more):
+        data = content if isinstance(content, bytes) else json.dumps(content).encode()
+        digest = hashlib.sha256(data).hexdigest()
+        blobs[digest] = data
+        return {"mediaType": kind, "digest": f"sha256:{digest}", "size": len(data), **more}
+
+    layer = io.BytesIO()
+    with tarfile.open(fileobj=layer, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("firmware.elf"))
+    layer = blob(layer.getvalue(), "application/vnd.oci.image.layer.v1.tar")
+    manifests = []
+    for board in boards:
+        rootfs = {"type": "layers", "diff_ids": [layer["digest"]]}
+        config = blob({"architecture": "arm64", "os": "linux", "variant": board, "rootfs": rootfs}, "application/vnd.oci.image.config.v1+json")
+        manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer]}
+        manifests.append(blob(manifest, MANIFEST, platform={"architecture": "arm64", "os": "linux", "variant": board}))
+    index = blob({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}, INDEX)
+    index["annotations"] = {"io.containerd.image.name": name, "org.opencontainers.image.ref.name": "1"}
+    if damage:
+        damage(blobs, layer["digest"].partition(":")[2])
+    files = {f"blobs/sha256/{digest}": data for digest, data in blobs.items()}
+    files["oci-layout"] = b'{"imageLayoutVersion":"1.0.0"}'
+    files["index.json"] = json.dumps({"schemaVersion": 2, "manifests": [index]}).encode()
+    with tarfile.open(path, "w") as tar:
+        for file, data in files.items():
+            member = tarfile.TarInfo(file)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return path
+
+
+def digests(path):
+    """Of the blobs of an archive."""
+    with tarfile.open(path) as tar:
+        return {name.rpartition("/")[2] for name in tar.getnames() if name.startswith("blobs/")}
+
+
+@contextlib.contextmanager
+def containerd(directory, root):
+    """A containerd of its own on a store; gives its `ctr`."""
+    state = Path(directory, "state")
+    config = Path(directory, "config.toml")
+    config.write_text(CONFIG.format(root=root, state=state))
+    with open(f"{directory}/log", "w") as log:
+        daemon = subprocess.Popen(["containerd", "--config", config], stdout=log, stderr=subprocess.STDOUT)
+
+    def ctr(*words):
+        command = ["ctr", "--address", f"{state}/containerd.sock", "--connect-timeout", "60s", *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(words)}: {done.stderr}")
+        # An age and the order of labels say nothing.
+        lines = [re.sub(r"\d+ (second|minute|hour|day|week|month|year)s?|About an? \w+|Less than a second", "", line) for line in done.stdout.splitlines()]
+        return sorted(" ".join(sorted(re.split(r"[\s,]+", line))) for line in lines)
+
+    try:
+        yield ctr
+    finally:
+        daemon.terminate()
+        daemon.wait()
+
+
+def filled(root):
+    """A filled store is to containerd what an import makes, and containerd goes on with it."""
+    if not shutil.which("containerd"):
+        raise Skip("there is no containerd here; `make host` installs it")
+    sys.path.insert(0, str(root / "lib"))
+    from micrun import store  # pylint: disable=import-outside-toplevel
+
+    problems = []
+    with tempfile.TemporaryDirectory(prefix="micrun-yocto-") as directory:
+        paths = [archive(f"{directory}/{name}.tar", f"localhost/{name}:1", boards) for name, boards in (("motor", ("v8",)), ("sensor", ("v1", "v2")))]
+        store.fill(f"{directory}/filled", paths)
+        shutil.copytree(f"{directory}/filled", f"{directory}/again")
+        looks = ("image", "ls"), ("content", "ls")
+        with containerd(directory, f"{directory}/imported") as ctr:
+            for path in paths:
+                ctr("image", "import", "--all-platforms", "--no-unpack", path)
+            imported = [ctr(*look) for look in looks]
+        with containerd(directory, f"{directory}/filled") as ctr:
+            for look, expected in zip(looks, imported):
+                found = ctr(*look)
+                if found != expected:
+                    problems.append(f"{' '.join(look)} differs:\n{found}\nafter an import:\n{expected}")
+            # It is written to: one image goes with what only it had, another comes.
+            ctr("image", "rm", "--sync", "localhost/sensor:1")
+            third = archive(f"{directory}/third.tar", "localhost/third:1", ("v6",))
+            ctr("image", "import", "--all-platforms", "--no-unpack", third)
+            left = ctr("content", "ls")
+        kept, gone = digests(paths[0]) | digests(third), digests(paths[1]) - digests(paths[0])
+        lost = [digest for digest in kept if not any(digest in line for line in left)]
+        stayed = [digest for digest in gone if any(digest in line for line in left)]
+        problems += [f"after a removal and an import {digest} is lost" for digest in lost]
+        problems += [f"after the removal of its image {digest} is still there" for digest in stayed]
+        # Same archives, same bytes.
+        store.fill(f"{directory}/twice", paths)
+        if Path(directory, "again", store.METADATA).read_bytes() != Path(directory, "twice", store.METADATA).read_bytes():
+            problems.append("the metadata is not the same twice")
+    return problems
+
+
+def refused(root):
+    """Archives that are not what they say fill nothing, and a store is filled once."""
+    sys.path.insert(0, str(root / "lib"))
+    from micrun import store  # pylint: disable=import-outside-toplevel
+
+    def changed(blobs, layer):
+        blobs[layer] = b"another" + blobs[layer]
+
+    def lost(blobs, layer):
+        del blobs[layer]
+
+    problems = []
+    with tempfile.TemporaryDirectory(prefix="micrun-yocto-") as directory:
+        for damage, word in ((changed, "has the digest"), (lost, "is not in it")):
+            path = archive(f"{directory}/{damage.__name__}.tar", "localhost/motor:1", damage=damage)
+            problems += _refuses(store, f"{directory}/store", path, word)
+        good = archive(f"{directory}/good.tar", "localhost/motor:1")
+        if Path(directory, "store").exists():
+            problems.append("a store was begun with archives that are refused")
+        store.fill(f"{directory}/store", [good])
+        problems += _refuses(store, f"{directory}/store", good, "not empty")
+    return problems
+
+
+def _refuses(store, into, path, word):
+    try:
+        store.fill(into, [path])
+    except store.StoreError as error:
+        return [] if word in str(error) else [f"{path}: refused for another reason than {word!r}: {error}"]
+    return [f"{path}: was not refused"]
+
+
+def units(root):
+    """The unit of an image is one for systemd, with every word as it was said."""
+    sys.path.insert(0, str(root / "lib"))
+    from micrun import unit  # pylint: disable=import-outside-toplevel
+
+    problems = []
+    options = ["--annotation", 'a.b=50% of "$x" \\ y', "--memory-limit", "67108864"]
+    text = unit.unit("motor", "localhost/motor:1", "on-failure", "Motor at 100 %", options)
+    expected = r'--annotation "a.b=50%% of \"$$x\" \\ y" --memory-limit 67108864 localhost/motor:1 motor'
+    for line in (f"ExecStart=/usr/libexec/micrun-run {expected}", "Restart=on-failure", "Description=Motor at 100 %%"):
+        if line not in text.splitlines():
+            problems.append(f"there is no line {line}\n{text}")
+    for name, policy in (("motor", "sometimes"), ("../motor", "always"), ("a b", "always")):
+        try:
+            unit.unit(name, "localhost/motor:1", policy, "Motor")
+            problems.append(f"{name!r}, {policy!r} was not refused")
+        except unit.UnitError:
+            pass
+    if shutil.which("systemd-analyze"):
+        problems += _verify(root, text)
+    return problems
+
+
+def _verify(root, text):
+    with tempfile.TemporaryDirectory(prefix="micrun-yocto-") as directory:
+        # Its program is the target's, and so are the units that it names.
+        helper = root / "recipes-containers/micrun-autostart/files/micrun-run"
+        path = Path(directory, "firmware-motor.service")
+        path.write_text(text.replace("/usr/libexec/micrun-run", str(helper)))
+        done = subprocess.run(["systemd-analyze", "verify", "--man=no", path], capture_output=True, text=True, check=False)
+        return [line for line in done.stderr.splitlines() if path.name in line and "not found" not in line]
