@@ -13,6 +13,9 @@
 # image; without one it is made.
 MICRUN_FIRMWARE ?= ""
 MICRUN_CLIENT_CONF ?= ""
+# Where another multiconfig builds the firmware: its name, and that of the recipe that deploys MICRUN_FIRMWARE there.
+MICRUN_FIRMWARE_MC ?= ""
+MICRUN_FIRMWARE_RECIPE ?= ""
 # What Intel HEX and a raw binary do not say: the processor, and where a binary is loaded.
 MICRUN_ARCH ?= ""
 MICRUN_LOAD_ADDRESS ?= ""
@@ -46,28 +49,37 @@ DEPENDS:append = " micrun-image-builder-native"
 inherit deploy systemd
 
 python () {
+    import micrun.pack
     if not d.getVar("MICRUN_FIRMWARE"):
         raise bb.parse.SkipRecipe("MICRUN_FIRMWARE does not name the firmware")
+    try:
+        dependency = micrun.pack.multiconfig(d.getVar)
+    except micrun.pack.PackError as error:
+        raise bb.parse.SkipRecipe(str(error))
+    if dependency:
+        d.appendVarFlag("do_pack", "mcdepends", " " + dependency)
 }
 
-do_configure[noexec] = "1"
-
-do_compile() {
-    set -- --tag '${MICRUN_TAG}' --compression '${MICRUN_COMPRESSION}' --output '${B}/${MICRUN_ARCHIVE}.tar'
-    for value in ${MICRUN_CLIENT_CONF}; do set -- "$@" --client-conf "$value"; done
-    for value in ${MICRUN_ARCH}; do set -- "$@" --arch "$value"; done
-    for value in ${MICRUN_LOAD_ADDRESS}; do set -- "$@" --load-address "$value"; done
-    for value in ${MICRUN_PEDESTAL_CONF}; do set -- "$@" --pedestal-conf "$value"; done
-    for value in ${MICRUN_OS}; do set -- "$@" --os "$value"; done
-    for value in ${MICRUN_PEDESTAL}; do set -- "$@" --pedestal "$value"; done
-    for value in ${MICRUN_ANNOTATIONS}; do set -- "$@" --annotation "$value"; done
-    for value in ${MICRUN_LABELS}; do set -- "$@" --label "$value"; done
-    for value in ${MICRUN_PLATFORMS}; do set -- "$@" --platform "$value"; done
-    rm -f '${B}/${MICRUN_ARCHIVE}.tar'
-    SOURCE_DATE_EPOCH=${MICRUN_CREATED} micrun-image-builder pack '${MICRUN_FIRMWARE}' "$@"
-    # Every digest, and what a shim will make of it, into the log.
-    micrun-image-builder inspect '${B}/${MICRUN_ARCHIVE}.tar'
+# A task of its own, so that a recipe may build its firmware, too.
+python do_pack() {
+    import os
+    import micrun.pack
+    archive = d.expand("${MICRUN_PACKED}/${MICRUN_ARCHIVE}.tar")
+    environment = {**os.environ, "PATH": d.getVar("PATH"), "SOURCE_DATE_EPOCH": d.getVar("MICRUN_CREATED")}
+    try:
+        # With every digest, and what a shim will make of it, in the log.
+        for command in micrun.pack.command(d.getVar, archive), ["micrun-image-builder", "inspect", archive]:
+            said = bb.process.run(command, env=environment, cwd=d.getVar("MICRUN_PACKED"))
+            bb.note("".join(said))
+    except (micrun.pack.PackError, bb.process.CmdError) as error:
+        bb.fatal("the firmware cannot be packed: %s" % error)
 }
+addtask pack after do_compile before do_install do_deploy
+do_pack[cleandirs] = "${MICRUN_PACKED}"
+do_pack[doc] = "Packs the firmware as an OCI image"
+do_pack[vardeps] += "MICRUN_ANNOTATIONS MICRUN_ARCH MICRUN_CLIENT_CONF MICRUN_COMPRESSION MICRUN_CREATED MICRUN_FIRMWARE \
+    MICRUN_LABELS MICRUN_LOAD_ADDRESS MICRUN_OS MICRUN_PEDESTAL MICRUN_PEDESTAL_CONF MICRUN_PLATFORMS MICRUN_TAG"
+MICRUN_PACKED = "${WORKDIR}/micrun-image"
 
 # An init script is not written: without systemd the image is only imported.
 MICRUN_UNIT = "${@'firmware-${MICRUN_CONTAINER}.service' if d.getVar('MICRUN_AUTOSTART') and \
@@ -92,19 +104,22 @@ addtask unit after do_configure before do_install
 do_unit[dirs] = "${B}"
 do_unit[doc] = "Writes the systemd unit of an image that starts at boot"
 
-do_install() {
-    install -D -m 0644 -t ${D}${datadir}/micrun/images '${B}/${MICRUN_ARCHIVE}.tar'
+do_install:append() {
+    install -D -m 0644 -t ${D}${datadir}/micrun/images '${MICRUN_PACKED}/${MICRUN_ARCHIVE}.tar'
     for unit in ${MICRUN_UNIT}; do
         install -D -m 0644 -t ${D}${systemd_system_unitdir} "${B}/$unit"
     done
 }
 
 do_deploy() {
-    install -D -m 0644 -t ${DEPLOYDIR}/micrun '${B}/${MICRUN_ARCHIVE}.tar'
+    :
+}
+do_deploy:append() {
+    install -D -m 0644 -t ${DEPLOYDIR}/micrun '${MICRUN_PACKED}/${MICRUN_ARCHIVE}.tar'
 }
 addtask deploy after do_compile before do_build
 
-FILES:${PN} = "${datadir}/micrun/images ${systemd_system_unitdir}"
+FILES:${PN} += "${datadir}/micrun/images ${systemd_system_unitdir}"
 RDEPENDS:${PN} += "${@'micrun-autostart' if d.getVar('MICRUN_UNIT') else ''}"
 # Imports what lies there.
 RRECOMMENDS:${PN} += "micrun-preload"

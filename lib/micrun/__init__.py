@@ -2,4 +2,4 @@
 """What the classes of this layer do in Python. Knows nothing of bitbake, so it runs anywhere."""
 
 # bitbake takes changes in these for changes of what calls them.
-BBIMPORTS = ["bolt", "store", "unit"]
+BBIMPORTS = ["bolt", "pack", "store", "unit"]

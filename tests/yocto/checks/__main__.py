@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import bitbake  # pylint: disable=wrong-import-position
 import crates
+import images
 import kasfiles
 import kernel
 import lint
@@ -50,6 +51,7 @@ CHECKS = {
     "kernel": ("kernel fragments have symbols of a kernel", kernel.symbols),
     "store": ("containerd's store, filled without containerd", store.filled),
     "archives": ("archives that are not what they say", store.refused),
+    "pack": ("how images are packed, with firmware of another multiconfig", images.packed),
     "units": ("units of images that start at boot", store.units),
     "workflows": ("hosted workflows run make targets alone", lint.workflows),
     "actionlint": ("actionlint", lint.actionlint),

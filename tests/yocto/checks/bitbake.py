@@ -63,6 +63,9 @@ def datastore(root, **variables):
         data.setVar(key, value)
     data.setVar("BBPATH", f"{root}:{root}/meta-micrun:{STUBS.name}")
     data.setVar("__bbclasstype", "recipe")
+    # As layer.conf's addpylib.
+    if str(root / "lib") not in sys.path:
+        sys.path.insert(0, str(root / "lib"))
     _handle(Path(__file__).with_name("base.conf"), data, True)
     bb.parse.siggen = bb.siggen.init(data)
     return data

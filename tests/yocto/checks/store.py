@@ -4,12 +4,14 @@ import contextlib
 import hashlib
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 from pathlib import Path
 
 from report import Skip
@@ -76,8 +78,10 @@ def containerd(directory, root):
     with open(f"{directory}/log", "w") as log:
         daemon = subprocess.Popen(["containerd", "--config", config], stdout=log, stderr=subprocess.STDOUT)
 
+    address = f"{state}/containerd.sock"
+
     def ctr(*words):
-        command = ["ctr", "--address", f"{state}/containerd.sock", "--connect-timeout", "60s", *words]
+        command = ["ctr", "--address", address, "--connect-timeout", "60s", *words]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"{' '.join(words)}: {done.stderr}")
@@ -86,6 +90,11 @@ def containerd(directory, root):
         return sorted(" ".join(sorted(re.split(r"[\s,]+", line))) for line in lines)
 
     try:
+        # ctr does not wait for a socket that is not there yet.
+        while not os.path.exists(address):
+            if daemon.poll() is not None:
+                raise RuntimeError(f"containerd ended: {Path(directory, 'log').read_text()}")
+            time.sleep(0.05)
         yield ctr
     finally:
         daemon.terminate()
@@ -108,6 +117,9 @@ def filled(root):
         with containerd(directory, f"{directory}/imported") as ctr:
             for path in paths:
                 ctr("image", "import", "--all-platforms", "--no-unpack", path)
+            # An import leaves the archive's own index for the garbage collector, for which a removal waits.
+            ctr("image", "tag", "localhost/motor:1", "localhost/garbage:1")
+            ctr("image", "rm", "--sync", "localhost/garbage:1")
             imported = [ctr(*look) for look in looks]
         with containerd(directory, f"{directory}/filled") as ctr:
             for look, expected in zip(looks, imported):
