@@ -42,7 +42,9 @@ impl Labels {
     pub fn read(document: &[u8]) -> serde_json::Result<Self> {
         let all: BTreeMap<String, String> = serde_json::from_slice(document)?;
         let mut labels = Self::default();
-        all.iter().for_each(|(key, value)| labels.add(key, value));
+        for (key, value) in all {
+            labels.add(&key, &value);
+        }
         Ok(labels)
     }
 }
@@ -72,7 +74,9 @@ mod tests {
         }
         labels.add("pod", &"x".repeat(MAX_VALUE + 1));
         assert!(labels.is_empty());
-        ('a'..='z').for_each(|key| labels.add(&key.to_string(), "é x"));
+        for key in 'a'..='z' {
+            labels.add(&key.to_string(), "é x");
+        }
         assert_eq!(labels.0.len(), MOST);
         let document = serde_json::to_vec(&labels).unwrap();
         assert_eq!(Labels::read(&document).unwrap(), labels);

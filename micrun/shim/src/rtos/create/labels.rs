@@ -13,8 +13,12 @@ use crate::task::labels;
 pub(super) fn document(id: &str, namespace: &str, firmware: &str) -> Result<OwnedFd> {
     let mut all = Labels::default();
     let own = [("container", id), ("namespace", namespace), ("firmware", firmware)];
-    own.into_iter().for_each(|(key, value)| all.add(key, value));
-    labels::of(id).iter().for_each(|(key, value)| all.add(key, value));
+    for (key, value) in own {
+        all.add(key, value);
+    }
+    for (key, value) in labels::of(id) {
+        all.add(key, &value);
+    }
     let wrong = || Error::io("write", "what micad's log is to say");
     let mut file = memory_file::create().map_err(wrong())?;
     serde_json::to_writer(&mut file, &all).map_err(std::io::Error::from).map_err(wrong())?;
