@@ -169,6 +169,11 @@ pub(crate) trait Guest: Send + Sync {
     /// Ends the firmware. It is gone when this returns.
     async fn stop(&mut self) -> Result<ExitReport>;
 
+    /// Presses the machine's power button.
+    async fn press_power_button(&mut self) -> Result<()> {
+        Err(Error::StopCommand { problem: "it has no power button".to_owned() })
+    }
+
     /// Freezes the firmware.
     async fn pause(&mut self) -> Result<()>;
 

@@ -39,6 +39,8 @@ pub(crate) struct Plan {
     pub prompt: Option<String>,
     /// What is typed on its console once it has started.
     pub greeting: Vec<u8>,
+    /// Whether it can be asked to end.
+    pub can_be_asked: bool,
     /// The sign for which its start waits; `None` waits for nothing.
     pub ready: Option<Ready>,
     /// How long it may take to show that, or any sign of life; `None` is no limit.

@@ -19,5 +19,6 @@ mod readiness;
 mod relay;
 mod resources;
 mod state;
+mod stopping;
 mod streams;
 mod vigil;

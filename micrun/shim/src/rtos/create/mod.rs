@@ -153,6 +153,7 @@ impl Creation {
             policy: host.policy().clone(),
             prompt: settings.shell_prompt.value,
             greeting: settings.greeting.value.bytes().to_vec(),
+            can_be_asked: settings.stop_command.value.is_some(),
             ready: settings.ready.value,
             ready_timeout: settings.ready_timeout.value,
             close_after: settings.auto_close.value,
@@ -250,7 +251,7 @@ fn vigil(settings: &Settings) -> Result<Vec<(&'static str, String)>> {
                 .into(),
         ));
     }
-    Ok(vigil::commands(settings.coredump.value, watchdog))
+    Ok(vigil::commands(settings.coredump.value, watchdog, &settings.stop()))
 }
 
 fn check_id(id: &str) -> Result<()> {
