@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::Stop;
 use crate::annotations::duration_of;
 use crate::text::{quoted, serde_as_text};
 
@@ -141,9 +142,11 @@ impl fmt::Display for Watchdog {
 serde_as_text!(Watchdog);
 
 /// The keys and values of the `set` commands by which a daemon learns it.
-pub fn commands(coredump: Option<Coredump>, watchdog: Watchdog) -> Vec<(&'static str, String)> {
+pub fn commands(coredump: Option<Coredump>, watchdog: Watchdog, stop: &Stop) -> Vec<(&'static str, String)> {
     let coredump = coredump.map(|wish| (Coredump::KEY, wish.to_string()));
-    coredump.into_iter().chain(watchdog.words().into_iter().map(|word| (Watchdog::KEY, word))).collect()
+    let watchdog = watchdog.words().into_iter().map(|word| (Watchdog::KEY, word));
+    let stop = stop.words().into_iter().map(|word| (Stop::KEY, word));
+    coredump.into_iter().chain(watchdog).chain(stop).collect()
 }
 
 #[cfg(test)]

@@ -53,6 +53,8 @@ fn only_what_has_a_meaning_on_the_pedestal_is_shown() {
         "container.ready",
         "container.ready_timeout",
         "container.shell_prompt",
+        "container.stop_command",
+        "container.stop_timeout",
         "container.watchdog",
         "runtime.debug",
         "runtime.static_resource",
@@ -259,4 +261,19 @@ fn zephyr_on_a_core_is_greeted() {
     assert_eq!(greeting("container.os = zephyr\n", "qemu"), b"");
     assert_eq!(greeting("container.os = freertos\n", "baremetal"), b"");
     assert_eq!(greeting("container.os = zephyr\ncontainer.greeting = \\r\n", "baremetal"), b"\r");
+}
+
+#[test]
+fn only_machines_with_a_power_button_are_asked_by_it() {
+    let button = "[Micrun]\ncontainer.stop_command = button\n";
+    let refusal = |conf: &str| image(&format!("{conf}{button}")).resolve().err().map(|e| e.to_string());
+    assert_eq!(refusal("[Mica]\nPedestal = qemu\n"), None);
+    for (conf, words) in [
+        ("[Mica]\nPedestal = qemu\n[Qemu]\nMachine = raspi4b\n", "the machine raspi4b has no power button"),
+        ("[Mica]\nPedestal = baremetal\n", "a core has no power button"),
+        ("[Mica]\nPedestal = hetero\nPedestalConf = x\n", "nothing asks firmware on the hetero pedestal"),
+    ] {
+        let refused = refusal(conf).unwrap();
+        assert!(refused.contains(words), "{refused}");
+    }
 }

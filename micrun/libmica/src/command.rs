@@ -66,6 +66,11 @@ pub enum Command {
     Start(Extras),
     /// Stop it.
     Stop,
+    /// Extension: ask it to end by itself, as `set Stop` has told, and answer once it is asked; without that, stop it.
+    Shutdown {
+        /// After how many seconds its power is cut, unless `set Stop` has told another time; `None` waits forever.
+        limit: Option<u16>,
+    },
     /// Stop it and forget the client.
     Remove,
     /// Ask for the status line.
@@ -160,6 +165,11 @@ impl Command {
         Ok(match text {
             "stop" => Self::Stop,
             "rm" => Self::Remove,
+            "shutdown" => Self::Shutdown { limit: None },
+            limited if limited.starts_with("shutdown ") => {
+                let limit = limited["shutdown ".len()..].parse().map_err(|_| unknown())?;
+                Self::Shutdown { limit: Some(limit) }
+            }
             "status" => Self::Status,
             "gdb" => Self::Gdb,
             "version" => Self::Version,
@@ -192,6 +202,7 @@ impl Command {
         match self {
             Self::Start(_) => "start",
             Self::Stop => "stop",
+            Self::Shutdown { .. } => "shutdown",
             Self::Remove => "rm",
             Self::Status => "status",
             Self::Set { .. } => "set",
@@ -251,6 +262,7 @@ impl fmt::Display for Command {
             Self::Start(extras) | Self::Restore(extras) => write!(f, "{extras}"),
             Self::Set { key, value } => write!(f, " {key} {value}"),
             Self::Attach(attach) => write!(f, " {attach}"),
+            Self::Shutdown { limit: Some(seconds) } => write!(f, " {seconds}"),
             Self::Diagnose { silent: true } => f.write_str(" silent"),
             Self::Metrics { plain: true } => f.write_str(" plain"),
             _ => Ok(()),

@@ -24,7 +24,7 @@ pub use scene::{Scene, Site};
 pub const PROTOCOL: u32 = 1;
 /// The commands that upstream's daemon does not have. Our daemon names [`crate::trace::EXTENSION`] beside them, which is
 /// none.
-pub const EXTENSIONS: [&str; 17] = [
+pub const EXTENSIONS: [&str; 18] = [
     "version",
     "list",
     "metrics",
@@ -42,6 +42,7 @@ pub const EXTENSIONS: [&str; 17] = [
     "inspect",
     "attach",
     "about",
+    "shutdown",
 ];
 /// The name of the pool of CPUs that firmware without CPUs of its own shares.
 pub const SHARED_POOL: &str = "shared";
@@ -246,7 +247,7 @@ pub enum ExitReason {
     Reset,
     /// The machine reported a panic.
     Panicked,
-    /// A `stop` or `rm` ended it; status 0.
+    /// A `stop` or `rm` ended it; status 0, or 137 if a `shutdown` had asked for its end in vain.
     Stopped,
     /// A signal that the daemon did not send killed its process; status 128 + signal.
     Killed,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use libmica::CreateMessage;
-use micrun_firmware::{ClientConf, Pedestal, ini, vigil};
+use micrun_firmware::{ClientConf, Pedestal, Stop, ini, vigil};
 
 use crate::error::file;
 use crate::{Error, Result};
@@ -17,7 +17,7 @@ pub(crate) struct ConfiguredClient {
     pub(crate) message: CreateMessage,
     /// Whether to start it with the daemon.
     pub(crate) auto_boot: bool,
-    /// How it is to be watched over: keys and values of `set`.
+    /// How it is to be watched over and stopped: keys and values of `set`.
     pub(crate) vigil: Vec<(&'static str, String)>,
     /// What the user should know about the file.
     pub(crate) warnings: Vec<String>,
@@ -59,7 +59,9 @@ fn describe(path: PathBuf, conf: &ClientConf) -> Result<ConfiguredClient> {
     };
     let auto_boot = mica.auto_boot.unwrap_or_default();
     let said = conf.annotations().map_err(wrong)?;
-    let vigil = vigil::commands(said.coredump, said.watchdog.unwrap_or_default());
+    let timeout = said.stop_timeout.filter(|limit| !limit.is_zero());
+    let stop = Stop { command: said.stop_command, timeout };
+    let vigil = vigil::commands(said.coredump, said.watchdog.unwrap_or_default(), &stop);
     Ok(ConfiguredClient { warnings: conf.warnings().to_vec(), path, message, auto_boot, vigil })
 }
 

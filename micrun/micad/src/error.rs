@@ -301,6 +301,12 @@ pub enum Error {
         /// Why not.
         problem: String,
     },
+    /// A client cannot be stopped like that.
+    #[error("the client cannot be stopped like that: {problem}")]
+    StopCommand {
+        /// Why not.
+        problem: String,
+    },
     /// There is no core of a run that has ended.
     #[error("no core was written: {problem}")]
     Core {

@@ -72,6 +72,28 @@ pub enum Error {
         size: u64,
     },
 
+    /// A cgroup above the container's cannot hold its firmware.
+    #[error(
+        "the cgroup `{}` may have {most} MiB of memory, which is not enough for the firmware `{id}`: it needs {memory} \
+         MiB, its emulator {overhead} MiB, and other firmware of the pod {others} MiB; raise the limits of the pod's \
+         containers or the overhead of its RuntimeClass, or lower emulator_overhead_mb in micrun.conf",
+        path.display()
+    )]
+    PodMemory {
+        /// The cgroup.
+        path: PathBuf,
+        /// What it may have.
+        most: u64,
+        /// The container.
+        id: String,
+        /// The memory of its machine.
+        memory: u32,
+        /// What comes on top.
+        overhead: u32,
+        /// What is promised to others.
+        others: u64,
+    },
+
     /// A command would need the console, on which somebody else may type.
     #[error(
         "exec in container `{0}` is refused: its console is in use, and its shell has no second terminal; detach from \
@@ -302,6 +324,7 @@ impl Error {
             Self::State { .. }
             | Self::NotReady { .. }
             | Self::TooLarge { .. }
+            | Self::PodMemory { .. }
             | Self::ConsoleInUse(_)
             | Self::NoRuntime(_)
             | Self::NoCgroups

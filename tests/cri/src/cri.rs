@@ -10,12 +10,13 @@ use crate::stream::Stream;
 use hyper_util::rt::TokioIo;
 use k8s_cri::v1::runtime_service_client::RuntimeServiceClient;
 use k8s_cri::v1::{
-    AttachRequest, ContainerConfig, ContainerMetadata, ContainerStatsRequest, ContainerStatus,
-    CreateContainerRequest, DnsConfig, ExecRequest, ExecSyncRequest, ExecSyncResponse, IdMapping, ImageSpec,
-    LinuxContainerConfig, LinuxContainerSecurityContext, LinuxPodSandboxConfig, LinuxSandboxSecurityContext,
-    ListPodSandboxRequest, Mount, NamespaceMode, NamespaceOption, PodSandboxConfig, PodSandboxMetadata,
-    PodSandboxStatus, RemoveContainerRequest, RemovePodSandboxRequest, RunPodSandboxRequest, RuntimeStatus,
-    StartContainerRequest, StatusRequest, StopContainerRequest, StopPodSandboxRequest, UserNamespace,
+    AttachRequest, ContainerConfig, ContainerMetadata, ContainerState, ContainerStatsRequest,
+    ContainerStatus, CreateContainerRequest, DnsConfig, ExecRequest, ExecSyncRequest, ExecSyncResponse,
+    IdMapping, ImageSpec, LinuxContainerConfig, LinuxContainerSecurityContext, LinuxPodSandboxConfig,
+    LinuxSandboxSecurityContext, ListPodSandboxRequest, Mount, NamespaceMode, NamespaceOption,
+    PodSandboxConfig, PodSandboxMetadata, PodSandboxStatus, RemoveContainerRequest, RemovePodSandboxRequest,
+    ReopenContainerLogRequest, RunPodSandboxRequest, RuntimeStatus, StartContainerRequest, StatusRequest,
+    StopContainerRequest, StopPodSandboxRequest, UserNamespace,
 };
 use k8s_cri::v1::{ContainerStatusRequest, PodSandboxStatusRequest};
 use micrun_host_tests::{containerd, isolation, wait};
@@ -145,6 +146,20 @@ impl Cri {
         self.try_run_pod_with(name, security)
     }
 
+    /// The same for a pod in the machine's network, as `hostNetwork: true` asks for.
+    pub fn try_run_pod_in_the_machines_network(&self, name: &str) -> Answer<Pod> {
+        let namespaces = NamespaceOption {
+            network: NamespaceMode::Node.into(),
+            pid: NamespaceMode::Container.into(),
+            ..NamespaceOption::default()
+        };
+        let security = LinuxSandboxSecurityContext {
+            namespace_options: Some(namespaces),
+            ..LinuxSandboxSecurityContext::default()
+        };
+        self.try_run_pod_with(name, security)
+    }
+
     fn try_run_pod_with(&self, name: &str, security: LinuxSandboxSecurityContext) -> Answer<Pod> {
         let logs = isolation::state_dir().join("logs").join(name);
         fs::create_dir_all(&logs).expect("/run is private and writable");
@@ -211,24 +226,38 @@ impl Cri {
         volume: Option<&str>,
         tty: bool,
     ) -> Answer<String> {
-        let mount = |folder: &str| Mount {
-            host_path: folder.into(),
-            container_path: "/volume".into(),
+        let volume = volume.map(|folder| (folder, "/volume"));
+        let mut config = Self::container(pod, (name, 0), image, command, volume.as_slice());
+        config.tty = tty;
+        self.try_start_of(pod, config)
+    }
+
+    /// What the kubelet asks for: the container with this name and the number of the attempt, which sees folders and files
+    /// of the machine at paths of its own.
+    pub fn container(
+        pod: &Pod,
+        (name, attempt): (&str, u32),
+        image: &str,
+        command: &[&str],
+        volumes: &[(&str, &str)],
+    ) -> ContainerConfig {
+        let mount = |(host, container): &(&str, &str)| Mount {
+            host_path: (*host).into(),
+            container_path: (*container).into(),
             readonly: true,
             ..Mount::default()
         };
-        let config = ContainerConfig {
-            metadata: Some(ContainerMetadata { name: name.into(), attempt: 0 }),
+        ContainerConfig {
+            metadata: Some(ContainerMetadata { name: name.into(), attempt }),
             image: Some(ImageSpec {
                 image: image.into(),
                 annotations: HashMap::new(),
                 ..ImageSpec::default()
             }),
             command: command.iter().map(ToString::to_string).collect(),
-            mounts: volume.map(mount).into_iter().collect(),
+            mounts: volumes.iter().map(mount).collect(),
             log_path: format!("{name}.log"),
             stdin: true,
-            tty,
             labels: HashMap::from([(LABEL.0.into(), LABEL.1.into())]),
             annotations: HashMap::from([(LABEL.0.into(), LABEL.1.into())]),
             linux: Some(LinuxContainerConfig {
@@ -239,7 +268,11 @@ impl Cri {
                 ..LinuxContainerConfig::default()
             }),
             ..ContainerConfig::default()
-        };
+        }
+    }
+
+    /// Starts the container that is asked for, if it can be; gives its id.
+    pub fn try_start_of(&self, pod: &Pod, config: ContainerConfig) -> Answer<String> {
         let request = CreateContainerRequest {
             pod_sandbox_id: pod.id.clone(),
             config: Some(config),
@@ -324,6 +357,22 @@ impl Cri {
         self.runtime.block_on(client.stop_container(request)).map(drop)
     }
 
+    /// Has containerd write a container's log to a new file: the kubelet has moved the old one away.
+    #[track_caller]
+    pub fn reopen_log(&self, id: &str) {
+        let request = ReopenContainerLogRequest { container_id: id.into() };
+        let mut client = self.client.clone();
+        self.runtime.block_on(client.reopen_container_log(request)).expect("the log is opened again");
+    }
+
+    /// Waits until a container has ended; gives what CRI says of it.
+    #[track_caller]
+    pub fn ended(&self, id: &str) -> ContainerStatus {
+        wait::until("the container has ended", || {
+            Some(self.status(id)).filter(|status| status.state() == ContainerState::ContainerExited)
+        })
+    }
+
     /// Removes a container.
     #[track_caller]
     pub fn remove(&self, id: &str) {
@@ -370,10 +419,15 @@ impl Pod {
         self.config.linux.as_ref()?.security_context.as_ref()?.namespace_options.clone()
     }
 
+    /// Where a container's log is.
+    pub fn log_path(&self, container: &str) -> PathBuf {
+        PathBuf::from(&self.config.log_directory).join(format!("{container}.log"))
+    }
+
     /// Waits until a container's log has a text; gives the log, in CRI's format.
     #[track_caller]
     pub fn log_with(&self, container: &str, text: &str) -> String {
-        let path = PathBuf::from(&self.config.log_directory).join(format!("{container}.log"));
+        let path = self.log_path(container);
         wait::until(&format!("{text:?} is in the log of {container}"), || {
             fs::read_to_string(&path).ok().filter(|log| log.contains(text))
         })

@@ -74,6 +74,12 @@ impl Node {
         Self { containerd, cri, micad, start: Inventory::take() }
     }
 
+    /// Packs a firmware with more options of the builder, for the pods to come.
+    pub fn import_firmware(&mut self, name: &str, elf: &Path, options: &[&str]) {
+        import(&firmware::pack(elf, name, options));
+        self.start = Inventory::take();
+    }
+
     /// Restarts containerd as `systemctl restart` would.
     pub fn restart_containerd(&mut self) {
         self.containerd.restart();

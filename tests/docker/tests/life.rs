@@ -63,6 +63,26 @@ fn stop_wait_and_events() {
     engine.assert_clean();
 }
 
+/// Firmware that can be asked to end gets the time that `stop` gives it, and its status is its own.
+#[test]
+fn stop_asks_firmware_that_can_be_asked() {
+    let engine = Engine::start();
+    let asked = "org.openeuler.micrun.container.stop_command=console:exit 5";
+    let demo = run_detached("demo", &["--annotation", asked]);
+    demo.logs(READY, 1);
+    docker(&["stop", "-t", "60", "demo"]).success();
+    assert_eq!(demo.inspect("{{.State.Status}} {{.State.ExitCode}}"), "exited 5");
+    demo.remove();
+    // It hears no line that its shell does not know, and SIGKILL ends it.
+    let deaf = "org.openeuler.micrun.container.stop_command=console:nothing";
+    let demo = run_detached("demo", &["--annotation", deaf]);
+    demo.logs(READY, 1);
+    docker(&["stop", "-t", "1", "demo"]).success();
+    assert_eq!(demo.inspect("{{.State.Status}} {{.State.ExitCode}}"), "exited 137");
+    demo.remove();
+    engine.assert_clean();
+}
+
 #[test]
 fn restart_is_a_power_cycle() {
     let engine = Engine::start();

@@ -12,6 +12,11 @@
 #define UART_SECOND	0x09040000ul
 #define UART_SECOND_IRQ	40 // INTID of SPI 8
 
+// PL061 port, whose pin 3 is the power button.
+#define BUTTON_PORT	0x09030000ul
+#define BUTTON_IRQ	39 // INTID of SPI 7
+#define BUTTON_PIN	(1u << 3)
+
 // A hole in the memory map, which has only RAM from 1 GiB to 256 GiB.
 #define UNMAPPED_ADDRESS 0x3000000000ul
 

@@ -240,6 +240,13 @@ def test_starts_at_el2_too():
         assert record_after(machine, DEMOS["aarch64"].image) == [MAGIC, 0, 3]
 
 
+def test_the_power_button_powers_off():
+    demo = DEMOS["aarch64"]
+    with boot(demo) as machine:
+        machine.command("system_powerdown")
+        assert record_after(machine, demo.image) == [MAGIC, 0, 0]
+
+
 def test_panics_without_a_gicv3():
     image = DEMOS["aarch64"].image
     with Machine(image, virt("virt,gic-version=2")) as machine:

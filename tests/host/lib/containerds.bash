@@ -31,6 +31,17 @@ tell_failures() {
     ! grep -qE '^ *(FAIL|TIMEOUT|SIG[A-Z]+|ABORT) ' "$2" || { echo "----- $1" && cat "$2"; } >&2
 }
 
+# results LOG: what became of each test, a line each: `a_file::a_case`, a tab, PASS or the like. The log is nextest's, with
+# `PASS [   1.2s] ( 1/90) micrun-host-tests::linux a_case` for each; a failed one is told again at the end.
+results() {
+    sed -nE 's/^ *(PASS|FAIL|TIMEOUT|SIG[A-Z]+|ABORT) \[[^]]*\] (\([^)]*\) )?[^:]*::([^ ]+) (.*)/\3::\4\t\1/p' "$1" | sort -u
+}
+
+# keep_results LANE FILE: where MICRUN_RESULTS says, for `tools/engines`. A lane is `CLIENT VERSION`.
+keep_results() {
+    [[ -z ${MICRUN_RESULTS:-} ]] || cp "$2" "$MICRUN_RESULTS/$1"
+}
+
 # The OCI runtime for a containerd: crun, as our shim has it, where it reads what that containerd writes. Before 1.14.3 crun
 # refuses any specification but 1.0 ("unknown version specified", containers/crun#1620), which 1.6 alone writes.
 linux_runtime() {

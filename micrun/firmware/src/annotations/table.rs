@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::value::{AutoClose, Greeting, Megabytes, Prompt, Ready, RootfsPath, Text, TimeLimit, Value};
-use crate::{Coredump, Os, Pedestal, Sha256Digest, Watchdog};
+use crate::{Coredump, Os, Pedestal, Sha256Digest, StopCommand, Watchdog};
 
 /// What a key does in this implementation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +101,10 @@ annotations! {
         #[doc = "What is typed on the console once the firmware has started, for firmware that prints nothing before it has got something. An empty value types nothing (FIRMWARE.md). Ours."]
         greeting: Greeting = "container.greeting", USED,
             "`\\0` for Zephyr on the pedestal baremetal, else nothing";
+        #[doc = "What asks the firmware to end, at SIGTERM, SIGINT and `mica stop`: a line on its console, a line on another terminal that it announces, or the power button of the QEMU machine `virt` (MICAD.md). SIGKILL cuts the power at once. Ours."]
+        stop_command: StopCommand = "container.stop_command", USED, "nothing: the power is cut at once";
+        #[doc = "How long that may take before the power is cut, with status 137. 0 means no limit. Ours."]
+        stop_timeout: TimeLimit = "container.stop_timeout", USED, "no limit but that of whoever stops it";
         #[doc = "The least memory of the firmware. It raises the value of client.conf."]
         min_memory_mb: Megabytes = "container.min_memory_mb", USED, "no floor";
         #[doc = "The most virtual CPUs that the firmware may get (`MaxVCPU`). It lowers `VCPU`, and cannot lift the host's `max_container_vcpu`."]

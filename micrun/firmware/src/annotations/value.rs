@@ -1,16 +1,15 @@
 //! How the text of an annotation becomes a value.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use super::{AUTO_CLOSE_TIMEOUT, duration};
 use crate::text::quoted;
-use crate::{Coredump, Os, Pedestal, Sha256Digest, Watchdog};
+use crate::{Coredump, Os, Pedestal, Sha256Digest, StopCommand, Watchdog};
 
 /// Longest prompt, in characters.
 const MAX_PROMPT: usize = 64;
-/// Longest greeting, in bytes.
-const MAX_GREETING: usize = 64;
 /// Longest text that firmware is waited for with, in bytes.
 const MAX_SIGN: usize = 256;
 /// Longest name of an rpmsg endpoint (`RPMSG_NAME_SIZE`, with its NUL).
@@ -137,6 +136,9 @@ impl Value for Prompt {
 }
 
 impl Greeting {
+    /// Longest greeting, in bytes.
+    pub const MAX: usize = 64;
+
     /// One zero byte.
     pub fn zero() -> Self {
         Self(vec![0])
@@ -148,11 +150,16 @@ impl Greeting {
     }
 }
 
-impl Value for Greeting {
-    const KIND: &'static str = "text with `\\r`, `\\n`, `\\0`, `\\\\`";
-    type Read = Self;
+impl From<Vec<u8>> for Greeting {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
 
-    fn read(text: &str) -> Result<Read<Self>, String> {
+impl FromStr for Greeting {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
         let mut bytes = Vec::new();
         let mut rest = text.bytes();
         while let Some(byte) = rest.next() {
@@ -167,10 +174,19 @@ impl Value for Greeting {
                 byte => byte,
             });
         }
-        if bytes.len() > MAX_GREETING {
-            return Err(format!("{} is too long; write at most {MAX_GREETING} bytes", quoted(text)));
+        if bytes.len() > Self::MAX {
+            return Err(format!("{} is too long; write at most {} bytes", quoted(text), Self::MAX));
         }
-        Ok(Self(bytes).into())
+        Ok(Self(bytes))
+    }
+}
+
+impl Value for Greeting {
+    const KIND: &'static str = "text with `\\r`, `\\n`, `\\0`, `\\\\`";
+    type Read = Self;
+
+    fn read(text: &str) -> Result<Read<Self>, String> {
+        text.parse().map(Self::into)
     }
 }
 
@@ -194,6 +210,15 @@ impl Value for Coredump {
 
 impl Value for Watchdog {
     const KIND: &'static str = "words: `heartbeat:TIME`, `spin:TIME`, `console:TIME`, `end`, `restart`";
+    type Read = Self;
+
+    fn read(text: &str) -> Result<Read<Self>, String> {
+        text.parse().map(Self::into)
+    }
+}
+
+impl Value for StopCommand {
+    const KIND: &'static str = "`console:TEXT`, `endpoint:NAME:TEXT` or `button`";
     type Read = Self;
 
     fn read(text: &str) -> Result<Read<Self>, String> {

@@ -5,6 +5,7 @@
 //! micrun.conf, then a default. The host's policy lowers some of them, whoever says them.
 
 mod rows;
+mod stop;
 
 use std::fmt;
 use std::time::Duration;
@@ -17,7 +18,8 @@ use crate::elf::{self, ElfInfo, Requirements};
 use crate::policy::ContainerPolicy;
 use crate::qemu::{self, Bios, Completed};
 use crate::{
-    Annotations, ClientConf, Coredump, Error, HostConf, Os, Pedestal, Policy, Result, Watchdog, annotations,
+    Annotations, ClientConf, Coredump, Error, HostConf, Os, Pedestal, Policy, Result, StopCommand, Watchdog,
+    annotations,
 };
 
 /// The most virtual CPUs when nothing else is said: what upstream's shim sends.
@@ -143,6 +145,10 @@ pub struct Settings {
     pub coredump: Setting<Option<Coredump>>,
     /// What it must do to live on.
     pub watchdog: Setting<Watchdog>,
+    /// What asks it to end; `None` cuts its power at once.
+    pub stop_command: Setting<Option<StopCommand>>,
+    /// How long it may take to end then; `None` is no limit.
+    pub stop_timeout: Setting<Option<Duration>>,
     /// What is typed on its console once it has started.
     pub greeting: Setting<Greeting>,
     /// How long it may take to show that, or any sign of life; `None` is no limit.
@@ -192,6 +198,12 @@ impl Settings {
             ready: layers.pick(|a| a.ready.clone(), None).map_or(default(None), |ready| ready.map(Some)),
             coredump: layers.pick(|a| a.coredump, None).map_or(default(None), |said| said.map(Some)),
             watchdog: layers.pick(|a| a.watchdog, None).unwrap_or(default(Watchdog::default())),
+            stop_command: layers
+                .pick(|a| a.stop_command.clone(), None)
+                .map_or(default(None), |command| command.map(Some)),
+            stop_timeout: layers
+                .pick(|a| a.stop_timeout, None)
+                .map_or(default(None), |limit| limit.map(|limit| (!limit.is_zero()).then_some(limit))),
             greeting,
             ready_timeout: layers
                 .pick(|a| a.ready_timeout, None)
@@ -239,6 +251,7 @@ impl Settings {
             });
         }
         self.check_watchdog(elf)?;
+        self.check_stop(elf)?;
         let memory = self.memory_mb.value;
         let mut requirements = Requirements::of(self.pedestal.value);
         if self.pedestal.value == Pedestal::Xen && memory > 0 {

@@ -67,6 +67,7 @@ impl Settings {
         }
         let after = self.auto_close.value.map(humantime::format_duration);
         let limit = self.ready_timeout.value.map(humantime::format_duration);
+        let stop = self.stop_timeout.value.map(humantime::format_duration);
         let greeting = Some(&self.greeting.value).filter(|greeting| !greeting.bytes().is_empty());
         rows.extend([
             Row::new("container.auto_close_timeout", &self.auto_close, or(after, "never")),
@@ -79,6 +80,12 @@ impl Settings {
                 &self.shell_prompt,
                 or(self.shell_prompt.value.as_ref(), "none"),
             ),
+            Row::new(
+                "container.stop_command",
+                &self.stop_command,
+                or(self.stop_command.value.as_ref(), "none"),
+            ),
+            Row::new("container.stop_timeout", &self.stop_timeout, or(stop, "none")),
             Row::new("container.watchdog", &self.watchdog, self.watchdog.value.to_string()),
             Row::new("runtime.debug", &self.debug, self.debug.value),
             Row::new("runtime.static_resource", &self.static_resource, self.static_resource.value),

@@ -172,6 +172,13 @@ impl Client {
         self.control(name, &Command::Stop).await.map(drop)
     }
 
+    /// Extension: asks the client's firmware to end by itself, if it was told how that is done, and stops it otherwise.
+    /// [`Self::wait`] tells when it has ended. `limit` is after how many seconds it is stopped, unless it has a time of its
+    /// own.
+    pub async fn shutdown(&self, name: &str, limit: Option<u16>) -> Result<()> {
+        self.control(name, &Command::Shutdown { limit }).await.map(drop)
+    }
+
     /// Stops the client and removes it.
     pub async fn remove(&self, name: &str) -> Result<()> {
         self.control(name, &Command::Remove).await.map(drop)

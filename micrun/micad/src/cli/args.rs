@@ -121,9 +121,12 @@ pub(super) enum Command {
         /// The client.
         #[arg(required_unless_present = "all")]
         name: Option<String>,
-        /// Stop all that run, at once: for the machine's shutdown.
+        /// Stop all that run, at the same time: for the machine's shutdown.
         #[arg(long, conflicts_with = "name")]
         all: bool,
+        /// Cut the power, and do not ask the firmware to end first.
+        #[arg(long)]
+        now: bool,
     },
     /// Stop a client and forget it.
     Rm {

@@ -13,6 +13,7 @@ mod patch;
 mod ps;
 mod saved;
 mod show;
+mod stop;
 mod table;
 mod top;
 mod units;
@@ -23,8 +24,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command as Process, ExitCode};
 
 use anyhow::{Context, bail};
-use libmica::{Client, ClientState};
-use tokio::task::JoinSet;
+use libmica::Client;
 
 pub use args::Args;
 use args::Command;
@@ -38,8 +38,8 @@ pub async fn run(args: Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         Command::Create { file: Some(file), .. } => create(&client, conf::read(&file)?, false).await?,
         Command::Create { .. } => create_all(&client, &args.conf_dir).await?,
         Command::Start { name } => client.start(&name).await?,
-        Command::Stop { name: Some(name), .. } => client.stop(&name).await?,
-        Command::Stop { .. } => stop_all(&client).await?,
+        Command::Stop { name: Some(name), now, .. } => stop::stop(&client, &name, now).await?,
+        Command::Stop { now, .. } => stop::stop_all(&client, now).await?,
         Command::Rm { name } => client.remove(&name).await?,
         Command::Status { name, json } => status(&client, name, json, out).await?,
         Command::Set { name, key, value } => client.set(&name, &key, &value).await?,
@@ -114,33 +114,6 @@ async fn create_all(client: &Client, dir: &Path) -> anyhow::Result<()> {
         bail!("{failed} of the conf files in {} failed", dir.display());
     }
     Ok(())
-}
-
-/// Stops what runs. One that cannot be stopped does not stop the others from being so.
-async fn stop_all(client: &Client) -> anyhow::Result<()> {
-    let mut stops = JoinSet::new();
-    for name in names(client.dir())? {
-        let client = client.clone();
-        stops.spawn(async move { stop_running(&client, &name).await.map_err(|error| (name, error)) });
-    }
-    let mut failed = 0;
-    while let Some(stopped) = stops.join_next().await {
-        if let Err((name, error)) = stopped? {
-            eprintln!("mica: cannot stop {name}: {error}");
-            failed += 1;
-        }
-    }
-    if failed > 0 {
-        bail!("{failed} of the clients could not be stopped");
-    }
-    Ok(())
-}
-
-async fn stop_running(client: &Client, name: &str) -> libmica::Result<()> {
-    match client.status(name).await?.state {
-        ClientState::Running | ClientState::Suspended => client.stop(name).await,
-        _ => Ok(()),
-    }
 }
 
 async fn status(

@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use libmica::command::Extras;
 use libmica::ext::{EXTENSIONS, PROTOCOL, Pools, Stats, Version};
@@ -122,6 +123,9 @@ impl Daemon {
             Command::Attach(_) => return Err(libmica::Error::UnknownCommand(command.to_string()).into()),
             Command::Checkpoint => Action::Checkpoint(fds.next().ok_or(Error::NoDescriptor("checkpoint"))?),
             Command::Stop => Action::Stop,
+            Command::Shutdown { limit } => {
+                Action::Shutdown { limit: limit.map(|seconds| Duration::from_secs(seconds.into())) }
+            }
             Command::Pause => Action::Pause,
             Command::Resume => Action::Resume,
             Command::About => {

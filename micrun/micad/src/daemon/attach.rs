@@ -6,20 +6,24 @@ use libmica::attach::Attach;
 use tokio::net::UnixStream;
 
 use super::client::Client;
+use crate::pedestal::Door;
 use crate::{Error, Result};
 
 /// Has the broker of the stream that is asked for serve the connection from now on.
 pub(super) fn attach(client: &Client, connection: &UnixStream, attach: &Attach) -> Result<()> {
     let doors = client.snapshot().doors;
+    door(client.spec.name(), &doors, &attach.stream)?.attach(connection.as_fd(), attach)
+}
+
+/// The way to a stream of the client `name`, by its name there or its number.
+pub(super) fn door<'a>(name: &str, doors: &'a [Door], stream: &str) -> Result<&'a Door> {
     if doors.is_empty() {
-        return Err(Error::NoConsole { name: client.spec.name().to_owned() });
+        return Err(Error::NoConsole { name: name.to_owned() });
     }
-    let number = attach.stream.parse::<usize>().ok();
-    let door = doors.iter().find(|door| door.name == attach.stream);
-    let door = door.or_else(|| number.and_then(|number| doors.get(number)));
-    let door = door.ok_or_else(|| {
+    let number = stream.parse::<usize>().ok();
+    let door = doors.iter().find(|door| door.name == stream);
+    door.or_else(|| number.and_then(|number| doors.get(number))).ok_or_else(|| {
         let known = doors.iter().map(|door| door.name.as_str()).collect::<Vec<_>>().join(", ");
-        Error::NoStream { name: client.spec.name().to_owned(), stream: attach.stream.clone(), known }
-    })?;
-    door.attach(connection.as_fd(), attach)
+        Error::NoStream { name: name.to_owned(), stream: stream.to_owned(), known }
+    })
 }

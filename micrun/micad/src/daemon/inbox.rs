@@ -41,7 +41,7 @@ impl Inbox {
 impl Action {
     /// Whether what goes on is of no use any more once this is asked for.
     fn ends(&self) -> bool {
-        matches!(self, Self::Stop | Self::Remove | Self::Detach)
+        matches!(self, Self::Stop | Self::Shutdown { .. } | Self::Remove | Self::Detach)
     }
 }
 

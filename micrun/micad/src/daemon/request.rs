@@ -1,7 +1,7 @@
 //! What goes between a client and its task: requests one way, snapshots the other.
 
 use std::os::fd::OwnedFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use libmica::ext::{Diagnosis, ExitReport, Labels, PatchReport};
 use libmica::{ClientState, Launch, Service};
@@ -57,6 +57,10 @@ impl Snapshot {
 pub(super) enum Action {
     Start(Launch),
     Stop,
+    /// Ask the firmware to end, and stop it if it does not in time.
+    Shutdown {
+        limit: Option<Duration>,
+    },
     Pause,
     Resume,
     /// Say what the firmware is doing.

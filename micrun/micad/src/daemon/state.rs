@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use libmica::CreateMessage;
 use libmica::ext::{ExitReport, Labels};
@@ -62,6 +63,9 @@ pub(super) struct Past {
     /// What the log says of it.
     #[serde(default, skip_serializing_if = "Labels::is_empty")]
     pub(super) labels: Labels,
+    /// How long it may take, if it was asked to end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) patience: Option<Duration>,
 }
 
 /// [`CreateMessage`], field by field.

@@ -21,7 +21,9 @@ use crate::logger::labels;
 use crate::metrics::counts;
 use crate::pedestal::{Cancel, ClientSpec, Event, Guest, Marker, Pedestal, now, report};
 use crate::{Error, Result, blocking};
+use stopping::Asked;
 
+mod stopping;
 mod watching;
 
 /// A client's task: the only one that touches its guest.
@@ -49,6 +51,8 @@ pub(super) struct Task {
     labels: Labels,
     /// The watchdog over the present run, if it has one, and when it looks next.
     watch: Option<(Watch, Instant)>,
+    /// Whether it was asked to end.
+    asked: Option<Asked>,
 }
 
 impl Task {
@@ -61,7 +65,7 @@ impl Task {
         guest: Option<Box<dyn Guest>>,
         past: Past,
     ) -> Self {
-        let Past { exit, restored_patch, starts, began_at, in_cgroup, vigil, labels } = past;
+        let Past { exit, restored_patch, starts, began_at, in_cgroup, vigil, labels, patience } = past;
         labels::introduce(spec.name(), &labels);
         let running = guest.as_ref().filter(|_| exit.is_none());
         let state = running.map_or(ClientState::Offline, |guest| guest.state());
@@ -83,8 +87,10 @@ impl Task {
             vigil,
             labels,
             watch: None,
+            asked: None,
         };
         task.watch_anew();
+        task.ask_on(patience);
         task
     }
 
@@ -94,6 +100,7 @@ impl Task {
         loop {
             let running = self.is_running();
             let look = self.watch.as_ref().map(|(_, next)| (*next).into());
+            let cut = self.asked.as_ref().and_then(Asked::until).map(tokio::time::Instant::from);
             let guest = self.guest.as_mut().filter(|_| running);
             let event = async {
                 match guest {
@@ -116,6 +123,10 @@ impl Task {
                     if self.look().await {
                         self.publish(&publish);
                     }
+                }
+                () = sleep_until(cut.unwrap_or_else(tokio::time::Instant::now)), if cut.is_some() => {
+                    self.cut_off().await;
+                    self.publish(&publish);
                 }
                 request = inbox.next() => {
                     let Some(Request { action, asked, origin, answer }) = request else { return };
@@ -165,6 +176,7 @@ impl Task {
         match action {
             Action::Start(launch) => self.start(launch, asked, pin!(inbox.ending())).await,
             Action::Stop => self.stop().await,
+            Action::Shutdown { limit } => self.shut_down(limit).await,
             Action::Pause => self.pause().await,
             Action::Resume => self.resume().await,
             Action::Diagnose { silent, answer } => self.diagnose(silent, answer, pin!(inbox.ending())).await,
@@ -276,7 +288,7 @@ impl Task {
         };
         // One that could not be ended and runs on is watched as before.
         if !self.is_running() {
-            self.watch = None;
+            (self.watch, self.asked) = (None, None);
         }
         self.save(end).await;
         result
@@ -421,8 +433,9 @@ impl Task {
             starts: self.run,
             began_at: self.began_at.clone(),
             in_cgroup: self.in_cgroup,
-            vigil: self.vigil,
+            vigil: self.vigil.clone(),
             labels: self.labels.clone(),
+            patience: self.patience(),
         };
         let saved = SavedClient::new(&self.spec, run, past);
         let (endings, spec) = (self.chronicle.endings.clone(), Arc::clone(&self.spec));

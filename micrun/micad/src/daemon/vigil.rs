@@ -1,35 +1,44 @@
-//! How a client is watched over: what `set` changes of it, on whatever pedestal.
+//! How a client is watched over and stopped: what `set` changes of it, on whatever pedestal.
 
-use micrun_firmware::{Coredump, Watchdog};
+use micrun_firmware::{Coredump, Stop, Watchdog};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
 /// What was asked for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Vigil {
     /// Of which ends there are cores; the configuration says it if the client does not.
     pub(super) coredump: Option<Coredump>,
     /// What its firmware must do to live on.
     pub(super) watchdog: Watchdog,
+    /// How its firmware is stopped. An earlier daemon has cut the power.
+    #[serde(default)]
+    pub(super) stop: Stop,
 }
 
 impl Vigil {
     /// Changes what `key` names; whether it names anything of this.
-    pub(super) fn set(&mut self, key: &str, value: &str, tells_rest: bool) -> Result<bool> {
+    pub(super) fn set(&mut self, key: &str, value: &str, is_machine: bool) -> Result<bool> {
         let wrong = |problem| Error::Watch { problem };
         match key {
             Coredump::KEY => self.coredump = Some(value.parse().map_err(wrong)?),
             Watchdog::KEY => {
                 let mut watchdog = self.watchdog;
                 watchdog.apply(value).map_err(wrong)?;
-                if watchdog.spin.is_some() && !tells_rest {
+                if watchdog.spin.is_some() && !is_machine {
                     let problem =
                         "nothing tells whether a core of its own rests: write heartbeat:TIME or console:TIME";
                     return Err(wrong(problem.to_owned()));
                 }
                 self.watchdog = watchdog;
             }
+            Stop::KEY if !is_machine && value == "button" => {
+                return Err(Error::StopCommand {
+                    problem: "only a machine of the qemu pedestal has a power button".to_owned(),
+                });
+            }
+            Stop::KEY => self.stop.apply(value).map_err(|problem| Error::StopCommand { problem })?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -51,6 +60,13 @@ mod tests {
         assert!(vigil.set("Coredump", "fault", true).unwrap());
         assert_eq!(vigil.watchdog.to_string(), "heartbeat:5s,spin:10s,console:60s,restart");
         assert!(!vigil.set("Memory", "5", true).unwrap());
+        for word in ["line:0", "text:exit%200", "timeout:5s"] {
+            assert!(vigil.set("Stop", word, false).unwrap());
+        }
+        let refused = vigil.set("Stop", "button", false).unwrap_err().to_string();
+        assert!(refused.contains("only a machine of the qemu pedestal has a power button"), "{refused}");
+        let refused = vigil.set("Stop", "soon", true).unwrap_err().to_string();
+        assert!(refused.contains("is not button, line:STREAM"), "{refused}");
         let same: Vigil = serde_json::from_str(&serde_json::to_string(&vigil).unwrap()).unwrap();
         assert_eq!(same, vigil);
         assert!(vigil.set("Watchdog", "off", false).unwrap() && !vigil.watchdog.is_on());

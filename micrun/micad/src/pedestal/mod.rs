@@ -108,8 +108,8 @@ pub(crate) trait Pedestal: Send + Sync {
     /// Ends what an earlier daemon may have started for the client but not written down.
     async fn sweep(&self, spec: &ClientSpec);
 
-    /// Whether [`Guest::pulse`] tells how busy a processor is.
-    fn tells_rest(&self) -> bool {
+    /// Whether firmware has a machine of its own: [`Guest::pulse`] tells how busy that is, and it has a power button.
+    fn is_machine(&self) -> bool {
         false
     }
 
@@ -170,6 +170,11 @@ pub(crate) trait Guest: Send + Sync {
 
     /// Ends the firmware. It is gone when this returns.
     async fn stop(&mut self) -> Result<ExitReport>;
+
+    /// Presses the machine's power button.
+    async fn press_power_button(&mut self) -> Result<()> {
+        Err(Error::StopCommand { problem: "it has no power button".to_owned() })
+    }
 
     /// Freezes the firmware.
     async fn pause(&mut self) -> Result<()>;

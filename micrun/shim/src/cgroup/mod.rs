@@ -5,6 +5,7 @@
 //! `admin-guide/cgroup-v1` and `cgroup-v2.rst`); a library for it would bring a D-Bus client along.
 //! It may use `oci` and `os`.
 
+mod above;
 mod io;
 mod join;
 mod layout;

@@ -28,6 +28,7 @@ use crate::rtos::state_dir;
 use crate::sandbox::SandboxService;
 use crate::service::task::TaskService;
 use crate::service::{pod, traced};
+use crate::task::budget::Budget;
 use crate::task::containers::Containers;
 use crate::task::context::Context;
 use crate::task::publisher::{Containerd, Queue};
@@ -132,6 +133,7 @@ async fn serve(args: &Args, bundle: &Path, listener: UnixListener) -> Result<()>
         host_conf,
         cgroups,
         shared: OnceLock::new(),
+        budget: Budget::default(),
         mica,
         events: events.clone(),
     });

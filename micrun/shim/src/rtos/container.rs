@@ -12,7 +12,7 @@ use micrun_firmware::annotations::Ready;
 use micrun_firmware::{Sha256Digest, memory_file};
 use tokio::sync::oneshot;
 
-use super::end::stops;
+use super::end::{is_final, stops};
 use super::exec::Exec;
 use super::firmware::Firmware;
 use super::plan::Plan;
@@ -176,7 +176,8 @@ impl Container {
         }
     }
 
-    /// TERM, KILL and INT stop the RTOS, which knows no signals; any other is accepted and has no effect.
+    /// TERM, KILL and INT stop the RTOS, which knows no signals; any other is accepted and has no effect. TERM and INT ask
+    /// it to end if there is a way to: its end then is its own.
     pub(crate) async fn kill(&self, context: &Context, signal: u32) -> Result<()> {
         let state = self.init.life.state();
         match state {
@@ -193,6 +194,14 @@ impl Container {
             State::Created => {
                 self.finish(context, Exit::signalled(signal));
                 return Ok(());
+            }
+            State::Running if self.plan.can_be_asked && !is_final(signal) => {
+                log::info!(container = self.id; "signal {signal} asks {} to end", self.id);
+                return match context.mica.shutdown(&self.id).await {
+                    // It ended by itself meanwhile.
+                    Err(libmica::Error::ClientNotFound { .. }) => Ok(()),
+                    asked => Ok(asked?),
+                };
             }
             State::Starting | State::Running | State::Paused => {}
         }

@@ -37,6 +37,11 @@ pub(super) fn stops(signal: u32) -> bool {
     [SIGTERM, SIGKILL, SIGINT].iter().any(|number| number.unsigned_abs() == signal)
 }
 
+/// Whether a signal cuts the power, whatever there is to ask.
+pub(super) fn is_final(signal: u32) -> bool {
+    signal == SIGKILL.unsigned_abs()
+}
+
 /// Waits until the client's run has ended.
 pub(crate) async fn wait(mica: &dyn Mica, name: &str) -> End {
     let mut pause = BACKOFF.0;
@@ -69,7 +74,9 @@ async fn poll(mica: &dyn Mica, name: &str) -> End {
 /// The end that the daemon has seen.
 pub(crate) fn reported(report: ExitReport) -> End {
     let at = humantime::parse_rfc3339(&report.exited_at).unwrap_or_else(|_| SystemTime::now());
-    let status = (report.reason != ExitReason::Stopped).then_some(u32::from(report.status));
+    // One that was asked to end in vain has a status.
+    let is_own = report.reason != ExitReason::Stopped || report.status != 0;
+    let status = is_own.then_some(u32::from(report.status));
     End { status, at, detail: report.detail }
 }
 

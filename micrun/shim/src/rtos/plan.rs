@@ -12,6 +12,7 @@ use micrun_firmware::snapshot::Machine;
 use crate::cgroup::Cgroup;
 use crate::oci::resources::Resources;
 use crate::rtos::firmware::Firmware as InMemory;
+use crate::task::budget::Share;
 
 /// How a container is run.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub(crate) struct Plan {
     pub message: CreateMessage,
     /// Where its emulator lives; `None` where no process of Linux runs the firmware.
     pub cgroup: Option<Cgroup>,
+    /// Its part of what the pod's cgroup can hold.
+    pub _share: Option<Share>,
     /// Whether the daemon's CPU pool is for it.
     pub uses_pool: bool,
     /// Its limits.
@@ -36,6 +39,8 @@ pub(crate) struct Plan {
     pub prompt: Option<String>,
     /// What is typed on its console once it has started.
     pub greeting: Vec<u8>,
+    /// Whether it can be asked to end.
+    pub can_be_asked: bool,
     /// The sign for which its start waits; `None` waits for nothing.
     pub ready: Option<Ready>,
     /// How long it may take to show that, or any sign of life; `None` is no limit.

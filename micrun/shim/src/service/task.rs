@@ -90,8 +90,11 @@ impl Task for TaskService {
         Ok(response)
     }
 
+    /// One that is being made is waited for: whoever hears that there is none, as after a restart of containerd, takes its
+    /// record away, and nobody could delete it any more.
     async fn state(&self, _: &TtrpcContext, request: StateRequest) -> ttrpc::Result<StateResponse> {
-        let container = self.find(&request.id, &request.exec_id)?;
+        attributes::process(&request.id, &request.exec_id);
+        let container = self.containers.made(&request.id).await?;
         let View { pid, state, paths } = container.view(&request.exec_id)?;
         let mut response = StateResponse::new();
         response.id = request.id;

@@ -7,6 +7,7 @@ use micrun_firmware::host_conf::Locations;
 
 use crate::cgroup::Layout;
 use crate::oci::shared::Shared;
+use crate::task::budget::Budget;
 use crate::task::events::EventSink;
 use crate::task::mica::Mica;
 
@@ -22,6 +23,8 @@ pub(crate) struct Context {
     pub cgroups: Option<Layout>,
     /// What the Linux containers of this shim's sandbox share; empty until there is one.
     pub shared: OnceLock<Vec<Shared>>,
+    /// The memory of its firmware, which the pod's cgroup has to hold.
+    pub budget: Budget,
     /// The mica daemon.
     pub mica: Arc<dyn Mica>,
     /// Where events go.

@@ -21,6 +21,8 @@ pub(crate) trait Mica: Send + Sync {
     async fn start(&self, name: &str, launch: &Launch) -> Result<(), Error>;
     /// Ends it.
     async fn stop(&self, name: &str) -> Result<(), Error>;
+    /// Asks it to end by itself, as it was told how; ends it otherwise.
+    async fn shutdown(&self, name: &str) -> Result<(), Error>;
     /// Ends it, if need be, and forgets it.
     async fn remove(&self, name: &str) -> Result<(), Error>;
     /// Freezes it.
@@ -69,6 +71,10 @@ impl Mica for Client {
 
     async fn stop(&self, name: &str) -> Result<(), Error> {
         told("mica stop", name, self.stop(name)).await
+    }
+
+    async fn shutdown(&self, name: &str) -> Result<(), Error> {
+        told("mica shutdown", name, self.shutdown(name, None)).await
     }
 
     async fn remove(&self, name: &str) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 //!
 //! It may use `stdio`, `cgroup`, `oci` and `os`.
 
+pub(crate) mod budget;
 pub(crate) mod containers;
 pub(crate) mod context;
 pub(crate) mod engine;

@@ -207,6 +207,11 @@ impl Mica for Daemon {
         Ok(())
     }
 
+    async fn shutdown(&self, _: &str) -> Result<(), Error> {
+        self.note("shutdown");
+        Ok(())
+    }
+
     async fn remove(&self, _: &str) -> Result<(), Error> {
         self.note("rm");
         Ok(())

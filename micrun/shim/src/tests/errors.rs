@@ -101,6 +101,18 @@ fn table() -> Vec<(Error, Code, &'static str)> {
             Code::INVALID_ARGUMENT,
             "the cgroup `/a/b` (runtime option ShimCgroup): some words",
         ),
+        (
+            Error::PodMemory {
+                path: "/c".into(),
+                most: 100,
+                id: "c".into(),
+                memory: 64,
+                overhead: 128,
+                others: 0,
+            },
+            Code::FAILED_PRECONDITION,
+            "`/c` may have 100 mib",
+        ),
     ]
 }
 
@@ -190,9 +202,10 @@ fn no_variant_is_missing() {
         Error::ConsoleInUse(_) => 27,
         Error::TooLarge { .. } => 28,
         Error::ShimCgroup { .. } => 29,
+        Error::PodMemory { .. } => 30,
         // Covered by `foreign`, by the mounts' own tests, and by tokio alone.
-        Error::Firmware(_) | Error::Mica(_) | Error::Mount { .. } | Error::Task(_) => 30,
+        Error::Firmware(_) | Error::Mica(_) | Error::Mount { .. } | Error::Task(_) => 31,
     };
     let numbers: Vec<u8> = table().iter().map(|(error, ..)| covered(error)).collect();
-    assert_eq!(numbers, (0..30).collect::<Vec<_>>());
+    assert_eq!(numbers, (0..31).collect::<Vec<_>>());
 }

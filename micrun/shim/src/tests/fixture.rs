@@ -25,6 +25,7 @@ use super::daemon::Daemon;
 pub(super) use super::daemon::Script;
 use crate::cgroup::Layout;
 use crate::service::task::TaskService;
+use crate::task::budget::Budget;
 use crate::task::containers::Containers;
 use crate::task::context::Context;
 use crate::task::events::{Event, EventSink};
@@ -83,6 +84,7 @@ impl Fixture {
             },
             cgroups,
             shared: OnceLock::new(),
+            budget: Budget::default(),
             mica: daemon.clone(),
             events: recorder.clone(),
         };

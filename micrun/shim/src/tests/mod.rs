@@ -20,5 +20,6 @@ mod readiness;
 mod relay;
 mod resources;
 mod state;
+mod stopping;
 mod streams;
 mod vigil;

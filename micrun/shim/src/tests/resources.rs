@@ -153,6 +153,38 @@ async fn limits_are_set_changed_and_taken_away_with_the_cgroup() {
     assert_eq!(f.events(), ["create", "start", "exit 137", "delete"]);
 }
 
+/// A pod that cannot hold its firmware and the emulator is told so before that runs out of memory.
+#[tokio::test]
+async fn a_pod_must_hold_firmware_and_emulator() {
+    let Some(group) = Group::new("pod") else { return };
+    let limit_pod = |megabytes: u64| {
+        let file = if group.is_v1() { "memory.limit_in_bytes" } else { "memory.max" };
+        let pod = group.file("memory", file).parent().and_then(Path::parent).unwrap().join(file);
+        std::fs::write(pod, (megabytes * MIB).to_string())
+    };
+    if limit_pod(191).is_err() {
+        eprintln!("skipped: the kernel limits no memory here");
+        return;
+    }
+    let mut f = group.fixture(&json!({"memory": {"limit": 64 * MIB}}));
+    let error = f.create().await.unwrap_err();
+    let said = error.to_string();
+    assert!(
+        said.contains(
+            "may have 191 MiB of memory, which is not enough for the firmware `c`: it needs 64 MiB"
+        ),
+        "{said}"
+    );
+    assert_eq!(code::<()>(Err(error)), Code::FAILED_PRECONDITION);
+    assert_eq!((f.daemon.count("create"), f.leftovers(), group.exists()), (0, 0, false));
+    limit_pod(192).unwrap();
+    // What was refused, or is gone, counts no more.
+    for _ in 0..2 {
+        f.create().await.unwrap();
+        f.delete().await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_refused_change_changes_nothing() {
     let Some(group) = Group::new("refused") else { return };

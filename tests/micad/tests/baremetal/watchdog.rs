@@ -43,8 +43,12 @@ fn spare_core_board(monitor: &str, conf: &str) -> (Board, PathBuf) {
     }
     let info = ElfInfo::read(&spare_core()).unwrap();
     memory.write_all_at(&FAULT.map(u32::to_le_bytes).concat(), info.exit_record.unwrap()).unwrap();
-    let general: String = (0..31).map(|n| format!("x{n} {n:016x}\n")).collect();
-    let registers = format!("{general}sp 000000007a0f0000\npc {:016x}\ncpsr 00000000000003c5\n", info.entry);
+    let general: Vec<_> = (0..31).map(|n| format!("x{n} {n:016x}")).collect();
+    let registers = format!(
+        "{}\nsp 000000007a0f0000\npc {:016x}\ncpsr 00000000000003c5\n",
+        general.join("\n"),
+        info.entry
+    );
     fs::write(device.join("registers"), registers).unwrap();
     (board, dir)
 }

@@ -31,6 +31,7 @@ mod reload;
 mod restart;
 mod scrapers;
 mod shell;
+mod stopping;
 mod store;
 mod tiny_elf;
 mod top;

@@ -20,7 +20,7 @@ const BITTEN: u8 = 137;
 impl Task {
     /// Changes how the client is watched over, or one of its resources.
     pub(super) async fn set(&mut self, key: &str, value: &str) -> Result<()> {
-        if !self.vigil.set(key, value, self.pedestal.tells_rest())? {
+        if !self.vigil.set(key, value, self.pedestal.is_machine())? {
             return self.pedestal.set(&self.spec, key, value);
         }
         self.watch_anew();

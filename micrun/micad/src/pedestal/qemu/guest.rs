@@ -281,6 +281,10 @@ impl Guest for QemuGuest {
         Ok(report(0, ExitReason::Stopped, "stopped by command"))
     }
 
+    async fn press_power_button(&mut self) -> Result<()> {
+        self.emulator.command("system_powerdown", json!({})).await.map(drop)
+    }
+
     async fn pause(&mut self) -> Result<()> {
         self.emulator.pause().await
     }

@@ -121,7 +121,7 @@ impl Pedestal for Qemu {
         }
     }
 
-    fn tells_rest(&self) -> bool {
+    fn is_machine(&self) -> bool {
         true
     }
 

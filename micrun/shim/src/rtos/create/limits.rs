@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::oci::bundle::Spec;
 use crate::oci::resources::Resources;
 use crate::rtos::terms::Terms;
+use crate::task::budget::Share;
 use crate::task::context::Context;
 
 /// `linux.cgroupsPath`, or where containerd's own clients put a container: the machine has one hierarchy for the
@@ -44,6 +45,27 @@ pub(super) fn cgroup(
         return Ok(None);
     };
     Cgroup::of(layout.clone(), path).map(Some)
+}
+
+/// The firmware's share of what the pod may have; an error if the pod cannot hold it. Memory that is soldered on a board is
+/// not known, and mostly not touched: it counts for nothing.
+pub(super) fn share(
+    context: &Context,
+    id: &str,
+    cgroup: &Cgroup,
+    memory: u32,
+    overhead: u32,
+) -> Result<Option<Share>> {
+    let Some((path, bytes)) = cgroup.memory_above() else { return Ok(None) };
+    let (needed, most) = (u64::from(memory) + u64::from(overhead), bytes >> 20);
+    context.budget.take(needed, most).map(Some).map_err(|others| Error::PodMemory {
+        path,
+        most,
+        id: id.to_owned(),
+        memory,
+        overhead,
+        others,
+    })
 }
 
 /// `process.oomScoreAdj`: how soon the kernel is to kill the emulator. A container cannot ask to be spared: below 0 is for

@@ -138,21 +138,26 @@ impl Creation {
         let settings = firmware.settings.clone();
         let vigil = vigil(&settings)?;
         let machine = Machine::new(&firmware)?;
+        let cgroup = limits::cgroup(&context, spec, id, &machine, &cgroups_path)?;
+        let (memory, overhead_mb) = (settings.memory_mb.value, host.emulator_overhead_mb());
+        let share = cgroup.as_ref().map(|it| limits::share(&context, id, it, memory, overhead_mb));
         let plan = Plan {
+            _share: share.transpose()?.flatten(),
             firmware: None,
             snapshot: None,
             patched: None,
             oom_score: limits::oom_score(id, spec, &machine),
-            cgroup: limits::cgroup(&context, spec, id, &machine, &cgroups_path)?,
+            cgroup,
             uses_pool,
             machine,
             message,
             resources,
-            overhead_mb: host.emulator_overhead_mb(),
+            overhead_mb,
             static_resource: settings.static_resource.value,
             policy: host.policy().clone(),
             prompt: settings.shell_prompt.value,
             greeting: settings.greeting.value.bytes().to_vec(),
+            can_be_asked: settings.stop_command.value.is_some(),
             ready: settings.ready.value,
             ready_timeout: settings.ready_timeout.value,
             close_after: settings.auto_close.value,
@@ -267,7 +272,7 @@ fn vigil(settings: &Settings) -> Result<Vec<(&'static str, String)>> {
                 .into(),
         ));
     }
-    Ok(vigil::commands(settings.coredump.value, watchdog))
+    Ok(vigil::commands(settings.coredump.value, watchdog, &settings.stop()))
 }
 
 fn check_id(id: &str) -> Result<()> {
