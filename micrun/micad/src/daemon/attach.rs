@@ -3,6 +3,7 @@
 use std::os::fd::AsFd;
 
 use libmica::attach::Attach;
+use libmica::names::is_terminal;
 use tokio::net::UnixStream;
 
 use super::client::Client;
@@ -14,9 +15,11 @@ pub(super) fn attach(client: &Client, connection: &UnixStream, attach: &Attach) 
     if doors.is_empty() {
         return Err(Error::NoConsole { name: client.spec.name().to_owned() });
     }
-    let number = attach.stream.parse::<usize>().ok();
     let door = doors.iter().find(|door| door.name == attach.stream);
-    let door = door.or_else(|| number.and_then(|number| doors.get(number)));
+    // A number is that of a terminal: the console is 0, also while the firmware has announced none.
+    let number = attach.stream.parse::<usize>().ok();
+    let mut terminals = doors.iter().filter(|door| is_terminal(&door.name));
+    let door = door.or_else(|| number.and_then(|number| terminals.nth(number)));
     let door = door.ok_or_else(|| {
         let known = doors.iter().map(|door| door.name.as_str()).collect::<Vec<_>>().join(", ");
         Error::NoStream { name: client.spec.name().to_owned(), stream: attach.stream.clone(), known }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use libmica::ext::{Account, ClientEntry, ClientList, ClientRow, ClientTable, SHARED_POOL, Usage};
+use libmica::names::is_terminal;
 use micrun_firmware::{CpuList, SharedCpus};
 
 use super::Daemon;
@@ -49,7 +50,11 @@ impl Daemon {
             pool: cpus.as_ref().filter(|cpus| is_shared(cpus, pool)).map(|_| SHARED_POOL.to_owned()),
             cpus: cpus.map(|cpus| cpus.to_string()),
             pid: snapshot.runner.and_then(Runner::pid),
-            tty: snapshot.services.first().and_then(|console| console.device.clone()),
+            tty: snapshot
+                .services
+                .iter()
+                .find(|service| is_terminal(&service.name))
+                .and_then(|console| console.device.clone()),
             exit: snapshot.exit().cloned(),
             silent: snapshot.silent.clone(),
             patched: snapshot.patched.clone(),

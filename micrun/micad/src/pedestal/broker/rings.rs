@@ -77,7 +77,7 @@ impl Rings {
     /// `None` before the first run. Blocks.
     pub(crate) fn counts(&self, spec: &ClientSpec) -> Option<(u64, u64)> {
         let counts = (0..super::MOST_STREAMS)
-            .map_while(|number| File::open(self.path(spec, number)).ok())
+            .filter_map(|number| File::open(self.path(spec, number)).ok())
             .filter_map(|file| ring::counts(&file).ok());
         counts.reduce(|(bytes, lost), it| (bytes + it.0, lost + it.1))
     }
