@@ -29,6 +29,7 @@ pub mod rootfs;
 pub mod settings;
 pub mod signature;
 pub mod snapshot;
+mod streams;
 mod text;
 pub mod vigil;
 
@@ -50,6 +51,7 @@ pub use pedestal_file::{PEDESTAL_FILE_START, pedestal_file_fault};
 pub use policy::Policy;
 pub use rootfs::{Firmware, is_firmware};
 pub use settings::{Origin, Setting, Settings};
+pub use streams::{Delivery, StreamName};
 pub use vigil::{Coredump, Watchdog};
 
 /// The largest firmware file accepted, in bytes. Far above any RTOS image, and low enough that a

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{AUTO_CLOSE_TIMEOUT, duration};
 use crate::text::quoted;
-use crate::{Coredump, Os, Pedestal, Sha256Digest, Watchdog};
+use crate::{Coredump, Delivery, Os, Pedestal, Sha256Digest, StreamName, Watchdog};
 
 /// Longest prompt, in characters.
 const MAX_PROMPT: usize = 64;
@@ -194,6 +194,24 @@ impl Value for Coredump {
 
 impl Value for Watchdog {
     const KIND: &'static str = "words: `heartbeat:TIME`, `spin:TIME`, `end`, `restart`";
+    type Read = Self;
+
+    fn read(text: &str) -> Result<Read<Self>, String> {
+        text.parse().map(Self::into)
+    }
+}
+
+impl Value for Delivery {
+    const KIND: &'static str = "`lossless`, `lossy`";
+    type Read = Self;
+
+    fn read(text: &str) -> Result<Read<Self>, String> {
+        text.parse().map(Self::into)
+    }
+}
+
+impl Value for StreamName {
+    const KIND: &'static str = "name of a stream";
     type Read = Self;
 
     fn read(text: &str) -> Result<Read<Self>, String> {

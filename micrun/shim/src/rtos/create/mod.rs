@@ -148,6 +148,8 @@ impl Creation {
             static_resource: settings.static_resource.value,
             policy: host.policy().clone(),
             prompt: settings.shell_prompt.value,
+            delivery: settings.console.value,
+            stderr: settings.stderr.value,
             greeting: settings.greeting.value.bytes().to_vec(),
             ready: settings.ready.value,
             ready_timeout: settings.ready_timeout.value,
