@@ -10,7 +10,7 @@ use super::Daemon;
 use super::client::Client;
 use super::request::Snapshot;
 use crate::cgroup::Hierarchies;
-use crate::pedestal::{Runner, boot_usec};
+use crate::pedestal::{Rings, Runner, boot_usec};
 
 impl Daemon {
     /// Answer to `list`. Blocks.
@@ -21,10 +21,12 @@ impl Daemon {
 
     /// Answer to `ps`. Blocks.
     pub(super) fn ps(&self) -> ClientTable {
+        let rings = Rings::of(&self.config.get());
         let row = |client: &Arc<Client>| {
             let snapshot = client.snapshot();
             ClientRow {
                 usage: usage(&snapshot, &self.hierarchies),
+                console: rings.counts(&client.spec),
                 starts: snapshot.run,
                 client: self.entry(client, &snapshot),
             }
