@@ -30,6 +30,7 @@ pub mod settings;
 pub mod signature;
 pub mod snapshot;
 pub mod stop;
+mod streams;
 mod text;
 pub mod vigil;
 
@@ -52,6 +53,7 @@ pub use policy::Policy;
 pub use rootfs::{Firmware, is_firmware};
 pub use settings::{Origin, Setting, Settings};
 pub use stop::{Stop, StopCommand};
+pub use streams::{Delivery, StreamName};
 pub use vigil::{Coredump, Watchdog};
 
 /// The largest firmware file accepted, in bytes. Far above any RTOS image, and low enough that a

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use micrun_firmware::annotations::{PREFIX, Ready, TABLE};
-use micrun_firmware::{Annotations, Os, Pedestal};
+use micrun_firmware::{Annotations, Delivery, Os, Pedestal};
 use proptest::prelude::*;
 
 fn read(name: &str, value: &str) -> Result<Annotations, String> {
@@ -34,6 +34,8 @@ fn values_are_typed() {
     assert_eq!(greeting("a b\\r\\n\\0\\\\").bytes(), b"a b\r\n\0\\");
     assert_eq!(greeting("a b\\r\\n\\0\\\\").to_string(), "a b\\r\\n\\0\\\\");
     assert_eq!(greeting("").bytes(), b"");
+    assert_eq!(ok("container.console", "lossy").console, Some(Delivery::Lossy));
+    assert_eq!(ok("container.stderr", "trace0").stderr.unwrap().as_str(), "trace0");
     let prompt = "x".repeat(64);
     assert_eq!(ok("container.shell_prompt", &prompt).shell_prompt, Some(prompt));
     let digits = "0123456789abcdef".repeat(4);
@@ -70,6 +72,8 @@ fn malformed_values_are_errors_that_name_the_key() {
         ("container.shell_prompt", "   ", "is not a single line of text"),
         ("container.shell_prompt", "\x1b[32m$ ", "is not a single line of text"),
         ("container.shell_prompt", &"x".repeat(65), "is too long for a prompt"),
+        ("container.console", "held", "is neither lossless nor lossy"),
+        ("container.stderr", "trace 0", "is not the name of a stream; write one that `mica status` shows"),
         ("runtime.debug", "yes", "is not a bool; write true or false"),
         ("ped.pedestal", "qemuu", "did you mean qemu?"),
     ] {

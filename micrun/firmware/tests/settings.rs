@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use micrun_firmware::annotations::Ready;
 use micrun_firmware::qemu::MEMORY_MB;
-use micrun_firmware::{Error, Origin, Os, Pedestal, Setting, Settings};
+use micrun_firmware::{Delivery, Error, Origin, Os, Pedestal, Setting, Settings};
 use support::image::Image;
 use support::{ARM, Elf};
 
@@ -48,11 +48,13 @@ fn only_what_has_a_meaning_on_the_pedestal_is_shown() {
     let mut settings = settings(&image);
     let everywhere = [
         "container.auto_close_timeout",
+        "container.console",
         "container.coredump",
         "container.greeting",
         "container.ready",
         "container.ready_timeout",
         "container.shell_prompt",
+        "container.stderr",
         "container.stop_command",
         "container.stop_timeout",
         "container.watchdog",
@@ -249,6 +251,26 @@ fn readiness() {
     assert!(rows(&said).contains(&("container.ready", "console:up".into())));
     let error = image.annotation("container.ready", "endpoint:rpmsg-tty").error();
     assert!(error.to_string().contains("announces no endpoints"), "{error}");
+}
+
+#[test]
+fn streams() {
+    let defaults = settings(&image(""));
+    assert_eq!(defaults.console, from(Origin::Default, Delivery::Lossless));
+    assert_eq!(defaults.stderr, from(Origin::Default, None));
+    let conf = "[Micrun]\ncontainer.console = lossy\ncontainer.stderr = rpmsg-tty1\n";
+    let said = settings(&image(conf));
+    assert_eq!(said.console, from(Origin::ClientConf, Delivery::Lossy));
+    assert!(rows(&said).contains(&("container.stderr", "rpmsg-tty1".into())));
+    let lossless = settings(&image(conf).annotation("container.console", "lossless"));
+    assert_eq!(lossless.console, from(Origin::Annotation, Delivery::Lossless));
+    let error = image(conf).annotation("container.stderr", "trace0").error();
+    assert!(error.to_string().contains("has no stream trace0; write rpmsg-tty1"), "{error}");
+    let core = "[Mica]\nPedestal = baremetal\n[Micrun]\ncontainer.stderr = trace0\n";
+    assert_eq!(
+        rows(&settings(&image(core))).iter().find(|row| row.0 == "container.stderr").unwrap().1,
+        "trace0"
+    );
 }
 
 #[test]

@@ -9,7 +9,8 @@ use crate::status::ClientState;
 mod watch;
 
 pub use watch::{
-    Account, ClientHistory, ClientRow, ClientTable, End, Event, Happening, History, MAX_ENDS, Usage,
+    Account, ClientHistory, ClientRow, ClientTable, End, Event, Happening, History, MAX_ENDS, MAX_LAST_WORDS,
+    Shown, Usage,
 };
 
 mod labels;

@@ -32,6 +32,15 @@ pub const SOCKET_PATH_MAX: usize = 107;
 /// Names longer than this are shortened in a status line (mica protocol 1.5).
 const DISPLAY_MAX: usize = 31;
 
+/// What the names of terminals begin with that firmware announces over rpmsg: the kernel's own and upstream's, and that of
+/// NXP's and earlier ST's firmware.
+pub const TERMINALS: [&str; 2] = ["rpmsg-tty", "rpmsg-virtual-tty-channel"];
+
+/// Whether a stream of this name is a terminal: the first of a client's is its console.
+pub fn is_terminal(stream: &str) -> bool {
+    TERMINALS.iter().any(|terminal| stream.starts_with(terminal))
+}
+
 /// Checks that `name` can name a client: 1 to 65 visible ASCII characters without `/`.
 ///
 /// The name becomes a file name (`<name>.socket`) and a column of the status line; `mica-create` would

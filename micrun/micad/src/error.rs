@@ -235,6 +235,16 @@ pub enum Error {
         /// Why not, and what to do.
         problem: &'static str,
     },
+    /// A trace buffer of firmware cannot be read.
+    #[error(
+        "cannot read {buffer} of the remoteproc: {problem}: is the kernel locked down (/sys/kernel/security/lockdown)?"
+    )]
+    Trace {
+        /// Its name in debugfs.
+        buffer: String,
+        /// Why not.
+        problem: String,
+    },
     /// Firmware still runs after a stop.
     #[error("{remoteproc} did not stop, and its firmware keeps running: {problem}")]
     NotStopped {

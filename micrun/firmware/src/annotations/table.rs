@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::value::{AutoClose, Greeting, Megabytes, Prompt, Ready, RootfsPath, Text, TimeLimit, Value};
-use crate::{Coredump, Os, Pedestal, Sha256Digest, StopCommand, Watchdog};
+use crate::{Coredump, Delivery, Os, Pedestal, Sha256Digest, StopCommand, StreamName, Watchdog};
 
 /// What a key does in this implementation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +94,10 @@ annotations! {
         ready: Ready = "container.ready", USED, "Start waits for nothing";
         #[doc = "How long that may take. Without `container.ready`: after how long firmware that has shown no sign of life is reported in the log. 0 means no limit, and no report. Ours."]
         ready_timeout: TimeLimit = "container.ready_timeout", USED, "10s";
+        #[doc = "What happens when nobody takes the console's output fast enough: the firmware waits, or the oldest bytes are lost and the container's stderr says how many (MICAD.md). Ours."]
+        console: Delivery = "container.console", USED, "`lossless`";
+        #[doc = "A stream of the firmware's that goes into the container's stderr: `trace0`, a second console (MICAD.md). Ours."]
+        stderr: StreamName = "container.stderr", USED, "none: stderr has the shim's own words about the console";
         #[doc = "Of which ends the host keeps what was in memory and registers, for gdb: of none, of faults, or of all (MICAD.md). Ours."]
         coredump: Coredump = "container.coredump", USED, "micad.conf's `Coredump`, else `off`";
         #[doc = "What the firmware must do to live on: beat in its exit record at least once in that time, let its processor rest at least once in that time, print on its console at least once in that time. Else it is ended with status 137, or by `restart` started again, which only clients of the mica command can be (FIRMWARE.md). Ours."]

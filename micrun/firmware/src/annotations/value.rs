@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{AUTO_CLOSE_TIMEOUT, duration};
 use crate::text::quoted;
-use crate::{Coredump, Os, Pedestal, Sha256Digest, StopCommand, Watchdog};
+use crate::{Coredump, Delivery, Os, Pedestal, Sha256Digest, StopCommand, StreamName, Watchdog};
 
 /// Longest prompt, in characters.
 const MAX_PROMPT: usize = 64;
@@ -219,6 +219,24 @@ impl Value for Watchdog {
 
 impl Value for StopCommand {
     const KIND: &'static str = "`console:TEXT`, `endpoint:NAME:TEXT` or `button`";
+    type Read = Self;
+
+    fn read(text: &str) -> Result<Read<Self>, String> {
+        text.parse().map(Self::into)
+    }
+}
+
+impl Value for Delivery {
+    const KIND: &'static str = "`lossless`, `lossy`";
+    type Read = Self;
+
+    fn read(text: &str) -> Result<Read<Self>, String> {
+        text.parse().map(Self::into)
+    }
+}
+
+impl Value for StreamName {
+    const KIND: &'static str = "name of a stream";
     type Read = Self;
 
     fn read(text: &str) -> Result<Read<Self>, String> {

@@ -18,12 +18,15 @@ use crate::elf::{self, ElfInfo, Requirements};
 use crate::policy::ContainerPolicy;
 use crate::qemu::{self, Bios, Completed};
 use crate::{
-    Annotations, ClientConf, Coredump, Error, HostConf, Os, Pedestal, Policy, Result, StopCommand, Watchdog,
-    annotations,
+    Annotations, ClientConf, Coredump, Delivery, Error, HostConf, Os, Pedestal, Policy, Result, StopCommand,
+    StreamName, Watchdog, annotations,
 };
 
 /// The most virtual CPUs when nothing else is said: what upstream's shim sends.
 pub const DEFAULT_MAX_VCPU: u32 = 8;
+
+/// What the second serial port is called on the qemu pedestal.
+const SECOND_CONSOLE: &str = "rpmsg-tty1";
 
 /// How long firmware may take to show a sign of life when nothing else is said.
 pub const DEFAULT_READY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -141,6 +144,10 @@ pub struct Settings {
     pub auto_close: Setting<Option<Duration>>,
     /// The sign for which its start waits; `None` waits for nothing.
     pub ready: Setting<Option<Ready>>,
+    /// What happens when nobody takes its console's output fast enough.
+    pub console: Setting<Delivery>,
+    /// The stream that goes into the container's stderr; `None` is none.
+    pub stderr: Setting<Option<StreamName>>,
     /// Of which ends there is a core; `None` leaves it to the daemon.
     pub coredump: Setting<Option<Coredump>>,
     /// What it must do to live on.
@@ -196,6 +203,8 @@ impl Settings {
                 .pick(Annotations::auto_close_after, None)
                 .map_or(default(None), |after| after.map(|after| (!after.is_zero()).then_some(after))),
             ready: layers.pick(|a| a.ready.clone(), None).map_or(default(None), |ready| ready.map(Some)),
+            console: layers.pick(|a| a.console, None).unwrap_or(default(Delivery::default())),
+            stderr: layers.pick(|a| a.stderr.clone(), None).map_or(default(None), |name| name.map(Some)),
             coredump: layers.pick(|a| a.coredump, None).map_or(default(None), |said| said.map(Some)),
             watchdog: layers.pick(|a| a.watchdog, None).unwrap_or(default(Watchdog::default())),
             stop_command: layers
@@ -252,6 +261,7 @@ impl Settings {
         }
         self.check_watchdog(elf)?;
         self.check_stop(elf)?;
+        self.check_stderr()?;
         let memory = self.memory_mb.value;
         let mut requirements = Requirements::of(self.pedestal.value);
         if self.pedestal.value == Pedestal::Xen && memory > 0 {
@@ -269,6 +279,21 @@ impl Settings {
 }
 
 impl Settings {
+    /// A stream that never comes would be waited for.
+    fn check_stderr(&self) -> Result<()> {
+        match &self.stderr.value {
+            Some(name) if self.pedestal.value == Pedestal::Qemu && name.as_str() != SECOND_CONSOLE => {
+                Err(Error::Annotation {
+                    key: format!("{}container.stderr", annotations::PREFIX),
+                    reason: format!(
+                        "firmware on the qemu pedestal has no stream {name}; write {SECOND_CONSOLE}, its second console"
+                    ),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Firmware that cannot be watched as it was asked for must not run unwatched.
     fn check_watchdog(&self, elf: &ElfInfo) -> Result<()> {
         let watchdog = self.watchdog.value;

@@ -71,6 +71,7 @@ impl Settings {
         let greeting = Some(&self.greeting.value).filter(|greeting| !greeting.bytes().is_empty());
         rows.extend([
             Row::new("container.auto_close_timeout", &self.auto_close, or(after, "never")),
+            Row::new("container.console", &self.console, self.console.value.to_string()),
             Row::new("container.coredump", &self.coredump, or(self.coredump.value, "the daemon's")),
             Row::new("container.greeting", &self.greeting, or(greeting, "none")),
             Row::new("container.ready", &self.ready, or(self.ready.value.as_ref(), "none")),
@@ -80,6 +81,7 @@ impl Settings {
                 &self.shell_prompt,
                 or(self.shell_prompt.value.as_ref(), "none"),
             ),
+            Row::new("container.stderr", &self.stderr, or(self.stderr.value.as_ref(), "none")),
             Row::new(
                 "container.stop_command",
                 &self.stop_command,

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{ClientEntry, Diagnosis, ExitReport, PatchReport, Scene};
 
+/// Most bytes of a console that are remembered of an end.
+pub const MAX_LAST_WORDS: usize = 4096;
+
 /// Most ends of a client that are remembered.
 pub const MAX_ENDS: usize = 16;
 
@@ -27,6 +30,18 @@ pub struct ClientRow {
     /// What the present run uses, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// What its streams have shown in the present run, or the last one. A daemon of an earlier version does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub console: Option<Shown>,
+}
+
+/// What the streams of a client have shown in one run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Shown {
+    /// Bytes.
+    pub bytes: u64,
+    /// Those of them that somebody who reads has missed.
+    pub lost_bytes: u64,
 }
 
 /// What a run uses. Linux measures nothing of a core of its own.
@@ -192,6 +207,10 @@ pub struct End {
     /// Where its processor was then, if anything could tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scene: Option<Scene>,
+    /// The last that its console showed: at most [`MAX_LAST_WORDS`] bytes, of which those that are no text are replaced.
+    /// Absent if it showed nothing, or is forgotten before the end itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub console: Option<String>,
 }
 
 /// Answer to `history`.

@@ -16,6 +16,8 @@ pub(super) fn lines(table: &ClientTable, now: SystemTime) -> Vec<String> {
         words("CPUS"),
         numbers("UPTIME"),
         numbers("MEMORY"),
+        numbers("CONSOLE"),
+        numbers("LOST"),
         numbers("STARTS"),
         words("LAST EXIT"),
     ];
@@ -23,7 +25,7 @@ pub(super) fn lines(table: &ClientTable, now: SystemTime) -> Vec<String> {
     table::lines(&columns, &rows)
 }
 
-fn cells(row: &ClientRow, now: SystemTime) -> [String; 8] {
+fn cells(row: &ClientRow, now: SystemTime) -> [String; 10] {
     let client = &row.client;
     let none = || NONE.to_owned();
     let cpus = client.cpus.clone().or_else(|| Some(client.cpu.clone()).filter(|cpu| !cpu.is_empty()));
@@ -38,6 +40,8 @@ fn cells(row: &ClientRow, now: SystemTime) -> [String; 8] {
         cpus.unwrap_or_else(none),
         row.usage.map_or_else(none, |usage| units::span(usage.uptime_usec / 1_000_000)),
         row.usage.and_then(|usage| usage.memory_bytes).map_or_else(none, units::bytes),
+        row.console.map_or_else(none, |shown| units::bytes(shown.bytes)),
+        row.console.map_or_else(none, |shown| units::bytes(shown.lost_bytes)),
         row.starts.to_string(),
         exit.unwrap_or_else(none),
     ]

@@ -27,7 +27,7 @@ pub(super) async fn why(client: &Client, name: &str, all: bool, out: &mut impl W
 }
 
 fn lines(end: &End) -> Vec<String> {
-    let End { began_at, report, scene } = end;
+    let End { began_at, report, scene, console } = end;
     let mut lines = vec![format!("{}: {}", report.exited_at, units::exit(report)), report.detail.clone()];
     let mut add = |name: &str, text: String| lines.push(format!("{name:<10}{text}"));
     if let Some(began) = began_at {
@@ -37,14 +37,23 @@ fn lines(end: &End) -> Vec<String> {
         let gone = if core.exists() { "" } else { " (not there any more, or not for you)" };
         add("core", format!("{}{gone}", core.display()));
     }
-    let Some(scene) = scene else { return lines };
     let site = |Site { pc, place }: &Site| format!("{pc}, {place}");
-    add("at", site(&scene.at));
-    if let Some(trap) = &scene.trap {
-        add("exception", site(trap));
+    if let Some(scene) = scene {
+        add("at", site(&scene.at));
+        if let Some(trap) = &scene.trap {
+            add("exception", site(trap));
+        }
     }
-    add("registers", String::new());
-    lines.extend(scene.registers.lines().map(|line| format!("  {line}")));
+    let mut quote = |name: &str, text: &str| {
+        lines.push(name.to_owned());
+        lines.extend(text.lines().map(|line| format!("  {}", line.trim_end_matches('\r'))));
+    };
+    if let Some(scene) = scene {
+        quote("registers", &scene.registers);
+    }
+    if let Some(console) = console {
+        quote("console", console);
+    }
     lines
 }
 
@@ -61,7 +70,8 @@ mod tests {
         report.core = Some("/nowhere/x.core".into());
         let at = Site { pc: "0x40".to_owned(), place: "in main+0x4".to_owned() };
         let scene = Scene { at: at.clone(), trap: Some(at), registers: "PC=40\nX00=0".to_owned() };
-        let told = lines(&End { began_at: Some("then".to_owned()), report, scene: Some(scene) });
+        let console = Some("micrun>\r\nfault".to_owned());
+        let told = lines(&End { began_at: Some("then".to_owned()), report, scene: Some(scene), console });
         assert_eq!(
             told[1..],
             [
@@ -70,9 +80,12 @@ mod tests {
                 "core      /nowhere/x.core (not there any more, or not for you)",
                 "at        0x40, in main+0x4",
                 "exception 0x40, in main+0x4",
-                "registers ",
+                "registers",
                 "  PC=40",
-                "  X00=0"
+                "  X00=0",
+                "console",
+                "  micrun>",
+                "  fault"
             ]
         );
     }

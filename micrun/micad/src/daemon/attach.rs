@@ -3,6 +3,7 @@
 use std::os::fd::AsFd;
 
 use libmica::attach::Attach;
+use libmica::names::is_terminal;
 use tokio::net::UnixStream;
 
 use super::client::Client;
@@ -20,9 +21,11 @@ pub(super) fn door<'a>(name: &str, doors: &'a [Door], stream: &str) -> Result<&'
     if doors.is_empty() {
         return Err(Error::NoConsole { name: name.to_owned() });
     }
-    let number = stream.parse::<usize>().ok();
     let door = doors.iter().find(|door| door.name == stream);
-    door.or_else(|| number.and_then(|number| doors.get(number))).ok_or_else(|| {
+    // A number is that of a terminal: the console is 0, also while the firmware has announced none.
+    let number = stream.parse::<usize>().ok();
+    let mut terminals = doors.iter().filter(|door| is_terminal(&door.name));
+    door.or_else(|| number.and_then(|number| terminals.nth(number))).ok_or_else(|| {
         let known = doors.iter().map(|door| door.name.as_str()).collect::<Vec<_>>().join(", ");
         Error::NoStream { name: name.to_owned(), stream: stream.to_owned(), known }
     })

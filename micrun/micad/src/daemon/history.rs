@@ -18,9 +18,11 @@ use crate::error::file;
 
 /// The file. Another format gets another name, so that no daemon destroys what it does not understand.
 const FILE: &str = "history-v1.jsonl";
-/// Bytes of the latest ends that stay when the file is written anew. An end has some 250, with registers some 1500.
-/// Twice as many have to fit into a reply (`libmica::reply`).
-const MEASURE: u64 = 256 << 10;
+/// Bytes of the latest ends that stay when the file is written anew. An end has some 250, with registers some 1500, and the
+/// last words of its console beside. Twice as many have to fit into a reply (`libmica::reply`).
+const MEASURE: u64 = 448 << 10;
+/// Bytes of them for which last words are kept: older ends lose theirs, so that the ends themselves stay.
+const WORDS: u64 = MEASURE / 2;
 /// Bytes of an end's sentence.
 const MAX_DETAIL: usize = 1024;
 
@@ -37,6 +39,12 @@ struct Line {
     client: String,
     #[serde(flatten)]
     end: End,
+}
+
+impl Line {
+    fn without_words(&self) -> Self {
+        Self { client: self.client.clone(), end: End { console: None, ..self.end.clone() } }
+    }
 }
 
 impl Endings {
@@ -136,7 +144,8 @@ impl Endings {
     fn write_anew(&self, lines: &[Line]) -> Result<()> {
         let mut room = MEASURE;
         let mut texts: Vec<Vec<u8>> = Vec::new();
-        for text in lines.iter().rev().map(text) {
+        for line in lines.iter().rev() {
+            let text = if room > MEASURE - WORDS { text(line) } else { text(&line.without_words()) };
             let Some(rest) = room.checked_sub(text.len() as u64) else { break };
             room = rest;
             texts.push(text);
@@ -171,14 +180,19 @@ fn text(line: &Line) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use libmica::ext::ExitReason;
+    use libmica::ext::{ExitReason, MAX_LAST_WORDS};
 
     use super::*;
     use crate::pedestal::report;
 
     fn add(endings: &Endings, client: &str, status: u8) {
+        add_with(endings, client, status, 0);
+    }
+
+    fn add_with(endings: &Endings, client: &str, status: u8, words: usize) {
         let report = report(status, ExitReason::Exited, "x".repeat(2 * MAX_DETAIL));
-        endings.add(client, End { began_at: None, report, scene: None });
+        let console = Some("\u{1b}".repeat(words));
+        endings.add(client, End { began_at: None, report, scene: None, console });
     }
 
     fn statuses(endings: &Endings, client: &str) -> Vec<u8> {
@@ -195,15 +209,29 @@ mod tests {
         }
         assert_eq!(statuses(&endings, "often"), (4..20).collect::<Vec<u8>>());
         assert_eq!(statuses(&endings, "rare"), [1]);
-        for number in 0..1500 {
+        for number in 0..2500 {
             add(&endings, &format!("c{number}"), 2);
             let length = std::fs::metadata(&endings.path).unwrap().len();
             assert!(length < 2 * MEASURE + 4096, "{length} bytes");
         }
         let known = Endings::open(dir.path()).all().unwrap().clients;
-        assert!((100..1500).contains(&known.len()), "{} clients", known.len());
-        assert!(known.iter().any(|client| client.name == "c1499"));
+        assert!((100..2500).contains(&known.len()), "{} clients", known.len());
+        assert!(known.iter().any(|client| client.name == "c2499"));
         assert!(known.iter().all(|client| client.name != "rare"));
+    }
+
+    #[test]
+    fn ends_outlive_the_last_words_of_their_consoles_and_all_fit_into_a_reply() {
+        let dir = tempfile::tempdir().unwrap();
+        let endings = Endings::open(dir.path());
+        for number in 0..200 {
+            // Each byte of it takes six.
+            add_with(&endings, &format!("c{number}"), 2, MAX_LAST_WORDS);
+            let reply = serde_json::to_vec(&endings.all().unwrap()).unwrap();
+            assert!(reply.len() < libmica::reply::MAX_LEN, "{} bytes", reply.len());
+        }
+        let words = |number| endings.of(&format!("c{number}")).unwrap()[0].console.is_some();
+        assert!(words(199) && !words(0));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::client::Client;
 use super::state::Create;
 use super::table::usage;
 use crate::Result;
-use crate::pedestal::Runner;
+use crate::pedestal::{Rings, Runner};
 
 /// QEMU's options that say what it emulates, and what they are called here.
 const SETTINGS: [(&str, &str); 7] = [
@@ -47,6 +47,7 @@ impl Daemon {
         let consoles = snapshot.services.iter();
         let consoles = consoles.map(|service| json!({"name": service.name, "device": service.device}));
         put("consoles", Value::Array(consoles.collect()));
+        put("console", json!(Rings::of(&self.config.get()).counts(spec)));
         if let Some(pid) = snapshot.runner.and_then(Runner::pid) {
             let command = command(pid);
             put("settings", settings(&command));

@@ -109,11 +109,11 @@ impl Daemon {
     ) -> Result<()> {
         counts::EXITS.count(exit.reason.as_str());
         let past = Past { exit: Some(exit.clone()), ..past.clone() };
-        let (endings, name, exit) = (self.chronicle.endings.clone(), spec.name().to_owned(), exit.clone());
+        let (remember, exit) = (self.chronicle.remembering(spec), exit.clone());
         let (began_at, dir) = (past.began_at.clone(), spec.dir.clone());
         let saved = SavedClient::new(spec, run, past);
         blocking::run(move || {
-            endings.add(&name, End { began_at, report: exit, scene: None });
+            remember(End { began_at, report: exit, scene: None, console: None });
             saved.write(&dir)
         })
         .await

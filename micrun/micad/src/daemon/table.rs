@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use libmica::ext::{Account, ClientEntry, ClientList, ClientRow, ClientTable, SHARED_POOL, Usage};
+use libmica::names::is_terminal;
 use micrun_firmware::{CpuList, SharedCpus};
 
 use super::Daemon;
 use super::client::Client;
 use super::request::Snapshot;
 use crate::cgroup::Hierarchies;
-use crate::pedestal::{Runner, boot_usec};
+use crate::pedestal::{Rings, Runner, boot_usec};
 
 impl Daemon {
     /// Answer to `list`. Blocks.
@@ -20,10 +21,12 @@ impl Daemon {
 
     /// Answer to `ps`. Blocks.
     pub(super) fn ps(&self) -> ClientTable {
+        let rings = Rings::of(&self.config.get());
         let row = |client: &Arc<Client>| {
             let snapshot = client.snapshot();
             ClientRow {
                 usage: usage(&snapshot, &self.hierarchies),
+                console: rings.counts(&client.spec),
                 starts: snapshot.run,
                 client: self.entry(client, &snapshot),
             }
@@ -49,7 +52,11 @@ impl Daemon {
             pool: cpus.as_ref().filter(|cpus| is_shared(cpus, pool)).map(|_| SHARED_POOL.to_owned()),
             cpus: cpus.map(|cpus| cpus.to_string()),
             pid: snapshot.runner.and_then(Runner::pid),
-            tty: snapshot.services.first().and_then(|console| console.device.clone()),
+            tty: snapshot
+                .services
+                .iter()
+                .find(|service| is_terminal(&service.name))
+                .and_then(|console| console.device.clone()),
             exit: snapshot.exit().cloned(),
             silent: snapshot.silent.clone(),
             patched: snapshot.patched.clone(),

@@ -273,7 +273,7 @@ impl Task {
                 self.ended = Some((self.run, report.clone()));
                 let exit = report.clone();
                 self.tell(|client| Happening::Exited { client, exit });
-                (Ok(()), Some(End { began_at: self.began_at.clone(), report, scene }))
+                (Ok(()), Some(End { began_at: self.began_at.clone(), report, scene, console: None }))
             }
             Err(e) => {
                 counts::STOP_FAILURES.fetch_add(1, Ordering::Relaxed);
@@ -438,10 +438,10 @@ impl Task {
             patience: self.patience(),
         };
         let saved = SavedClient::new(&self.spec, run, past);
-        let (endings, spec) = (self.chronicle.endings.clone(), Arc::clone(&self.spec));
+        let (remember, spec) = (self.chronicle.remembering(&self.spec), Arc::clone(&self.spec));
         let written = blocking::run(move || {
             if let Some(end) = end {
-                endings.add(spec.name(), end);
+                remember(end);
             }
             saved.write(&spec.dir)
         });

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::Ordering;
 
 use libmica::ClientState;
-use libmica::ext::WaitingMachines;
+use libmica::ext::{Shown, WaitingMachines};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, prometheus_text, text};
 use prometheus_client::registry::{Registry, Unit};
@@ -55,8 +55,8 @@ pub(crate) struct SeenClient {
     pub(crate) name: String,
     pub(crate) pedestal: &'static str,
     pub(crate) state: ClientState,
-    /// Bytes that its consoles have shown, and those that a reader has missed; `None` if it never ran.
-    pub(crate) console: Option<(u64, u64)>,
+    /// What its consoles have shown; `None` if it never ran.
+    pub(crate) console: Option<Shown>,
     /// What the run has used; `None` if it does not run.
     pub(crate) usage: Option<Usage>,
     /// Whether Linux measures CPU time and memory of it: not of a core of its own.
@@ -179,12 +179,12 @@ impl Scrape {
         );
         page.counters(
             &Family { unit: Some(Unit::Bytes), ..shown },
-            consoles().map(|(labels, (bytes, _))| (labels, bytes)),
+            consoles().map(|(labels, shown)| (labels, shown.bytes)),
         )?;
         let lost = name("client_console_lost", "What of it a reader has missed");
         page.counters(
             &Family { unit: Some(Unit::Bytes), ..lost },
-            consoles().map(|(labels, (_, lost))| (labels, lost)),
+            consoles().map(|(labels, shown)| (labels, shown.lost_bytes)),
         )?;
         let uptime = name("client_uptime", "Time since the start of a client's run");
         page.gauges(

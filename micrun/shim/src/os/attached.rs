@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use libmica::attach::{Chunk, Frames, Next};
 use tokio::net::UnixStream;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::lock::lock;
 
@@ -28,6 +28,8 @@ pub(crate) struct Attached {
     state: Mutex<State>,
     /// There is another connection, or will be none any more.
     changed: Notify,
+    /// Bytes that nobody gets any more, because they were not read in time.
+    missed: watch::Sender<u64>,
 }
 
 struct State {
@@ -40,8 +42,6 @@ struct State {
     chunk: Option<(Chunk, usize)>,
     /// The position of the byte that comes next.
     position: u64,
-    /// Bytes that nobody gets any more, because they were not read in time.
-    missed: u64,
 }
 
 impl Attached {
@@ -49,8 +49,8 @@ impl Attached {
     pub(crate) fn new(stream: UnixStream, dial: Dial) -> Self {
         let stream = Some(Arc::new(stream));
         let frames = Frames::default();
-        let state = State { stream, broken: false, frames, chunk: None, position: 0, missed: 0 };
-        Self { dial, state: Mutex::new(state), changed: Notify::new() }
+        let state = State { stream, broken: false, frames, chunk: None, position: 0 };
+        Self { dial, state: Mutex::new(state), changed: Notify::new(), missed: watch::Sender::new(0) }
     }
 
     /// Waits until there may be output, or its end. May be cancelled.
@@ -88,7 +88,13 @@ impl Attached {
                 return Ok(taken);
             }
             match state.frames.next() {
-                Next::Chunk(chunk) => state.receive(chunk),
+                Next::Chunk(chunk) => {
+                    let gap = state.receive(chunk);
+                    self.missed.send_if_modified(|missed| {
+                        *missed += gap;
+                        gap > 0
+                    });
+                }
                 Next::End(_) => {
                     state.stream = None;
                     return Ok(0);
@@ -128,15 +134,23 @@ impl Attached {
 
     /// How many bytes were lost because they were not read in time.
     pub(crate) fn missed(&self) -> u64 {
-        lock(&self.state).missed
+        *self.missed.borrow()
+    }
+
+    /// Waits until they are more than so many. May be cancelled.
+    pub(crate) async fn missed_more_than(&self, count: u64) {
+        // Cannot fail: `self` holds the sender.
+        let _ = self.missed.subscribe().wait_for(|missed| *missed > count).await;
     }
 }
 
 impl State {
-    fn receive(&mut self, chunk: Chunk) {
-        self.missed += chunk.position.saturating_sub(self.position);
+    /// Takes what has come; gives how many bytes before it are missing.
+    fn receive(&mut self, chunk: Chunk) -> u64 {
+        let gap = chunk.position.saturating_sub(self.position);
         self.position = chunk.position + chunk.bytes.len() as u64;
         self.chunk = Some((chunk, 0));
+        gap
     }
 
     fn take(&mut self, buffer: &mut [u8]) -> usize {

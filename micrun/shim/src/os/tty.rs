@@ -107,6 +107,14 @@ impl Tty {
         matches!(self, Self::Attached(..))
     }
 
+    /// Waits until more bytes than so many were lost in that way. May be cancelled.
+    pub(crate) async fn missed_more_than(&self, count: u64) {
+        match self {
+            Self::Device(_) => std::future::pending().await,
+            Self::Attached(console, _) => console.missed_more_than(count).await,
+        }
+    }
+
     /// How many bytes were lost because they were not read in time.
     pub(crate) fn missed(&self) -> u64 {
         match self {

@@ -15,6 +15,7 @@ pub(crate) mod exec;
 mod exec_output;
 pub(crate) mod firmware;
 pub(crate) mod ignored;
+mod losses;
 pub(crate) mod patch;
 mod plan;
 mod readiness;

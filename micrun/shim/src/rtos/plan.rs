@@ -4,10 +4,10 @@ use std::fs::File;
 use std::time::Duration;
 
 use libmica::CreateMessage;
-use micrun_firmware::Sha256Digest;
 use micrun_firmware::annotations::Ready;
 use micrun_firmware::policy::ContainerPolicy;
 use micrun_firmware::snapshot::Machine;
+use micrun_firmware::{Delivery, Sha256Digest, StreamName};
 
 use crate::cgroup::Cgroup;
 use crate::oci::resources::Resources;
@@ -37,6 +37,10 @@ pub(crate) struct Plan {
     pub policy: ContainerPolicy,
     /// What its shell prints when it waits for a command.
     pub prompt: Option<String>,
+    /// What happens when nobody takes its console's output fast enough.
+    pub delivery: Delivery,
+    /// The stream that goes into the container's stderr.
+    pub stderr: Option<StreamName>,
     /// What is typed on its console once it has started.
     pub greeting: Vec<u8>,
     /// Whether it can be asked to end.

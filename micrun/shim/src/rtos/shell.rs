@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use libmica::ClientStatus;
+use libmica::names::is_terminal;
 
 use super::shell_reader::Reader;
 use super::terminal::Terminal;
@@ -23,7 +24,7 @@ pub(crate) struct Shell {
 
 /// The device of the client's second terminal.
 pub(crate) fn device(status: &ClientStatus) -> Option<PathBuf> {
-    let mut terminals = status.services.iter().filter(|service| service.name.starts_with("rpmsg-tty"));
+    let mut terminals = status.services.iter().filter(|service| is_terminal(&service.name));
     terminals.nth(1)?.device.clone()
 }
 

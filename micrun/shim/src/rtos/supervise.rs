@@ -3,14 +3,18 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use micrun_firmware::StreamName;
+use tokio::net::unix::pipe::Receiver;
 use tokio::sync::{Mutex, oneshot, watch};
 
+use super::console::Stream;
 use super::container::Container;
+use super::losses::Losses;
 use super::terminal::Console;
 use super::{auto_close, console, end};
 use crate::stdio::presence::Presence;
 use crate::stdio::tap::Tapped;
-use crate::stdio::{self, Streams, input};
+use crate::stdio::{self, Sink, Streams, input};
 use crate::task::context::Context;
 use crate::task::events::Event;
 
@@ -27,7 +31,7 @@ impl Container {
     pub(super) async fn supervise(self: Arc<Self>, context: Arc<Context>, beginning: Beginning) {
         let (end, ended) = watch::channel(false);
         let (client, closing) = auto_close::watch(&self, &context).unzip();
-        let console = tokio::spawn(Arc::clone(&self).relay_console(Arc::clone(&context), client, ended));
+        let console = tokio::spawn(Arc::clone(&self).relay_streams(Arc::clone(&context), client, ended));
         let report = end::wait(&*context.mica, &self.id).await;
         if let Some(closing) = closing {
             closing.abort();
@@ -56,18 +60,32 @@ impl Container {
         self.finish(&context, exit);
     }
 
-    /// Gives how many bytes were lost because nobody took them.
-    async fn relay_console(
+    /// Relays its streams; gives how many bytes were lost because nobody took them.
+    async fn relay_streams(
         self: Arc<Self>,
         context: Arc<Context>,
         client: Option<Arc<Presence>>,
-        mut ended: watch::Receiver<bool>,
+        ended: watch::Receiver<bool>,
     ) -> u64 {
         // The streams live here: they close, and the client sees the end, when this is over.
-        let Some(Streams { stdin, stdout, stderr: _stderr, .. }) = self.take_streams() else {
+        let Some(Streams { stdin, stdout, stderr, .. }) = self.take_streams() else {
             return 0;
         };
-        let Some(tty) = console::open(&context.mica, &self.id, &ended).await else {
+        let outputs = Outputs { stdout: stdout.as_ref(), stderr: stderr.as_ref() };
+        let console = self.relay_console(&context, stdin, &outputs, client, ended.clone());
+        let (lost, more) = tokio::join!(console, self.relay_stderr(&context, outputs.stderr, ended));
+        lost + more
+    }
+
+    async fn relay_console(
+        &self,
+        context: &Context,
+        stdin: Option<Receiver>,
+        outputs: &Outputs<'_>,
+        client: Option<Arc<Presence>>,
+        mut ended: watch::Receiver<bool>,
+    ) -> u64 {
+        let Some(tty) = console::open(&context.mica, &self.stream(None), &ended).await else {
             // Cannot fail but for a sender that is gone, which is an end as well.
             let _ = ended.wait_for(|ended| *ended).await;
             return 0;
@@ -87,7 +105,12 @@ impl Container {
             tokio::spawn(input::to_terminal(self.id.clone(), stdin, Arc::clone(&tty), typed, client))
         });
         let source = Tapped { source: &*tty, tap: &self.tap };
-        let lost = stdio::relay(&self.id, &source, stdout.as_ref(), ended).await;
+        let mut losses = Losses::new(&tty, outputs.stderr);
+        let lost = tokio::select! {
+            lost = stdio::relay(&self.id, &source, outputs.stdout, ended) => lost,
+            never = losses.watch() => match never {},
+        };
+        losses.tell();
         let missed = tty.missed();
         if missed > 0 {
             log::error!(
@@ -101,4 +124,35 @@ impl Container {
         }
         lost
     }
+
+    /// Relays the stream that goes into the container's stderr, if one does.
+    async fn relay_stderr(
+        &self,
+        context: &Context,
+        stderr: Option<&Sink>,
+        ended: watch::Receiver<bool>,
+    ) -> u64 {
+        let Some(name) = &self.plan.stderr else { return 0 };
+        if stderr.is_none() {
+            log::warn!(
+                container = self.id;
+                "{name} of {} goes nowhere: its container has no stderr of its own, as with a terminal", self.id
+            );
+            return 0;
+        }
+        match console::open(&context.mica, &self.stream(Some(name)), &ended).await {
+            Some(tty) => stdio::relay(&format!("{name} of {}", self.id), &tty, stderr, ended).await,
+            None => 0,
+        }
+    }
+
+    fn stream(&self, name: Option<&StreamName>) -> Stream {
+        Stream { client: self.id.clone(), name: name.cloned(), delivery: self.plan.delivery }
+    }
+}
+
+/// Where output goes.
+struct Outputs<'a> {
+    stdout: Option<&'a Sink>,
+    stderr: Option<&'a Sink>,
 }

@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use libmica::{Client, CreateMessage};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
-use rustix::process::{Pid, Signal};
 
 use crate::harness::{Console, Daemon, PATIENCE, eventually};
 use crate::kernel::{Behaviour, Remoteproc};
@@ -176,30 +175,6 @@ impl Board {
         let pid = self.daemon.pid();
         let children = || fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
         eventually("the daemon has no children", || children().is_empty()).await;
-    }
-}
-
-impl Drop for Board {
-    /// Ends the processes of the consoles, which do not depend on the daemon.
-    fn drop(&mut self) {
-        // First, so that it starts no more of them.
-        if !std::thread::panicking() {
-            self.daemon.end(Signal::TERM);
-        }
-        for entry in fs::read_dir(self.daemon.run_dir().join("clients")).into_iter().flatten().flatten() {
-            let state = fs::read(entry.path().join("state.json")).unwrap_or_default();
-            let state: serde_json::Value = serde_json::from_slice(&state).unwrap_or_default();
-            let lines = state.pointer("/run/lines").and_then(serde_json::Value::as_array);
-            let pids = lines.into_iter().flatten().filter_map(|line| line.pointer("/carrier/pid")?.as_i64());
-            for pid in pids.filter_map(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
-                if fs::read_to_string(format!("/proc/{pid}/cmdline"))
-                    .is_ok_and(|line| line.contains("--relay"))
-                {
-                    // It may just have ended.
-                    let _ = rustix::process::kill_process(pid, Signal::KILL);
-                }
-            }
-        }
     }
 }
 

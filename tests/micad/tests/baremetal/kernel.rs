@@ -1,6 +1,7 @@
 //! What stands for the kernel: it loads firmware, starts and stops it, and makes its terminals.
 
 use std::fs;
+use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,8 @@ use rustix::termios::OptionalActions;
 pub(crate) struct Behaviour {
     /// Endpoints that it announces, with what it writes on each at once.
     pub(crate) endpoints: Vec<(&'static str, Vec<u8>)>,
+    /// What it has written into its trace buffer at once, if it has one.
+    pub(crate) trace: Option<String>,
     /// It does not obey `stop`.
     pub(crate) deaf: bool,
 }
@@ -88,6 +91,10 @@ impl Remoteproc {
         };
         assert!(!is_open_for_writing(&path), "the kernel refuses that with ETXTBSY");
         self.loaded = firmware;
+        if let Some(text) = self.behaviour.trace.clone() {
+            fs::create_dir_all(self.trace_file().parent().unwrap()).unwrap();
+            self.trace(&text);
+        }
         for (name, text) in self.behaviour.endpoints.clone() {
             self.announce(name, &text);
         }
@@ -99,6 +106,9 @@ impl Remoteproc {
         if state == "offline" {
             while let Some(terminal) = self.terminals.pop() {
                 self.withdraw(&terminal);
+            }
+            if self.behaviour.trace.is_some() {
+                fs::remove_file(self.trace_file()).unwrap();
             }
         }
         self.set("state", state);
@@ -158,6 +168,23 @@ impl Remoteproc {
         fs::remove_file(self.root.join("sys/bus/rpmsg/devices").join(&terminal.device)).unwrap();
         fs::remove_dir_all(self.virtio().join(&terminal.device)).unwrap();
         fs::remove_file(&terminal.node).unwrap();
+    }
+
+    /// The firmware adds to its trace buffer.
+    pub(crate) fn trace(&self, text: &str) {
+        let file = fs::OpenOptions::new().create(true).append(true).open(self.trace_file());
+        file.unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    /// The trace buffer has this, which does not show in a file that is open.
+    pub(crate) fn trace_unseen(&self, text: &str) {
+        let new = self.trace_file().with_extension("new");
+        fs::write(&new, text).unwrap();
+        fs::rename(new, self.trace_file()).unwrap();
+    }
+
+    fn trace_file(&self) -> PathBuf {
+        self.root.join("sys/kernel/debug/remoteproc").join(self.dir.file_name().unwrap()).join("trace0")
     }
 
     /// The device with which rpmsg reaches the firmware.

@@ -14,4 +14,5 @@ mod kernel;
 mod lifecycle;
 mod patch;
 mod restart;
+mod traces;
 mod watchdog;

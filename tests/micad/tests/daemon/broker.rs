@@ -117,6 +117,23 @@ async fn a_reader_that_stalls_loses_its_oldest_bytes_alone_and_can_tell() {
     }
     assert_eq!(position, Some(u64::from(ALL)));
     assert!(missing > 0, "nothing was lost");
+    // Everybody who counts says the same. The pty, which nobody reads, has lost nothing.
+    let shown = serde_json::json!({"bytes": ALL, "lost_bytes": missing});
+    eventually("it is counted", || crate::watch::row(&daemon, "flood")["console"] == shown).await;
+    for command in [&["inspect", "flood"][..], &["ps", "--json"], &["top", "--json", "-n", "1"]] {
+        let told = crate::watch::document(&daemon, command);
+        let row = if command[0] == "inspect" { &told } else { &told["clients"][0] };
+        assert_eq!(row["console"], shown, "{command:?}: {told}");
+    }
+    let metrics = client.metrics(false).await.unwrap();
+    for line in [
+        format!("mica_client_console_bytes_total{{client=\"flood\"}} {ALL}\n"),
+        format!("mica_client_console_lost_bytes_total{{client=\"flood\"}} {missing}\n"),
+    ] {
+        assert!(metrics.contains(&line), "{line}{metrics}");
+    }
+    let table = String::from_utf8(mica(&daemon, &["ps"]).stdout).unwrap();
+    assert!(table.contains(" CONSOLE ") && table.contains("3.0 MiB"), "{table}");
 }
 
 #[tokio::test]

@@ -182,21 +182,25 @@ impl Daemon {
 /// Nothing may outlive a test, not even one that failed.
 impl Drop for Daemon {
     fn drop(&mut self) {
+        // First, so that it starts no more of them.
+        if self.child.is_some() {
+            self.end(Signal::TERM);
+        }
         let mut pids = Vec::new();
         for entry in fs::read_dir(self.run_dir().join("clients")).into_iter().flatten().flatten() {
             let state = fs::read(entry.path().join("state.json")).unwrap_or_default();
             let state: serde_json::Value = serde_json::from_slice(&state).unwrap_or_default();
             pids.extend(state.pointer("/run/process/pid").and_then(serde_json::Value::as_i64));
-            let ports = state.pointer("/run/ports").and_then(serde_json::Value::as_array);
-            let broker = |port: &serde_json::Value| port.pointer("/broker/pid")?.as_i64();
-            pids.extend(ports.into_iter().flatten().filter_map(broker));
-        }
-        if self.child.is_some() {
-            self.end(Signal::TERM);
+            for (streams, broker) in [("/run/ports", "/broker/pid"), ("/run/lines", "/carrier/pid")] {
+                let streams = state.pointer(streams).and_then(serde_json::Value::as_array);
+                pids.extend(streams.into_iter().flatten().filter_map(|it| it.pointer(broker)?.as_i64()));
+            }
         }
         for pid in pids.into_iter().filter_map(|pid| Pid::from_raw(i32::try_from(pid).ok()?)) {
-            let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-            if name.starts_with("qemu-system") || name.starts_with("mica-console") {
+            // Its number may be another's by now.
+            let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            if line.contains("qemu-system") || line.contains("\0--relay\0") {
+                // It may just have ended.
                 let _ = rustix::process::kill_process(pid, Signal::KILL);
             }
         }

@@ -46,6 +46,31 @@ async fn the_history_of_a_client_outlives_the_client_and_the_daemon() {
 }
 
 #[tokio::test]
+async fn the_last_words_of_a_console_outlive_the_client_and_the_daemon() {
+    const ALL: usize = 6000;
+    let mut daemon = Daemon::start();
+    let client = daemon.boot("x", &tiny_elf::flood(daemon.dir(), u32::try_from(ALL).unwrap())).await;
+    client.wait("x").await.unwrap();
+    client.remove("x").await.unwrap();
+    let expected = String::from_utf8_lossy(&tiny_elf::flood_bytes(ALL)[ALL - 4096..]).into_owned();
+    for _ in 0..2 {
+        let seen = document(&daemon, &["inspect", "x"]);
+        assert_eq!(seen["history"][0]["console"], expected, "{seen}");
+        let why = mica(&daemon, &["why", "x"]);
+        let why = String::from_utf8(why.stdout).unwrap();
+        let (_, quoted) = why.split_once("\nconsole\n  ").unwrap_or_else(|| panic!("{why}"));
+        // A terminal only shows it.
+        assert!(quoted.contains("!\"#$%&'()*+,-./0123456789") && !quoted.contains('\u{1b}'), "{quoted:?}");
+        daemon.end(Signal::KILL);
+        daemon.launch();
+    }
+    // A run that shows nothing has none.
+    let client = daemon.boot("mute", &tiny_elf::exits(daemon.dir(), 0, 7)).await;
+    client.wait("mute").await.unwrap();
+    assert!(document(&daemon, &["inspect", "mute"])["history"][0].get("console").is_none());
+}
+
+#[tokio::test]
 async fn an_end_without_a_daemon_is_in_the_history_once() {
     let mut daemon = Daemon::start();
     let client = daemon.boot("x", &tiny_elf::echo(daemon.dir())).await;

@@ -35,7 +35,8 @@ pub(crate) fn row(daemon: &Daemon, name: &str) -> Value {
 #[tokio::test]
 async fn ps_shows_what_clients_use_and_how_they_ended() {
     let mut daemon = Daemon::start();
-    assert_eq!(said(&daemon, &["ps"]), "NAME  STATE  PEDESTAL  CPUS  UPTIME  MEMORY  STARTS  LAST EXIT\n");
+    let head = "NAME  STATE  PEDESTAL  CPUS  UPTIME  MEMORY  CONSOLE  LOST  STARTS  LAST EXIT\n";
+    assert_eq!(said(&daemon, &["ps"]), head);
     let client = daemon.boot("seven", &tiny_elf::exits(daemon.dir(), 0, 7)).await;
     client.wait("seven").await.unwrap();
     client.start("seven").await.unwrap();
@@ -45,8 +46,9 @@ async fn ps_shows_what_clients_use_and_how_they_ended() {
     let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(lines[1][..3], ["echo", "Running", "qemu"], "{text}");
     assert!(lines[1].contains(&"MiB"), "{text}");
-    assert_eq!(lines[2][..8], ["seven", "Offline", "qemu", "-", "-", "-", "2", "7"], "{text}");
-    assert!(lines[2][8..].ends_with(&["ago"]) && lines[2][8] == "exited,", "{text}");
+    assert_eq!(lines[2][..6], ["seven", "Offline", "qemu", "-", "-", "-"], "{text}");
+    assert_eq!(lines[2][6..13], ["0.0", "KiB", "0.0", "KiB", "2", "7", "exited,"], "{text}");
+    assert!(lines[2].ends_with(&["ago"]), "{text}");
     let echo = row(&daemon, "echo");
     let stats = daemon.client().stats("echo").await.unwrap();
     assert_eq!(echo["pid"], stats.pid);

@@ -120,6 +120,9 @@ fn lines(samples: &[Sample]) -> Vec<String> {
         numbers("UPTIME"),
         numbers("CPU %"),
         numbers("MEMORY"),
+        numbers("CONSOLE"),
+        numbers("CONSOLE/S"),
+        numbers("LOST"),
         numbers("STARTS"),
         words("EXIT"),
         words("SILENT"),
@@ -127,7 +130,7 @@ fn lines(samples: &[Sample]) -> Vec<String> {
     table::lines(&columns, &samples.iter().map(cells).collect::<Vec<_>>())
 }
 
-fn cells(sample: &Sample) -> [String; 8] {
+fn cells(sample: &Sample) -> [String; 11] {
     let or_none = |text: Option<String>| text.unwrap_or_else(|| NONE.to_owned());
     [
         sample.name.clone(),
@@ -135,6 +138,9 @@ fn cells(sample: &Sample) -> [String; 8] {
         or_none(sample.uptime_usec.map(|usec| units::span(usec / 1_000_000))),
         or_none(sample.cpu_percent.map(|percent| format!("{percent:.1}"))),
         or_none(sample.memory_bytes.map(units::bytes)),
+        or_none(sample.console.map(|shown| units::bytes(shown.bytes))),
+        or_none(sample.console_rate.map(units::bytes)),
+        or_none(sample.console.map(|shown| units::bytes(shown.lost_bytes))),
         sample.starts.to_string(),
         or_none(sample.exit.as_ref().map(units::exit)),
         or_none(sample.silent.as_ref().map(|silent| units::harmless(&silent.detail))),

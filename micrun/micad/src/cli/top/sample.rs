@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use libmica::ClientState;
-use libmica::ext::{Account, ClientRow, ClientTable, Diagnosis, ExitReport, Usage};
+use libmica::ext::{Account, ClientRow, ClientTable, Diagnosis, ExitReport, Shown, Usage};
 use serde::Serialize;
 
 /// One client in one look.
@@ -21,6 +21,12 @@ pub(super) struct Sample {
     /// Whose numbers these are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) of: Option<Account>,
+    /// What its streams have shown in this run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) console: Option<Shown>,
+    /// Bytes of that in a second, since the last look.
+    #[serde(rename = "console_bytes_per_second", skip_serializing_if = "Option::is_none")]
+    pub(super) console_rate: Option<u64>,
     pub(super) starts: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) exit: Option<ExitReport>,
@@ -33,8 +39,18 @@ pub(super) struct Sample {
 #[derive(Debug, Default)]
 pub(super) struct Sampler {
     at_usec: u64,
-    /// By name: the number of the run, and its CPU time.
-    seen: BTreeMap<String, (u64, u64)>,
+    /// By name.
+    seen: BTreeMap<String, Seen>,
+}
+
+/// One client at the last look.
+#[derive(Debug)]
+struct Seen {
+    /// The number of the run.
+    run: u64,
+    cpu_usec: Option<u64>,
+    /// Bytes that its streams had shown.
+    console: Option<u64>,
 }
 
 impl Sampler {
@@ -45,17 +61,21 @@ impl Sampler {
         let cpu = |sample: &Sample| sample.cpu_percent.unwrap_or(-1.0);
         samples.sort_by(|a, b| cpu(b).total_cmp(&cpu(a)).then_with(|| a.name.cmp(&b.name)));
         self.at_usec = table.at_usec;
-        let used = |row: &ClientRow| Some((row.client.name.clone(), (row.starts, row.usage?.cpu_usec?)));
-        self.seen = table.clients.iter().filter_map(used).collect();
+        let seen = |row: &ClientRow| Seen {
+            run: row.starts,
+            cpu_usec: row.usage.and_then(|usage| usage.cpu_usec),
+            console: row.console.map(|shown| shown.bytes),
+        };
+        self.seen = table.clients.iter().map(|row| (row.client.name.clone(), seen(row))).collect();
         samples
     }
 
     fn sample(&self, row: &ClientRow, elapsed: u64) -> Sample {
         let usage = row.usage;
+        let before = self.seen.get(&row.client.name).filter(|seen| seen.run == row.starts);
         let cpu = |Usage { cpu_usec, uptime_usec, .. }: Usage| {
             let now = cpu_usec?;
-            let before = self.seen.get(&row.client.name).filter(|(run, _)| *run == row.starts);
-            Some(match before.and_then(|(_, before)| now.checked_sub(*before)) {
+            Some(match before.and_then(|seen| now.checked_sub(seen.cpu_usec?)) {
                 Some(used) => percent(used, elapsed),
                 None => percent(now, uptime_usec),
             })
@@ -67,6 +87,11 @@ impl Sampler {
             cpu_percent: usage.and_then(cpu),
             memory_bytes: usage.and_then(|usage| usage.memory_bytes),
             of: usage.map(|usage| usage.of),
+            console: row.console,
+            console_rate: row.console.zip(before).and_then(|(now, seen)| {
+                let came = now.bytes.checked_sub(seen.console?)?;
+                came.checked_mul(1_000_000)?.checked_div(elapsed)
+            }),
             starts: row.starts,
             exit: row.client.exit.clone(),
             silent: row.client.silent.clone(),
@@ -87,6 +112,10 @@ mod tests {
     use super::*;
 
     fn row(name: &str, starts: u64, cpu_usec: Option<u64>) -> ClientRow {
+        shown(name, starts, cpu_usec, 0)
+    }
+
+    fn shown(name: &str, starts: u64, cpu_usec: Option<u64>, bytes: u64) -> ClientRow {
         let client = ClientEntry {
             name: name.to_owned(),
             state: ClientState::Running,
@@ -101,7 +130,8 @@ mod tests {
             patched: None,
         };
         let usage = Usage { uptime_usec: 10_000_000, cpu_usec, ..Usage::default() };
-        ClientRow { client, starts, usage: Some(usage) }
+        let console = Some(Shown { bytes, lost_bytes: 0 });
+        ClientRow { client, starts, usage: Some(usage), console }
     }
 
     fn seen(samples: &[Sample]) -> Vec<(&str, Option<f64>)> {
@@ -123,5 +153,19 @@ mod tests {
         // Twice at the same time.
         let again = sampler.look(&table(52_000_000, vec![row("a", 1, Some(3_000_000))]));
         assert_eq!(seen(&again), [("a", Some(0.0))]);
+    }
+
+    #[test]
+    fn the_rate_of_a_console_is_that_of_the_same_run() {
+        let mut sampler = Sampler::default();
+        let mut rate = |at_usec, starts, bytes| {
+            let clients = vec![shown("a", starts, Some(0), bytes)];
+            sampler.look(&ClientTable { at_usec, clients })[0].console_rate
+        };
+        assert_eq!(rate(50_000_000, 1, 7000), None);
+        assert_eq!(rate(52_000_000, 1, 17_000), Some(5000));
+        assert_eq!(rate(53_000_000, 2, 100), None);
+        assert_eq!(rate(53_000_000, 2, 100), None);
+        assert_eq!(rate(54_000_000, 2, 100), Some(0));
     }
 }

@@ -78,6 +78,15 @@ impl Core {
 
     /// Stops the firmware and says how it has ended.
     pub(super) fn stop(&mut self) -> Result<ExitReport> {
+        self.lines.keep_traces(&self.system, &self.remoteproc);
+        let stopped = self.try_stop();
+        if stopped.is_err() {
+            self.lines.follow_traces(&self.system, &self.remoteproc);
+        }
+        stopped
+    }
+
+    fn try_stop(&mut self) -> Result<ExitReport> {
         let crashed = self.state() == Err(Ending::Panicked);
         let state = match (command(&self.remoteproc, "stop"), self.remoteproc.state()) {
             // It has ended by itself meanwhile.
@@ -101,6 +110,7 @@ impl Core {
 
     /// Cleans up after firmware that has ended by itself.
     pub(super) fn reap(&mut self, ending: Ending) {
+        self.lines.keep_traces(&self.system, &self.remoteproc);
         if ending == Ending::Panicked
             // Without that the remoteproc stays crashed, and its terminals stay.
             && let Err(e) = command(&self.remoteproc, "stop").map_err(|e| self.not_stopped(&e.to_string()))

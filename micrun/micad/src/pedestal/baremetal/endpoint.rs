@@ -1,4 +1,5 @@
-//! The terminals that firmware announces over rpmsg: `rpmsg-tty`, and more whose names begin with that.
+//! The terminals that firmware announces over rpmsg: `rpmsg-tty`, and more whose names begin with that or with the word of
+//! other vendors' firmware.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
@@ -143,7 +144,7 @@ impl Endpoint {
 }
 
 fn is_terminal(name: &str) -> bool {
-    name.strip_prefix(CONSOLE).is_some_and(is_short_word)
+    libmica::names::is_terminal(name) && is_short_word(name)
 }
 
 /// Whether a word fits a status line and means nothing to it.
@@ -157,7 +158,7 @@ mod tests {
 
     #[test]
     fn names_that_fit_a_status_line() {
-        for good in ["rpmsg-tty", "rpmsg-tty1", "rpmsg-tty-exec_2"] {
+        for good in ["rpmsg-tty", "rpmsg-tty1", "rpmsg-tty-exec_2", "rpmsg-virtual-tty-channel-1"] {
             assert!(is_terminal(good), "{good}");
         }
         for bad in ["", "rpmsg-raw", "rpmsg-tt", "rpmsg-tty(/etc)", "rpmsg-tty x", "rpmsg-tty\u{e9}", "tty"] {

@@ -1,4 +1,5 @@
-//! A terminal of the firmware's, as its readers see it: a pty, and the [`Broker`] between it and the kernel's rpmsg terminal.
+//! A stream of the firmware's, as its readers see it: a pty, and the [`Broker`] between it and the kernel's rpmsg terminal or
+//! trace buffer.
 //!
 //! The rpmsg terminal itself would not do for readers. It has no flow control: a write fails with ENOMEM when
 //! the firmware's eight buffers are full. And it vanishes with the firmware, with everything that nobody had
@@ -14,17 +15,29 @@ use std::time::Duration;
 use libmica::Service;
 use serde::{Deserialize, Serialize};
 
-use super::endpoint::Endpoint;
 use crate::Result;
 use crate::jail::Tenant;
 use crate::pedestal::broker::{Broker, Door, Rings};
 use crate::pedestal::console::{Console, Pty};
 use crate::pedestal::{ClientSpec, ProcessId};
 
-/// What a later daemon needs to take a terminal over.
+/// What the firmware writes to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Kind {
+    /// A terminal of rpmsg.
+    #[default]
+    Terminal,
+    /// A trace buffer.
+    Trace,
+}
+
+/// What a later daemon needs to take a stream over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SavedLine {
     name: String,
+    #[serde(default)]
+    kind: Kind,
     device: Option<String>,
     link: PathBuf,
     /// The file's word for it since its version 1.
@@ -46,31 +59,32 @@ pub(super) struct Owner {
     pub(super) rings: Rings,
 }
 
-/// One terminal.
+/// One stream.
 #[derive(Debug)]
 pub(super) struct Line {
     name: String,
-    /// The rpmsg device that is relayed, or was last; `None` as long as the firmware has announced nothing.
+    kind: Kind,
+    /// The device that is relayed, or was last; `None` as long as the firmware has announced nothing.
     device: Option<String>,
     console: Console,
     broker: Broker,
     number: usize,
-    /// The rpmsg terminal, until the broker has it.
+    /// The device's file, until the broker has it.
     pending: Option<File>,
     /// Whether the broker knows that it is written down.
     kept: bool,
 }
 
 impl Line {
-    /// A pty at `link` for endpoints of this name.
-    pub(super) fn new(name: &str, number: usize, link: &Path, owner: &Owner) -> Result<Self> {
+    /// A pty at `link` for what has this name.
+    pub(super) fn new(name: &str, kind: Kind, number: usize, link: &Path, owner: &Owner) -> Result<Self> {
         let mut pty = Pty::open()?;
         let broker = Broker::spawn(&mut pty, owner.tenant.as_ref(), &owner.rings)?;
         broker.remember(&owner.spec, owner.rings.begin(&owner.spec, number));
         match pty.linked(link) {
             Ok(console) => {
                 let name = name.to_owned();
-                Ok(Self { name, device: None, console, broker, number, pending: None, kept: false })
+                Ok(Self { name, kind, device: None, console, broker, number, pending: None, kept: false })
             }
             Err(e) => {
                 broker.end();
@@ -89,8 +103,8 @@ impl Line {
         match Console::adopt(broker.process(), saved.master, saved.slave, &saved.link) {
             Ok(console) => {
                 let (name, device) = (saved.name.clone(), saved.device.clone());
-                let number = saved.number;
-                Some(Self { name, device, console, broker, number, pending: None, kept: true })
+                let (number, kind) = (saved.number, saved.kind);
+                Some(Self { name, kind, device, console, broker, number, pending: None, kept: true })
             }
             Err(e) => {
                 log::warn!("{}: {}", saved.link.display(), e.sentence());
@@ -105,6 +119,7 @@ impl Line {
         let (master, slave) = self.console.numbers();
         SavedLine {
             name: self.name.clone(),
+            kind: self.kind,
             device: self.device.clone(),
             link: self.console.link().to_owned(),
             broker: self.broker.process().id(),
@@ -115,9 +130,14 @@ impl Line {
         }
     }
 
-    /// Whether this is the endpoint's terminal, and is relayed.
-    pub(super) fn serves(&self, endpoint: &Endpoint) -> bool {
-        self.device.as_ref() == Some(&endpoint.device) && !self.broker.is_dead()
+    /// What it is.
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Whether this is the device's, and is relayed.
+    pub(super) fn serves(&self, device: &str) -> bool {
+        self.device.as_deref() == Some(device) && !self.broker.is_dead()
     }
 
     /// Whether this is where that link leads.
@@ -125,13 +145,13 @@ impl Line {
         self.console.link() == link
     }
 
-    /// Whether the endpoint can have this line: it has the name, and what was relayed before is gone.
-    pub(super) fn fits(&self, endpoint: &Endpoint) -> bool {
-        self.name == endpoint.name && (self.device.is_none() || self.broker.is_done())
+    /// Whether a device can have this line: it has the name, and what was relayed before is gone.
+    pub(super) fn fits(&self, name: &str) -> bool {
+        self.name == name && (self.device.is_none() || self.broker.is_done())
     }
 
-    /// Takes the endpoint's open terminal: now, if the broker is written down, else by [`Self::begin`].
-    pub(super) fn accept(&mut self, endpoint: &Endpoint, tty: File, owner: &Owner) -> Result<()> {
+    /// Takes the device's open file: now, if the broker is written down, else by [`Self::begin`].
+    pub(super) fn accept(&mut self, device: &str, file: File, owner: &Owner) -> Result<()> {
         if self.broker.is_dead() {
             let mut pty = self.console.share()?;
             let broker = Broker::spawn(&mut pty, owner.tenant.as_ref(), &owner.rings)?;
@@ -140,8 +160,8 @@ impl Line {
             std::mem::replace(&mut self.broker, broker).end();
             self.kept = false;
         }
-        self.device = Some(endpoint.device.clone());
-        self.pending = Some(tty);
+        self.device = Some(device.to_owned());
+        self.pending = Some(file);
         if self.kept {
             self.begin();
         }
@@ -153,16 +173,19 @@ impl Line {
         let kept = if self.kept { Ok(()) } else { self.broker.keep() };
         self.kept |= kept.is_ok();
         let pending = self.pending.take();
-        if let Err(e) = kept.and_then(|()| pending.map_or(Ok(()), |tty| self.broker.take_rpmsg(tty.as_fd())))
-        {
+        let give = |file: File| match self.kind {
+            Kind::Terminal => self.broker.take_rpmsg(file.as_fd()),
+            Kind::Trace => self.broker.take_trace(file.as_fd()),
+        };
+        if let Err(e) = kept.and_then(|()| pending.map_or(Ok(()), give)) {
             log::error!("{}: {}", self.console.link().display(), e.sentence());
         }
     }
 
-    /// Has the broker get its terminal once more: an earlier daemon may not have come to that. One that it has
-    /// already it does not take again.
-    pub(super) fn repeat(&mut self, tty: File) {
-        self.pending = Some(tty);
+    /// Has the broker get its device once more: an earlier daemon may not have come to that. A terminal that it has already
+    /// it does not take again.
+    pub(super) fn repeat(&mut self, file: File) {
+        self.pending = Some(file);
     }
 
     /// The way to it for those who attach, once the firmware has announced it.

@@ -1,8 +1,8 @@
 //! The baremetal pedestal: firmware on a processor core of its own, by Linux' remoteproc framework.
 //!
 //! Everything goes through sysfs and the devices that the kernel makes for a remoteproc, so any driver will do:
-//! those of boards, and ours for a spare core ([`sysfs`] says what ours adds). The firmware's terminals reach
-//! their readers through ptys ([`line`]).
+//! those of boards, and ours for a spare core ([`sysfs`] says what ours adds). The firmware's terminals and trace buffers
+//! reach their readers through brokers and ptys ([`line`]).
 
 mod adopt;
 mod choice;
@@ -23,6 +23,7 @@ mod settings;
 mod start;
 pub(crate) mod sysfs;
 mod texts;
+mod traces;
 mod watch;
 
 use std::path::PathBuf;

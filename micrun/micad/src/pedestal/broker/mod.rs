@@ -5,9 +5,12 @@
 //! that firmware waits for nobody, and keeps the latest of it.
 
 pub(crate) mod process;
+mod pty;
 mod reader;
 mod ring;
 mod rings;
+mod terminal;
+mod trace;
 mod wire;
 
 use std::io::IoSlice;
@@ -39,7 +42,7 @@ use crate::{Result, sys};
 /// This program, even if its file has been replaced since.
 const SELF: &str = "/proc/self/exe";
 /// Most streams of one client: firmware must not fill the host with processes.
-pub(super) const MOST_STREAMS: usize = 4;
+pub(super) const MOST_STREAMS: usize = 6;
 /// How long a watchdog waits for a broker that the host gives no CPU.
 const SHOWN_BOUND: Duration = Duration::from_millis(100);
 /// Most descriptors in one message.
@@ -156,6 +159,11 @@ impl Broker {
     /// Gives it both ends of a pty to relay.
     pub(super) fn take_pty(&self, slave: BorrowedFd<'_>, master: BorrowedFd<'_>) -> Result<()> {
         self.line.send(&[wire::TAKE_PTY], &[slave, master])
+    }
+
+    /// Gives it the file of a trace buffer to look at, or another one that goes on with the same.
+    pub(super) fn take_trace(&self, file: BorrowedFd<'_>) -> Result<()> {
+        self.line.send(&[wire::TAKE_TRACE], &[file])
     }
 
     /// Tells it that nothing is written to the terminal any more.

@@ -12,32 +12,29 @@ use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use libmica::attach::Attach;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::{read, write};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags};
 
+use super::pty::Pty;
 use super::reader::Reader;
 use super::ring::Ring;
+use super::terminal::{CHUNK, Got, Terminal, make_nonblocking, read_into};
+use super::trace::Trace;
 use super::{MAX_DESCRIPTORS, wire};
 use crate::jail::Filter;
 
-/// Bytes in one read; a pty gives no more at a time.
-const CHUNK: usize = 4096;
 /// Reads before the readers get their share.
 const READS: usize = 16;
 /// Most connections that are attached at a time.
 const MOST_READERS: usize = 16;
 /// Pause after the firmware's buffers were found full: the kernel does not tell when one of rpmsg's is free.
 const RETRY_MS: u8 = 1;
-/// When nothing was taken from the pty for that long, nobody reads it, and the end of a run does not wait for that.
-const ABSENT: Duration = Duration::from_secs(1);
 
 /// Relays what the daemon gives. Returns when the daemon has ended before it had written this process down, at SIGTERM, or
 /// to report an error.
@@ -66,7 +63,7 @@ pub(crate) fn run() -> io::Result<()> {
         full: false,
         ring: Ring::in_memory(),
         previous: None,
-        pty: Pty { master: pty, position: 0, blocked: false, taken: Instant::now() },
+        pty: Pty::new(pty),
         readers: Vec::new(),
         frame: Vec::new(),
     };
@@ -84,30 +81,6 @@ fn termination() -> nix::Result<SignalFd> {
     blocked.add(Signal::SIGXFSZ);
     blocked.thread_block()?;
     SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC)
-}
-
-fn make_nonblocking(fd: &impl AsFd) -> io::Result<()> {
-    let mode = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
-    fcntl(fd, FcntlArg::F_SETFL(mode | OFlag::O_NONBLOCK))?;
-    Ok(())
-}
-
-/// What firmware writes to.
-struct Terminal {
-    fd: OwnedFd,
-    /// Of a pty: without it, what is in there would go with whoever writes.
-    master: Option<OwnedFd>,
-}
-
-/// The pty that a status tells.
-struct Pty {
-    master: OwnedFd,
-    /// The position of the byte that it gets next.
-    position: u64,
-    /// It has no room.
-    blocked: bool,
-    /// When it took something, or had nothing to take.
-    taken: Instant,
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, of another one's life")]
@@ -161,7 +134,7 @@ impl Broker {
         if !ready.daemon.is_empty() && !self.kept {
             return Ok(true);
         }
-        if !ready.terminal.difference(PollFlags::POLLOUT).is_empty() || self.is_ending() {
+        if !ready.terminal.difference(PollFlags::POLLOUT).is_empty() || self.is_ending() || self.is_due() {
             self.read_terminal()?;
         }
         if ready.pty.contains(PollFlags::POLLIN) {
@@ -169,16 +142,26 @@ impl Broker {
         }
         self.pty.blocked &= !ready.pty.contains(PollFlags::POLLOUT);
         self.hear(&ready.readers);
-        self.write_pty()?;
+        self.pty.flush(&self.ring)?;
         self.write_readers();
         self.write_terminal()?;
         self.tell()?;
         Ok(false)
     }
 
-    /// Whether what is in a pty is to be read to its end.
+    /// What may still say something.
+    fn live(&self) -> Option<&Terminal> {
+        self.terminal.as_ref().filter(|_| !self.gone)
+    }
+
+    /// Whether what is left of a run is to be read to its end.
     fn is_ending(&self) -> bool {
-        self.over && !self.gone && self.terminal.as_ref().is_some_and(|it| it.master.is_some())
+        self.over && self.live().is_some_and(|it| !it.is_rpmsg())
+    }
+
+    /// Whether a trace is to be looked at.
+    fn is_due(&self) -> bool {
+        self.live().and_then(Terminal::trace).is_some_and(|trace| trace.due_in().is_zero())
     }
 
     /// How much may be read before bytes are lost that must not be.
@@ -188,14 +171,14 @@ impl Broker {
     }
 
     fn wait(&self, daemon: Option<&OwnedFd>) -> io::Result<Ready> {
-        let live = self.terminal.as_ref().filter(|_| !self.gone);
+        let live = self.live();
         let may_type = live.is_some() && self.input.is_empty();
         let flags = |of: &[(PollFlags, bool)]| {
             of.iter().filter(|(_, wanted)| *wanted).map(|(flag, _)| *flag).collect::<PollFlags>()
         };
-        let waits = self.pty.blocked && self.pty.position < self.ring.head();
-        let for_pty = flags(&[(PollFlags::POLLIN, may_type), (PollFlags::POLLOUT, waits)]);
-        let full = self.full && live.is_some_and(|it| it.master.is_some());
+        let for_pty =
+            flags(&[(PollFlags::POLLIN, may_type), (PollFlags::POLLOUT, self.pty.waits(&self.ring))]);
+        let full = self.full && live.is_some_and(|it| !it.is_rpmsg());
         let for_terminal = flags(&[(PollFlags::POLLIN, self.room() > 0), (PollFlags::POLLOUT, full)]);
         let for_reader = |reader: &Reader| {
             let types = reader.may_type() && may_type;
@@ -203,15 +186,15 @@ impl Broker {
         };
         // What there is not is asked for nothing: the socket takes its place. So is one that may not be read now, which may
         // have hung up.
-        let polled = live.filter(|terminal| terminal.master.is_some() || self.room() > 0);
+        let polled = live.filter(|it| !it.is_rpmsg() || self.room() > 0).and_then(Terminal::fd);
         let (terminal, for_terminal) =
-            polled.map_or((&self.socket, PollFlags::empty()), |terminal| (&terminal.fd, for_terminal));
+            polled.map_or((self.socket.as_fd(), PollFlags::empty()), |fd| (fd, for_terminal));
         let (daemon, for_daemon) =
             daemon.map_or((&self.socket, PollFlags::empty()), |fd| (fd, PollFlags::POLLIN));
         let mut ready = vec![
             PollFd::new(self.socket.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.pty.master.as_fd(), for_pty),
-            PollFd::new(terminal.as_fd(), for_terminal),
+            PollFd::new(terminal, for_terminal),
             PollFd::new(daemon.as_fd(), for_daemon),
             PollFd::new(self.end.as_fd(), PollFlags::POLLIN),
         ];
@@ -229,25 +212,23 @@ impl Broker {
 
     /// When there is something to do although nothing happens.
     fn until(&self) -> PollTimeout {
-        let is_rpmsg = self.terminal.as_ref().is_some_and(|it| it.master.is_none());
-        if self.full && is_rpmsg {
+        if self.full && self.terminal.as_ref().is_some_and(Terminal::is_rpmsg) {
             return RETRY_MS.into();
         }
         if self.is_ending() && self.room() > 0 {
             return PollTimeout::ZERO;
         }
         if self.gone && !self.told {
-            // Whole milliseconds.
-            let absent = self.absent() + Duration::from_millis(1);
-            return absent.try_into().unwrap_or(PollTimeout::NONE);
+            return in_milliseconds(self.absent());
         }
-        PollTimeout::NONE
+        let trace = self.live().and_then(Terminal::trace).filter(|_| self.room() > 0);
+        trace.map_or(PollTimeout::NONE, |trace| in_milliseconds(trace.due_in()))
     }
 
     /// When it will be clear that nobody reads the pty. Who is attached reads there.
     fn absent(&self) -> Duration {
         let attached = self.readers.iter().any(Reader::may_type);
-        if attached { Duration::ZERO } else { ABSENT.saturating_sub(self.pty.taken.elapsed()) }
+        if attached { Duration::ZERO } else { self.pty.absent() }
     }
 
     /// Takes the daemon's messages.
@@ -279,11 +260,12 @@ impl Broker {
             (wire::KEEP, ..) => self.kept = true,
             (wire::COUNT, Some(pipe), _) => {
                 // Whoever does not take it waits for it no more. Eight bytes have room in an empty pipe.
-                let _ = write(&pipe, &self.ring.head().to_le_bytes());
+                let _ = rustix::io::write(&pipe, &self.ring.head().to_le_bytes());
             }
             (wire::OVER, ..) => (self.over, self.gone) = (true, self.gone || self.terminal.is_none()),
-            (wire::TAKE_RPMSG, Some(fd), _) => self.take(Terminal { fd, master: None })?,
-            (wire::TAKE_PTY, Some(fd), master @ Some(_)) => self.take(Terminal { fd, master })?,
+            (wire::TAKE_RPMSG, Some(fd), _) => self.take(Terminal::rpmsg(fd)?),
+            (wire::TAKE_PTY, Some(slave), Some(master)) => self.take(Terminal::pty(slave, master)?),
+            (wire::TAKE_TRACE, Some(file), _) => self.take(Terminal::Trace(Trace::new(File::from(file)))),
             (wire::RING, Some(ring), previous) => {
                 if let Ok(ring) = Ring::open(File::from(ring))
                     && self.ring.head() == 0
@@ -312,34 +294,30 @@ impl Broker {
         Ok(())
     }
 
-    /// A terminal that comes while there is one is the same once more.
-    fn take(&mut self, terminal: Terminal) -> io::Result<()> {
-        if self.terminal.is_none() {
-            make_nonblocking(&terminal.fd)?;
-            self.terminal = Some(terminal);
-            (self.gone, self.told) = (false, false);
+    /// A terminal that comes while there is one is the same once more, and a trace may be in another file.
+    fn take(&mut self, terminal: Terminal) {
+        match (&mut self.terminal, terminal) {
+            (Some(Terminal::Trace(trace)), Terminal::Trace(other)) => trace.goes_on_in(other),
+            (Some(_), _) => {}
+            (none, terminal) => {
+                *none = Some(terminal);
+                (self.gone, self.told) = (false, false);
+            }
         }
-        Ok(())
     }
 
     /// Reads what there is; of a terminal that is gone, to its end.
     fn read_terminal(&mut self) -> io::Result<()> {
         let mut chunk = [0; CHUNK];
-        let Some(terminal) = &self.terminal else { return Ok(()) };
         for _ in 0..READS {
             let room = self.room();
-            if room == 0 {
-                return Ok(());
-            }
-            match read_some(&terminal.fd, &mut chunk[..room])? {
+            let Some(terminal) = self.terminal.as_mut().filter(|_| room > 0) else { return Ok(()) };
+            match terminal.read(&mut chunk[..room])? {
                 Got::Bytes(count) => {
-                    // Whoever had nothing to take has not been slow.
-                    if self.pty.position == self.ring.head() {
-                        self.pty.taken = Instant::now();
-                    }
+                    self.pty.before(&self.ring);
                     self.ring.append(&chunk[..count]);
                 }
-                Got::NothingYet if !(self.over && terminal.master.is_some()) => return Ok(()),
+                Got::NothingYet if !self.over || terminal.is_rpmsg() => return Ok(()),
                 Got::NothingYet | Got::End => {
                     (self.gone, self.full) = (true, false);
                     self.input.clear();
@@ -365,26 +343,6 @@ impl Broker {
         }
     }
 
-    fn write_pty(&mut self) -> io::Result<()> {
-        let pty = &mut self.pty;
-        let oldest = self.ring.oldest();
-        let mut chunk = [0; CHUNK];
-        while !pty.blocked && pty.position < self.ring.head() {
-            if pty.position < oldest {
-                self.ring.lose(oldest - pty.position);
-                pty.position = oldest;
-            }
-            let count = self.ring.read(pty.position, &mut chunk);
-            match write(&pty.master, &chunk[..count]) {
-                Ok(0) | Err(Errno::EWOULDBLOCK) => pty.blocked = true,
-                Ok(count) => (pty.position, pty.taken) = (pty.position + count as u64, Instant::now()),
-                Err(Errno::EINTR) => {}
-                Err(e) => return Err(e.into()),
-            }
-        }
-        Ok(())
-    }
-
     fn write_readers(&mut self) {
         let over = self.over && self.gone;
         for reader in &mut self.readers {
@@ -398,7 +356,7 @@ impl Broker {
         self.full = false;
         let Some(terminal) = self.terminal.as_ref().filter(|_| !self.gone) else { return Ok(()) };
         while !self.input.is_empty() {
-            match write(&terminal.fd, self.input.as_slices().0) {
+            match terminal.write(self.input.as_slices().0) {
                 // `rpmsg_trysend` found no free buffer.
                 Ok(0) | Err(Errno::EWOULDBLOCK | Errno::ENOMEM) => {
                     self.full = true;
@@ -430,26 +388,7 @@ impl Broker {
     }
 }
 
-enum Got {
-    Bytes(usize),
-    NothingYet,
-    End,
-}
-
-fn read_some(source: &impl AsFd, buffer: &mut [u8]) -> io::Result<Got> {
-    match read(source, buffer) {
-        // A terminal that was hung up reads as at its end, or as an error.
-        Ok(0) | Err(Errno::EIO | Errno::ENXIO | Errno::ENODEV) => Ok(Got::End),
-        Ok(count) => Ok(Got::Bytes(count)),
-        Err(Errno::EWOULDBLOCK | Errno::EINTR) => Ok(Got::NothingYet),
-        Err(e) => Err(e.into()),
-    }
-}
-
-fn read_into(source: &impl AsFd, buffer: &mut VecDeque<u8>) -> io::Result<()> {
-    let mut chunk = [0; CHUNK];
-    if let Got::Bytes(count) = read_some(source, &mut chunk)? {
-        buffer.extend(&chunk[..count]);
-    }
-    Ok(())
+fn in_milliseconds(time: Duration) -> PollTimeout {
+    let millis = if time.is_zero() { time } else { time + Duration::from_millis(1) };
+    millis.try_into().unwrap_or(PollTimeout::NONE)
 }

@@ -20,6 +20,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Another layout gets another word.
 const MAGIC: [u8; 8] = *b"mica-rg1";
+/// Where the number of lost bytes is.
+const LOST: u64 = 32;
 /// Where the bytes begin.
 const HEADER: u64 = 64;
 /// One stamp for so many bytes at most: 16 of the file for 64 of the console.
@@ -68,6 +70,16 @@ pub(super) fn file_size(size: u64) -> u64 {
 /// What the file of a ring tells: the bytes that ever came, and those that somebody who reads has not got.
 pub(super) fn counts(file: &File) -> io::Result<(u64, u64)> {
     Ring::open(file.try_clone()?).map(|ring| (ring.head, ring.lost))
+}
+
+/// The latest bytes that the file of a ring has, no more than so many.
+pub(super) fn tail(file: File, most: usize) -> io::Result<Vec<u8>> {
+    let ring = Ring::open(file)?;
+    let from = ring.oldest().max(ring.head.saturating_sub(most as u64));
+    let mut bytes = vec![0; most];
+    let count = ring.read(from, &mut bytes);
+    bytes.truncate(count);
+    Ok(bytes)
 }
 
 /// Makes an empty file a ring.
@@ -124,7 +136,11 @@ impl Ring {
 
     /// Counts bytes that somebody who reads has not got.
     pub(super) fn lose(&mut self, count: u64) {
-        self.lost += count;
+        if count > 0 {
+            self.lost += count;
+            // Where that fails, the next byte that comes shows it.
+            let _ = self.store.write(&self.lost.to_le_bytes(), LOST);
+        }
     }
 
     /// Adds bytes.
@@ -267,10 +283,22 @@ mod tests {
             text.chunks(step).for_each(|part| ring.append(part));
             assert_eq!((ring.head(), ring.oldest()), (1000, 872), "{step}");
             assert_eq!(all(&ring), text[872..], "{step}");
+            assert_eq!(tail(file.try_clone().unwrap(), 100).unwrap(), text[900..]);
+            assert_eq!(tail(file.try_clone().unwrap(), 500).unwrap(), text[872..]);
             let again = Ring::open(file.try_clone().unwrap()).unwrap();
             assert_eq!((again.head(), all(&again)), (1000, text[872..].to_vec()));
             assert!(file.metadata().unwrap().len() <= file_size(128));
         }
+    }
+
+    #[test]
+    fn what_is_lost_is_told_at_once() {
+        let (file, mut ring) = on_file(128);
+        ring.append(b"some");
+        ring.lose(3);
+        assert_eq!(counts(&file).unwrap(), (4, 3));
+        ring.append(b"more");
+        assert_eq!(counts(&file).unwrap(), (8, 3));
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use libmica::ext::Shown;
+
 use super::ring;
 use crate::Result;
 use crate::config::Config;
@@ -73,13 +75,20 @@ impl Rings {
         }
     }
 
-    /// How many bytes the consoles of a client have ever shown in this run, and how many somebody who reads has not got.
-    /// `None` before the first run. Blocks.
-    pub(crate) fn counts(&self, spec: &ClientSpec) -> Option<(u64, u64)> {
+    /// What the streams of a client have shown in this run. `None` before the first run. Blocks.
+    pub(crate) fn counts(&self, spec: &ClientSpec) -> Option<Shown> {
         let counts = (0..super::MOST_STREAMS)
-            .map_while(|number| File::open(self.path(spec, number)).ok())
+            .filter_map(|number| File::open(self.path(spec, number)).ok())
             .filter_map(|file| ring::counts(&file).ok());
-        counts.reduce(|(bytes, lost), it| (bytes + it.0, lost + it.1))
+        let counts = counts.map(|(bytes, lost_bytes)| Shown { bytes, lost_bytes });
+        counts.reduce(|a, b| Shown { bytes: a.bytes + b.bytes, lost_bytes: a.lost_bytes + b.lost_bytes })
+    }
+
+    /// The last that the console of a client has shown in this run, no more than so many bytes; `None` if that is nothing.
+    /// Blocks.
+    pub(crate) fn last_words(&self, spec: &ClientSpec, most: usize) -> Option<String> {
+        let bytes = ring::tail(File::open(self.path(spec, 0)).ok()?, most).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned()).filter(|text| !text.is_empty())
     }
 
     fn path(&self, spec: &ClientSpec, number: usize) -> PathBuf {

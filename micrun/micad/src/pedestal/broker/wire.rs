@@ -8,6 +8,8 @@ pub(super) const KEEP: u8 = b'k';
 pub(super) const TAKE_RPMSG: u8 = b't';
 /// A pty to relay: its slave, and its master, so that nothing in it is lost when whoever writes there ends.
 pub(super) const TAKE_PTY: u8 = b'p';
+/// The file of a trace buffer; of one that it has already, where it goes on.
+pub(super) const TAKE_TRACE: u8 = b'f';
 /// The ring's file, and that of the run before if there is one.
 pub(super) const RING: u8 = b'r';
 /// A connection for a console's reader, with what it asks for: [`libmica::attach::Attach`].

@@ -156,6 +156,8 @@ impl Creation {
             static_resource: settings.static_resource.value,
             policy: host.policy().clone(),
             prompt: settings.shell_prompt.value,
+            delivery: settings.console.value,
+            stderr: settings.stderr.value,
             greeting: settings.greeting.value.bytes().to_vec(),
             can_be_asked: settings.stop_command.value.is_some(),
             ready: settings.ready.value,
