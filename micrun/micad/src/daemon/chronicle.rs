@@ -4,6 +4,7 @@ use libmica::ext::{End, MAX_LAST_WORDS};
 
 use super::events::Events;
 use super::history::Endings;
+use crate::blocking;
 use crate::cores::Cores;
 use crate::live::Live;
 use crate::pedestal::{ClientSpec, Rings};
@@ -21,6 +22,12 @@ impl Chronicle {
     pub(super) fn open(config: &Live) -> Self {
         let endings = Endings::open(&config.get().runtime_dir);
         Self { events: Events::new(), endings, cores: Cores::new(config), config: config.clone() }
+    }
+
+    /// How many bytes the client's console has shown in this run; `None` if nothing tells.
+    pub(super) async fn console(&self, spec: &ClientSpec) -> Option<u64> {
+        let (rings, spec) = (Rings::of(&self.config.get()), spec.clone());
+        blocking::run(move || rings.console(&spec)).await
     }
 
     /// What remembers an end of this client's, with the last words of its console. It blocks.

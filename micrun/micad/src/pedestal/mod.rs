@@ -215,7 +215,7 @@ pub(crate) struct Pulse {
     pub(crate) heartbeat: Option<u32>,
     /// CPU time of its first processor, and time in which that waited for a CPU of the host.
     pub(crate) processor: Option<(Duration, Duration)>,
-    /// Bytes that its console has ever shown.
+    /// Bytes that its console has shown in this run; the daemon has it from the ring.
     pub(crate) console: Option<u64>,
 }
 

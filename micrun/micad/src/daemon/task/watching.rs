@@ -41,7 +41,10 @@ impl Task {
     /// Takes the watchdog's next look; whether the run has ended by it.
     pub(super) async fn look(&mut self) -> bool {
         let (Some((watch, next)), Some(guest)) = (&mut self.watch, &mut self.guest) else { return false };
-        let pulse = guest.pulse(watch.rules()).await;
+        let mut pulse = guest.pulse(watch.rules()).await;
+        if watch.rules().console.is_some() {
+            pulse.console = self.chronicle.console(&self.spec).await;
+        }
         let now = Instant::now();
         *next = now + watch.period();
         if let Some(what) = watch.news_of_blindness(pulse) {

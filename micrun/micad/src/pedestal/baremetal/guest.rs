@@ -175,11 +175,7 @@ impl Guest for CoreGuest {
             Some(place) => self.with(look(place)).await,
             None => None,
         };
-        let console = match watched.console {
-            Some(_) => self.core.lock().await.lines.shown().await,
-            None => None,
-        };
-        Pulse { heartbeat, processor: None, console }
+        Pulse { heartbeat, ..Pulse::default() }
     }
 
     async fn dump(&mut self, firmware: &Path, to: File, most: u64) -> Result<()> {

@@ -84,6 +84,12 @@ impl Rings {
         counts.reduce(|a, b| Shown { bytes: a.bytes + b.bytes, lost_bytes: a.lost_bytes + b.lost_bytes })
     }
 
+    /// How many bytes the console of a client has shown in this run. Blocks.
+    pub(crate) fn console(&self, spec: &ClientSpec) -> Option<u64> {
+        let (bytes, _) = ring::counts(&File::open(self.path(spec, 0)).ok()?).ok()?;
+        Some(bytes)
+    }
+
     /// The last that the console of a client has shown in this run, no more than so many bytes; `None` if that is nothing.
     /// Blocks.
     pub(crate) fn last_words(&self, spec: &ClientSpec, most: usize) -> Option<String> {

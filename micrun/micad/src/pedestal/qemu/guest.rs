@@ -228,11 +228,7 @@ impl Guest for QemuGuest {
 
     async fn pulse(&mut self, watched: Watchdog) -> Pulse {
         let exit_record = self.saved.exit_record.filter(|_| watched.heartbeat.is_some());
-        let mut pulse = self.vitals.pulse(&mut self.emulator, exit_record).await;
-        if let Some(console) = self.ports.first().filter(|_| watched.console.is_some()) {
-            pulse.console = console.shown().await;
-        }
-        pulse
+        self.vitals.pulse(&mut self.emulator, exit_record).await
     }
 
     async fn verdict(&mut self, ending: Ending) -> ExitReport {
