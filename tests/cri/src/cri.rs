@@ -174,9 +174,12 @@ impl Cri {
             security_context: Some(security),
             ..LinuxPodSandboxConfig::default()
         };
+        // The kubelet names no host where the machine's name is the pod's.
+        let namespaces = linux.security_context.as_ref().and_then(|it| it.namespace_options.as_ref());
+        let of_machine = namespaces.is_some_and(|it| it.network() == NamespaceMode::Node);
         let config = PodSandboxConfig {
             metadata: Some(metadata),
-            hostname: name.into(),
+            hostname: if of_machine { String::new() } else { name.into() },
             log_directory: logs.display().to_string(),
             dns_config: Some(dns()),
             linux: Some(linux),

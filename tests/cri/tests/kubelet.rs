@@ -11,8 +11,8 @@ use micrun_host_tests::{isolation, wait};
 
 const BUSYBOX: &str = "/bin/busybox";
 const IMAGE: &str = "localhost/micrun/asked:1";
-const STOP: &str = "container.stop_command=console:exit 5";
-const SHELL: &str = "container.shell_prompt=micrun>";
+const STOP: &str = "org.openeuler.micrun.container.stop_command=console:exit 5";
+const SHELL: &str = "org.openeuler.micrun.container.shell_prompt=micrun>";
 
 /// `terminationGracePeriodSeconds` is the firmware's time to end, and no more than that.
 #[test]
