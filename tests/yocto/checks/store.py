@@ -137,7 +137,7 @@ def refused(root):
     from micrun import store  # pylint: disable=import-outside-toplevel
 
     def changed(blobs, layer):
-        blobs[layer] = b"another" + blobs[layer]
+        blobs[layer] = b"x" + blobs[layer][1:]
 
     def lost(blobs, layer):
         del blobs[layer]
@@ -150,8 +150,8 @@ def refused(root):
         good = archive(f"{directory}/good.tar", "localhost/motor:1")
         if Path(directory, "store").exists():
             problems.append("a store was begun with archives that are refused")
-        store.fill(f"{directory}/store", [good])
-        problems += _refuses(store, f"{directory}/store", good, "not empty")
+        store.fill(f"{directory}/once", [good])
+        problems += _refuses(store, f"{directory}/once", good, "not empty")
     return problems
 
 
