@@ -70,15 +70,19 @@ def digests(path):
 @contextlib.contextmanager
 def containerd(directory, root):
     """A containerd of its own on a store; gives its `ctr`."""
-    state = Path(directory, "state")
+    state = Path(tempfile.mkdtemp(prefix="state-", dir=directory))
     config = Path(directory, "config.toml")
     config.write_text(CONFIG.format(root=root, state=state))
     with open(f"{directory}/log", "w") as log:
         daemon = subprocess.Popen(["containerd", "--config", config], stdout=log, stderr=subprocess.STDOUT)
 
     def ctr(*words):
-        command = ["ctr", "--address", f"{state}/containerd.sock", "--connect-timeout", "60s", *words]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        command = ["ctr", "--address", f"{state}/containerd.sock", *words]
+        # Its socket is there before it listens, and nobody knows when before that.
+        while True:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if "failed to dial" not in done.stderr or daemon.poll() is not None:
+                break
         if done.returncode:
             raise RuntimeError(f"{' '.join(words)}: {done.stderr}")
         # An age and the order of labels say nothing.
@@ -108,6 +112,9 @@ def filled(root):
         with containerd(directory, f"{directory}/imported") as ctr:
             for path in paths:
                 ctr("image", "import", "--all-platforms", "--no-unpack", path)
+            # The import of an archive leaves its index.json until garbage is collected. --sync waits for that.
+            ctr("image", "tag", "localhost/motor:1", "localhost/garbage:1")
+            ctr("image", "rm", "--sync", "localhost/garbage:1")
             imported = [ctr(*look) for look in looks]
         with containerd(directory, f"{directory}/filled") as ctr:
             for look, expected in zip(looks, imported):
