@@ -45,6 +45,7 @@ CHECKS = {
     "fetch": ("one crate downloaded by bitbake's fetcher, checksum right", crates.fetch),
     "kas-schema": ("kas files are valid", kasfiles.schema),
     "kas-resolve": ("kas files resolve, everything pinned", kasfiles.resolve),
+    "downstream": ("a project that includes ours by kas", kasfiles.downstream),
     "menu": ("kas menu", kasfiles.menu),
     "oelint": ("oelint-adv", lint.oelint),
     "oeqa": ("oeqa case, with a target that plays back", oeqa),

@@ -21,6 +21,8 @@ COMBINATIONS = (
     "kas/qemu-arm64.yml:kas/testimage.yml",
     "kas/qemu-arm64.yml:kas/readonly-rootfs.yml",
     "kas/qemu-arm64.yml:kas/sstate-mirror.yml",
+    "kas/release/whinlatter.yml:kas/debug.yml",
+    "kas/release/wrynose.yml:tests/yocto/lib/masked.yml",
     "kas/qemu-arm64.yml:kas/debug.yml:kas/testimage.yml:kas/readonly-rootfs.yml:kas/sstate-mirror.yml",
 )
 # Steps of kas that would clone.
@@ -30,7 +32,7 @@ NETWORK = "repo_setup_loop finish_setup_repos repos_checkout repos_apply_patches
 def schema(root):
     """Every kas file is one."""
     problems = []
-    for path in sorted(root.glob("kas/*.yml")):
+    for path in sorted([*root.glob("kas/**/*.yml"), *root.glob("tests/yocto/lib/*.yml")]):
         try:
             jsonschema.validate(yaml.safe_load(path.read_text()), kas.CONFIGSCHEMA)
         except (yaml.YAMLError, jsonschema.ValidationError) as error:
@@ -43,6 +45,40 @@ def resolve(root):
     problems = []
     for combination in COMBINATIONS:
         problems += [f"{combination}: {problem}" for problem in _resolve(root, combination)]
+    return problems
+
+
+PRODUCT = """header:
+  version: 19
+  includes:
+    - repo: micrun
+      file: kas/qemu-arm64.yml
+distro: product
+repos:
+  product:
+    layers:
+      .:
+  micrun:
+    path: {root}
+"""
+
+
+def downstream(root):
+    """A project that includes this one's file gets its layers, its image and its pins, and keeps its own distro."""
+    with tempfile.TemporaryDirectory(prefix="micrun-yocto-") as project:
+        Path(project, "product.yml").write_text(PRODUCT.format(root=root))
+        # The loop finds the repository of the file; it clones none that has only layers.
+        skipped = [f"--skip={step}" for step in NETWORK if step != "repo_setup_loop"]
+        command = [sys.executable, "-m", "kas", "dump", *skipped, "product.yml"]
+        done = subprocess.run(command, cwd=project, env={**os.environ, "KAS_WORK_DIR": project}, capture_output=True, text=True, check=False)
+        if done.returncode:
+            return [done.stderr.strip()]
+        config = yaml.safe_load(done.stdout)
+        pinned = yaml.safe_load((root / "kas/qemu-arm64.lock.yml").read_text())["overrides"]
+    expected = {"distro": "product", "target": "micrun-image", "overrides": pinned}
+    problems = [f"{key} is {config.get(key)!r}, not {value!r}" for key, value in expected.items() if config.get(key) != value]
+    if set(config["repos"]["micrun"]["layers"]) != {".", "meta-micrun"}:
+        problems.append(f"the layers are {config['repos']['micrun']['layers']}")
     return problems
 
 

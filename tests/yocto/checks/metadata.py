@@ -14,7 +14,6 @@ import yaml
 import bitbake
 from bitbake import bb
 
-RELEASE = "wrynose"
 LAYERS = (".", "meta-micrun")
 # Its recipes want files that only its own lane has.
 PREBUILT = "meta-micrun-prebuilt"
@@ -22,15 +21,21 @@ PREBUILT = "meta-micrun-prebuilt"
 OPENEULER = "meta-micrun-openeuler"
 
 
+def releases(root):
+    """The releases that tests/yocto/releases reads the layers with."""
+    return {path.name.removesuffix(".lock.yml") for path in root.glob("kas/release/*.lock.yml")}
+
+
 def layers(root):
-    """Every layer.conf parses, names its release and its dependencies, and its patterns match its own recipes alone."""
+    """Every layer.conf parses, names its releases and its dependencies, and its patterns match its own recipes alone."""
     problems = []
-    for name in (*LAYERS, PREBUILT):
+    for name in (*LAYERS, PREBUILT, OPENEULER):
         path = (root / name).resolve()
         data = bitbake.layer(root, path)
         collection = data.getVar("BBFILE_COLLECTIONS").split()[-1]
-        if RELEASE not in (data.getVar(f"LAYERSERIES_COMPAT_{collection}") or "").split():
-            problems.append(f"{name}/conf/layer.conf: LAYERSERIES_COMPAT_{collection} does not name {RELEASE}")
+        said = set((data.getVar(f"LAYERSERIES_COMPAT_{collection}") or "").split())
+        if said != {PREBUILT: {"wrynose"}, OPENEULER: {"scarthgap"}}.get(name, releases(root)):
+            problems.append(f"{name}/conf/layer.conf: LAYERSERIES_COMPAT_{collection} does not name what kas/release has")
         if "core" not in (data.getVar(f"LAYERDEPENDS_{collection}") or "").split():
             problems.append(f"{name}/conf/layer.conf: LAYERDEPENDS_{collection} does not name core")
         pattern = re.compile(data.getVar(f"BBFILE_PATTERN_{collection}"))
@@ -173,6 +178,8 @@ def _workspace(root, data):
     for member in tomllib.loads((root / "Cargo.toml").read_text())["workspace"]["members"]:
         if not any(f"{member}/Cargo.toml" == name or f"{member}/".startswith(f"{name}/") for name in names):
             yield f"SRC_URI does not bring {member}/Cargo.toml, a member of the workspace"
+    if data.getVar("MICRUN_RUST") != tomllib.loads((root / "Cargo.toml").read_text())["workspace"]["package"]["rust-version"]:
+        yield "MICRUN_RUST is not what Cargo.toml says"
     # Below a clone of this repository, its own .cargo/config.toml would decide.
     if data.getVar("CARGO_TARGET_DIR") != data.expand("${B}/target") or not data.getVarFlag("CARGO_TARGET_DIR", "export"):
         yield "cargo may build outside of B: CARGO_TARGET_DIR is not exported"

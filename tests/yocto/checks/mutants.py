@@ -37,8 +37,8 @@ MUTANTS = (
     ("no LAYERDEPENDS", "meta-micrun/conf/layer.conf", 'LAYERDEPENDS_micrun-distro = "core', 'LAYERDEPENDS_micrun-distro = "', "layers", "LAYERDEPENDS"),
     ("override with a recipe's name", "meta-micrun/conf/distro/micrun.conf", 'DISTROOVERRIDES = "distro-micrun"', "", "distribution", "recipe's name"),
     ("append's file without a place", "recipes-devtools/qemu/qemu-small.inc", "file://options ", "file://choices ", "appends", "file://choices is not there"),
-    ("openeuler: another layer", "meta-micrun-openeuler/features/mcs/micrun-rs.yaml", "micrun/meta-micrun-openeuler", "meta-micrun-openeuler", "openeuler", "feature's layers"),
     ("fragment: no symbol", "meta-micrun/recipes-kernel/linux/files/micrun-pods.cfg", "CONFIG_NF_NAT=m", "CONFIG_NF_NATS=m", "kernel", "CONFIG_NF_NATS is no symbol"),
+    ("openeuler: another layer", "meta-micrun-openeuler/features/mcs/micrun-rs.yaml", "micrun/meta-micrun-openeuler", "meta-micrun-openeuler", "openeuler", "feature's layers"),
     ("store: garbage", "lib/micrun/store.py", 'labels[f"containerd.io/gc.ref.content.{name}"]', 'labels[f"containerd.io/gc.content.{name}"]', "store", "differs"),
     ("store: digests unchecked", "lib/micrun/store.py", "if found != name:", "if not name:", "archives", "was not refused"),
     ("pack: a shell's words", "lib/micrun/pack.py", "shlex.split(get(name) or \"\")", "(get(name) or \"\").split()", "pack", "command line"),
@@ -47,6 +47,7 @@ MUTANTS = (
     ("kas: unknown key", "kas/debug.yml", "local_conf_header:", "local_conf_headers:", "kas-schema", "local_conf_headers"),
     ("kas: unknown layer", "kas/qemu-arm64.yml", "meta-micrun:", "meta-micron:", "kas-resolve", "no layer meta-micron"),
     ("kas: no pin", "kas/qemu-arm64.lock.yml", "    meta-openembedded:", "    meta-opened:", "kas-resolve", "not pinned"),
+    ("downstream: another image", "kas/qemu-arm64.yml", "target: micrun-image", "target: core-image-minimal", "downstream", "target is"),
     ("menu: missing file", "Kconfig", "kas/debug.yml", "kas/debugging.yml", "menu", "there is no kas/debugging.yml"),
     ("workflow: unknown key", ".github/workflows/test.yml", "timeout-minutes:", "timeout-minute:", "actionlint", "timeout-minute"),
 )

@@ -4,14 +4,12 @@ import contextlib
 import hashlib
 import io
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
-import time
 from pathlib import Path
 
 from report import Skip
@@ -72,17 +70,19 @@ def digests(path):
 @contextlib.contextmanager
 def containerd(directory, root):
     """A containerd of its own on a store; gives its `ctr`."""
-    state = Path(directory, "state")
+    state = Path(tempfile.mkdtemp(prefix="state-", dir=directory))
     config = Path(directory, "config.toml")
     config.write_text(CONFIG.format(root=root, state=state))
     with open(f"{directory}/log", "w") as log:
         daemon = subprocess.Popen(["containerd", "--config", config], stdout=log, stderr=subprocess.STDOUT)
 
-    address = f"{state}/containerd.sock"
-
     def ctr(*words):
-        command = ["ctr", "--address", address, "--connect-timeout", "60s", *words]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        command = ["ctr", "--address", f"{state}/containerd.sock", *words]
+        # Its socket is there before it listens, and nobody knows when before that.
+        while True:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if "failed to dial" not in done.stderr or daemon.poll() is not None:
+                break
         if done.returncode:
             raise RuntimeError(f"{' '.join(words)}: {done.stderr}")
         # An age and the order of labels say nothing.
@@ -90,11 +90,6 @@ def containerd(directory, root):
         return sorted(" ".join(sorted(re.split(r"[\s,]+", line))) for line in lines)
 
     try:
-        # ctr does not wait for a socket that is not there yet.
-        while not os.path.exists(address):
-            if daemon.poll() is not None:
-                raise RuntimeError(f"containerd ended: {Path(directory, 'log').read_text()}")
-            time.sleep(0.05)
         yield ctr
     finally:
         daemon.terminate()
@@ -117,7 +112,7 @@ def filled(root):
         with containerd(directory, f"{directory}/imported") as ctr:
             for path in paths:
                 ctr("image", "import", "--all-platforms", "--no-unpack", path)
-            # An import leaves the archive's own index for the garbage collector, for which a removal waits.
+            # The import of an archive leaves its index.json until garbage is collected. --sync waits for that.
             ctr("image", "tag", "localhost/motor:1", "localhost/garbage:1")
             ctr("image", "rm", "--sync", "localhost/garbage:1")
             imported = [ctr(*look) for look in looks]
@@ -149,7 +144,7 @@ def refused(root):
     from micrun import store  # pylint: disable=import-outside-toplevel
 
     def changed(blobs, layer):
-        blobs[layer] = b"another" + blobs[layer]
+        blobs[layer] = b"x" + blobs[layer][1:]
 
     def lost(blobs, layer):
         del blobs[layer]
@@ -162,8 +157,8 @@ def refused(root):
         good = archive(f"{directory}/good.tar", "localhost/motor:1")
         if Path(directory, "store").exists():
             problems.append("a store was begun with archives that are refused")
-        store.fill(f"{directory}/store", [good])
-        problems += _refuses(store, f"{directory}/store", good, "not empty")
+        store.fill(f"{directory}/once", [good])
+        problems += _refuses(store, f"{directory}/once", good, "not empty")
     return problems
 
 

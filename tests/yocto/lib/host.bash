@@ -54,7 +54,7 @@ prepare_host() {
 # as_builder COMMAND... - runs a command as the build user, with nothing of this environment but what kas reads.
 as_builder() {
     local kept=() name
-    for name in KAS_REPO_REF_DIR KAS_PREMIRRORS KAS_CLONE_DEPTH KAS_WORK_DIR http_proxy https_proxy no_proxy; do
+    for name in KAS_REPO_REF_DIR KAS_PREMIRRORS KAS_CLONE_DEPTH KAS_WORK_DIR KAS_BUILD_DIR http_proxy https_proxy no_proxy; do
         [[ ! -v $name ]] || kept+=("$name=${!name}")
     done
     setpriv --reuid "$BUILD_USER" --regid "$BUILD_USER" --clear-groups --pdeathsig TERM \

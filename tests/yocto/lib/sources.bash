@@ -1,9 +1,9 @@
 # Where bitbake and openembedded-core come from. Sourced.
 # shellcheck shell=bash
 
-# Prints name and URL of each repository of the kas file.
+# Prints name and URL of each repository of the kas file, and of what it includes (KAS_INCLUDED).
 repositories() {
-    awk '/^  [a-z].*:$/ { sub(":", "", $1); name = $1 } $1 == "url:" { print name, $2 }' "$KAS_FILE"
+    awk '/^  [a-z].*:$/ { sub(":", "", $1); name = $1 } $1 == "url:" { print name, $2 }' "$KAS_FILE" ${KAS_INCLUDED:+"$KAS_INCLUDED"}
 }
 
 # The commit that the lock file has for a repository.
