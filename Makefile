@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 .PHONY: help setup build firmware firmware-boards demo demo-host test check unit host aarch64 conformance cri docker faults kills abandoned fuzz fuzz-long \
-    kernel image qemu qemu-small test-qemu-small test-qemu power-loss pool-cycles test-driver matrix other-containerds yocto yocto-static yocto-source lint docs \
+    kernel image qemu qemu-small test-qemu-small test-qemu power-loss pool-cycles test-driver matrix other-containerds yocto yocto-mixed yocto-static yocto-source lint docs \
     fmt bench bench-qemu \
     dist install uninstall deb test-install test-packages clean
 
@@ -167,6 +167,9 @@ test-driver: tools-host kernel ## test mica_rproc: its binding, and its cases in
 
 yocto: ## build the Yocto image with Debian's binaries, boot it, run the smoke suite in it
 	@tests/yocto/prebuilt
+
+yocto-mixed: ## the same with the real recipes of openembedded-core and meta-virtualization whose sources can be had
+	@tests/yocto/mixed
 
 yocto-static: ## check the Yocto layers without oe-core: parse, pins, kas files, lint
 	@tests/yocto/static

@@ -24,8 +24,18 @@ def oeqa(root):
     case = root / "meta-micrun/lib/oeqa/runtime/cases/micrun.py"
     compile(case.read_text(), str(case), "exec")
     sys.path.insert(0, str(root / "meta-micrun/lib"))
+    return unit_tests("test_oeqa")
+
+
+def share(_root):
+    """What counts the recipes of the mixed lane."""
+    return unit_tests("test_share")
+
+
+def unit_tests(name):
+    """A module's tests; what fails is a problem."""
     result = unittest.TestResult()
-    unittest.defaultTestLoader.loadTestsFromName("test_oeqa").run(result)
+    unittest.defaultTestLoader.loadTestsFromName(name).run(result)
     if not result.testsRun:
         return ["there are no tests"]
     return [trace for _, trace in result.errors + result.failures]
@@ -44,6 +54,7 @@ CHECKS = {
     "menu": ("kas menu", kasfiles.menu),
     "oelint": ("oelint-adv", lint.oelint),
     "oeqa": ("oeqa case, with a target that plays back", oeqa),
+    "share": ("count of real recipes", share),
     "workflows": ("hosted workflows run make targets alone", lint.workflows),
     "actionlint": ("actionlint", lint.actionlint),
 }

@@ -14,14 +14,14 @@ from bitbake import bb
 
 RELEASE = "wrynose"
 LAYERS = (".", "meta-micrun")
-# Its recipes want files that only its own lane has.
-PREBUILT = "meta-micrun-prebuilt"
+# Their recipes want files that only their own lanes have.
+LANES = ("meta-micrun-prebuilt", "meta-micrun-mixed")
 
 
 def layers(root):
     """Every layer.conf parses, names its release and its dependencies, and its patterns match its own recipes alone."""
     problems = []
-    for name in (*LAYERS, PREBUILT):
+    for name in (*LAYERS, *LANES):
         path = (root / name).resolve()
         data = bitbake.layer(root, path)
         collection = data.getVar("BBFILE_COLLECTIONS").split()[-1]
