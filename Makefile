@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 .PHONY: help setup build firmware firmware-boards demo demo-host test check unit host aarch64 conformance cri docker faults kills abandoned fuzz fuzz-long \
-    kernel image qemu qemu-small test-qemu-small test-qemu power-loss pool-cycles test-driver matrix other-containerds yocto yocto-cold yocto-releases yocto-static yocto-source lint docs \
+    kernel image qemu qemu-small test-qemu-small test-qemu power-loss pool-cycles test-driver matrix other-containerds yocto yocto-cold yocto-mixed yocto-releases yocto-static yocto-source lint docs \
     fmt bench bench-qemu \
     dist install uninstall deb test-install test-packages clean
 
@@ -174,6 +174,9 @@ yocto-cold: ## the same from nothing
 
 yocto-releases: ## read the Yocto layers with each release's own bitbake and openembedded-core, and plan the image
 	@tests/yocto/releases
+
+yocto-mixed: ## the same with the real recipes of openembedded-core and meta-virtualization whose sources can be had
+	@tests/yocto/mixed
 
 yocto-static: ## check the Yocto layers without oe-core: parse, pins, kas files, lint
 	@tests/yocto/static

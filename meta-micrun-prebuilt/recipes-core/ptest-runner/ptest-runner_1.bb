@@ -1,4 +1,5 @@
 SUMMARY = "Runs the installed test suites (a script in the place of the program)"
+SECTION = "prebuilt"
 LICENSE = "MIT"
 LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/MIT;md5=0835ade698e0bcf8506ecda2f7b4f302"
 

@@ -27,8 +27,18 @@ def oeqa(root):
     case = root / "meta-micrun/lib/oeqa/runtime/cases/micrun.py"
     compile(case.read_text(), str(case), "exec")
     sys.path.insert(0, str(root / "meta-micrun/lib"))
+    return unit_tests("test_oeqa")
+
+
+def share(_root):
+    """What counts the recipes of the mixed lane."""
+    return unit_tests("test_share")
+
+
+def unit_tests(name):
+    """A module's tests; what fails is a problem."""
     result = unittest.TestResult()
-    unittest.defaultTestLoader.loadTestsFromName("test_oeqa").run(result)
+    unittest.defaultTestLoader.loadTestsFromName(name).run(result)
     if not result.testsRun:
         return ["there are no tests"]
     return [trace for _, trace in result.errors + result.failures]
@@ -54,6 +64,7 @@ CHECKS = {
     "archives": ("archives that are not what they say", store.refused),
     "pack": ("how images are packed, with firmware of another multiconfig", images.packed),
     "units": ("units of images that start at boot", store.units),
+    "share": ("count of real recipes", share),
     "workflows": ("hosted workflows run make targets alone", lint.workflows),
     "actionlint": ("actionlint", lint.actionlint),
 }

@@ -17,6 +17,7 @@ import bitbake
 COMBINATIONS = (
     "kas/qemu-arm64.yml",
     "kas/qemu-arm64-prebuilt.yml",
+    "kas/qemu-arm64-mixed.yml",
     "kas/qemu-arm64.yml:kas/debug.yml",
     "kas/qemu-arm64.yml:kas/testimage.yml",
     "kas/qemu-arm64.yml:kas/readonly-rootfs.yml",

@@ -15,8 +15,8 @@ import bitbake
 from bitbake import bb
 
 LAYERS = (".", "meta-micrun")
-# Its recipes want files that only its own lane has.
-PREBUILT = "meta-micrun-prebuilt"
+# Their recipes want files that only their own lanes have.
+LANES = ("meta-micrun-prebuilt", "meta-micrun-mixed")
 # Its recipe wants a program that was built elsewhere.
 OPENEULER = "meta-micrun-openeuler"
 
@@ -29,12 +29,12 @@ def releases(root):
 def layers(root):
     """Every layer.conf parses, names its releases and its dependencies, and its patterns match its own recipes alone."""
     problems = []
-    for name in (*LAYERS, PREBUILT, OPENEULER):
+    for name in (*LAYERS, *LANES, OPENEULER):
         path = (root / name).resolve()
         data = bitbake.layer(root, path)
         collection = data.getVar("BBFILE_COLLECTIONS").split()[-1]
         said = set((data.getVar(f"LAYERSERIES_COMPAT_{collection}") or "").split())
-        if said != {PREBUILT: {"wrynose"}, OPENEULER: {"scarthgap"}}.get(name, releases(root)):
+        if said != {**dict.fromkeys(LANES, {"wrynose"}), OPENEULER: {"scarthgap"}}.get(name, releases(root)):
             problems.append(f"{name}/conf/layer.conf: LAYERSERIES_COMPAT_{collection} does not name what kas/release has")
         if "core" not in (data.getVar(f"LAYERDEPENDS_{collection}") or "").split():
             problems.append(f"{name}/conf/layer.conf: LAYERDEPENDS_{collection} does not name core")

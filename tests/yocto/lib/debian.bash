@@ -13,8 +13,8 @@
 readonly DEBIAN_SUITE=trixie
 readonly KERNEL_SERIES=6.12
 
-# Prints the names of one origin in tests/yocto/packages.
-packages_of() { sed -nE "s/^$1 +//p" tests/yocto/packages; }
+# Prints the names of one origin in tests/yocto/packages, or in the list of a lane of its own.
+packages_of() { sed -nE "s/^$1 +//p" "${PACKAGE_LIST:-tests/yocto/packages}"; }
 
 # Prints the locks of what was tested, as lines of a packages.lock without directories.
 tested() { sed 's|  [a-z]*/|  |' tests/qemu/packages.lock tests/yocto/packages.lock; }
@@ -24,7 +24,8 @@ tested() { sed 's|  [a-z]*/|  |' tests/qemu/packages.lock tests/yocto/packages.l
 download() {
     local into="$1/$2" origin=$2 suite=$3 database="$1/.apt/$2" names file
     shift 3
-    private_apt "$database" "$suite" "$@"
+    private_apt "$database" "${suite%-backports}" "$@"
+    [[ $suite != *-backports ]] || sed -i "1{p; s/ ${suite%-backports} / $suite /}" "$database/etc/sources.list"
     pin_versions <(tested) "$database/etc/preferences.d/lock"
     apt-get -qq update
     mapfile -t names < <(packages_of "$origin")

@@ -43,9 +43,9 @@ copy_tree() {
     mv "$copy.new" "$copy"
 }
 
-# prepare_host WORK - all of it; nothing is done twice.
+# prepare_host WORK [PACKAGE]... - all of it; nothing is done twice. They are what a lane wants besides.
 prepare_host() {
-    tools/setup firmware aarch64 --with "${HOST_PACKAGES[@]}"
+    tools/setup firmware aarch64 --with "${HOST_PACKAGES[@]}" "${@:2}"
     locale -a | grep -qix 'en_US.utf-\?8' || localedef -i en_US -f UTF-8 en_US.UTF-8
     make_user "$1"
     make_environment "$1/venv"

@@ -1,0 +1,12 @@
+SUMMARY = "Headers of the libraries that Debian stands in for"
+LICENSE = "LGPL-2.1-or-later"
+DEBIAN_ORIGIN = "development"
+DEBIAN_PACKAGES = "lib*-dev zlib1g-dev"
+# The C library is the compiler's.
+DEBIAN_EXCLUDE = "libc6-dev libcrypt-dev libc-dev-bin"
+DEPENDS = "debian-libraries"
+PROVIDES = "${PN} expat libcap zlib"
+
+inherit debian-binary nopackages
+
+PV = "1"
