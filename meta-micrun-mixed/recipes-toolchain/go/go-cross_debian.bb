@@ -23,12 +23,12 @@ do_install() {
     find ${D}${libdir}/go -depth -type d -name testdata -exec rm -rf {} +
     install -d ${D}${bindir}
     for program in go gofmt; do
-        cat >${D}${bindir}/${TARGET_PREFIX}$program <<WRAPPER
-#!/bin/sh
-here=\$(dirname "\$(readlink -f "\$0")")
-export GOARCH=${TARGET_GOARCH} GOOS=${TARGET_GOOS} GOROOT="\$here/../../lib/${CROSS_TARGET_SYS_DIR}/go"
-exec "\$GOROOT/bin/$program" "\$@"
-WRAPPER
+        {
+            echo '#!/bin/sh'
+            echo 'here=$(dirname "$(readlink -f "$0")")'
+            echo 'export GOARCH=${TARGET_GOARCH} GOOS=${TARGET_GOOS} GOROOT="$here/../../lib/${CROSS_TARGET_SYS_DIR}/go"'
+            echo 'exec "$GOROOT/bin/'$program'" "$@"'
+        } >${D}${bindir}/${TARGET_PREFIX}$program
         chmod 0755 ${D}${bindir}/${TARGET_PREFIX}$program
     done
 }
