@@ -122,7 +122,7 @@ async fn what_runs_there_by_now_is_not_taken_for_ours() {
     let report = client.wait("x").await.unwrap();
     assert_eq!((report.status, report.reason), (137, ExitReason::Killed));
     assert!(board.daemon.log().contains("runs something else by now"), "{}", board.daemon.log());
-    assert!(fs::symlink_metadata(device).is_err());
+    eventually("its console is gone", || fs::symlink_metadata(&device).is_err()).await;
     client.remove("x").await.unwrap();
     assert_eq!(board.remoteproc(0).get("state"), "running");
 }
