@@ -10,6 +10,7 @@ use std::process::Child;
 use std::time::Duration;
 
 use micrun_firmware::CpuList;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{SysconfVar, sysconf};
 use rustix::io::Errno;
@@ -239,6 +240,16 @@ impl Process {
     /// [`Self::ended`], but no longer than `bound`.
     pub(crate) async fn ended_within(&self, bound: Duration) -> bool {
         tokio::time::timeout(bound, self.ended()).await.is_ok()
+    }
+
+    /// Kills it, and blocks until it has ended.
+    pub(crate) fn kill_now(&self) {
+        let pidfd = self.open();
+        self.kill();
+        if let Ok(pidfd) = pidfd {
+            // It fails only if a signal comes, and then it is dead a moment later.
+            let _ = poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE);
+        }
     }
 
     /// Kills it.

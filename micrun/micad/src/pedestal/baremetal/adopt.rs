@@ -19,7 +19,8 @@ pub(super) fn adopt(pedestal: &BareMetal, spec: &ClientSpec, saved: &serde_json:
     let (remoteproc, claim) = match find(pedestal, spec, &saved) {
         Ok(found) => found,
         Err(e) => {
-            lines.close();
+            // Whoever looks what is left of an ended run must not find them.
+            lines.close_now();
             return Err(e);
         }
     };

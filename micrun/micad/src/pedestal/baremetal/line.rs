@@ -209,6 +209,11 @@ impl Line {
         Some(Service { name: self.name.clone(), device: Some(self.console.link().to_owned()) })
     }
 
+    /// Ends the process, and blocks until it has.
+    pub(super) fn kill_now(&self) {
+        self.broker.process().kill_now();
+    }
+
     /// Ends the process and gives the pty up.
     pub(super) fn close(self) {
         self.console.close();

@@ -236,6 +236,12 @@ impl Lines {
         complete
     }
 
+    /// Gives everything up, and blocks until its processes have ended.
+    pub(super) fn close_now(&mut self) {
+        self.all.iter().for_each(Line::kill_now);
+        self.close();
+    }
+
     /// Gives everything up.
     pub(super) fn close(&mut self) {
         self.all.drain(..).for_each(Line::close);
