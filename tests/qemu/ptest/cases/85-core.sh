@@ -86,6 +86,19 @@ case_core_ends_when_its_heart_stops() {
     all_agree "$PREFIX-core" GONE
 }
 
+# Into its trace buffer the firmware writes what it says when nothing else works any more.
+case_core_trace_buffer_is_a_stream() {
+    needs_core
+    import "$CORE_FIRMWARE"
+    open_console ctr run --rm --runtime "$RUNTIME" \
+        --annotation 'org.openeuler.micrun.container.stderr=trace0' "$CORE_DEMO" "$PREFIX-core"
+    expect "$PROMPT"
+    mica status "$PREFIX-core" | grep -q 'trace0(' || fail "no trace buffer: $(mica status "$PREFIX-core")"
+    send crash
+    expect_status 139 close_console
+    grep -q '^fault: data abort' "$WORK/err" || fail "stderr has no last words: $(cat "$WORK/err")"
+}
+
 case_core_is_off_after_sigterm() {
     needs_core
     run_detached_on_core "$PREFIX-core"
