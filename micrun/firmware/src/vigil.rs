@@ -54,6 +54,8 @@ pub struct Watchdog {
     pub heartbeat: Option<Duration>,
     /// After how long without any rest of its processor.
     pub spin: Option<Duration>,
+    /// After how long without a byte on its console.
+    pub console: Option<Duration>,
     /// Whether the firmware is started again.
     pub restart: bool,
 }
@@ -64,7 +66,12 @@ impl Watchdog {
 
     /// Whether it watches anything.
     pub fn is_on(&self) -> bool {
-        self.heartbeat.is_some() || self.spin.is_some()
+        self.limits().next().is_some()
+    }
+
+    /// The times after which it ends a run.
+    pub fn limits(&self) -> impl Iterator<Item = Duration> {
+        [self.heartbeat, self.spin, self.console].into_iter().flatten()
     }
 
     /// Does what one word says.
@@ -75,9 +82,10 @@ impl Watchdog {
             None if word == "restart" => self.restart = true,
             Some(("heartbeat", time)) => self.heartbeat = Some(limit(time)?),
             Some(("spin", time)) => self.spin = Some(limit(time)?),
+            Some(("console", time)) => self.console = Some(limit(time)?),
             _ => {
                 return Err(format!(
-                    "{} is not heartbeat:TIME, spin:TIME, end, restart or off",
+                    "{} is not heartbeat:TIME, spin:TIME, console:TIME, end, restart or off",
                     quoted(word)
                 ));
             }
@@ -94,10 +102,8 @@ impl Watchdog {
             time.map(|time| format!("{name}:{}ms", time.as_millis())).map(|word| word.replace("000ms", "s"))
         };
         let restart = self.restart.then(|| "restart".to_owned());
-        [timed("heartbeat", self.heartbeat), timed("spin", self.spin), restart]
-            .into_iter()
-            .flatten()
-            .collect()
+        let watched = [("heartbeat", self.heartbeat), ("spin", self.spin), ("console", self.console)];
+        watched.into_iter().filter_map(|(name, time)| timed(name, time)).chain(restart).collect()
     }
 }
 
@@ -117,7 +123,10 @@ impl FromStr for Watchdog {
         let words = text.split([' ', ',']).filter(|word| !word.is_empty());
         words.into_iter().try_for_each(|word| watchdog.apply(word))?;
         if watchdog.restart && !watchdog.is_on() {
-            return Err(format!("{} names nothing to watch; add heartbeat:TIME or spin:TIME", quoted(text)));
+            return Err(format!(
+                "{} names nothing to watch; add heartbeat:TIME, spin:TIME or console:TIME",
+                quoted(text)
+            ));
         }
         Ok(watchdog)
     }
@@ -149,6 +158,7 @@ mod tests {
             ("heartbeat:5s", "heartbeat:5s"),
             ("spin:1m, heartbeat:2.5s restart", "heartbeat:2500ms,spin:60s,restart"),
             ("heartbeat:5s,end", "heartbeat:5s"),
+            ("console:1m restart", "console:60s,restart"),
             ("heartbeat:5s,off", "off"),
             ("", "off"),
         ] {
@@ -158,7 +168,7 @@ mod tests {
         }
         for (text, words) in [
             ("heartbeat", "is not heartbeat:TIME, spin:TIME"),
-            ("console:5s", "is not heartbeat:TIME, spin:TIME"),
+            ("stdout:5s", "is not heartbeat:TIME, spin:TIME, console:TIME"),
             ("heartbeat:soon", "is not a duration"),
             ("spin:-5s", "is negative"),
             ("spin:100ms", "too short for a watchdog"),

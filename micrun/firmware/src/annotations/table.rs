@@ -96,7 +96,7 @@ annotations! {
         ready_timeout: TimeLimit = "container.ready_timeout", USED, "10s";
         #[doc = "Of which ends the host keeps what was in memory and registers, for gdb: of none, of faults, or of all (MICAD.md). Ours."]
         coredump: Coredump = "container.coredump", USED, "micad.conf's `Coredump`, else `off`";
-        #[doc = "What the firmware must do to live on: beat in its exit record at least once in that time, let its processor rest at least once in that time. Else it is ended with status 137, or by `restart` started again, which only clients of the mica command can be (FIRMWARE.md). Ours."]
+        #[doc = "What the firmware must do to live on: beat in its exit record at least once in that time, let its processor rest at least once in that time, print on its console at least once in that time. Else it is ended with status 137, or by `restart` started again, which only clients of the mica command can be (FIRMWARE.md). Ours."]
         watchdog: Watchdog = "container.watchdog", USED, "nothing is watched";
         #[doc = "What is typed on the console once the firmware has started, for firmware that prints nothing before it has got something. An empty value types nothing (FIRMWARE.md). Ours."]
         greeting: Greeting = "container.greeting", USED,

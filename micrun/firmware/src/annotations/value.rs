@@ -193,7 +193,7 @@ impl Value for Coredump {
 }
 
 impl Value for Watchdog {
-    const KIND: &'static str = "words: `heartbeat:TIME`, `spin:TIME`, `end`, `restart`";
+    const KIND: &'static str = "words: `heartbeat:TIME`, `spin:TIME`, `console:TIME`, `end`, `restart`";
     type Read = Self;
 
     fn read(text: &str) -> Result<Read<Self>, String> {

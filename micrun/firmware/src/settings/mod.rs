@@ -261,11 +261,16 @@ impl Settings {
         let watchdog = self.watchdog.value;
         let reason = match self.pedestal.value {
             _ if !watchdog.is_on() => return Ok(()),
-            Pedestal::Qemu if watchdog.heartbeat.is_some() && elf.exit_record.is_none() => {
-                "the firmware has no exit record, in which its heart could beat (FIRMWARE.md); write spin:TIME"
+            Pedestal::BareMetal if watchdog.spin.is_some() => {
+                "nothing tells whether a core of its own rests; write heartbeat:TIME or console:TIME"
             }
-            Pedestal::Qemu => return Ok(()),
-            _ => "only firmware on the qemu pedestal has a watchdog of the mica daemon's",
+            Pedestal::Qemu | Pedestal::BareMetal
+                if watchdog.heartbeat.is_some() && elf.exit_record.is_none() =>
+            {
+                "the firmware has no exit record, in which its heart could beat (FIRMWARE.md); write console:TIME"
+            }
+            Pedestal::Qemu | Pedestal::BareMetal => return Ok(()),
+            _ => "only firmware on the pedestals qemu and baremetal has a watchdog of the mica daemon's",
         };
         let key = format!("{}container.watchdog", annotations::PREFIX);
         Err(Error::Annotation { key, reason: reason.to_owned() })

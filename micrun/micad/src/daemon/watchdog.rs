@@ -19,21 +19,40 @@ const BUSY: u32 = 95;
 pub(super) struct Watch {
     rules: Watchdog,
     last: Option<(Instant, Pulse)>,
-    /// For how long the heart has not beaten, and the processor has not rested.
+    /// For how long the heart has not beaten, the processor has not rested, and nothing was printed.
     still: Duration,
     busy: Duration,
+    silent: Duration,
+    /// Whether it was told that something cannot be seen.
+    blind: bool,
 }
 
 impl Watch {
     /// One that has seen nothing yet; `None` if there is nothing to watch.
     pub(super) fn new(rules: Watchdog) -> Option<Self> {
-        rules.is_on().then_some(Self { rules, last: None, still: Duration::ZERO, busy: Duration::ZERO })
+        let [still, busy, silent] = [Duration::ZERO; 3];
+        rules.is_on().then_some(Self { rules, last: None, still, busy, silent, blind: false })
     }
 
     /// The time from one look to the next.
     pub(super) fn period(&self) -> Duration {
-        let limits = self.rules.heartbeat.into_iter().chain(self.rules.spin);
-        limits.min().map_or(LONGEST, |limit| limit / LOOKS).clamp(SHORTEST, LONGEST)
+        self.rules.limits().min().map_or(LONGEST, |limit| limit / LOOKS).clamp(SHORTEST, LONGEST)
+    }
+
+    /// What is looked at.
+    pub(super) fn rules(&self) -> Watchdog {
+        self.rules
+    }
+
+    /// What is to be watched and cannot be seen, the first time that there is such a thing.
+    pub(super) fn news_of_blindness(&mut self, pulse: Pulse) -> Option<&'static str> {
+        let unseen = [
+            ("heartbeat", self.rules.heartbeat.is_some() && pulse.heartbeat.is_none()),
+            ("processor", self.rules.spin.is_some() && pulse.processor.is_none()),
+            ("console", self.rules.console.is_some() && pulse.console.is_none()),
+        ];
+        let (what, _) = unseen.into_iter().find(|(_, unseen)| *unseen)?;
+        (!std::mem::replace(&mut self.blind, true)).then_some(what)
     }
 
     /// Takes a look that was taken at this time; gives why the firmware is to be ended, if it is.
@@ -52,12 +71,17 @@ impl Watch {
         self.still = if beats { Duration::ZERO } else { self.still + counts };
         let rests = pulse.processor.is_none() || ran * 100 < could_run * BUSY;
         self.busy = if rests { Duration::ZERO } else { self.busy + counts };
+        let prints = pulse.console.is_none() || pulse.console != last.console;
+        self.silent = if prints { Duration::ZERO } else { self.silent + counts };
         let passed = |limit: Option<Duration>, time| limit.filter(|limit| time >= *limit);
         if let Some(limit) = passed(self.rules.heartbeat, self.still) {
             return Some(format!("its watchdog has seen no heartbeat for {limit:?}"));
         }
-        let limit = passed(self.rules.spin, self.busy)?;
-        Some(format!("its watchdog has seen its processor take no rest for {limit:?}"))
+        if let Some(limit) = passed(self.rules.spin, self.busy) {
+            return Some(format!("its watchdog has seen its processor take no rest for {limit:?}"));
+        }
+        let limit = passed(self.rules.console, self.silent)?;
+        Some(format!("its watchdog has seen nothing on its console for {limit:?}"))
     }
 }
 
@@ -69,7 +93,8 @@ mod tests {
 
     fn pulse(heartbeat: u32, ran: f64, waited: f64) -> Pulse {
         let seconds = Duration::from_secs_f64;
-        Pulse { heartbeat: Some(heartbeat), processor: Some((seconds(ran), seconds(waited))) }
+        let processor = Some((seconds(ran), seconds(waited)));
+        Pulse { heartbeat: Some(heartbeat), processor, console: Some(heartbeat.into()) }
     }
 
     /// The second in which the firmware is ended, and why, if it is within a minute.
@@ -98,6 +123,13 @@ mod tests {
     }
 
     #[test]
+    fn a_console_that_falls_silent_is_seen() {
+        let (second, why) = watch("console:10s", |second| pulse(second.min(7), 0.0, 0.0)).unwrap();
+        assert_eq!((second, why.as_str()), (17, "its watchdog has seen nothing on its console for 10s"));
+        assert_eq!(watch("console:10s", |second| pulse(second / 9, 0.0, 0.0)), None);
+    }
+
+    #[test]
     fn time_without_a_cpu_of_the_host_does_not_count() {
         // Half of it: it takes twice as long to be sure.
         let half = |second| pulse(0, f64::from(second) / 2.0, f64::from(second) / 2.0);
@@ -119,7 +151,12 @@ mod tests {
 
     #[test]
     fn what_nothing_tells_is_not_held_against_the_firmware() {
-        assert_eq!(watch("heartbeat:1s,spin:1s", |_| Pulse::default()), None);
+        let rules = "heartbeat:1s,spin:1s,console:1s";
+        assert_eq!(watch(rules, |_| Pulse::default()), None);
+        let mut watch = Watch::new(rules.parse().unwrap()).unwrap();
+        assert_eq!(watch.news_of_blindness(pulse(0, 0.0, 0.0)), None);
+        assert_eq!(watch.news_of_blindness(Pulse::default()), Some("heartbeat"));
+        assert_eq!(watch.news_of_blindness(Pulse::default()), None);
         assert!(Watch::new(Watchdog::default()).is_none());
     }
 }

@@ -25,6 +25,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use libmica::ext::{ExitReport, PatchReport, WaitingMachines};
 use libmica::{ClientState, CreateMessage, Launch, Service};
+use micrun_firmware::Watchdog;
 use micrun_firmware::client_conf::QemuSection;
 
 pub(crate) use baremetal::diagnosis::QUOTES;
@@ -45,6 +46,9 @@ use crate::{Error, Result};
 
 /// The pedestals of this daemon.
 pub(crate) const NAMES: [&str; 2] = [baremetal::NAME, qemu::NAME];
+
+/// Offset in an exit record of the heartbeat: the word that firmware changes to show that it lives (docs/FIRMWARE.md).
+const HEARTBEAT: u64 = 12;
 
 /// Comes true when what is being done is not wanted any more: the client is to be stopped, removed or left alone.
 pub(crate) type Cancel<'a> = Pin<&'a mut (dyn Future<Output = ()> + Send)>;
@@ -104,8 +108,8 @@ pub(crate) trait Pedestal: Send + Sync {
     /// Ends what an earlier daemon may have started for the client but not written down.
     async fn sweep(&self, spec: &ClientSpec);
 
-    /// Whether [`Guest::pulse`] sees anything.
-    fn can_watch(&self) -> bool {
+    /// Whether [`Guest::pulse`] tells how busy a processor is.
+    fn tells_rest(&self) -> bool {
         false
     }
 
@@ -148,10 +152,8 @@ pub(crate) trait Guest: Send + Sync {
     /// Waits until something happens that nobody asked for. May be cancelled and called again.
     async fn event(&mut self) -> Event;
 
-    /// A look at what tells that the firmware lives.
-    async fn pulse(&mut self) -> Pulse {
-        Pulse::default()
-    }
+    /// A look at what tells that the firmware lives, as far as it is `watched`.
+    async fn pulse(&mut self, watched: Watchdog) -> Pulse;
 
     /// How a run that has ended by itself has ended. What it leaves can be looked at until [`Self::reap`].
     async fn verdict(&mut self, ending: Ending) -> ExitReport;
@@ -208,6 +210,8 @@ pub(crate) struct Pulse {
     pub(crate) heartbeat: Option<u32>,
     /// CPU time of its first processor, and time in which that waited for a CPU of the host.
     pub(crate) processor: Option<(Duration, Duration)>,
+    /// Bytes that its console has ever shown.
+    pub(crate) console: Option<u64>,
 }
 
 /// What can happen to firmware that runs.

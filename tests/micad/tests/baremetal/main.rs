@@ -14,3 +14,4 @@ mod kernel;
 mod lifecycle;
 mod patch;
 mod restart;
+mod watchdog;

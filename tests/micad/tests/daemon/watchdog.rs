@@ -41,6 +41,19 @@ async fn a_heart_that_stops_is_the_end() {
     assert!(said.starts_with("its watchdog has seen no heartbeat for 3s; its processor was at 0x"), "{said}");
 }
 
+/// The demo says nothing at its prompt.
+#[tokio::test]
+async fn a_console_that_falls_silent_is_the_end() {
+    let daemon = Daemon::start();
+    let client = daemon.boot("x", &demo()).await;
+    daemon.console("x").read_to("micrun> ");
+    client.set("x", "Watchdog", "console:500ms").await.unwrap();
+    let report = client.wait("x").await.unwrap();
+    assert_eq!((report.status, report.reason), (137, ExitReason::Watchdog));
+    let said = "its watchdog has seen nothing on its console for 500ms; its processor was at 0x";
+    assert!(report.detail.starts_with(said), "{}", report.detail);
+}
+
 #[tokio::test]
 async fn a_watchdog_can_start_firmware_again_until_it_is_off() {
     let daemon = Daemon::start();
@@ -64,7 +77,10 @@ async fn a_watchdog_can_start_firmware_again_until_it_is_off() {
     client.stop("x").await.unwrap();
     assert!(daemon.log().contains("x: its watchdog starts it again"), "{}", daemon.log());
     let refused = client.set("x", "Watchdog", "soon").await.unwrap_err().to_string();
-    assert!(refused.contains("\"soon\" is not heartbeat:TIME, spin:TIME, end, restart or off"), "{refused}");
+    assert!(
+        refused.contains("\"soon\" is not heartbeat:TIME, spin:TIME, console:TIME, end, restart or off"),
+        "{refused}"
+    );
 }
 
 /// A client's conf file says it where an image does.

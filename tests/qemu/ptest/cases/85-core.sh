@@ -57,6 +57,35 @@ case_core_crash_is_a_memory_fault() {
     all_agree "$PREFIX-core" GONE
 }
 
+# gdb opens it: the memory of the core, and the registers with which the firmware has switched it off.
+case_core_leaves_a_core_of_a_crash() {
+    needs_core
+    run_on_core "$PREFIX-core"
+    has_monitor || skip "the core starts at EL1: nothing tells the registers of its firmware"
+    mica set "$PREFIX-core" Coredump fault
+    send crash
+    expect_status 139 close_console
+    mica why "$PREFIX-core" | tee "$WORK/why"
+    grep -q '^at  *0x[0-9a-f]*, in [a-z_]*+0x' "$WORK/why" || fail "nobody tells where the firmware was"
+    mica core "$PREFIX-core" --output "$WORK/core"
+    equal "$(head -c 4 "$WORK/core" | tail -c 3)" ELF "the first bytes of the core"
+    mica core "$PREFIX-core" --remove
+    all_agree "$PREFIX-core" GONE
+}
+
+case_core_ends_when_its_heart_stops() {
+    needs_core
+    run_on_core "$PREFIX-core"
+    has_monitor || skip "the core starts at EL1: nothing can end its firmware by force"
+    mica set "$PREFIX-core" Watchdog heartbeat:1s
+    send spin
+    # Its timer's interrupt, from which it beats, is masked.
+    expect_status 137 close_console
+    mica why "$PREFIX-core" | tee "$WORK/why"
+    grep -q 'its watchdog has seen no heartbeat for 1s' "$WORK/why" || fail "the watchdog does not say why"
+    all_agree "$PREFIX-core" GONE
+}
+
 case_core_is_off_after_sigterm() {
     needs_core
     run_detached_on_core "$PREFIX-core"

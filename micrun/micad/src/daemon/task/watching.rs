@@ -20,7 +20,7 @@ const BITTEN: u8 = 137;
 impl Task {
     /// Changes how the client is watched over, or one of its resources.
     pub(super) async fn set(&mut self, key: &str, value: &str) -> Result<()> {
-        if !self.vigil.set(key, value, self.pedestal.can_watch())? {
+        if !self.vigil.set(key, value, self.pedestal.tells_rest())? {
             return self.pedestal.set(&self.spec, key, value);
         }
         self.watch_anew();
@@ -41,9 +41,15 @@ impl Task {
     /// Takes the watchdog's next look; whether the run has ended by it.
     pub(super) async fn look(&mut self) -> bool {
         let (Some((watch, next)), Some(guest)) = (&mut self.watch, &mut self.guest) else { return false };
-        let pulse = guest.pulse().await;
+        let pulse = guest.pulse(watch.rules()).await;
         let now = Instant::now();
         *next = now + watch.period();
+        if let Some(what) = watch.news_of_blindness(pulse) {
+            log::warn!(
+                client = self.spec.name();
+                "{}: nothing tells its watchdog of its {what}, and it is not ended for that", self.spec.name()
+            );
+        }
         let Some(why) = watch.see(now, pulse) else { return false };
         self.bite(why).await;
         true

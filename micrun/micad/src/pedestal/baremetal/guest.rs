@@ -9,24 +9,24 @@ use std::time::Duration;
 use async_trait::async_trait;
 use libmica::ext::{ExitReport, PatchReport};
 use libmica::{ClientState, Service};
-use micrun_firmware::Sha256Digest;
+use micrun_firmware::{Sha256Digest, Watchdog};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::Mutex;
 
 use super::choice::Claim;
 use super::core::Core;
-use super::diagnosis;
 use super::line::SavedLine;
+use super::memory::CoreMemory;
 use super::patch::{self, Base};
 use super::settings::Settings;
 use super::watch::Watch;
+use super::{diagnosis, postmortem};
 use crate::blocking::{self, COPIES};
 use crate::pedestal::broker::Door;
-use crate::pedestal::core_file::refused;
 use crate::pedestal::patch::{Applied, Marker};
 use crate::pedestal::registers::number;
-use crate::pedestal::{Cancel, ClientSpec, Ending, Event, Guest, Runner, Seen};
+use crate::pedestal::{Cancel, ClientSpec, Ending, Event, Guest, HEARTBEAT, Pulse, Runner, Seen};
 use crate::{Error, Result};
 
 /// How long the last output may take on its way to the reader before the end is reported without it.
@@ -49,6 +49,9 @@ pub(super) struct Saved {
     pub(super) patch: Option<Applied>,
     /// What sysfs said before the run.
     pub(super) before: Settings,
+    /// Physical address of the exit record, if the firmware has one.
+    #[serde(default)]
+    pub(super) exit_record: Option<u64>,
     /// When the firmware was started, in microseconds after boot.
     pub(super) since_usec: u64,
     /// The terminals.
@@ -164,8 +167,24 @@ impl Guest for CoreGuest {
         Some(Seen { pc: number(&text, "pc")?, trap: None, text })
     }
 
-    async fn dump(&mut self, _: &Path, _: File, _: u64) -> Result<()> {
-        Err(refused("a core that Linux has given up tells its registers to no one once it is off".to_owned()))
+    async fn pulse(&mut self, watched: Watchdog) -> Pulse {
+        let place = self.saved.exit_record.filter(|_| watched.heartbeat.is_some());
+        let place = place.and_then(|record| record.checked_add(HEARTBEAT));
+        let look = |place| move |core: &mut Core| CoreMemory::open(&core.remoteproc).ok()?.word(place);
+        let heartbeat = match place {
+            Some(place) => self.with(look(place)).await,
+            None => None,
+        };
+        let console = match watched.console {
+            Some(_) => self.core.lock().await.lines.shown().await,
+            None => None,
+        };
+        Pulse { heartbeat, processor: None, console }
+    }
+
+    async fn dump(&mut self, firmware: &Path, to: File, most: u64) -> Result<()> {
+        let firmware = firmware.to_owned();
+        self.with(move |core| postmortem::dump(core, &firmware, &to, most)).await
     }
 
     async fn reap(&mut self, ending: Ending) -> Result<()> {

@@ -170,6 +170,11 @@ impl Line {
         self.device.as_ref().map(|_| self.broker.door(&self.name))
     }
 
+    /// How many bytes it has ever shown.
+    pub(super) async fn shown(&self) -> Option<u64> {
+        self.broker.shown().await
+    }
+
     /// Says that the run has ended.
     pub(super) fn run_is_over(&self) {
         self.broker.run_is_over();

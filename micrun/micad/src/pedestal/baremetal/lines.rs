@@ -162,6 +162,11 @@ impl Lines {
         complete
     }
 
+    /// How many bytes the console has ever shown.
+    pub(super) async fn shown(&self) -> Option<u64> {
+        self.all.iter().find(|line| line.is_at(&self.owner.spec.tty_link))?.shown().await
+    }
+
     /// Gives everything up.
     pub(super) fn close(&mut self) {
         self.all.drain(..).for_each(Line::close);

@@ -3,8 +3,7 @@
 //!
 //! The driver has the monitor clean the core's caches and drop its instruction cache at each write.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::FileExt;
+use std::fs::File;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -12,10 +11,10 @@ use micrun_firmware::Sha256Digest;
 
 use super::NAME;
 use super::core::Core;
+use super::memory::CoreMemory;
 use super::sysfs::Remoteproc;
-use crate::error::file;
 use crate::pedestal::firmware_file;
-use crate::pedestal::patch::{Applied, Marker, Memory, Plan, refuse, rewrite};
+use crate::pedestal::patch::{Applied, Marker, Plan, refuse, rewrite};
 use crate::pedestal::registers::number;
 use crate::{Error, Result};
 
@@ -74,30 +73,4 @@ fn write_paused(remoteproc: &Remoteproc, memory: &mut CoreMemory, plan: &Plan) -
         .ok_or_else(|| refuse(format!("{} names no program counter", remoteproc.title())))?;
     plan.check_pc(remoteproc.title(), pc)?;
     rewrite(memory, &plan.pieces)
-}
-
-/// The driver's file, in which the offset is the physical address.
-struct CoreMemory {
-    path: PathBuf,
-    file: File,
-}
-
-impl CoreMemory {
-    fn open(remoteproc: &Remoteproc) -> Result<Self> {
-        let path = remoteproc.device_dir().join("memory");
-        let opened = OpenOptions::new().read(true).write(true).open(&path);
-        Ok(Self { file: opened.map_err(file("open", &path))?, path })
-    }
-}
-
-impl Memory for CoreMemory {
-    fn read(&mut self, address: u64, size: usize) -> Result<Vec<u8>> {
-        let mut bytes = vec![0; size];
-        self.file.read_exact_at(&mut bytes, address).map_err(file("read", &self.path))?;
-        Ok(bytes)
-    }
-
-    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<()> {
-        self.file.write_all_at(bytes, address).map_err(file("write", &self.path))
-    }
 }

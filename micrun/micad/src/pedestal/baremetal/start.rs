@@ -15,7 +15,7 @@ use super::sysfs::Remoteproc;
 use super::watch::Watch;
 use crate::blocking::{self, COPIES};
 use crate::error::file;
-use crate::pedestal::{ClientSpec, boot_usec, gdb};
+use crate::pedestal::{ClientSpec, boot_usec, firmware_file, gdb};
 use crate::{Error, Result};
 
 /// Boots the client's firmware on the remoteproc that fits it.
@@ -47,6 +47,8 @@ fn boot(
     placed: &Placed,
     sha256: Sha256Digest,
 ) -> Result<CoreGuest> {
+    // What is no firmware the driver refuses.
+    let exit_record = firmware_file::info(&spec.message.path, super::NAME).ok().and_then(|it| it.exit_record);
     // Before the start, so that nothing after it is missed.
     let watch = Watch::new(&pedestal.system, &remoteproc);
     let mut log = KernelLog::from_now(&pedestal.system);
@@ -69,6 +71,7 @@ fn boot(
         sha256: Some(sha256),
         patch: None,
         before: before.clone(),
+        exit_record,
         since_usec: boot_usec(),
         lines: lines.save(),
         gdb: (spec.message.debug && remoteproc.is_debuggable())

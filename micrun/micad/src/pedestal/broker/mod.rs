@@ -23,6 +23,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::net::{
     AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
+use rustix::pipe::PipeFlags;
 use rustix::process::PidfdFlags;
 use tokio::io::unix::AsyncFd;
 
@@ -39,6 +40,8 @@ use crate::{Result, sys};
 const SELF: &str = "/proc/self/exe";
 /// Most streams of one client: firmware must not fill the host with processes.
 pub(super) const MOST_STREAMS: usize = 4;
+/// How long a watchdog waits for a broker that the host gives no CPU.
+const SHOWN_BOUND: Duration = Duration::from_millis(100);
 /// Most descriptors in one message.
 const MAX_DESCRIPTORS: usize = 2;
 
@@ -159,6 +162,20 @@ impl Broker {
     pub(super) fn run_is_over(&self) {
         // One that is dead has nobody to tell.
         let _ = self.line.send(&[wire::OVER], &[]);
+    }
+
+    /// How many bytes the console has ever shown; `None` if the process does not say so soon. One of an earlier daemon may
+    /// not know the question.
+    pub(super) async fn shown(&self) -> Option<u64> {
+        let (answer, to) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
+        self.line.send(&[wire::COUNT], &[to.as_fd()]).ok()?;
+        // It is the process's alone now: with it the pipe ends.
+        drop(to);
+        let answer = sys::watch(answer).ok()?;
+        let _ready = tokio::time::timeout(SHOWN_BOUND, answer.readable()).await.ok()?.ok()?;
+        let mut bytes = [0; 8];
+        let count = rustix::io::read(answer.get_ref(), &mut bytes).ok()?;
+        (count == bytes.len()).then(|| u64::from_le_bytes(bytes))
     }
 
     /// Whether everything from the terminal that it had is relayed.

@@ -277,6 +277,10 @@ impl Broker {
         let mut fds = fds.into_iter();
         match (kind, fds.next(), fds.next()) {
             (wire::KEEP, ..) => self.kept = true,
+            (wire::COUNT, Some(pipe), _) => {
+                // Whoever does not take it waits for it no more. Eight bytes have room in an empty pipe.
+                let _ = write(&pipe, &self.ring.head().to_le_bytes());
+            }
             (wire::OVER, ..) => (self.over, self.gone) = (true, self.gone || self.terminal.is_none()),
             (wire::TAKE_RPMSG, Some(fd), _) => self.take(Terminal { fd, master: None })?,
             (wire::TAKE_PTY, Some(fd), master @ Some(_)) => self.take(Terminal { fd, master })?,

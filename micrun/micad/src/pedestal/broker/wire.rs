@@ -12,6 +12,8 @@ pub(super) const TAKE_PTY: u8 = b'p';
 pub(super) const RING: u8 = b'r';
 /// A connection for a console's reader, with what it asks for: [`libmica::attach::Attach`].
 pub(super) const ATTACH: u8 = b'a';
+/// A pipe that gets, in eight bytes, the lowest first, how many bytes the console has ever shown.
+pub(super) const COUNT: u8 = b'c';
 /// The run is over: nothing is written to the terminal any more.
 pub(super) const OVER: u8 = b'o';
 /// Most bytes of a message.

@@ -9,8 +9,6 @@ use crate::pedestal::report;
 
 /// `MEXT` in memory order.
 const MAGIC: u32 = 0x5458_454d;
-/// Offset of the heartbeat: the word that firmware changes to show that it lives.
-pub(super) const HEARTBEAT: u64 = 12;
 const KIND_EXIT: u32 = 0;
 const KIND_FAULT: u32 = 1;
 

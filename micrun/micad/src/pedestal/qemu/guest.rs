@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use libmica::ext::{ExitReason, ExitReport, PatchReport};
 use libmica::{ClientState, Service};
+use micrun_firmware::Watchdog;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -225,8 +226,13 @@ impl Guest for QemuGuest {
         Event::ServicesChanged
     }
 
-    async fn pulse(&mut self) -> Pulse {
-        self.vitals.pulse(&mut self.emulator, self.saved.exit_record).await
+    async fn pulse(&mut self, watched: Watchdog) -> Pulse {
+        let exit_record = self.saved.exit_record.filter(|_| watched.heartbeat.is_some());
+        let mut pulse = self.vitals.pulse(&mut self.emulator, exit_record).await;
+        if let Some(console) = self.ports.first().filter(|_| watched.console.is_some()) {
+            pulse.console = console.shown().await;
+        }
+        pulse
     }
 
     async fn verdict(&mut self, ending: Ending) -> ExitReport {

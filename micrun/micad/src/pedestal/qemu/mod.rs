@@ -121,7 +121,7 @@ impl Pedestal for Qemu {
         }
     }
 
-    fn can_watch(&self) -> bool {
+    fn tells_rest(&self) -> bool {
         true
     }
 

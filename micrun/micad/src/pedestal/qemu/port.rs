@@ -212,6 +212,11 @@ impl Port {
         self.broker.door(name)
     }
 
+    /// How many bytes it has ever shown.
+    pub(super) async fn shown(&self) -> Option<u64> {
+        self.broker.shown().await
+    }
+
     /// Waits until its broker is dead. May be cancelled.
     pub(super) async fn broken(&self) {
         self.broker.died().await;

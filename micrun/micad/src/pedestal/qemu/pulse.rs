@@ -7,11 +7,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::emulator::Emulator;
-use super::exit_record::HEARTBEAT;
 use super::ram::Ram;
 use crate::blocking;
-use crate::pedestal::Pulse;
 use crate::pedestal::process::Thread;
+use crate::pedestal::{HEARTBEAT, Pulse};
 
 /// What QEMU was asked for once in a run.
 #[derive(Debug, Default)]
@@ -35,6 +34,7 @@ impl Vitals {
         let (heartbeat, thread) = (self.heartbeat.zip(place), self.thread);
         blocking::run(move || Pulse {
             heartbeat: heartbeat.and_then(|(ram, place)| word(ram, place)),
+            console: None,
             processor: thread
                 .map(Thread::look)
                 .filter(|it| it.cpu_nsec > 0)
