@@ -111,6 +111,8 @@ pub enum Command {
     },
     /// Extension: be connected to a console from now on.
     Attach(Attach),
+    /// Extension: say in lines of the log what the labels say that come as a descriptor with it.
+    About,
     /// Extension: write the state of the machine to the descriptor that comes with it.
     Checkpoint,
     /// Extension: change the memory of the running firmware to what another one has, which comes as a descriptor with it.
@@ -176,6 +178,7 @@ impl Command {
             "diagnose silent" => Self::Diagnose { silent: true },
             "checkpoint" => Self::Checkpoint,
             "patch" => Self::Patch,
+            "about" => Self::About,
             attach if attach.starts_with("attach ") => {
                 Self::Attach(attach["attach ".len()..].parse().map_err(|()| unknown())?)
             }
@@ -208,6 +211,7 @@ impl Command {
             Self::Attach(_) => "attach",
             Self::Checkpoint => "checkpoint",
             Self::Patch => "patch",
+            Self::About => "about",
             Self::Restore(_) => "restore",
         }
     }

@@ -12,6 +12,10 @@ pub use watch::{
     Account, ClientHistory, ClientRow, ClientTable, End, Event, Happening, History, MAX_ENDS, Usage,
 };
 
+mod labels;
+
+pub use labels::Labels;
+
 mod scene;
 
 pub use scene::{Scene, Site};
@@ -20,7 +24,7 @@ pub use scene::{Scene, Site};
 pub const PROTOCOL: u32 = 1;
 /// The commands that upstream's daemon does not have. Our daemon names [`crate::trace::EXTENSION`] beside them, which is
 /// none.
-pub const EXTENSIONS: [&str; 16] = [
+pub const EXTENSIONS: [&str; 17] = [
     "version",
     "list",
     "metrics",
@@ -37,6 +41,7 @@ pub const EXTENSIONS: [&str; 16] = [
     "history",
     "inspect",
     "attach",
+    "about",
 ];
 /// The name of the pool of CPUs that firmware without CPUs of its own shares.
 pub const SHARED_POOL: &str = "shared";

@@ -123,6 +123,11 @@ impl Entry {
         self
     }
 
+    /// Whether it has a field of that name.
+    pub fn has(&self, key: &str) -> bool {
+        self.fields.iter().any(|(own, _)| own == key)
+    }
+
     /// The client or the container that it is about.
     pub fn subject(&self) -> Option<&str> {
         self.fields.iter().find_map(|(key, field)| match field {

@@ -176,6 +176,9 @@ pub enum Error {
     /// What a state was patched to is not told as it must be.
     #[error("the digest of what the state was patched to cannot be used: {0}")]
     RestoredPatch(&'static str),
+    /// What the log is to say of a client is not told as it must be.
+    #[error("the labels for the log cannot be used: {0}")]
+    Labels(&'static str),
     /// A command came without the descriptor that it is about.
     #[error("`{0}` needs an open file that is sent with it: upstream's commands cannot send one")]
     NoDescriptor(&'static str),

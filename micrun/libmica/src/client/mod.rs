@@ -162,6 +162,11 @@ impl Client {
         parse_json("patch", &self.control_with(name, &Command::Patch, &[firmware]).await?)
     }
 
+    /// Extension: has the daemon's log say of the client what `labels`, in a sealed memory file, say of it.
+    pub async fn about(&self, name: &str, labels: BorrowedFd<'_>) -> Result<()> {
+        self.control_with(name, &Command::About, &[labels]).await.map(drop)
+    }
+
     /// Stops the client's firmware.
     pub async fn stop(&self, name: &str) -> Result<()> {
         self.control(name, &Command::Stop).await.map(drop)

@@ -8,11 +8,11 @@ use libmica::ext::{EXTENSIONS, PROTOCOL, Pools, Stats, Version};
 use libmica::{ClientStatus, Command, CreateMessage, Launch, Outcome, Reply, names, trace};
 use micrun_trace::Span;
 
-use super::Daemon;
 use super::client::Client;
 use super::connection::{Asked, Endpoint};
 use super::request::{Action, Snapshot};
 use super::table::usage;
+use super::{Daemon, state};
 use crate::metrics::{Format, counts};
 use crate::pedestal::{self, Runner};
 use crate::{Error, Result, blocking};
@@ -124,6 +124,10 @@ impl Daemon {
             Command::Stop => Action::Stop,
             Command::Pause => Action::Pause,
             Command::Resume => Action::Resume,
+            Command::About => {
+                let labels = fds.next().ok_or(Error::NoDescriptor("about"))?;
+                Action::About(state::labels(labels.into())?)
+            }
             Command::Set { key, value } => Action::Set { key, value },
         };
         client.act(action).await.map(|()| String::new())

@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
-use libmica::ext::{Diagnosis, ExitReport, PatchReport};
+use libmica::ext::{Diagnosis, ExitReport, Labels, PatchReport};
 use libmica::{ClientState, Launch, Service};
 use micrun_trace::Current;
 use tokio::sync::oneshot;
@@ -72,6 +72,8 @@ pub(super) enum Action {
         firmware: OwnedFd,
         answer: oneshot::Sender<PatchReport>,
     },
+    /// Have the log say this of it.
+    About(Labels),
     Set {
         key: String,
         value: String,

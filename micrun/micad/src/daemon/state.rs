@@ -6,9 +6,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use libmica::CreateMessage;
-use libmica::ext::ExitReport;
+use libmica::ext::{ExitReport, Labels};
 use micrun_firmware::client_conf::QemuSection;
 use micrun_firmware::{Sha256Digest, memory_file};
+use micrun_trace::Current;
 use serde::{Deserialize, Serialize};
 
 use super::vigil::Vigil;
@@ -58,6 +59,9 @@ pub(super) struct Past {
     /// How it is watched over.
     #[serde(default)]
     pub(super) vigil: Vigil,
+    /// What the log says of it.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub(super) labels: Labels,
 }
 
 /// [`CreateMessage`], field by field.
@@ -146,4 +150,19 @@ pub(super) fn restored_patch(file: File) -> Result<String> {
     let read = file.take(MAX_DIGEST).read_to_string(&mut text);
     let digest = read.ok().and_then(|_| text.parse::<Sha256Digest>().ok());
     digest.map(|it| it.to_string()).ok_or(Error::RestoredPatch("it is not sha256: and 64 digits"))
+}
+
+/// What a memory file says of a client, for the log; in which trace that came as well.
+pub(super) fn labels(file: File) -> Result<Labels> {
+    if !memory_file::is_sealed(&file) {
+        return Err(Error::Labels("they came as a file that somebody could change"));
+    }
+    let mut document = Vec::new();
+    let read = file.take(Labels::MAX_LEN).read_to_end(&mut document);
+    let labels = read.ok().and_then(|_| Labels::read(&document).ok());
+    let mut labels = labels.ok_or(Error::Labels("they are not a JSON document of texts"))?;
+    if let Some((trace, _)) = Current::here().ids() {
+        labels.add("trace_id", &trace);
+    }
+    Ok(labels)
 }

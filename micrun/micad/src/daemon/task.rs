@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use libmica::ext::{Diagnosis, End, ExitReason, ExitReport, Happening, PatchReport, Scene};
+use libmica::ext::{Diagnosis, End, ExitReason, ExitReport, Happening, Labels, PatchReport, Scene};
 use libmica::{ClientState, Launch};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep_until;
@@ -17,6 +17,7 @@ use super::request::{Action, Request, Snapshot};
 use super::state::{self, Past, SavedClient};
 use super::vigil::Vigil;
 use super::watchdog::Watch;
+use crate::logger::labels;
 use crate::metrics::counts;
 use crate::pedestal::{Cancel, ClientSpec, Event, Guest, Marker, Pedestal, now, report};
 use crate::{Error, Result, blocking};
@@ -44,6 +45,8 @@ pub(super) struct Task {
     /// What has happened and was not told yet.
     news: Vec<Happening>,
     vigil: Vigil,
+    /// What the log says of it.
+    labels: Labels,
     /// The watchdog over the present run, if it has one, and when it looks next.
     watch: Option<(Watch, Instant)>,
 }
@@ -58,7 +61,8 @@ impl Task {
         guest: Option<Box<dyn Guest>>,
         past: Past,
     ) -> Self {
-        let Past { exit, restored_patch, starts, began_at, in_cgroup, vigil } = past;
+        let Past { exit, restored_patch, starts, began_at, in_cgroup, vigil, labels } = past;
+        labels::introduce(spec.name(), &labels);
         let running = guest.as_ref().filter(|_| exit.is_none());
         let state = running.map_or(ClientState::Offline, |guest| guest.state());
         let run = starts.max(u64::from(guest.is_some() || exit.is_some()));
@@ -77,6 +81,7 @@ impl Task {
             in_cgroup,
             news: Vec::new(),
             vigil,
+            labels,
             watch: None,
         };
         task.watch_anew();
@@ -166,6 +171,12 @@ impl Task {
             Action::Checkpoint(to) => self.checkpoint(to, pin!(inbox.ending())).await,
             Action::Patch { firmware, answer } => self.patch(firmware, answer).await,
             Action::Set { key, value } => self.set(&key, &value).await,
+            Action::About(labels) => {
+                labels::introduce(self.spec.name(), &labels);
+                self.labels = labels;
+                self.save(None).await;
+                Ok(())
+            }
             Action::Remove => self.remove().await,
             Action::Detach => Ok(()),
         }
@@ -386,6 +397,7 @@ impl Task {
             client = self.spec.name(), pedestal = self.pedestal.name();
             "{}: removed", self.spec.name()
         );
+        labels::forget(self.spec.name());
         Ok(())
     }
 
@@ -410,6 +422,7 @@ impl Task {
             began_at: self.began_at.clone(),
             in_cgroup: self.in_cgroup,
             vigil: self.vigil,
+            labels: self.labels.clone(),
         };
         let saved = SavedClient::new(&self.spec, run, past);
         let (endings, spec) = (self.chronicle.endings.clone(), Arc::clone(&self.spec));

@@ -2,6 +2,7 @@
 //! it is about, too.
 
 mod journal;
+pub(crate) mod labels;
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -49,7 +50,7 @@ impl Log for Stderr {
             self.write(&Entry::left_out("client", &client, count), &mut state.lost);
         }
         if entry.subject().is_none_or(|client| state.limits.admit(client, now)) {
-            self.write(&entry, &mut state.lost);
+            self.write(&labels::complete(entry), &mut state.lost);
         }
     }
 

@@ -14,6 +14,8 @@ pub(crate) struct Terms {
     pub policy: Option<Policy>,
     /// The CPUs for firmware without CPUs of its own.
     pub shared: Option<SharedCpus>,
+    /// Whether its log says of a client what it is told.
+    pub takes_labels: bool,
 }
 
 impl Terms {
@@ -36,6 +38,7 @@ impl Terms {
             let place = policy.map_or_else(|| DAEMON_FILE.to_owned(), |policy| policy.file.clone());
             Ok::<_, Error>(SharedCpus { cpus, place })
         });
-        Ok(Self { policy: policy.map(Policy::from_wire), shared: shared.transpose()? })
+        let takes_labels = version.extensions.iter().any(|name| name == "about");
+        Ok(Self { policy: policy.map(Policy::from_wire), shared: shared.transpose()?, takes_labels })
     }
 }

@@ -33,6 +33,11 @@ pub(crate) trait Mica: Send + Sync {
     async fn patch(&self, name: &str, firmware: BorrowedFd<'_>) -> Result<PatchReport, Error>;
     /// Changes a resource of it.
     async fn set(&self, name: &str, key: &str, value: &str) -> Result<(), Error>;
+    /// Has the daemon's log say what these labels say of it. Upstream's daemon does not know that.
+    async fn about(&self, name: &str, labels: BorrowedFd<'_>) -> Result<(), Error> {
+        let _ = (name, labels);
+        Err(Error::Unsupported { command: "about".to_owned() })
+    }
     /// Asks for what it has used, and how it ended.
     async fn stats(&self, name: &str) -> Result<Stats, Error>;
     /// Asks for its state and its console.
@@ -88,6 +93,10 @@ impl Mica for Client {
 
     async fn set(&self, name: &str, key: &str, value: &str) -> Result<(), Error> {
         told("mica set", name, self.set(name, key, value)).await
+    }
+
+    async fn about(&self, name: &str, labels: BorrowedFd<'_>) -> Result<(), Error> {
+        told("mica about", name, self.about(name, labels)).await
     }
 
     async fn stats(&self, name: &str) -> Result<Stats, Error> {

@@ -244,6 +244,13 @@ impl Mica for Daemon {
         Ok(())
     }
 
+    async fn about(&self, _: &str, labels: BorrowedFd<'_>) -> Result<(), Error> {
+        let file = File::from(labels.try_clone_to_owned().unwrap());
+        assert!(memory_file::is_sealed(&file));
+        self.note(&format!("about {}", std::io::read_to_string(file).unwrap()));
+        Ok(())
+    }
+
     async fn stats(&self, _: &str) -> Result<Stats, Error> {
         if self.script.no_wait {
             return Err(Error::Unsupported { command: "stats".into() });

@@ -9,6 +9,7 @@ mod errors;
 mod execs;
 mod faults;
 mod fixture;
+mod labels;
 mod life;
 mod linux;
 mod patch;

@@ -1,6 +1,8 @@
 //! What the daemon logs, and how.
 
 use std::fs::{self, File};
+use std::io::{Seek, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Instant;
@@ -57,6 +59,44 @@ async fn json_has_a_document_in_each_line_with_what_it_is_about() {
     assert_eq!((&about[1]["pid"], &about[1]["level"]), (&pid.into(), &"info".into()));
     assert_eq!(about[2]["level"], "warning");
     assert_eq!(about[3]["status"], 0);
+}
+
+/// A client's labels, in a file that nobody can change.
+fn labels(document: &str) -> File {
+    let mut file = micrun_firmware::memory_file::create().unwrap();
+    file.write_all(document.as_bytes()).and_then(|()| file.rewind()).unwrap();
+    micrun_firmware::memory_file::seal(&file).unwrap();
+    file
+}
+
+/// Of whoever has made it, and after a restart of the daemon.
+#[tokio::test]
+async fn lines_about_a_client_say_what_is_known_of_it() {
+    let mut daemon = Daemon::start_with(&["--log-format", "json"]);
+    let client = daemon.boot("x", &tiny_elf::echo(daemon.dir())).await;
+    let known = labels(r#"{"pod":"plant/motor-0","namespace":"k8s.io","level":"none","Bad":"x"}"#);
+    client.about("x", known.as_fd()).await.unwrap();
+    daemon.end(rustix::process::Signal::TERM);
+    daemon.launch();
+    client.stop("x").await.unwrap();
+    client.remove("x").await.unwrap();
+    client.create(&crate::harness::message("x", &tiny_elf::echo(daemon.dir()))).await.unwrap();
+    let log = daemon.log();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |text: &str| lines.iter().rfind(|line| line["client"] == "x" && line["msg"] == text).unwrap();
+    for text in ["stopped by command (status 0, Stopped)", "removed"] {
+        let line = of(text);
+        assert_eq!((&line["pod"], &line["namespace"]), (&"plant/motor-0".into(), &"k8s.io".into()), "{line}");
+        assert_eq!((&line["level"], &line["Bad"]), (&"info".into(), &Value::Null));
+    }
+    // Another one of that name is another one.
+    assert_eq!(of("created")["pod"], Value::Null, "{log}");
+    let open = File::open("/dev/null").unwrap();
+    let refused = client.about("x", open.as_fd()).await.unwrap_err().to_string();
+    assert!(refused.contains("the labels for the log cannot be used: they came as a file"), "{refused}");
+    let list = labels("[]");
+    let refused = client.about("x", list.as_fd()).await.unwrap_err().to_string();
+    assert!(refused.contains("they are not a JSON document of texts"), "{refused}");
 }
 
 #[tokio::test]

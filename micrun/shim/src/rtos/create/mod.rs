@@ -15,11 +15,13 @@
 
 mod conf;
 mod copy;
+mod labels;
 mod limits;
 mod message;
 mod permission;
 
 use std::fs::File;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -96,6 +98,8 @@ struct Creation {
     network: Option<NetworkNamespace>,
     /// How the daemon is to watch over it.
     vigil: Vec<(&'static str, String)>,
+    /// Whether the daemon's log says of it what it is told.
+    takes_labels: bool,
 }
 
 impl Creation {
@@ -155,7 +159,8 @@ impl Creation {
         };
         let source = Some(Source { firmware, snapshot, rootfs });
         let network = spec.has_new_network().then(|| network(&request.id)).flatten();
-        Ok(Self { context, request, dir, plan, source, has_cgroup: false, network, vigil })
+        let takes_labels = terms.takes_labels;
+        Ok(Self { context, request, dir, plan, source, has_cgroup: false, network, vigil, takes_labels })
     }
 
     /// Does what involves others: those at the other ends of the streams, the kernel's cgroups, the daemon.
@@ -201,6 +206,9 @@ impl Creation {
     async fn tell_daemon(&self) -> Result<()> {
         let (mica, message) = (&self.context.mica, &self.plan.message);
         mica.create(message).await?;
+        if self.takes_labels {
+            self.introduce().await;
+        }
         for (key, value) in &self.vigil {
             if let Err(error) = mica.set(&message.name, key, value).await {
                 // Whoever wants firmware watched over gets none that is not. The daemon's refusal is told.
@@ -209,6 +217,19 @@ impl Creation {
             }
         }
         Ok(())
+    }
+
+    /// Has the daemon's log say which container its client is. A log that does not say it is no reason to fail.
+    async fn introduce(&self) {
+        let (context, id) = (&self.context, &self.request.id);
+        let firmware = &self.plan.machine.firmware;
+        let told = match labels::document(id, &context.namespace, firmware) {
+            Ok(document) => context.mica.about(id, document.as_fd()).await.map_err(Error::from),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = told {
+            log::warn!(container = id; "{id}: micad's log does not say whose it is: {}", describe(&error));
+        }
     }
 
     fn finish(self, streams: Streams) -> Container {
