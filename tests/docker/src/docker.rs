@@ -1,9 +1,15 @@
 //! The command `docker`.
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::process::Command;
 
 use micrun_host_tests::host::{DEMO, MICA};
 use micrun_host_tests::{Console, Output, isolation, process, wait};
+use serde_json::Value;
+
+/// Where Docker's daemon listens.
+const SOCKET: &str = "/run/docker.sock";
 
 fn command(args: &[&str]) -> Command {
     let mut command = Command::new(isolation::state_dir().join("docker"));
@@ -65,6 +71,18 @@ impl Running {
             let log = docker(&["logs", &self.0]).success();
             (log.matches(text).count() == times).then_some(())
         });
+    }
+
+    /// What `docker stats` is made of: Docker's own answer, in which numbers are not rounded.
+    #[track_caller]
+    pub fn stats(&self) -> Value {
+        let mut socket = UnixStream::connect(SOCKET).expect("Docker listens");
+        let path = format!("/containers/{}/stats?stream=false&one-shot=true", self.0);
+        write!(socket, "GET {path} HTTP/1.0\r\n\r\n").expect("Docker reads");
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).expect("Docker answers");
+        let (_, document) = answer.split_once("\r\n\r\n").expect("an answer has a body");
+        serde_json::from_str(document).unwrap_or_else(|error| panic!("{error}: {answer}"))
     }
 
     /// Ends it by force.

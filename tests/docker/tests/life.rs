@@ -6,7 +6,10 @@ use std::fs;
 use std::path::Path;
 
 use micrun_docker_tests::{Engine, READY, Running, docker, docker_piped, run_detached};
+use micrun_host_tests::micad::mica;
+use micrun_host_tests::usage::Usage;
 use micrun_host_tests::{isolation, wait};
+use serde_json::Value;
 
 /// What a cgroup file of the container says, on version 1 or 2.
 fn limit(demo: &Running, controller: &str, v1: &str, v2: &str) -> String {
@@ -86,6 +89,32 @@ fn top_and_stats() {
     assert_eq!(limit, "192MiB");
     let used: f64 = used.strip_suffix("MiB").and_then(|it| it.parse().ok()).expect("an emulator's memory");
     assert!(used > 5.0, "{stats}");
+    demo.remove();
+    engine.assert_clean();
+}
+
+/// Whoever asks gets the kernel's numbers of the container's cgroup.
+#[test]
+fn docker_ctr_and_mica_tell_the_same_numbers() {
+    let engine = Engine::start();
+    let demo = run_detached("demo", &[]);
+    demo.logs(READY, 1);
+    let id = demo.inspect("{{.Id}}");
+    let number = |from: &Value, place: &str| from.pointer(place).and_then(Value::as_u64).expect(place);
+    let of_docker = |place: &str| {
+        let stats = demo.stats();
+        (number(&stats, "/cpu_stats/cpu_usage/total_usage") / 1000, number(&stats, place))
+    };
+    let of_mica = |place: &str| {
+        let stats: Value =
+            serde_json::from_str(&mica(&["stats", &id, "--json"]).success()).expect("a document");
+        (number(&stats, "/cpu_usec"), number(&stats, place))
+    };
+    let look = || Usage::of(&id);
+    Usage::assert_same(look, |usage| usage.memory, || of_docker("/memory_stats/usage"));
+    Usage::assert_same(look, |usage| usage.memory, || of_mica("/memory_bytes"));
+    Usage::assert_same(look, |usage| usage.processes, || of_docker("/pids_stats/current"));
+    Usage::assert_same(look, |usage| usage.processes, || of_mica("/processes"));
     demo.remove();
     engine.assert_clean();
 }
