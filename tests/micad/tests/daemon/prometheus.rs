@@ -182,6 +182,24 @@ async fn prometheus_scrapes_the_daemon_and_knows_all_that_rules_and_dashboard_na
     let named: BTreeSet<&str> = said.flat_map(names).collect();
     assert!(named.len() > 15, "{named:?}");
     assert_eq!(named.difference(&known).collect::<Vec<_>>(), Vec::<&&str>::new());
+    panels_are_drawn(&prometheus);
+}
+
+/// The picture of docs/METRICS.md is made so.
+fn panels_are_drawn(prometheus: &Prometheus) {
+    let mut panels = Command::new(isolation::workspace().join("tools/panels"));
+    let output = panels.args([&format!("http://{}", prometheus.address), "1"]).output().unwrap();
+    let drawn = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for words in [
+        ">Clients by state</text>",
+        ">Running</text>",
+        ">Uptime of clients</text>",
+        ">x</text>",
+        "<polyline ",
+    ] {
+        assert!(drawn.contains(words), "not {words:?} in {drawn}");
+    }
 }
 
 /// Each query of the dashboard, as Grafana sends it when all is chosen.
