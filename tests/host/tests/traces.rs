@@ -128,6 +128,29 @@ fn a_linux_process_knows_for_which_trace_it_runs() {
     host.assert_clean();
 }
 
+/// On its command line, and only if it is asked to.
+#[test]
+fn firmware_knows_for_which_trace_it_runs() {
+    let collector = Collector::start();
+    let host = host(&[]);
+    for (id, asks) in [("told", true), ("untold", false)] {
+        let annotation = format!("org.openeuler.micrun.container.trace_context={asks}");
+        let mut console = ctr_piped(&["run", "--annotation", &annotation, "--runtime", MICA, DEMO, id]);
+        console.expect(PROMPT);
+        console.send("args\r");
+        console.expect("args\r\n");
+        let create = rpc(&collector, "Create", id);
+        let told = console.expect(PROMPT);
+        let wanted = format!("TRACEPARENT=00-{}-", create.trace);
+        assert_eq!(told.contains(&wanted), asks, "{id}: no {wanted} in {told:?}");
+        assert_eq!(told.contains("TRACEPARENT"), asks, "{told:?}");
+        console.send("exit 0\r");
+        assert_eq!(console.wait(), 0);
+        host.delete_container(id);
+    }
+    host.assert_clean();
+}
+
 #[test]
 fn what_is_not_sampled_leaves_no_trace() {
     let collector = Collector::start();
