@@ -6,7 +6,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules
 .PHONY: help setup build firmware firmware-boards demo demo-host test check unit host aarch64 conformance cri docker faults kills abandoned fuzz fuzz-long \
     kernel image qemu qemu-small test-qemu-small test-qemu power-loss pool-cycles test-driver matrix other-containerds yocto yocto-static yocto-source lint docs \
-    fmt bench bench-qemu \
+    fmt bench bench-qemu waterfall \
     dist install uninstall deb test-install test-packages clean
 
 export PATH := $(CURDIR)/.cache/tools/bin:$(PATH)
@@ -101,6 +101,9 @@ cri: tools-host build firmware ## pods through the CRI plugin of every container
 	@tests/host/collector
 	@tests/kubernetes/validate
 	@tests/cri/matrix
+
+waterfall: tools-host build firmware ## draw docs/tracing.svg anew: a real trace of a pod, from its client to micad
+	@tests/cri/waterfall
 
 docker: tools-host build firmware ## firmware and Linux containers by every Docker that Debian's suites have
 	@tests/docker/matrix
