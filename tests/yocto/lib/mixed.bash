@@ -9,7 +9,7 @@ readonly MIXED_HOST_PACKAGES=(
 )
 readonly SOURCE_SUITES=(trixie forky sid)
 
-# fetch_mixed DIR - Debian's packages; the recipes take them from DIR, checksums from its packages.lock.
+# fetch_mixed DIR - Debian's packages; the recipes take them from DIR, checksums from its mixed.lock.
 fetch_mixed() {
     local dir=$1 inputs
     fetch_debian "$dir"
@@ -20,8 +20,10 @@ fetch_mixed() {
         download "$dir" go "$DEBIAN_SUITE-backports" amd64
         echo "$inputs" >"$dir/.mixed"
     fi
-    cat "$dir"/{target,host,kernel,development,go}.lock >"$dir/packages.lock.tmp"
-    mv "$dir/packages.lock.tmp" "$dir/packages.lock"
+    cat "$dir"/{target,host,kernel,development,go}.lock >"$dir/mixed.lock.tmp"
+    # Unchanged, it stays as it is, for bitbake's sake.
+    cmp -s "$dir/mixed.lock.tmp" "$dir/mixed.lock" || mv "$dir/mixed.lock.tmp" "$dir/mixed.lock"
+    rm -f "$dir/mixed.lock.tmp"
 }
 
 # source_index DIR - prints SHA-256 and address of every file of Debian's source packages.
