@@ -12,9 +12,10 @@ const TAKEN: [&str; 4] = ["time", "level", "msg", "client"];
 const MAX_KEY: usize = 32;
 const MAX_VALUE: usize = 512;
 
-/// Fields of log lines: `container`, `namespace`, `pod`, `image`, `firmware`, and what else there may be.
+/// Fields of log lines: `container`, `namespace`, `pod`, `image`, `firmware`, and what else there may be. Whoever reads
+/// them from a document gets those that [`Labels::add`] takes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "BTreeMap<String, String>", into = "BTreeMap<String, String>")]
 pub struct Labels(BTreeMap<String, String>);
 
 impl Labels {
@@ -37,15 +38,21 @@ impl Labels {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
 
-    /// Those of a document of somebody else's.
-    pub fn read(document: &[u8]) -> serde_json::Result<Self> {
-        let all: BTreeMap<String, String> = serde_json::from_slice(document)?;
+impl From<BTreeMap<String, String>> for Labels {
+    fn from(all: BTreeMap<String, String>) -> Self {
         let mut labels = Self::default();
         for (key, value) in all {
             labels.add(&key, &value);
         }
-        Ok(labels)
+        labels
+    }
+}
+
+impl From<Labels> for BTreeMap<String, String> {
+    fn from(labels: Labels) -> Self {
+        labels.0
     }
 }
 
@@ -79,8 +86,8 @@ mod tests {
         }
         assert_eq!(labels.0.len(), MOST);
         let document = serde_json::to_vec(&labels).unwrap();
-        assert_eq!(Labels::read(&document).unwrap(), labels);
-        assert!(Labels::read(b"[]").is_err());
-        assert!(Labels::read(br#"{"Pod":"a"}"#).unwrap().is_empty());
+        assert_eq!(serde_json::from_slice::<Labels>(&document).unwrap(), labels);
+        assert!(serde_json::from_slice::<Labels>(b"[]").is_err());
+        assert!(serde_json::from_slice::<Labels>(br#"{"Pod":"a"}"#).unwrap().is_empty());
     }
 }

@@ -163,8 +163,8 @@ pub(super) fn labels(file: File) -> Result<Labels> {
     }
     let mut document = Vec::new();
     let read = file.take(Labels::MAX_LEN).read_to_end(&mut document);
-    let labels = read.ok().and_then(|_| Labels::read(&document).ok());
-    let mut labels = labels.ok_or(Error::Labels("they are not a JSON document of texts"))?;
+    let labels = read.ok().and_then(|_| serde_json::from_slice(&document).ok());
+    let mut labels: Labels = labels.ok_or(Error::Labels("they are not a JSON document of texts"))?;
     if let Some((trace, _)) = Current::here().ids() {
         labels.add("trace_id", &trace);
     }
