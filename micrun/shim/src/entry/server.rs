@@ -17,6 +17,7 @@ use micrun_trace::{Current, Settings};
 use nix::sys::signal::{SigSet, Signal};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::cgroup::Layout;
 use crate::entry::args::Args;
@@ -44,6 +45,8 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 const LAST_SPANS: Duration = Duration::from_secs(2);
 /// How often a shim without containers looks whether containerd has given it up.
 const LOOK: Duration = Duration::from_secs(5);
+/// Longest that a shim waits for its first container. containerd asks for it at once.
+const UNUSED: Duration = Duration::from_secs(30);
 
 /// Serves until containerd sends Shutdown.
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -164,8 +167,8 @@ async fn serve(args: &Args, bundle: &Path, listener: UnixListener) -> Result<()>
     loop {
         tokio::select! {
             () = shutdown.notified() => break,
-            () = &mut forgotten => {
-                log::warn!("the bundle is gone and no container is left: nobody needs this shim");
+            why = &mut forgotten => {
+                log::warn!("{why}: nobody needs this shim");
                 break;
             }
             _ = term.recv() => if machine::is_going_down() {
@@ -184,18 +187,43 @@ async fn serve(args: &Args, bundle: &Path, listener: UnixListener) -> Result<()>
     Ok(())
 }
 
-/// Returns when nobody will ever ask for this shim again: containerd was killed before it had noted the shim, and removed
-/// the bundle when it came back. The holder of a sandbox ends with the shim.
+/// Returns when nobody will ever ask for this shim again, and says why: containerd was killed before it had noted the shim,
+/// and removed the bundle when it came back; or before it had asked for a container, which it does not do later. The holder
+/// of a sandbox ends with the shim.
 ///
 /// No timer runs while there is a container: an idle pod wakes no processor.
-async fn forgotten(bundle: &Path, containers: &Containers) {
+async fn forgotten(bundle: &Path, containers: &Containers) -> &'static str {
+    if timeout(UNUSED, containers.filled()).await.is_err() {
+        return "containerd has asked for no container";
+    }
     loop {
         containers.emptied().await;
         tokio::select! {
             () = containers.filled() => {}
             () = tokio::time::sleep(LOOK) => if bundle.try_exists().is_ok_and(|exists| !exists) {
-                return;
+                return "the bundle is gone and no container is left";
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shim_stays_for_its_first_container_and_then_for_its_bundle() {
+        let (bundle, containers) = (tempfile::tempdir().unwrap(), Arc::<Containers>::default());
+        assert_eq!(forgotten(bundle.path(), &containers).await, "containerd has asked for no container");
+        let path = bundle.path().to_owned();
+        let used = async {
+            let container = containers.occupy("c").unwrap();
+            tokio::time::sleep(LOOK).await;
+            drop(container);
+            tokio::time::sleep(100 * UNUSED).await;
+            bundle.close().unwrap();
+        };
+        let (why, ()) = tokio::join!(forgotten(&path, &containers), used);
+        assert_eq!(why, "the bundle is gone and no container is left");
     }
 }

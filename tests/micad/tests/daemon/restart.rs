@@ -141,6 +141,10 @@ async fn a_qemu_that_was_not_written_down_is_ended() {
     // As if the daemon had been killed between starting QEMU and writing it down.
     let file = daemon.run_dir().join("clients/x/state.json");
     let mut state: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    // A console's process that was not written down has died with its daemon.
+    let broker = state.pointer("/run/ports/0/broker/pid").and_then(serde_json::Value::as_i64).unwrap();
+    let broker = Pid::from_raw(i32::try_from(broker).unwrap()).unwrap();
+    rustix::process::kill_process(broker, Signal::KILL).unwrap();
     state["run"] = serde_json::Value::Null;
     fs::write(&file, state.to_string()).unwrap();
     daemon.launch();

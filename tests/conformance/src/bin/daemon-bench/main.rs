@@ -10,6 +10,7 @@
 
 mod bare;
 mod crowd;
+mod flood;
 mod idle;
 mod pool;
 
@@ -101,6 +102,7 @@ fn main() {
     bench.remove("large");
     fs::remove_file(&large).unwrap();
     idle::print(&bench);
+    flood::print(&bench);
     for number in args.crowds {
         crowd::print(&bench, number);
     }
