@@ -90,11 +90,8 @@ impl Task for TaskService {
         Ok(response)
     }
 
-    /// One that is being made is waited for: whoever hears that there is none, as after a restart of containerd, takes its
-    /// record away, and nobody could delete it any more.
     async fn state(&self, _: &TtrpcContext, request: StateRequest) -> ttrpc::Result<StateResponse> {
-        attributes::process(&request.id, &request.exec_id);
-        let container = self.containers.made(&request.id).await?;
+        let container = self.find(&request.id, &request.exec_id)?;
         let View { pid, state, paths } = container.view(&request.exec_id)?;
         let mut response = StateResponse::new();
         response.id = request.id;
