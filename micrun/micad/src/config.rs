@@ -121,6 +121,8 @@ pub struct Config {
     pub console_ring: u64,
     /// Directory for them; without one, the runtime directory.
     pub console_dir: Option<PathBuf>,
+    /// Names of rpmsg channels, besides terminals, that are streams of their clients.
+    pub channels: Vec<String>,
     /// Name of the socket for metrics in the runtime directory.
     pub metrics_socket: Option<String>,
     /// Loopback address for metrics.
@@ -162,6 +164,7 @@ impl Default for Config {
             waiting_memory_mb: 128,
             console_ring: 1 << 20,
             console_dir: None,
+            channels: Vec::new(),
             metrics_socket: None,
             metrics_address: None,
             metrics_clients: 200,
@@ -269,6 +272,7 @@ impl Config {
         self.coredump = section.get("Coredump", str::parse)?.unwrap_or(self.coredump);
         self.console_ring = section.get("ConsoleRing", ring)?.unwrap_or(self.console_ring);
         self.console_dir = section.get("ConsoleDir", directory)?.or(self.console_dir.take());
+        self.channels = section.get("Channels", channels)?.unwrap_or_default();
         self.metrics_socket = section.get("MetricsSocket", socket_name)?;
         self.metrics_address = section.get("MetricsAddress", loopback)?;
         self.metrics_clients = section.get("MetricsClients", shown_clients)?.unwrap_or(self.metrics_clients);
@@ -290,6 +294,20 @@ fn text(text: &str) -> Result<String, String> {
 
 fn uid(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| format!("{text:?} is not a user id; write a number"))
+}
+
+/// Names that a status can tell, and that are no terminals' anyway.
+fn channels(text: &str) -> Result<Vec<String>, String> {
+    let is_name = |name: &&str| {
+        name.len() < crate::sys::RPMSG_NAME_SIZE
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    match text.split_ascii_whitespace().find(|name| !is_name(name)) {
+        Some(name) => {
+            Err(format!("{name:?} is not the name of an rpmsg channel: write letters, digits, - and _"))
+        }
+        None => Ok(text.split_ascii_whitespace().map(str::to_owned).collect()),
+    }
 }
 
 /// The name of a socket in the runtime directory. The suffix is that of no client's socket.
@@ -374,7 +392,7 @@ mod tests {
         let text = "[Micad]\nRuntimeDir = /a\nConfDir = /b\nPidFile = /c\nDefaultPedestal = qemu\n\
             FirmwareDir = /d\nSysfsRoot = /e\nQemuPath = /f\nQemuUidBase = 7\nAllowedUids = 1 2\nSharedCpus = 0\n\
             WaitingMachines = 3\nWaitingMemory = 99\n\
-            ConsoleRing = 64\nConsoleDir = /g\n\
+            ConsoleRing = 64\nConsoleDir = /g\nChannels = rpmsg-raw a_b\n\
             MetricsSocket = m.sock\nMetricsAddress = [::1]:1\nMetricsClients = 1000\n\
             LogFormat = json\nTraceEndpoint = unix:///g\n\
              CoreDir = /g\nCoredump = fault\nCoreTotal = 5\nCorePerClient = 4\n\
@@ -402,6 +420,7 @@ mod tests {
             waiting_memory_mb: 99,
             console_ring: 64 << 10,
             console_dir: Some("/g".into()),
+            channels: vec!["rpmsg-raw".into(), "a_b".into()],
             metrics_socket: Some("m.sock".into()),
             metrics_address: Some("[::1]:1".parse().unwrap()),
             metrics_clients: 1000,
@@ -455,6 +474,7 @@ mod tests {
             ("MetricsSocket = ../metrics.sock", "is not a name for a socket in RuntimeDir"),
             ("MetricsSocket = client.socket", "is not a name for a socket in RuntimeDir"),
             ("MetricsSocket = .sock", "is not a name for a socket in RuntimeDir"),
+            ("Channels = rpmsg-raw a/b", "\"a/b\" is not the name of an rpmsg channel: write letters"),
             ("MetricsClients = 1001", "metrics of 1001 clients are too many: 1000 can have their own"),
         ] {
             let text = format!("[Micad]\n{line}\n");

@@ -61,6 +61,7 @@ impl Config {
             ("WaitingMachines", self.waiting_machines != config.waiting_machines),
             ("WaitingMemory", self.waiting_memory_mb != config.waiting_memory_mb),
             ("ConsoleRing", self.console_ring != config.console_ring),
+            ("Channels", self.channels != config.channels),
             ("MetricsClients", self.metrics_clients != config.metrics_clients),
             ("CoreDir", self.core_dir != config.core_dir),
             ("Coredump", self.coredump != config.coredump),

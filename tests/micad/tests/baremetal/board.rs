@@ -16,6 +16,9 @@ use crate::kernel::{Behaviour, Remoteproc};
 /// What the client's firmware consists of: for the kernel to judge, not for the daemon.
 pub(crate) const FIRMWARE: &[u8] = b"\x7fELF firmware of a microcontroller";
 
+/// Those of the kernel, for terminals and for channels.
+const DRIVERS: [&str; 2] = ["rpmsg_tty", "rpmsg_chrdev"];
+
 pub(crate) struct Board {
     pub(crate) daemon: Daemon,
     root: PathBuf,
@@ -41,13 +44,16 @@ impl Board {
             "lib/firmware",
             "sys/class/remoteproc",
             "sys/bus/rpmsg/devices",
+            "sys/bus/rpmsg/drivers/rpmsg_chrdev",
             "sys/bus/rpmsg/drivers/rpmsg_tty",
             "sys/module/firmware_class/parameters",
         ] {
             fs::create_dir_all(root.join(path)).unwrap();
         }
         fs::write(root.join("sys/module/firmware_class/parameters/path"), "\n").unwrap();
-        fs::write(root.join("sys/bus/rpmsg/drivers/rpmsg_tty/bind"), "").unwrap();
+        for driver in DRIVERS {
+            fs::write(root.join("sys/bus/rpmsg/drivers").join(driver).join("bind"), "").unwrap();
+        }
         fs::write(root.join("dev/kmsg"), "3,1,1,-;remoteproc remoteproc0: of an earlier time\n").unwrap();
         fs::write(dir.path().join("fw.elf"), FIRMWARE).unwrap();
         let all = remoteprocs.iter().enumerate().map(|(i, (name, device))| plug(&root, i, name, device));
@@ -200,8 +206,8 @@ fn plug(root: &Path, index: usize, name: &str, device: &[(&str, &str)]) -> Remot
 fn serve(root: &Path, remoteprocs: Arc<Vec<Mutex<Remoteproc>>>) {
     let notify = inotify::init(CreateFlags::CLOEXEC).unwrap();
     let watch = |dir: &Path| inotify::add_watch(&notify, dir, WatchFlags::CLOSE_WRITE).unwrap();
-    let drivers = root.join("sys/bus/rpmsg/drivers/rpmsg_tty");
-    let bound = watch(&drivers);
+    let drivers = DRIVERS.map(|driver| root.join("sys/bus/rpmsg/drivers").join(driver));
+    let bound = drivers.each_ref().map(|driver| watch(driver));
     let watched: Vec<i32> = remoteprocs.iter().map(|r| watch(&r.lock().unwrap().dir)).collect();
     std::thread::spawn(move || {
         let mut buffer = [MaybeUninit::uninit(); 4096];
@@ -209,8 +215,8 @@ fn serve(root: &Path, remoteprocs: Arc<Vec<Mutex<Remoteproc>>>) {
         loop {
             let event = events.next().unwrap();
             assert!(!event.events().contains(ReadFlags::QUEUE_OVERFLOW));
-            if event.wd() == bound {
-                let device = fs::read_to_string(drivers.join("bind")).unwrap();
+            if let Some(driver) = bound.iter().position(|wd| *wd == event.wd()) {
+                let device = fs::read_to_string(drivers[driver].join("bind")).unwrap();
                 remoteprocs.iter().for_each(|r| r.lock().unwrap().bind(&device));
             } else if event.file_name() == Some(c"state") {
                 let index = watched.iter().position(|wd| *wd == event.wd()).unwrap();

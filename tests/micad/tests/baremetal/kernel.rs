@@ -37,6 +37,12 @@ pub(crate) struct Terminal {
     node: PathBuf,
 }
 
+impl Terminal {
+    fn is_terminal(&self) -> bool {
+        self.node.file_name().unwrap().to_str().unwrap().starts_with("tty")
+    }
+}
+
 /// One remoteproc, from inside.
 pub(crate) struct Remoteproc {
     root: PathBuf,
@@ -153,10 +159,11 @@ impl Remoteproc {
         fs::write(dir.join("driver_override"), "(null)\n").unwrap();
         let pts = rustix::pty::ptsname(&master, Vec::new()).unwrap();
         let number = pts.to_str().unwrap().rsplit('/').next().unwrap();
-        let node = self.root.join(format!("dev/ttyRPMSG{number}"));
+        let file = if is_terminal(name) { "ttyRPMSG" } else { "rpmsg" };
+        let node = self.root.join(format!("dev/{file}{number}"));
         symlink(pts.to_str().unwrap(), &node).unwrap();
-        // The driver knows one name.
-        if name == "rpmsg-tty" {
+        // Each driver knows one name.
+        if matches!(name, "rpmsg-tty" | "rpmsg-raw") {
             bind(&dir, &node);
         }
         symlink(&dir, self.root.join("sys/bus/rpmsg/devices").join(&device)).unwrap();
@@ -201,7 +208,8 @@ impl Remoteproc {
         if dir.join("driver").exists() {
             return;
         }
-        while fs::read_to_string(dir.join("driver_override")).unwrap() != "rpmsg_tty" {
+        let driver = if terminal.is_terminal() { "rpmsg_tty" } else { "rpmsg_chrdev" };
+        while fs::read_to_string(dir.join("driver_override")).unwrap() != driver {
             std::thread::yield_now();
         }
         bind(&dir, &terminal.node);
@@ -221,7 +229,14 @@ fn is_open_for_writing(path: &Path) -> bool {
     })
 }
 
+/// Whether the kernel makes a terminal of what has this name, and no character device.
+fn is_terminal(name: &str) -> bool {
+    name.starts_with("rpmsg-tty") || name.starts_with("rpmsg-virtual-tty-channel")
+}
+
 fn bind(dir: &Path, node: &Path) {
-    fs::create_dir_all(dir.join("tty").join(node.file_name().unwrap())).unwrap();
+    let name = node.file_name().unwrap();
+    let class = if name.to_str().unwrap().starts_with("tty") { "tty" } else { "rpmsg" };
+    fs::create_dir_all(dir.join(class).join(name)).unwrap();
     fs::create_dir(dir.join("driver")).unwrap();
 }

@@ -56,7 +56,7 @@ impl Core {
         let announced = Announced::read(&self.system, &self.remoteproc);
         self.lines.look(&self.system, &self.remoteproc, &announced);
         let mut services = self.lines.services();
-        services.extend(announced.others());
+        services.extend(announced.others(self.lines.channels()));
         let doors = self.lines.doors();
         Sight { lines: self.lines.save(), services, doors, state: self.state() }
     }

@@ -1,5 +1,5 @@
-//! The terminals that firmware announces over rpmsg: `rpmsg-tty`, and more whose names begin with that or with the word of
-//! other vendors' firmware.
+//! What firmware announces over rpmsg and Linux makes a device of: terminals (`rpmsg-tty`, and more whose names begin with
+//! that or with the word of other vendors' firmware), and the channels of other names that the host wants as streams.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
@@ -15,12 +15,42 @@ use crate::{Error, Result, sys};
 
 /// What the names begin with, as upstream's daemon matches them; alone, it is the console.
 pub(super) const CONSOLE: &str = "rpmsg-tty";
-/// The kernel's driver, which takes by itself only what is named [`CONSOLE`].
-const DRIVER: &str = "rpmsg_tty";
+/// What a device is to Linux.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    /// A terminal. The kernel's driver takes by itself only what is named [`CONSOLE`].
+    Terminal,
+    /// A character device, each read and write of which is a message. The kernel's driver takes by itself `rpmsg-raw`.
+    Channel,
+}
+
+impl Class {
+    fn driver(self) -> &'static str {
+        match self {
+            Self::Terminal => "rpmsg_tty",
+            Self::Channel => "rpmsg_chrdev",
+        }
+    }
+
+    /// The directory of the device's own device.
+    fn directory(self) -> &'static str {
+        match self {
+            Self::Terminal => "tty",
+            Self::Channel => "rpmsg",
+        }
+    }
+
+    fn remedy(self) -> &'static str {
+        match self {
+            Self::Terminal => "no driver serves it: modprobe rpmsg_tty",
+            Self::Channel => "no driver serves it: modprobe rpmsg_char",
+        }
+    }
+}
 /// Most names besides terminals in a status.
 const MOST_OTHERS: usize = 4;
 
-/// A terminal that firmware has announced.
+/// A terminal or a channel that firmware has announced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Endpoint {
     /// The announced name.
@@ -31,6 +61,7 @@ pub(super) struct Endpoint {
     address: u32,
     /// Its address on Linux's side.
     pub(super) linux: u32,
+    class: Class,
     dir: PathBuf,
 }
 
@@ -52,12 +83,18 @@ impl Announced {
         Self(all)
     }
 
-    /// The terminals, the console first. What firmware announces is its own choice: names that would not fit a status
-    /// line are left out.
-    pub(super) fn terminals(&self) -> Vec<Endpoint> {
-        let terminals = self.0.iter().filter(|(name, _)| is_terminal(name));
-        let mut found: Vec<_> = terminals.filter_map(|(name, dir)| Endpoint::read(name, dir)).collect();
-        found.sort_by(|a, b| (&a.name, a.address).cmp(&(&b.name, b.address)));
+    /// The terminals, the console first, and then the channels of these names. What firmware announces is its own choice:
+    /// names that would not fit a status line are left out.
+    pub(super) fn streams(&self, channels: &[String]) -> Vec<Endpoint> {
+        let class = |name: &String| match name {
+            name if is_terminal(name) => Some(Class::Terminal),
+            name if channels.contains(name) && is_short_word(name) => Some(Class::Channel),
+            _ => None,
+        };
+        let streams = self.0.iter().filter_map(|(name, dir)| Endpoint::read(name, class(name)?, dir));
+        let mut found: Vec<_> = streams.collect();
+        let place = |it: &Endpoint| (it.class == Class::Channel, it.name.clone(), it.address);
+        found.sort_by_key(place);
         found
     }
 
@@ -66,62 +103,65 @@ impl Announced {
         self.0.iter().map(|(name, dir)| (name.as_str(), dir.join("tty").exists()))
     }
 
-    /// What is no terminal (`rpmsg-rpc`, `rpmsg-umt`): for a status, which has room for a few short names.
-    pub(super) fn others(&self) -> impl Iterator<Item = Service> {
-        let names = self.0.iter().map(|(name, _)| name);
+    /// What is neither a terminal nor one of these channels (`rpmsg-rpc`, `rpmsg-umt`): for a status, which has room for a
+    /// few short names.
+    pub(super) fn others(&self, channels: &[String]) -> impl Iterator<Item = Service> {
+        let names = self.0.iter().map(|(name, _)| name).filter(|name| !channels.contains(name));
         let others = names.filter(|name| !is_terminal(name) && is_short_word(name)).take(MOST_OTHERS);
         others.map(|name| Service { name: name.clone(), device: None })
     }
 }
 
 impl Endpoint {
-    fn read(name: &str, dir: &Path) -> Option<Self> {
+    fn read(name: &str, class: Class, dir: &Path) -> Option<Self> {
         let address = |attribute| {
             let text = sysfs::read(&dir.join(attribute)).ok()?;
             u32::from_str_radix(text.trim_start_matches("0x"), 16).ok()
         };
         let (firmware, linux) = (address("dst")?, address("src")?);
         let device = dir.file_name()?.to_str()?.to_owned();
-        Some(Self { name: name.to_owned(), device, address: firmware, linux, dir: dir.to_owned() })
+        Some(Self { name: name.to_owned(), device, address: firmware, linux, class, dir: dir.to_owned() })
     }
 
-    /// Opens the terminal for `client`, so that every byte passes as it is; `None` if it is not there yet.
+    /// Opens the device for `client`, so that every byte passes as it is; `None` if it is not there yet.
     pub(super) fn open(&self, system: &System, client: &str) -> Result<Option<File>> {
-        let Some(tty) = self.tty() else {
+        let Some(node) = self.node() else {
             self.bind(system)?;
             return Ok(None);
         };
-        let path = system.path("/dev").join(tty);
+        let path = system.path("/dev").join(node);
         let flags = OFlag::O_NOCTTY | OFlag::O_NONBLOCK;
         match OpenOptions::new().read(true).write(true).custom_flags(flags.bits()).open(&path) {
             // The device comes before its file; an event follows.
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             other => {
-                let tty = other.map_err(file("open", &path))?;
-                self.make_raw(&tty, client)?;
-                Ok(Some(tty))
+                let device = other.map_err(file("open", &path))?;
+                if self.class == Class::Terminal {
+                    self.make_raw(&device, client)?;
+                }
+                Ok(Some(device))
             }
         }
     }
 
-    /// The name of its terminal device.
-    fn tty(&self) -> Option<String> {
-        let entry = std::fs::read_dir(self.dir.join("tty")).ok()?.flatten().next()?;
+    /// The name of its file in `/dev`.
+    fn node(&self) -> Option<String> {
+        let entry = std::fs::read_dir(self.dir.join(self.class.directory())).ok()?.flatten().next()?;
         entry.file_name().into_string().ok()
     }
 
-    /// Gives the device to the terminal driver, if it has none. The next look finds the terminal.
+    /// Gives the device to the driver of its class, if it has none. The next look finds what comes of that.
     fn bind(&self, system: &System) -> Result<()> {
         if is_there(&self.dir.join("driver"))? {
             return Ok(());
         }
-        let bind = system.path("/sys/bus/rpmsg/drivers").join(DRIVER).join("bind");
+        let driver = self.class.driver();
+        let bind = system.path("/sys/bus/rpmsg/drivers").join(driver).join("bind");
         if !is_there(&bind)? {
-            let problem = "no driver serves it: modprobe rpmsg_tty";
-            return Err(Error::Terminal { device: self.device.clone(), problem });
+            return Err(Error::Terminal { device: self.device.clone(), problem: self.class.remedy() });
         }
         let choose = self.dir.join("driver_override");
-        sysfs::write(&choose, DRIVER).map_err(file("write", &choose))?;
+        sysfs::write(&choose, driver).map_err(file("write", &choose))?;
         sysfs::write(&bind, &self.device).map_err(file("write", &bind))
     }
 

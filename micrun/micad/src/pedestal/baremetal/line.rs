@@ -57,6 +57,8 @@ pub(super) struct Owner {
     pub(super) spec: ClientSpec,
     pub(super) tenant: Option<Tenant>,
     pub(super) rings: Rings,
+    /// The names of the channels that are streams.
+    pub(super) channels: Vec<String>,
 }
 
 /// One stream.

@@ -58,6 +58,11 @@ impl Lines {
         self.owner.spec.name()
     }
 
+    /// The names of the channels that are streams.
+    pub(super) fn channels(&self) -> &[String] {
+        &self.owner.channels
+    }
+
     /// Whether there are none.
     pub(super) fn is_empty(&self) -> bool {
         self.all.is_empty()
@@ -92,7 +97,7 @@ impl Lines {
 
     /// Takes up the terminals that the firmware has announced since the last look.
     pub(super) fn look(&mut self, system: &System, remoteproc: &Remoteproc, announced: &Announced) {
-        for endpoint in announced.terminals() {
+        for endpoint in announced.streams(&self.owner.channels) {
             if !self.serves(&endpoint.device)
                 && let Err(e) = self.take_up(system, remoteproc, &endpoint)
             {
@@ -162,7 +167,7 @@ impl Lines {
         }
     }
 
-    /// Takes a terminal up: for a line that waits for one of that name, or a new one.
+    /// Takes a terminal or a channel up: for a line that waits for one of that name, or a new one.
     fn take_up(&mut self, system: &System, remoteproc: &Remoteproc, endpoint: &Endpoint) -> Result<()> {
         let fits = self.all.iter().position(|line| line.fits(&endpoint.name));
         let terminals = self.all.iter().filter(|line| line.kind() == Kind::Terminal).count();
@@ -213,7 +218,7 @@ impl Lines {
         if !self.all.iter().any(|line| line.is_at(link)) {
             self.all.insert(0, Line::new(CONSOLE, Kind::Terminal, 0, link, &self.owner)?);
         }
-        for endpoint in Announced::read(system, remoteproc).terminals() {
+        for endpoint in Announced::read(system, remoteproc).streams(&self.owner.channels) {
             let tty = endpoint.open(system, self.client())?;
             let served = self.all.iter_mut().find(|line| line.serves(&endpoint.device));
             if let (Some(line), Some(tty)) = (served, tty) {

@@ -80,8 +80,9 @@ impl BareMetal {
 
     /// Whose the terminals of this client are.
     fn owner(&self, spec: &ClientSpec) -> Owner {
-        let rings = Rings::of(&self.config.get());
-        Owner { spec: spec.clone(), tenant: self.tenants.of(spec), rings }
+        let config = self.config.get();
+        let (rings, channels) = (Rings::of(&config), config.channels.clone());
+        Owner { spec: spec.clone(), tenant: self.tenants.of(spec), rings, channels }
     }
 
     /// Whether a client could be started here now.

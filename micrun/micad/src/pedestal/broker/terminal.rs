@@ -12,10 +12,13 @@ use super::trace::Trace;
 
 /// Bytes in one read; a pty gives no more at a time.
 pub(super) const CHUNK: usize = 4096;
+/// Most bytes in a write to an endpoint: those of a buffer of rpmsg's without its header. A channel takes a write as a
+/// message, or not at all.
+const MESSAGE: usize = 496;
 
 /// What firmware writes to.
 pub(super) enum Terminal {
-    /// The kernel's terminal of an rpmsg endpoint.
+    /// The kernel's terminal of an rpmsg endpoint, or its character device.
     Rpmsg(OwnedFd),
     /// A pty, of which the slave is read. Without the master, what is in there would go with whoever writes.
     Pty { slave: OwnedFd, _master: OwnedFd },
@@ -75,7 +78,8 @@ impl Terminal {
     /// Types; what reads no input takes everything.
     pub(super) fn write(&self, bytes: &[u8]) -> nix::Result<usize> {
         match self {
-            Self::Rpmsg(fd) | Self::Pty { slave: fd, .. } => write(fd, bytes),
+            Self::Rpmsg(fd) => write(fd, &bytes[..bytes.len().min(MESSAGE)]),
+            Self::Pty { slave, .. } => write(slave, bytes),
             Self::Trace(_) => Ok(bytes.len()),
         }
     }
@@ -84,8 +88,8 @@ impl Terminal {
 /// Reads what is there.
 pub(super) fn read_some(source: &impl AsFd, buffer: &mut [u8]) -> io::Result<Got> {
     match read(source, buffer) {
-        // A terminal that was hung up reads as at its end, or as an error.
-        Ok(0) | Err(Errno::EIO | Errno::ENXIO | Errno::ENODEV) => Ok(Got::End),
+        // A terminal that was hung up reads as at its end, or as an error; a channel that was withdrawn as a broken pipe.
+        Ok(0) | Err(Errno::EIO | Errno::ENXIO | Errno::ENODEV | Errno::EPIPE) => Ok(Got::End),
         Ok(count) => Ok(Got::Bytes(count)),
         Err(Errno::EWOULDBLOCK | Errno::EINTR) => Ok(Got::NothingYet),
         Err(e) => Err(e.into()),
