@@ -35,7 +35,6 @@ pub struct Settings {
 
 /// What was decided.
 #[derive(Clone, Debug, PartialEq)]
-#[cfg_attr(not(feature = "otel"), expect(dead_code, reason = "only the exporter wants to know"))]
 pub(crate) struct Plan {
     pub(crate) address: Address,
     /// The path of the request.

@@ -51,6 +51,7 @@ impl From<u32> for Value {
 pub(crate) enum Kind {
     Internal,
     Client,
+    #[cfg_attr(not(feature = "otel"), expect(dead_code, reason = "only spans that are made have it"))]
     Server,
 }
 
@@ -192,4 +193,6 @@ impl Current {
 
 /// See [`Current::enter`].
 #[derive(Debug)]
-pub struct Entered(#[expect(dead_code, reason = "it is there to be dropped")] Option<Guard>);
+pub struct Entered(
+    #[cfg_attr(feature = "otel", expect(dead_code, reason = "it is there to be dropped"))] Option<Guard>,
+);

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use containerd_shim_protos::api::{
@@ -16,12 +17,17 @@ use containerd_shim_protos::ttrpc;
 use containerd_shim_protos::ttrpc::r#async::TtrpcContext;
 use micrun_trace::Current;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::error::{Error, Result, describe};
 use crate::service::{attributes, choose, pod};
 use crate::task::containers::Containers;
 use crate::task::context::Context;
 use crate::task::engine::{Engine, View};
+
+/// How long State waits for a container that is being made. containerd gives it two seconds
+/// (`io.containerd.timeout.task.state`).
+const MAKING: Duration = Duration::from_millis(1500);
 
 /// The containers of this shim and the rpcs on them.
 pub(crate) struct TaskService {
@@ -90,8 +96,12 @@ impl Task for TaskService {
         Ok(response)
     }
 
+    /// One that is being made is waited for a while: whoever hears that there is none, as after a restart of containerd,
+    /// takes its record away, and nobody could delete it any more.
     async fn state(&self, _: &TtrpcContext, request: StateRequest) -> ttrpc::Result<StateResponse> {
-        let container = self.find(&request.id, &request.exec_id)?;
+        attributes::process(&request.id, &request.exec_id);
+        let made = timeout(MAKING, self.containers.made(&request.id)).await;
+        let container = made.unwrap_or_else(|_| self.containers.find(&request.id))?;
         let View { pid, state, paths } = container.view(&request.exec_id)?;
         let mut response = StateResponse::new();
         response.id = request.id;

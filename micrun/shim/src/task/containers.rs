@@ -70,19 +70,23 @@ impl Containers {
         self: &Arc<Self>,
         id: &str,
     ) -> Result<impl Future<Output = Result<Arc<dyn Engine>>> + Send + use<>> {
-        let missing = |id: &str| Error::NotFound(id.to_owned());
         match self.lock().get_mut(id) {
             Some(Entry::Making { given_up }) => *given_up = true,
             Some(Entry::Made(_)) => {}
-            Some(Entry::Taken) | None => return Err(missing(id)),
+            Some(Entry::Taken) | None => return Err(Error::NotFound(id.to_owned())),
         }
         let (this, id) = (Arc::clone(self), id.to_owned());
-        let made = move |table: &Table| match table.get(&id) {
+        Ok(async move { this.made(&id).await })
+    }
+
+    /// A container, once it is made if it is being made.
+    pub(crate) async fn made(&self, id: &str) -> Result<Arc<dyn Engine>> {
+        let made = |table: &Table| match table.get(id) {
             Some(Entry::Making { .. }) => None,
             Some(Entry::Made(container)) => Some(Ok(Arc::clone(container))),
-            Some(Entry::Taken) | None => Some(Err(missing(&id))),
+            Some(Entry::Taken) | None => Some(Err(Error::NotFound(id.to_owned()))),
         };
-        Ok(async move { this.until(made).await })
+        self.until(made).await
     }
 
     /// Takes an id before Create does its work, so that a second Create for it fails at once.

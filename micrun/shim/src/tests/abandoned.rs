@@ -4,7 +4,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::fixture::{Fixture, Script};
+use containerd_shim_protos::api::{StateRequest, Status};
+use containerd_shim_protos::shim_async::Task;
+
+use super::fixture::{Fixture, Script, context};
 use crate::service::pod;
 use crate::task::containers::Containers;
 
@@ -46,6 +49,28 @@ async fn what_is_given_up_is_waited_for_and_is_no_reason_to_stay() {
     drop((slot, other));
     assert!(given_up.await.is_err(), "its Create has failed");
     assert!(containers.is_empty());
+}
+
+/// containerd was killed during a Create, is back, and asks: an operator who hears `NOT_FOUND` deletes the record.
+#[tokio::test]
+async fn who_asks_for_what_is_being_made_waits_for_it() {
+    let mut f = Fixture::new(Script::default());
+    f.create().await.unwrap();
+    let container = f.containers.find("c").unwrap();
+    let slot = f.containers.reserve("d").unwrap();
+    let request = || StateRequest { id: "d".into(), ..StateRequest::default() };
+    let context = context();
+    let mut asked = f.service.state(&context, request());
+    assert!(waits(&mut asked).await);
+    slot.fill(container);
+    assert_eq!(asked.await.unwrap().status(), Status::CREATED);
+    let slot = f.containers.reserve("e").unwrap();
+    let mut asked = Box::pin(f.containers.made("e"));
+    assert!(waits(&mut asked).await);
+    drop(slot);
+    assert!(asked.await.is_err(), "its Create has failed");
+    f.containers.remove("d");
+    f.delete().await.unwrap();
 }
 
 /// The id of a sandbox is nobody's to delete, and does not keep the others from their end.
