@@ -74,7 +74,8 @@ impl Node {
         Self { containerd, cri, micad, start: Inventory::take() }
     }
 
-    /// Packs a firmware with more options of the builder, for the pods to come.
+    /// Packs a firmware with more options of the builder, for the pods to come: before the first of them, as its files are no
+    /// leftovers.
     pub fn import_firmware(&mut self, name: &str, elf: &Path, options: &[&str]) {
         import(&firmware::pack(elf, name, options));
         self.start = Inventory::take();

@@ -11,6 +11,8 @@ use micrun_host_tests::{isolation, wait};
 
 const BUSYBOX: &str = "/bin/busybox";
 const IMAGE: &str = "localhost/micrun/asked:1";
+/// Firmware that hears nothing.
+const DEAF: &str = "localhost/micrun/deaf:1";
 const STOP: &str = "org.openeuler.micrun.container.stop_command=console:exit 5";
 const SHELL: &str = "org.openeuler.micrun.container.shell_prompt=micrun>";
 
@@ -19,14 +21,14 @@ const SHELL: &str = "org.openeuler.micrun.container.shell_prompt=micrun>";
 fn firmware_is_asked_to_end_within_its_grace_period() {
     let mut node = Node::start();
     node.import_firmware(IMAGE, &demo(), &["--annotation", STOP]);
+    node.import_firmware(DEAF, &mute("wait"), &["--annotation", STOP]);
     let pod = node.cri.run_pod("grace");
     let rtos = node.cri.start(&pod, "rtos", IMAGE, &[], None);
     pod.log_with("rtos", "help lists the commands");
     assert_eq!(node.cri.stop(&rtos, 60), 5);
     node.cri.remove_pod(&pod);
-    node.import_firmware(IMAGE, &mute("wait"), &["--annotation", STOP]);
     let pod = node.cri.run_pod("deaf");
-    let rtos = node.cri.start(&pod, "rtos", IMAGE, &[], None);
+    let rtos = node.cri.start(&pod, "rtos", DEAF, &[], None);
     assert_eq!(node.cri.stop(&rtos, 1), 137);
     node.cri.remove_pod(&pod);
     node.assert_clean();
