@@ -52,22 +52,17 @@ enum Table {
     Idle,
     /// Waits for a large firmware.
     Stall,
-    /// Each rpc without traces, with a few and with all.
+    /// Each rpc without traces, with a few and with all; only by itself.
     Traces,
 }
 
 fn main() {
     let args = Args::parse();
-    let all = [Table::Rpcs, Table::Busy, Table::Memory, Table::Idle, Table::Stall, Table::Traces];
-    let tables = if args.tables.is_empty() { &all[..] } else { &args.tables };
-    let (traces, others): (Vec<_>, Vec<_>) = tables.iter().partition(|table| **table == Table::Traces);
-    if !others.is_empty() {
-        compare(&args, &others);
-    }
-    // Its daemon is another one.
-    if !traces.is_empty() {
-        traces::run(args.rounds);
-        println!();
+    match args.tables.as_slice() {
+        // Its daemon is another one.
+        [Table::Traces] => traces::run(args.rounds),
+        [] => compare(&args, &[Table::Rpcs, Table::Busy, Table::Memory, Table::Idle, Table::Stall]),
+        tables => compare(&args, tables),
     }
 }
 
@@ -85,7 +80,7 @@ fn compare(args: &Args, tables: &[Table]) {
             Table::Memory => memory::run(&ways, &mut stage, args.containers),
             Table::Idle => idle::run(&ways, &mut stage),
             Table::Stall => stall::run(&way::Way::freertos(), &mut stage),
-            Table::Traces => {}
+            Table::Traces => panic!("ask for the table of traces alone"),
         }
         println!();
     }
