@@ -193,8 +193,12 @@ async fn serve(args: &Args, bundle: &Path, listener: UnixListener) -> Result<()>
 ///
 /// No timer runs while there is a container: an idle pod wakes no processor.
 async fn forgotten(bundle: &Path, containers: &Containers) -> &'static str {
-    if timeout(UNUSED, containers.filled()).await.is_err() {
-        return "containerd has asked for no container";
+    // One whose Create has failed unheard is as if it had never been asked for.
+    while containers.is_empty() {
+        if timeout(UNUSED, containers.filled()).await.is_err() {
+            return "containerd has asked for no container";
+        }
+        containers.settled().await;
     }
     loop {
         containers.emptied().await;
@@ -214,7 +218,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_shim_stays_for_its_first_container_and_then_for_its_bundle() {
         let (bundle, containers) = (tempfile::tempdir().unwrap(), Arc::<Containers>::default());
-        assert_eq!(forgotten(bundle.path(), &containers).await, "containerd has asked for no container");
+        let fails = async {
+            let failed = containers.reserve("f").unwrap();
+            tokio::time::sleep(LOOK).await;
+            drop(failed);
+        };
+        let (why, ()) = tokio::join!(forgotten(bundle.path(), &containers), fails);
+        assert_eq!(why, "containerd has asked for no container");
         let path = bundle.path().to_owned();
         let used = async {
             let container = containers.occupy("c").unwrap();
