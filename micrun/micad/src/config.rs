@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use micrun_firmware::ini::{self, Fault, Ini, Section, Top};
 use micrun_firmware::policy::DAEMON_SECTION;
-use micrun_firmware::{Coredump, CpuList, Policy, SharedCpus};
+use micrun_firmware::{Coredump, CpuList, Policy, SharedCpus, StreamName};
 use micrun_trace::Settings;
 
 use crate::error::file;
@@ -298,11 +298,7 @@ fn uid(text: &str) -> Result<u32, String> {
 
 /// Names that a status can tell, and that are no terminals' anyway.
 fn channels(text: &str) -> Result<Vec<String>, String> {
-    let is_name = |name: &&str| {
-        name.len() < crate::sys::RPMSG_NAME_SIZE
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-    };
-    match text.split_ascii_whitespace().find(|name| !is_name(name)) {
+    match text.split_ascii_whitespace().find(|name| name.parse::<StreamName>().is_err()) {
         Some(name) => {
             Err(format!("{name:?} is not the name of an rpmsg channel: write letters, digits, - and _"))
         }

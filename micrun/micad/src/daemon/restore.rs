@@ -12,7 +12,7 @@ use super::{Daemon, socket};
 use crate::config::SOCKET_SUFFIX;
 use crate::error::{file, is_there};
 use crate::metrics::counts;
-use crate::pedestal::{ClientSpec, Guest, Marker, Pedestal, Rings, report};
+use crate::pedestal::{ClientSpec, Guest, KILLED, Marker, Pedestal, Rings, report};
 use crate::{Result, blocking};
 
 impl Daemon {
@@ -61,7 +61,7 @@ impl Daemon {
                     Err(e) => {
                         log::warn!(client = name.as_str(); "{name}: {}", e.sentence());
                         let detail = "it ended while no mica daemon was running";
-                        let exit = report(137, ExitReason::Killed, detail);
+                        let exit = report(KILLED, ExitReason::Killed, detail);
                         let guest = pedestal.adopt_ended(&spec, &run).await;
                         let left = guest.as_ref().map(|guest| guest.save());
                         if let Err(e) = self.conclude(&spec, left, &past, &exit).await {

@@ -147,26 +147,27 @@ impl SavedClient {
 /// The digest in a memory file that came with a restore. Reading one that is sealed never waits.
 pub(super) fn restored_patch(file: File) -> Result<String> {
     const MAX_DIGEST: u64 = 100;
-    if !memory_file::is_sealed(&file) {
-        return Err(Error::RestoredPatch("it came as a file that somebody could change"));
-    }
-    let mut text = String::new();
-    let read = file.take(MAX_DIGEST).read_to_string(&mut text);
-    let digest = read.ok().and_then(|_| text.parse::<Sha256Digest>().ok());
+    let text = sealed(file, MAX_DIGEST)
+        .ok_or(Error::RestoredPatch("it came as a file that somebody could change"))?;
+    let digest = String::from_utf8(text).ok().and_then(|text| text.parse::<Sha256Digest>().ok());
     digest.map(|it| it.to_string()).ok_or(Error::RestoredPatch("it is not sha256: and 64 digits"))
 }
 
 /// What a memory file says of a client, for the log; in which trace that came as well.
 pub(super) fn labels(file: File) -> Result<Labels> {
-    if !memory_file::is_sealed(&file) {
-        return Err(Error::Labels("they came as a file that somebody could change"));
-    }
-    let mut document = Vec::new();
-    let read = file.take(Labels::MAX_LEN).read_to_end(&mut document);
-    let labels = read.ok().and_then(|_| serde_json::from_slice(&document).ok());
+    let document = sealed(file, Labels::MAX_LEN)
+        .ok_or(Error::Labels("they came as a file that somebody could change"))?;
+    let labels = serde_json::from_slice(&document).ok();
     let mut labels: Labels = labels.ok_or(Error::Labels("they are not a JSON document of texts"))?;
     if let Some((trace, _)) = Current::here().ids() {
         labels.add("trace_id", &trace);
     }
     Ok(labels)
+}
+
+/// What a sealed memory file has, at most so many bytes, and nothing if it cannot be read; `None` if it is not sealed.
+fn sealed(file: File, most: u64) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = memory_file::is_sealed(&file).then(|| file.take(most).read_to_end(&mut bytes))?;
+    Some(read.map_or_else(|_| Vec::new(), |_| bytes))
 }

@@ -4,6 +4,9 @@ use std::time::SystemTime;
 
 use libmica::ext::{ExitReason, ExitReport};
 
+/// The status of what was ended by force: 128 + SIGKILL.
+pub(crate) const KILLED: u8 = 137;
+
 /// How firmware ended by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {

@@ -31,7 +31,7 @@ use micrun_firmware::client_conf::QemuSection;
 pub(crate) use baremetal::diagnosis::QUOTES;
 pub(crate) use baremetal::{NAME as BAREMETAL, kernel_log, sysfs};
 pub(crate) use broker::{Door, Rings};
-pub(crate) use ending::{Ending, now, report};
+pub(crate) use ending::{Ending, KILLED, now, report};
 pub(crate) use numbers::Numbers;
 pub(crate) use patch::Marker;
 pub(crate) use process::{ProcessId, Usage, boot_usec};

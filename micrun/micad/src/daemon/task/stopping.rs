@@ -12,11 +12,8 @@ use micrun_firmware::StopCommand;
 use super::Task;
 use crate::daemon::attach::door;
 use crate::error::system;
-use crate::pedestal::report;
+use crate::pedestal::{KILLED, report};
 use crate::{Error, Result};
-
-/// The status of firmware that has not ended in its time: 128 + SIGKILL.
-const CUT_OFF: u8 = 137;
 
 /// Firmware that was asked to end.
 #[derive(Debug)]
@@ -106,7 +103,7 @@ impl Task {
         let Some(guest) = &mut self.guest else { return };
         let detail = format!("it had not ended {limit:?} after it was asked to, so its power was cut");
         let ended = guest.stop().await.map(|_| {
-            let mut report = report(CUT_OFF, ExitReason::Stopped, detail);
+            let mut report = report(KILLED, ExitReason::Stopped, detail);
             report.core = core;
             report
         });

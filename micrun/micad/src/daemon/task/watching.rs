@@ -12,10 +12,7 @@ use super::Task;
 use crate::Result;
 use crate::daemon::examine::examine;
 use crate::daemon::watchdog::Watch;
-use crate::pedestal::{Ending, report};
-
-/// The status of firmware that a watchdog has ended: 128 + SIGKILL.
-const BITTEN: u8 = 137;
+use crate::pedestal::{Ending, KILLED, report};
 
 impl Task {
     /// Changes how the client is watched over, or one of its resources.
@@ -62,7 +59,7 @@ impl Task {
         let Some(guest) = &mut self.guest else { return };
         // One that cannot be frozen is ended all the same.
         let _ = guest.pause().await;
-        let mut bitten = report(BITTEN, ExitReason::Watchdog, why);
+        let mut bitten = report(KILLED, ExitReason::Watchdog, why);
         let scene = self.examine(&mut bitten).await;
         let Some(guest) = &mut self.guest else { return };
         let ended = guest.stop().await.map(|_| bitten);

@@ -16,11 +16,9 @@ use super::lines::Lines;
 use super::settings::Settings;
 use super::sysfs::{Remoteproc, State, System};
 use crate::pedestal::broker::Door;
-use crate::pedestal::{Ending, report};
+use crate::pedestal::{Ending, KILLED, report};
 use crate::{Error, Result};
 
-/// Status of a run that somebody else has ended: 128 + SIGKILL.
-const KILLED: u8 = 137;
 /// How long a state may stay undefined after a command. The kernel has changed it when the write returns.
 const SETTLE_BOUND: Duration = Duration::from_secs(5);
 const SETTLE_PAUSE: Duration = Duration::from_millis(2);

@@ -84,11 +84,11 @@ impl Announced {
     }
 
     /// The terminals, the console first, and then the channels of these names. What firmware announces is its own choice:
-    /// names that would not fit a status line are left out.
+    /// names of terminals that would not fit a status line are left out.
     pub(super) fn streams(&self, channels: &[String]) -> Vec<Endpoint> {
         let class = |name: &String| match name {
             name if is_terminal(name) => Some(Class::Terminal),
-            name if channels.contains(name) && is_short_word(name) => Some(Class::Channel),
+            name if channels.contains(name) => Some(Class::Channel),
             _ => None,
         };
         let streams = self.0.iter().filter_map(|(name, dir)| Endpoint::read(name, class(name)?, dir));

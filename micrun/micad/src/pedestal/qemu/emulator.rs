@@ -12,7 +12,7 @@ use super::ending::ending_of;
 use super::postmortem::last_registers;
 use super::qmp::{Event, Qmp};
 use crate::pedestal::process::{ExitKind, Process};
-use crate::pedestal::{self, Ending, report};
+use crate::pedestal::{self, Ending, KILLED, report};
 use crate::{Error, Result, blocking};
 
 /// The same on every processor that QEMU runs on as a host, except MIPS (signal(7)).
@@ -208,7 +208,7 @@ impl Emulator {
                 report(1, ExitReason::Failed, detail)
             }
             ExitKind::Unknown => report(
-                137,
+                KILLED,
                 ExitReason::Killed,
                 format!("QEMU was killed, and nobody saw by which signal; {words}"),
             ),
