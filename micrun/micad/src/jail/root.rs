@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use nix::sched::CloneFlags;
 use nix::sys::stat::{Mode, umask};
 use rustix::fs::CWD;
+use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags};
 
 use super::{files, libraries, on_a_thread};
@@ -42,6 +43,12 @@ struct Mapped {
     identity: (u64, u64),
 }
 
+/// A mount of what is at `path` that is in no tree yet.
+fn detached(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    Ok(rustix::mount::open_tree(CWD, path, flags)?)
+}
+
 impl Mapped {
     fn new(path: PathBuf, place: PathBuf) -> Result<Self> {
         let identity = Self::identity(&path).map_err(file("find", &path))?;
@@ -51,8 +58,7 @@ impl Mapped {
     /// A mount of it that is in no tree yet. It is taken before the namespace changes: what `/proc/PID/exe` leads to is no
     /// part of another one.
     fn mount(&self) -> io::Result<OwnedFd> {
-        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-        Ok(rustix::mount::open_tree(CWD, &self.path, flags)?)
+        detached(&self.path)
     }
 
     /// Has it appear below `root`, read-only.
@@ -61,8 +67,18 @@ impl Mapped {
         if let Some(directory) = place.parent() {
             DirBuilder::new().recursive(true).mode(0o755).create(directory)?;
         }
-        OpenOptions::new().create(true).append(true).mode(0o444).open(&place)?;
-        rustix::mount::move_mount(mount, "", CWD, &place, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;
+        OpenOptions::new().create(true).append(true).mode(0o555).open(&place)?;
+        let onto = |mount: &OwnedFd| {
+            rustix::mount::move_mount(mount, "", CWD, &place, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        };
+        match onto(mount) {
+            // It has no name any more, as this program after an upgrade: such a file can be read, but not be mounted.
+            Err(Errno::NOENT) => {
+                std::fs::copy(format!("/proc/thread-self/fd/{}", mount.as_raw_fd()), &place)?;
+                onto(&detached(&place)?)?;
+            }
+            moved => moved?,
+        }
         rustix::mount::mount_change(&place, MountPropagationFlags::PRIVATE)?;
         let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
         Ok(rustix::mount::mount_remount(&place, flags, c"")?)
@@ -158,7 +174,7 @@ fn make(files: &[Mapped], over: &Path) -> At<OwnedFd> {
     rustix::mount::mount_change("/", private).map_err(at(here))?;
     let namespace =
         File::open("/proc/thread-self/ns/mnt").map_err(at(Path::new("/proc/thread-self/ns/mnt")))?;
-    rustix::mount::mount("tmpfs", over, "tmpfs", flags, c"size=1m,mode=755").map_err(at(over))?;
+    rustix::mount::mount("tmpfs", over, "tmpfs", flags, c"mode=755").map_err(at(over))?;
     for (file, mount) in files.iter().zip(&mounts) {
         file.show(mount, over).map_err(at(&file.path))?;
     }

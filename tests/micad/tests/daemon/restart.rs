@@ -1,9 +1,11 @@
 //! The daemon's end is not the firmware's.
 
 use std::fs;
+use std::process::Command;
 
 use libmica::ClientState;
 use libmica::ext::ExitReason;
+use micrun_host_tests::isolation;
 use rustix::process::{Pid, Signal};
 
 use crate::harness::{Daemon, eventually, is_alive};
@@ -48,6 +50,22 @@ async fn firmware_goes_on_and_is_taken_over() {
         assert!(!is_alive(pid));
         client.start("echo").await.unwrap();
     }
+}
+
+/// An upgrade puts another file in the place of the program before it starts the daemon anew.
+#[tokio::test]
+async fn a_daemon_whose_file_was_replaced_starts_firmware() {
+    let mut daemon = Daemon::prepare();
+    let program = daemon.path("micad");
+    fs::copy(isolation::binary("micad"), &program).unwrap();
+    let mut command = Command::new(&program);
+    command.args(daemon.command().get_args());
+    daemon.launch_by(command);
+    eventually("ready", || daemon.run_dir().join("mica-create.socket").exists()).await;
+    fs::remove_file(&program).unwrap();
+    let client = daemon.boot("echo", &tiny_elf::echo(daemon.dir())).await;
+    daemon.console("echo").read_to("H");
+    client.stop("echo").await.unwrap();
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libmica::attach::Attach;
 use nix::errno::Errno;
@@ -35,6 +35,9 @@ const READS: usize = 16;
 const MOST_READERS: usize = 16;
 /// Pause after the firmware's buffers were found full: the kernel does not tell when one of rpmsg's is free.
 const RETRY_MS: u8 = 1;
+/// Pause after all was read. Firmware's characters come one by one, and each would wake this process and all who
+/// read: a flood would have as many wake-ups as bytes. The first one after a rest waits for nothing.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// Relays what the daemon gives. Returns when the daemon has ended before it had written this process down, at SIGTERM, or
 /// to report an error.
@@ -57,6 +60,7 @@ pub(crate) fn run() -> io::Result<()> {
         kept: false,
         terminal: None,
         gone: false,
+        pause: None,
         over: false,
         told: false,
         input: VecDeque::new(),
@@ -92,6 +96,8 @@ struct Broker {
     terminal: Option<Terminal>,
     /// The terminal is no more, or nothing comes from it any more.
     gone: bool,
+    /// Until when the terminal is not asked whether there is more.
+    pause: Option<Instant>,
     /// The run has ended.
     over: bool,
     /// The daemon knows that all of the terminal is relayed.
@@ -159,9 +165,16 @@ impl Broker {
         self.over && self.live().is_some_and(|it| !it.is_rpmsg())
     }
 
-    /// Whether a trace is to be looked at.
+    /// Whether the terminal is to be looked at although it has not said a thing.
     fn is_due(&self) -> bool {
-        self.live().and_then(Terminal::trace).is_some_and(|trace| trace.due_in().is_zero())
+        let trace = self.live().and_then(Terminal::trace);
+        trace.is_some_and(|trace| trace.due_in().is_zero())
+            || self.pausing().is_some_and(|left| left.is_zero())
+    }
+
+    /// What is left of a pause.
+    fn pausing(&self) -> Option<Duration> {
+        self.pause.map(|until| until.saturating_duration_since(Instant::now()))
     }
 
     /// How much may be read before bytes are lost that must not be.
@@ -179,7 +192,8 @@ impl Broker {
         let for_pty =
             flags(&[(PollFlags::POLLIN, may_type), (PollFlags::POLLOUT, self.pty.waits(&self.ring))]);
         let full = self.full && live.is_some_and(|it| !it.is_rpmsg());
-        let for_terminal = flags(&[(PollFlags::POLLIN, self.room() > 0), (PollFlags::POLLOUT, full)]);
+        let asks = self.room() > 0 && self.pause.is_none();
+        let for_terminal = flags(&[(PollFlags::POLLIN, asks), (PollFlags::POLLOUT, full)]);
         let for_reader = |reader: &Reader| {
             let types = reader.may_type() && may_type;
             flags(&[(PollFlags::POLLIN, types), (PollFlags::POLLOUT, reader.is_full())])
@@ -222,7 +236,8 @@ impl Broker {
             return in_milliseconds(self.absent());
         }
         let trace = self.live().and_then(Terminal::trace).filter(|_| self.room() > 0);
-        trace.map_or(PollTimeout::NONE, |trace| in_milliseconds(trace.due_in()))
+        let due = trace.map(Trace::due_in).into_iter().chain(self.pausing()).min();
+        due.map_or(PollTimeout::NONE, in_milliseconds)
     }
 
     /// When it will be clear that nobody reads the pty. Who is attached reads there.
@@ -305,7 +320,8 @@ impl Broker {
     /// Reads what there is; of a terminal that is gone, to its end.
     fn read_terminal(&mut self) -> io::Result<()> {
         let mut chunk = [0; CHUNK];
-        for _ in 0..READS {
+        self.pause = None;
+        for reads in 0..READS {
             let room = self.room();
             let Some(terminal) = self.terminal.as_mut().filter(|_| room > 0) else { return Ok(()) };
             match terminal.read(&mut chunk[..room])? {
@@ -313,7 +329,10 @@ impl Broker {
                     self.pty.before(&self.ring);
                     self.ring.append(&chunk[..count]);
                 }
-                Got::NothingYet if !self.over || terminal.is_rpmsg() => return Ok(()),
+                Got::NothingYet if !self.over || terminal.is_rpmsg() => {
+                    self.pause = terminal.fd().filter(|_| reads > 0).map(|_| Instant::now() + PAUSE);
+                    return Ok(());
+                }
                 Got::NothingYet | Got::End => {
                     (self.gone, self.full) = (true, false);
                     self.input.clear();
