@@ -64,6 +64,7 @@ fn clear(before: &Inventory) {
         ctr(&["snapshots", "delete", ID]);
         remove_fifos(ID);
         remove_unserved_sockets();
+        remove_temporary_mounts();
         left = before.difference();
         left.is_empty().then_some(())
     });
@@ -77,6 +78,17 @@ fn remove_unserved_sockets() {
         if UnixStream::connect(socket.path()).is_err() {
             // It may have gone meanwhile.
             let _ = fs::remove_file(socket.path());
+        }
+    }
+}
+
+/// Who makes a container looks into its root for users, by a mount that goes with nobody who is killed then.
+fn remove_temporary_mounts() {
+    for folder in fs::read_dir("/run/tmp").into_iter().flatten().flatten() {
+        if folder.file_name().to_string_lossy().starts_with("containerd-mount") {
+            // It may be mounted no more, or be somebody's who is at work.
+            let _ = nix::mount::umount(&folder.path());
+            let _ = fs::remove_dir(folder.path());
         }
     }
 }
