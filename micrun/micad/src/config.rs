@@ -1,13 +1,12 @@
 //! The daemon's own configuration: `/etc/mica/micad.conf`, overridden by the command line.
 
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use micrun_firmware::ini::{self, Fault, Ini, Section, Top};
 use micrun_firmware::policy::DAEMON_SECTION;
-use micrun_firmware::{Coredump, CpuList, Policy, SharedCpus, StreamName};
+use micrun_firmware::{Coredump, Policy, SharedCpus};
 use micrun_trace::Settings;
 
 use crate::error::file;
@@ -15,18 +14,16 @@ use crate::logger::LogFormat;
 use crate::{Error, Result};
 
 mod reload;
+mod values;
 
 pub(crate) use reload::Reloaded;
+use values::{
+    channels, directory, loopback, megabytes, ring, shared_cpus, shown_clients, socket_name, text, uid,
+    waiting_machines,
+};
 
 /// The section of micad.conf that is read.
 const SECTION: &str = "Micad";
-
-/// Most machines that can be told to wait for a firmware: each costs the daemon five descriptors.
-const MOST_WAITING: usize = 64;
-/// Most clients that can have metrics of their own: the text of so many fits into a reply of the mica protocol.
-const MOST_SHOWN: usize = 1000;
-/// How many KiB can be kept of a console.
-const RINGS: RangeInclusive<u64> = 16..=1 << 20;
 /// The suffix of sockets in the runtime directory that are no client's.
 pub(crate) const SOCKET_SUFFIX: &str = "sock";
 
@@ -257,16 +254,9 @@ impl Config {
         let uids = |text: &str| text.split_ascii_whitespace().map(uid).collect();
         self.allowed_uids = section.get("AllowedUids", uids)?.unwrap_or_default();
         let cpus = section.get(SharedCpus::KEY, shared_cpus)?;
-        let number = |text: &str| text.parse().map_err(|_| format!("{text:?} is not a number"));
-        let most = |text: &str| match number(text)? {
-            most if most <= MOST_WAITING => Ok(most),
-            most => Err(format!("{most} machines are too many: {MOST_WAITING} can wait")),
-        };
-        self.waiting_machines = section.get("WaitingMachines", most)?.unwrap_or(self.waiting_machines);
-        self.waiting_memory_mb = section
-            .get("WaitingMemory", |text| number(text).map(|mb| mb as u64))?
-            .unwrap_or(self.waiting_memory_mb);
-        let megabytes = |text: &str| number(text).map(|mb| mb as u64);
+        self.waiting_machines =
+            section.get("WaitingMachines", waiting_machines)?.unwrap_or(self.waiting_machines);
+        self.waiting_memory_mb = section.get("WaitingMemory", megabytes)?.unwrap_or(self.waiting_memory_mb);
         self.core_total_mb = section.get("CoreTotal", megabytes)?.unwrap_or(self.core_total_mb);
         self.core_per_client_mb = section.get("CorePerClient", megabytes)?.unwrap_or(self.core_per_client_mb);
         self.coredump = section.get("Coredump", str::parse)?.unwrap_or(self.coredump);
@@ -281,88 +271,6 @@ impl Config {
         self.trace_endpoint = section.get("TraceEndpoint", endpoint)?;
         self.shared_cpus = cpus.map(|cpus| SharedCpus { cpus, place: place.to_owned() });
         Ok(())
-    }
-}
-
-/// A value as it is. Before micad read comments in the dialect of client.conf, one could follow a value.
-fn text(text: &str) -> Result<String, String> {
-    if text.contains(" #") || text.contains(" ;") {
-        return Err(format!("{text:?} has a comment; put it on a line of its own"));
-    }
-    Ok(text.to_owned())
-}
-
-fn uid(text: &str) -> Result<u32, String> {
-    text.parse().map_err(|_| format!("{text:?} is not a user id; write a number"))
-}
-
-/// Names that a status can tell, and that are no terminals' anyway.
-fn channels(text: &str) -> Result<Vec<String>, String> {
-    match text.split_ascii_whitespace().find(|name| name.parse::<StreamName>().is_err()) {
-        Some(name) => {
-            Err(format!("{name:?} is not the name of an rpmsg channel: write letters, digits, - and _"))
-        }
-        None => Ok(text.split_ascii_whitespace().map(str::to_owned).collect()),
-    }
-}
-
-/// The name of a socket in the runtime directory. The suffix is that of no client's socket.
-fn socket_name(text: &str) -> Result<String, String> {
-    match text.strip_suffix(SOCKET_SUFFIX).and_then(|stem| stem.strip_suffix('.')) {
-        Some(stem) if !stem.is_empty() && !stem.contains('/') => Ok(text.to_owned()),
-        _ => Err(format!(
-            "{text:?} is not a name for a socket in RuntimeDir, such as metrics.sock: without a directory, with \
-             .{SOCKET_SUFFIX} at its end"
-        )),
-    }
-}
-
-/// An address that no other machine reaches: metrics have no password and no encryption.
-fn loopback(text: &str) -> Result<SocketAddr, String> {
-    let address: SocketAddr = text.parse().map_err(|_| {
-        format!("{text:?} is not an address and a port, such as 127.0.0.1:9743 or [::1]:9743")
-    })?;
-    if !address.ip().is_loopback() {
-        return Err(format!(
-            "{address} can be reached by other machines: write 127.0.0.1 or [::1], and let a proxy with TLS and a \
-             password go on from there"
-        ));
-    }
-    Ok(address)
-}
-
-/// Bytes, of a number of KiB.
-fn ring(text: &str) -> Result<u64, String> {
-    match text.parse().map_err(|_| format!("{text:?} is not a number of KiB"))? {
-        kib if RINGS.contains(&kib) => Ok(kib << 10),
-        kib => {
-            Err(format!("{kib} KiB cannot be kept of a console: write {} to {}", RINGS.start(), RINGS.end()))
-        }
-    }
-}
-
-fn directory(value: &str) -> Result<PathBuf, String> {
-    let path = PathBuf::from(text(value)?);
-    if path.is_absolute() { Ok(path) } else { Err(format!("{value:?} is not a full path: begin it with /")) }
-}
-
-fn shown_clients(text: &str) -> Result<usize, String> {
-    match text.parse().map_err(|_| format!("{text:?} is not a number"))? {
-        most if most <= MOST_SHOWN => Ok(most),
-        most => Err(format!("metrics of {most} clients are too many: {MOST_SHOWN} can have their own")),
-    }
-}
-
-/// CPUs that this machine has, whether they are online or not.
-fn shared_cpus(text: &str) -> Result<CpuList, String> {
-    let cpus: CpuList = text.parse()?;
-    let present = std::fs::read_to_string("/sys/devices/system/cpu/present").unwrap_or_default();
-    // A kernel without sysfs is believed.
-    match present.trim().parse::<CpuList>() {
-        Ok(present) if !cpus.is_within(&present) => {
-            Err(format!("{cpus} is not among the CPUs of this machine, {present}"))
-        }
-        _ => Ok(cpus),
     }
 }
 
