@@ -121,6 +121,12 @@ impl Printer {
                 };
                 answer(stream, &serde_json::to_string(&report).expect("a report is JSON"));
             }
+            // It has no broker, as an older daemon has none: its console is read.
+            Command::Attach(_) => {
+                let words = Reply::failed("there is no broker here").encode();
+                // Who asked may be gone.
+                let _ = stream.write_all(&words);
+            }
             _ => answer(stream, ""),
         }
     }
