@@ -22,6 +22,7 @@ COMBINATIONS = (
     "kas/qemu-arm64.yml:kas/testimage.yml",
     "kas/qemu-arm64.yml:kas/readonly-rootfs.yml",
     "kas/qemu-arm64.yml:kas/sstate-mirror.yml",
+    "kas/release/scarthgap.yml:tests/yocto/lib/masked.yml",
     "kas/release/whinlatter.yml:kas/debug.yml",
     "kas/release/wrynose.yml:tests/yocto/lib/masked.yml",
     "kas/qemu-arm64.yml:kas/debug.yml:kas/testimage.yml:kas/readonly-rootfs.yml:kas/sstate-mirror.yml",

@@ -110,7 +110,7 @@ def appends(root):
     problems = []
     places = ("dynamic-layers/*/", "meta-micrun/", "")
     for path in sorted(path for place in places for path in root.glob(f"{place}recipes-*/*/*.bbappend")):
-        stand_in = Path(bitbake.STUBS.name) / path.name.replace("_%.bbappend", "_1.bb")
+        stand_in = Path(bitbake.STUBS.name) / re.sub("_?%.bbappend", "_1.bb", path.name)
         stand_in.write_text('LICENSE = "MIT"\nSRC_URI = ""\nCRUN_AS_RUNC = "true"\n')
         plain = bitbake.recipe(root, stand_in, DISTRO_FEATURES="systemd", **SWITCHES)[""]
         without = bitbake.recipe(root, stand_in, [path], DISTRO_FEATURES="systemd", **SWITCHES)[""]
