@@ -14,7 +14,7 @@ import yaml
 import bitbake
 from bitbake import bb
 
-LAYERS = (".", "meta-micrun")
+LAYERS = (".", "meta-micrun", "meta-micrun-rtos")
 # Their recipes want files that only their own lanes have.
 LANES = ("meta-micrun-prebuilt", "meta-micrun-mixed")
 # Its recipe wants a program that was built elsewhere.
@@ -34,7 +34,7 @@ def layers(root):
         data = bitbake.layer(root, path)
         collection = data.getVar("BBFILE_COLLECTIONS").split()[-1]
         said = set((data.getVar(f"LAYERSERIES_COMPAT_{collection}") or "").split())
-        if said != {**dict.fromkeys(LANES, {"wrynose"}), OPENEULER: {"scarthgap"}}.get(name, releases(root)):
+        if said != {**dict.fromkeys((*LANES, "meta-micrun-rtos"), {"wrynose"}), OPENEULER: {"scarthgap"}}.get(name, releases(root)):
             problems.append(f"{name}/conf/layer.conf: LAYERSERIES_COMPAT_{collection} does not name what kas/release has")
         if "core" not in (data.getVar(f"LAYERDEPENDS_{collection}") or "").split():
             problems.append(f"{name}/conf/layer.conf: LAYERDEPENDS_{collection} does not name core")
@@ -48,8 +48,9 @@ def layers(root):
 
 
 def recipes(root):
-    """Every recipe of both layers."""
-    return sorted((root / name).resolve() / file for name in LAYERS for file in root.glob(f"{name}/recipes-*/*/*.bb"))
+    """Every recipe of our layers."""
+    places = (*LAYERS, "dynamic-layers/*")
+    return sorted(file.resolve() for name in places for file in root.glob(f"{name}/recipes-*/*/*.bb"))
 
 
 def parsed(root):
