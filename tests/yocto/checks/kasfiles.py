@@ -24,6 +24,7 @@ COMBINATIONS = (
     "kas/qemu-arm64.yml:kas/sstate-mirror.yml",
     "kas/qemu-arm64.yml:kas/rtos/cortex-m.yml",
     "kas/qemu-arm64.yml:kas/rtos/freertos.yml",
+    "kas/qemu-arm64.yml:kas/rtos/uniproton.yml",
     "kas/release/scarthgap.yml:kas/rtos/zephyr.yml",
     "kas/release/scarthgap.yml:tests/yocto/lib/masked.yml",
     "kas/release/whinlatter.yml:kas/debug.yml",

@@ -145,12 +145,17 @@ def _identity(root, path, data):
 
 
 def _sources(data):
-    """Local files are there, everything else has a SHA-256."""
+    """Local files are there, everything else has a revision or a SHA-256."""
     for uri in (data.getVar("SRC_URI") or "").split():
         if uri.startswith("file://"):
             name = uri.removeprefix("file://").split(";")[0]
             if not bb.utils.which(data.getVar("FILESPATH"), name):
                 yield f"{uri} is not there"
+            continue
+        if uri.startswith("git://"):
+            revision = data.getVar("SRCREV_" + dict(part.split("=") for part in uri.split(";")[1:]).get("name", ""))
+            if not re.fullmatch("[0-9a-f]{40}", revision or ""):
+                yield f"{uri} has no revision"
             continue
         fetched = bb.fetch2.FetchData(uri, data)
         if not getattr(fetched, "sha256_expected", None):
@@ -161,6 +166,8 @@ def _licences(root, data):
     """Checksums of licence files in this repository."""
     for entry in (data.getVar("LIC_FILES_CHKSUM") or "").split():
         name, _, parameters = entry.removeprefix("file://").partition(";")
+        if "git://" in (data.getVar("SRC_URI") or ""):
+            continue  # not at hand
         if name.startswith("/"):
             continue  # oe-core's, or a crate's
         places = [root / name, *(root / uri.removeprefix("file://").split(";")[0] / name for uri in data.getVar("SRC_URI").split())]
