@@ -13,9 +13,11 @@
 # image; without one it is made.
 MICRUN_FIRMWARE ?= ""
 MICRUN_CLIENT_CONF ?= ""
-# Where another multiconfig builds the firmware: its name, and that of the recipe that deploys MICRUN_FIRMWARE there.
+# Where another multiconfig builds the firmware: its name, that of the recipe that deploys MICRUN_FIRMWARE there, and the
+# task which does that.
 MICRUN_FIRMWARE_MC ?= ""
 MICRUN_FIRMWARE_RECIPE ?= ""
+MICRUN_FIRMWARE_TASK ?= "do_deploy"
 # What Intel HEX and a raw binary do not say: the processor, and where a binary is loaded.
 MICRUN_ARCH ?= ""
 MICRUN_LOAD_ADDRESS ?= ""

@@ -51,5 +51,6 @@ def multiconfig(get):
         raise PackError(f"the image is made for Linux, not in the multiconfig {where} of its firmware")
     if where not in (get("BBMULTICONFIG") or "").split():
         raise PackError(f"BBMULTICONFIG does not name {where}, which is to build the firmware")
+    task = (get("MICRUN_FIRMWARE_TASK") or "").strip() or "do_deploy"
     # The first one has no name in dependencies.
-    return f"mc:{'' if here == 'default' else here}:{where}:{recipe}:do_deploy"
+    return f"mc:{'' if here == 'default' else here}:{where}:{recipe}:{task}"

@@ -63,6 +63,7 @@ CHECKS = {
     "store": ("containerd's store, filled without containerd", store.filled),
     "archives": ("archives that are not what they say", store.refused),
     "pack": ("how images are packed, with firmware of another multiconfig", images.packed),
+    "multiconfigs": ("multiconfigs and their firmware", images.multiconfigs),
     "units": ("units of images that start at boot", store.units),
     "share": ("count of real recipes", share),
     "workflows": ("hosted workflows run make targets alone", lint.workflows),

@@ -3,7 +3,9 @@
 import importlib
 
 import bitbake
+import metadata
 
+FREERTOS = "dynamic-layers/meta-freertos/recipes-containers/micrun-freertos/micrun-freertos-armv5_1.bb"
 ZEPHYR = "dynamic-layers/zephyrcore/recipes-containers/micrun-zephyr/micrun-zephyr-helloworld_1.bb"
 VALUES = {
     "MICRUN_FIRMWARE": " /sysroot/*.elf ",
@@ -33,10 +35,14 @@ def packed(root):
             problems.append(f"{make()} was taken")
         except pack.PackError:
             pass
-    data = bitbake.recipe(root, root / ZEPHYR, BBMULTICONFIG="other micrun-zephyr", BB_CURRENT_MC="default")[""]
-    depends = (data.getVarFlag("do_pack", "mcdepends") or "").split()
-    if depends != ["mc::micrun-zephyr:zephyr-helloworld:do_deploy"]:
-        problems.append(f"the task depends on {depends}")
+    for recipe, expected in (
+        (ZEPHYR, "mc::micrun-zephyr:zephyr-helloworld:do_deploy"),
+        (FREERTOS, "mc::micrun-freertos:freertos-demo:do_image_complete"),
+    ):
+        data = bitbake.recipe(root, root / recipe, BB_CURRENT_MC="default")[""]
+        depends = (data.getVarFlag("do_pack", "mcdepends") or "").split()
+        if depends != [expected]:
+            problems.append(f"the task depends on {depends}, not on {expected}")
     for variables, reason in (
         ({"BBMULTICONFIG": "other"}, "does not name micrun-zephyr"),
         ({"BBMULTICONFIG": "micrun-zephyr", "BB_CURRENT_MC": "micrun-zephyr"}, "made for Linux"),
@@ -48,3 +54,25 @@ def packed(root):
             if reason not in str(error):
                 problems.append(f"with {variables}, the reason is: {error}")
     return problems
+
+
+def _multiconfigs(root):
+    return [*root.glob("conf/multiconfig/*.conf"), *root.glob("meta-micrun-rtos/conf/multiconfig/*.conf")]
+
+
+def multiconfigs(root):
+    """The firmware of another multiconfig lies where that one deploys it, and a kas file builds both."""
+    problems, named = [], set()
+    for path, data in metadata.parsed(root):
+        name = data.getVar("MICRUN_FIRMWARE_MC")
+        if not name:
+            continue
+        named.add(name)
+        other = bitbake.configuration(root, *[path for path in _multiconfigs(root) if path.stem == name])
+        place = other.expand("${TMPDIR}/deploy/images/${MACHINE}/")
+        if not data.getVar("MICRUN_FIRMWARE").startswith(place):
+            problems.append(f"{path}: MICRUN_FIRMWARE is not below {place}")
+        asked = f'BBMULTICONFIG = "{name}"\n    CORE_IMAGE_EXTRA_INSTALL += "{data.getVar("PN")}"\n'
+        if not any(asked in file.read_text() for file in root.glob("kas/rtos/*.yml")):
+            problems.append(f"{path}: no file of kas/rtos says {asked}")
+    return problems + [f"{path.name}: no recipe names it" for path in _multiconfigs(root) if path.stem not in named]

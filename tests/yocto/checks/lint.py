@@ -23,6 +23,7 @@ SUPPRESSED = (
     "oelint.var.suggestedvar",
     "oelint.vars.descriptiontoobrief",
     "oelint.vars.fileextrapaths",  # the layer and its source are one repository
+    "oelint.vars.homepageping",  # asks the network
     "oelint.vars.inconspaces",  # as oe-core's own generator of crate lists writes them
     "oelint.vars.layerconf",  # MICRUN_CONTAINER_ENGINE depends on the layers alone
     "oelint.vars.mispell",  # variables of meta-virtualization and of qemuboot
@@ -38,10 +39,12 @@ def oelint(root):
     """oelint-adv has nothing to say about recipes, classes and configuration."""
     files = [
         *root.glob("classes/*.bbclass"),
-        *root.glob("conf/*.conf"),
-        *root.glob("dynamic-layers/*/recipes-*/*/*.bbappend"),
+        *root.glob("conf/**/*.conf"),
+        *root.glob("dynamic-layers/*/recipes-*/*/*.bb*"),
         *root.glob("meta-micrun/conf/**/*.conf"),
         *root.glob("meta-micrun/recipes-*/*/*.bb*"),
+        *root.glob("meta-micrun-rtos/conf/**/*.conf"),
+        *root.glob("meta-micrun-rtos/recipes-*/*/*.bb"),
         *root.glob("recipes-*/*/*.bb"),
     ]
     command = [sys.executable, "-m", "oelint_adv", "--quiet", "--relpaths", "--jobs=2", "--release=wrynose", "--exit-zero"]

@@ -14,7 +14,7 @@ import yaml
 import bitbake
 from bitbake import bb
 
-LAYERS = (".", "meta-micrun")
+LAYERS = (".", "meta-micrun", "meta-micrun-rtos")
 # Their recipes want files that only their own lanes have.
 LANES = ("meta-micrun-prebuilt", "meta-micrun-mixed")
 # Its recipe wants a program that was built elsewhere.
@@ -34,7 +34,7 @@ def layers(root):
         data = bitbake.layer(root, path)
         collection = data.getVar("BBFILE_COLLECTIONS").split()[-1]
         said = set((data.getVar(f"LAYERSERIES_COMPAT_{collection}") or "").split())
-        if said != {**dict.fromkeys(LANES, {"wrynose"}), OPENEULER: {"scarthgap"}}.get(name, releases(root)):
+        if said != {**dict.fromkeys((*LANES, "meta-micrun-rtos"), {"wrynose"}), OPENEULER: {"scarthgap"}}.get(name, releases(root)):
             problems.append(f"{name}/conf/layer.conf: LAYERSERIES_COMPAT_{collection} does not name what kas/release has")
         if "core" not in (data.getVar(f"LAYERDEPENDS_{collection}") or "").split():
             problems.append(f"{name}/conf/layer.conf: LAYERDEPENDS_{collection} does not name core")
@@ -48,8 +48,9 @@ def layers(root):
 
 
 def recipes(root):
-    """Every recipe of both layers."""
-    return sorted((root / name).resolve() / file for name in LAYERS for file in root.glob(f"{name}/recipes-*/*/*.bb"))
+    """Every recipe of our layers."""
+    places = (*LAYERS, "dynamic-layers/*")
+    return sorted(file.resolve() for name in places for file in root.glob(f"{name}/recipes-*/*/*.bb"))
 
 
 def parsed(root):
@@ -110,7 +111,7 @@ def appends(root):
     problems = []
     places = ("dynamic-layers/*/", "meta-micrun/", "")
     for path in sorted(path for place in places for path in root.glob(f"{place}recipes-*/*/*.bbappend")):
-        stand_in = Path(bitbake.STUBS.name) / path.name.replace("_%.bbappend", "_1.bb")
+        stand_in = Path(bitbake.STUBS.name) / re.sub("_?%.bbappend", "_1.bb", path.name)
         stand_in.write_text('LICENSE = "MIT"\nSRC_URI = ""\nCRUN_AS_RUNC = "true"\n')
         plain = bitbake.recipe(root, stand_in, DISTRO_FEATURES="systemd", **SWITCHES)[""]
         without = bitbake.recipe(root, stand_in, [path], DISTRO_FEATURES="systemd", **SWITCHES)[""]
@@ -144,12 +145,17 @@ def _identity(root, path, data):
 
 
 def _sources(data):
-    """Local files are there, everything else has a SHA-256."""
+    """Local files are there, everything else has a revision or a SHA-256."""
     for uri in (data.getVar("SRC_URI") or "").split():
         if uri.startswith("file://"):
             name = uri.removeprefix("file://").split(";")[0]
             if not bb.utils.which(data.getVar("FILESPATH"), name):
                 yield f"{uri} is not there"
+            continue
+        if uri.startswith("git://"):
+            revision = data.getVar("SRCREV_" + dict(part.split("=") for part in uri.split(";")[1:]).get("name", ""))
+            if not re.fullmatch("[0-9a-f]{40}", revision or ""):
+                yield f"{uri} has no revision"
             continue
         fetched = bb.fetch2.FetchData(uri, data)
         if not getattr(fetched, "sha256_expected", None):
@@ -160,6 +166,8 @@ def _licences(root, data):
     """Checksums of licence files in this repository."""
     for entry in (data.getVar("LIC_FILES_CHKSUM") or "").split():
         name, _, parameters = entry.removeprefix("file://").partition(";")
+        if "git://" in (data.getVar("SRC_URI") or ""):
+            continue  # not at hand
         if name.startswith("/"):
             continue  # oe-core's, or a crate's
         places = [root / name, *(root / uri.removeprefix("file://").split(";")[0] / name for uri in data.getVar("SRC_URI").split())]

@@ -9,7 +9,7 @@ from pathlib import Path
 from report import Skip
 
 # What a mutant may change is copied, the sources are linked.
-COPIED = ".github classes conf dynamic-layers lib meta-micrun meta-micrun-mixed meta-micrun-openeuler meta-micrun-prebuilt recipes-containers recipes-devtools recipes-kernel tools kas Cargo.lock Cargo.toml Kconfig".split()
+COPIED = ".github classes conf dynamic-layers lib meta-micrun meta-micrun-mixed meta-micrun-openeuler meta-micrun-prebuilt meta-micrun-rtos recipes-containers recipes-devtools recipes-kernel tools kas Cargo.lock Cargo.toml Kconfig".split()
 LINKED = "LICENSE drivers etc micrun micrun-image-builder".split()
 
 CRATES = "recipes-containers/micrun/micrun-crates.inc"
@@ -43,6 +43,8 @@ MUTANTS = (
     ("store: digests unchecked", "lib/micrun/store.py", "if found != name:", "if not name:", "archives", "was not refused"),
     ("pack: a shell's words", "lib/micrun/pack.py", "shlex.split(get(name) or \"\")", "(get(name) or \"\").split()", "pack", "command line"),
     ("pack: no dependency", IMAGE_CLASS, '"mcdepends"', '"mcdepend"', "pack", "depends on"),
+    ("multiconfig: another board", "meta-micrun-rtos/conf/multiconfig/micrun-rtos.conf", "micrun-mps2-an385", "micrun-mps2-an386", "multiconfigs", "is not below"),
+    ("multiconfig: nobody's", "kas/rtos/freertos.yml", '"micrun-freertos"', '"freertos"', "multiconfigs", "no file of kas/rtos"),
     ("append without condition", "dynamic-layers/virtualization-layer/recipes-containers/crun/crun_%.bbappend", 'CRUN_AS_RUNC ?= "true"', 'CRUN_AS_RUNC = ""', "appends", "changes CRUN_AS_RUNC"),
     ("kas: unknown key", "kas/debug.yml", "local_conf_header:", "local_conf_headers:", "kas-schema", "local_conf_headers"),
     ("kas: unknown layer", "kas/qemu-arm64.yml", "meta-micrun:", "meta-micron:", "kas-resolve", "no layer meta-micron"),

@@ -1,13 +1,24 @@
 # Where bitbake and openembedded-core come from. Sourced.
 # shellcheck shell=bash
 
-# Prints name and URL of each repository of the kas file, and of what it includes (KAS_INCLUDED).
+# Prints the kas files of KAS_FILE, which has colons between them, and what they include (KAS_INCLUDED).
+kas_files() { tr : '\n' <<<"$KAS_FILE${KAS_INCLUDED:+:$KAS_INCLUDED}"; }
+
+# Prints name and URL of each repository of the kas files.
 repositories() {
-    awk '/^  [a-z].*:$/ { sub(":", "", $1); name = $1 } $1 == "url:" { print name, $2 }' "$KAS_FILE" ${KAS_INCLUDED:+"$KAS_INCLUDED"}
+    local files
+    mapfile -t files < <(kas_files)
+    awk '/^  [a-z].*:$/ { sub(":", "", $1); name = $1 } $1 == "url:" { print name, $2 }' "${files[@]}"
 }
 
-# The commit that the lock file has for a repository.
-locked() { awk -v name="$1:" '$1 == name { getline; print $2 }' "${KAS_FILE%.yml}.lock.yml"; }
+# The commit of a repository: that of a lock file, or of a kas file without one.
+locked() {
+    local file files=()
+    while read -r file; do
+        if [[ -e ${file%.yml}.lock.yml ]]; then files+=("${file%.yml}.lock.yml"); else files+=("$file"); fi
+    done < <(kas_files)
+    awk -v name="$1:" '/^ +[a-z].*:$/ { mine = $1 == name } mine && $1 == "commit:" { print $2; exit }' "${files[@]}"
+}
 
 # Where kas looks for a repository's clone in its KAS_REPO_REF_DIR.
 reference_of() { sed -E 's|^[a-z]+://||; s|/|.|g' <<<"$1"; }
