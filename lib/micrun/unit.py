@@ -36,6 +36,8 @@ SyslogIdentifier={name}
 StateDirectory=micrun-run
 NoNewPrivileges=yes
 ProtectSystem=strict
+# ctr mounts the image there, to look for its users.
+PrivateTmp=yes
 ProtectHome=yes
 ReadWritePaths=/run
 RestrictAddressFamilies=AF_UNIX
