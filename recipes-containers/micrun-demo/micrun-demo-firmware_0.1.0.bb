@@ -1,25 +1,24 @@
 SUMMARY = "Demo firmware of micrun"
-DESCRIPTION = "A FreeRTOS shell for QEMU's virt machine, the same for a core beside Linux, and the smallest bare-metal \
-program. Compiled without a C library by the target's own compiler."
+DESCRIPTION = "A FreeRTOS shell for QEMU's virt machine, the same for a core beside Linux, and the smallest bare-metal program, without a C library."
 SECTION = "containers"
 LICENSE = "Apache-2.0 & MIT"
-LIC_FILES_CHKSUM = " \
+LIC_FILES_CHKSUM = "\
     file://LICENSE;md5=3b83ef96387f14655fc854ddc3c6bd57 \
     file://${FREERTOS}/FreeRTOS-Kernel/LICENSE.md;md5=7ae2be7fb1637141840314b51970a9f7 \
 "
 
-FILESEXTRAPATHS:prepend := "${THISDIR}/../..:"
-SRC_URI = " \
-    file://LICENSE;subdir=${BP} \
-    file://tests/firmware/Makefile;subdir=${BP} \
-    file://tests/firmware/aarch64;subdir=${BP} \
-    file://tests/firmware/common;subdir=${BP} \
-    file://tests/firmware/freertos;subdir=${BP} \
-    file://tests/firmware/hello;subdir=${BP} \
-    file://tests/firmware/include;subdir=${BP} \
-    file://tests/firmware/kernel;subdir=${BP} \
-    file://tests/firmware/rproc;subdir=${BP} \
+MICRUN_FILES = "\
+    LICENSE \
+    tests/firmware/Makefile \
+    tests/firmware/aarch64 \
+    tests/firmware/common \
+    tests/firmware/freertos \
+    tests/firmware/hello \
+    tests/firmware/include \
+    tests/firmware/kernel \
+    tests/firmware/rproc \
 "
+require recipes-containers/micrun/micrun-source.inc
 require recipes-containers/micrun-demo/micrun-demo-firmware-crates.inc
 
 # Versions of products are the recipe's own: FreeRTOS, whose version is another, is found by its crate.
@@ -58,7 +57,7 @@ do_deploy() {
 }
 addtask deploy after do_compile before do_build
 
-FILES:${PN} = "${datadir}/micrun/firmware"
+FILES:${PN} += "${datadir}/micrun/firmware"
 # The driver wants the section headers, people the symbols.
 INHIBIT_PACKAGE_STRIP = "1"
 INHIBIT_PACKAGE_DEBUG_SPLIT = "1"
