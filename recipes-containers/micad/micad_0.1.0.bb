@@ -1,13 +1,12 @@
 SUMMARY = "mica daemon and the mica command"
-DESCRIPTION = "Loads, starts, stops and watches RTOS firmware: on a core that Linux gave up, by remoteproc, or in a QEMU \
-process of its own. The protocol is that of openEuler's micad."
+SUMMARY:${PN}-monitoring = "Alert rules and a dashboard for micad's metrics"
+DESCRIPTION = "Loads, starts, stops and watches RTOS firmware: on a spare core by remoteproc, or in a QEMU of its own. Its protocol is openEuler's."
 
 require recipes-containers/micrun/micrun.inc
 inherit systemd update-rc.d
 
 CVE_PRODUCT = "micrun:micad"
 
-FILESEXTRAPATHS:prepend := "${THISDIR}/files:"
 SRC_URI += "file://micad.init file://micad-modules.conf file://micad-kernel-log.conf"
 
 # What runs firmware without a remote processor. Cortex-M needs the second. For RISC-V, QEMU brings OpenSBI.
@@ -45,12 +44,11 @@ do_install:append() {
 
 # For the machine that has Prometheus and Grafana, which is seldom the one with the firmware.
 PACKAGES =+ "${PN}-monitoring"
-SUMMARY:${PN}-monitoring = "Alert rules and a dashboard for micad's metrics"
-FILES:${PN}-monitoring = "${datadir}/micrun"
+FILES:${PN}-monitoring += "${datadir}/micrun"
 FILES:${PN} += "${systemd_system_unitdir} ${nonarch_base_libdir}/firmware"
 CONFFILES:${PN} = "${sysconfdir}/mica/micad.conf"
 # Firmware's terminals, for the baremetal pedestal.
-RRECOMMENDS:${PN} += " \
+RRECOMMENDS:${PN} += "\
     kernel-module-rpmsg-char \
     kernel-module-rpmsg-ctrl \
     kernel-module-rpmsg-ns \

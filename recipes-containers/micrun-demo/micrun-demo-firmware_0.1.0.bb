@@ -1,15 +1,14 @@
 SUMMARY = "Demo firmware of micrun"
-DESCRIPTION = "A FreeRTOS shell for QEMU's virt machine, the same for a core beside Linux, and the smallest bare-metal \
-program. Compiled without a C library by the target's own compiler."
+DESCRIPTION = "A FreeRTOS shell for QEMU's virt machine, the same for a core beside Linux, and the smallest bare-metal program, without a C library."
+SECTION = "containers"
 LICENSE = "Apache-2.0 & MIT"
 
-require recipes-containers/micrun-demo/micrun-firmware.inc
-
-SRC_URI += " \
-    file://tests/firmware/aarch64;subdir=${BP} \
-    file://tests/firmware/hello;subdir=${BP} \
-    file://tests/firmware/rproc;subdir=${BP} \
+MICRUN_FILES = "\
+    tests/firmware/aarch64 \
+    tests/firmware/hello \
+    tests/firmware/rproc \
 "
+require recipes-containers/micrun-demo/micrun-firmware.inc
 
 # Versions of products are the recipe's own: FreeRTOS, whose version is another, is found by its crate.
 CVE_PRODUCT = "micrun:demo-firmware"

@@ -2,6 +2,7 @@ SUMMARY = "FreeRTOS shell that runs from boot on"
 DESCRIPTION = "The demo firmware for the qemu pedestal, as a container that systemd starts, and starts anew when it has failed."
 SECTION = "containers"
 LICENSE = "Apache-2.0 & MIT"
+LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/Apache-2.0;md5=89aea4e17d99a7cacdbeed46a0096b10"
 DEPENDS = "micrun-demo-firmware"
 
 COMPATIBLE_HOST = "aarch64.*-linux"
@@ -15,4 +16,3 @@ MICRUN_ARCHIVE = "sensor"
 MICRUN_AUTOSTART = "on-failure"
 
 S = "${UNPACKDIR}"
-LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/Apache-2.0;md5=89aea4e17d99a7cacdbeed46a0096b10"

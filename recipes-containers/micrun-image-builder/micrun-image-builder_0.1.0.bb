@@ -1,6 +1,5 @@
 SUMMARY = "Packs RTOS firmware into OCI images"
-DESCRIPTION = "Makes an OCI image of a firmware ELF, reproducibly, shows what an image will do, and sends it to registries. It \
-needs no container engine, no daemon and no root."
+DESCRIPTION = "Makes an OCI image of firmware, reproducibly, shows what it will do, and sends it to registries. Needs no daemon and no root."
 
 require recipes-containers/micrun/micrun.inc
 

@@ -4,7 +4,6 @@ SECTION = "containers"
 LICENSE = "Apache-2.0"
 LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/Apache-2.0;md5=89aea4e17d99a7cacdbeed46a0096b10"
 
-FILESEXTRAPATHS:prepend := "${THISDIR}/files:"
 SRC_URI = "file://micrun-preload file://micrun-preload.service file://micrun-preload.init"
 S = "${UNPACKDIR}"
 

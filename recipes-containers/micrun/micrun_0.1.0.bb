@@ -1,6 +1,7 @@
 SUMMARY = "containerd shim that runs RTOS firmware"
-DESCRIPTION = "containerd's runtime io.containerd.mica.v2: the firmware's console is the container's stdio, its end is \
-the container's exit. It talks to the mica daemon; ordinary containers of the same pod run on crun."
+SUMMARY:${PN}-containerd-config = "containerd's configuration for micrun"
+SUMMARY:${PN}-spare-core-config = "Permission for firmware images to run on the spare core"
+DESCRIPTION = "containerd's runtime io.containerd.mica.v2: the firmware's console is the container's stdio, its end the container's exit."
 
 require recipes-containers/micrun/micrun.inc
 inherit ptest
@@ -8,7 +9,7 @@ inherit ptest
 CARGO_PACKAGE = "containerd-shim-mica-v2"
 CVE_PRODUCT = "micrun:micrun"
 
-SRC_URI += "file://tests/qemu/ptest;subdir=${BP}"
+MICRUN_FILES += "tests/qemu/ptest"
 
 do_install:append() {
     install -D -m 0644 -t ${D}${sysconfdir}/containerd ${S}/etc/containerd/config.toml
@@ -24,19 +25,16 @@ do_install_ptest() {
 
 # By itself, for distributions that configure containerd themselves: /etc/containerd/config.toml is one file for all.
 PACKAGE_BEFORE_PN = "${PN}-containerd-config ${PN}-spare-core-config"
-SUMMARY:${PN}-containerd-config = "containerd's configuration for micrun"
-FILES:${PN}-containerd-config = "${sysconfdir}/containerd"
+FILES:${PN}-containerd-config += "${sysconfdir}/containerd"
 CONFFILES:${PN}-containerd-config = "${sysconfdir}/containerd/config.toml"
 CONFFILES:${PN} = "${sysconfdir}/mica/micrun/micrun.conf"
 
 # For systems whose device tree keeps a core for firmware: images may then ask for it. Elsewhere a container must.
-SUMMARY:${PN}-spare-core-config = "Permission for firmware images to run on the spare core"
-FILES:${PN}-spare-core-config = "${sysconfdir}/mica/micrun/conf.d"
+FILES:${PN}-spare-core-config += "${sysconfdir}/mica/micrun/conf.d"
 CONFFILES:${PN}-spare-core-config = "${sysconfdir}/mica/micrun/conf.d/10-spare-core.conf"
 
 RDEPENDS:${PN} = "micad"
-RRECOMMENDS:${PN} = "kernel-module-overlay kernel-module-erofs"
-RDEPENDS:${PN}-ptest += " \
+RDEPENDS:${PN}-ptest += "\
     ${MICRUN_CONTAINER_ENGINE} \
     micrun-containerd-config \
     micrun-demo-firmware \
@@ -46,3 +44,4 @@ RDEPENDS:${PN}-ptest += " \
     micrun-image-builder \
     micrun-spare-core-config \
 "
+RRECOMMENDS:${PN} = "kernel-module-overlay kernel-module-erofs"

@@ -1,5 +1,7 @@
 SUMMARY = "RTOS firmware as containers"
+SUMMARY:${PN}-demo = "Demo firmware for micrun"
 DESCRIPTION = "What a system needs to run firmware beside ordinary containers, and the demo."
+SECTION = "containers"
 LICENSE = "MIT"
 
 # The kernel's modules are the machine's.
@@ -9,16 +11,13 @@ inherit packagegroup
 
 PACKAGES = "${PN} ${PN}-demo"
 
-RDEPENDS:${PN} = " \
+RDEPENDS:${PN} = "\
     ${MICRUN_CONTAINER_ENGINE} \
     micad \
     micrun \
     micrun-containerd-config \
 "
-RRECOMMENDS:${PN}:aarch64 = "mica-rproc"
-
-SUMMARY:${PN}-demo = "Demo firmware for micrun"
-RDEPENDS:${PN}-demo = " \
+RDEPENDS:${PN}-demo = "\
     ${PN} \
     micrun-image-builder \
     micrun-preload \
@@ -31,3 +30,4 @@ RDEPENDS:${PN}-demo:append:aarch64 = " \
     micrun-sensor \
     micrun-spare-core-config \
 "
+RRECOMMENDS:${PN}:aarch64 = "mica-rproc"

@@ -1,6 +1,5 @@
 SUMMARY = "Device tree of QEMU's machine with a core for an RTOS"
-DESCRIPTION = "The tree that QEMU makes for the options of micrun-spare-core.bbclass, with the remote processor and its \
-memory added. runqemu passes it to the machine."
+DESCRIPTION = "QEMU's own tree for the options of micrun-spare-core.bbclass, with the remote processor and its memory added. runqemu passes it on."
 SECTION = "kernel"
 LICENSE = "Apache-2.0"
 LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/Apache-2.0;md5=89aea4e17d99a7cacdbeed46a0096b10"
@@ -10,9 +9,9 @@ DEPENDS = "dtc-native qemu-system-native"
 
 # The overlay is that of the system that tests/qemu assembles. do_compile adds the property `cpus`, because the phandle
 # of a core is known only after QEMU has written its tree.
-FILESEXTRAPATHS:prepend := "${THISDIR}/../../tests/qemu:"
-SRC_URI = "file://rtos.dtso"
-S = "${UNPACKDIR}"
+MICRUN_FILES = "tests/qemu/rtos.dtso"
+require recipes-containers/micrun/micrun-source.inc
+S = "${UNPACKDIR}/${BP}/tests/qemu"
 
 inherit nopackages deploy micrun-spare-core
 

@@ -12,5 +12,6 @@ MICRUN_OS = "freertos"
 MICRUN_TAG = "localhost/micrun/freertos-cortex-m:1"
 MICRUN_ARCHIVE = "freertos-cortex-m"
 
-S = "${UNPACKDIR}"
 LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/Apache-2.0;md5=89aea4e17d99a7cacdbeed46a0096b10"
+
+S = "${UNPACKDIR}"

@@ -1,11 +1,11 @@
 SUMMARY = "FreeRTOS shell for a processor without Linux"
 DESCRIPTION = "The demo firmware for a Cortex-M3. It is built in a multiconfig of its own, micrun-rtos, by a compiler for bare metal."
+SECTION = "containers"
 LICENSE = "Apache-2.0 & MIT"
 
+MICRUN_FILES = "tests/firmware/cortex-m"
 # nooelint: oelint.file.requirenotfound - it is in the layer micrun
 require recipes-containers/micrun-demo/micrun-firmware.inc
-
-SRC_URI += "file://tests/firmware/cortex-m;subdir=${BP}"
 
 CVE_PRODUCT = "micrun:freertos-firmware"
 

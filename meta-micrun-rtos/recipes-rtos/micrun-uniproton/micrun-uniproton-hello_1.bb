@@ -13,5 +13,6 @@ MICRUN_OS = "uniproton"
 MICRUN_TAG = "localhost/micrun/uniproton-hello:1"
 MICRUN_ARCHIVE = "uniproton-hello"
 
-S = "${UNPACKDIR}"
 LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/MulanPSL-2.0;md5=74b1b7a7ee537a16390ed514498bf23c"
+
+S = "${UNPACKDIR}"

@@ -5,22 +5,22 @@ SECTION = "containers"
 LICENSE = "MulanPSL-2.0"
 LIC_FILES_CHKSUM = "file://LICENSE;md5=c7ea843127ff6afcb5f768497eb60f0a"
 
+DEPENDS += "cmake-native libgcc"
+PV = "1.0.1+git"
+
 # Bounds-checked functions of C, which it is built with.
-SRC_URI = " \
+SRC_URI = "\
     git://gitee.com/openeuler/UniProton.git;protocol=https;branch=master;name=uniproton;destsuffix=${BP} \
     git://gitee.com/openeuler/libboundscheck.git;protocol=https;branch=master;name=libboundscheck;destsuffix=${BP}/platform/libboundscheck \
 "
 SRCREV_FORMAT = "uniproton"
 SRCREV_uniproton = "07bacd42cd1a5fe35e877d72e2882680ef6d0785"
 SRCREV_libboundscheck = "43f394077b34f894aa1e650467426c34378fb460"
-PV = "1.0.1+git"
 S = "${UNPACKDIR}/${BP}"
 B = "${WORKDIR}/build"
 
 COMPATIBLE_HOST = "null"
 COMPATIBLE_HOST:libc-baremetal = "riscv64.*-elf"
-
-DEPENDS += "cmake-native libgcc"
 
 inherit deploy nopackages
 

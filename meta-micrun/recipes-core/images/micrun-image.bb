@@ -1,11 +1,11 @@
 SUMMARY = "Containers and RTOS firmware, for QEMU and boards"
-DESCRIPTION = "systemd, containerd with crun, the shim, micad, and the demo firmware, one of which runs from boot on. On the machine \
-qemuarm64 a core is kept for an RTOS."
+DESCRIPTION = "systemd, containerd with crun, the shim, micad, and demo firmware, one of which runs from boot on. qemuarm64 keeps a core for an RTOS."
+SECTION = "images"
 LICENSE = "MIT"
 
 inherit core-image micrun-spare-core micrun-store
 
-IMAGE_INSTALL = " \
+IMAGE_INSTALL = "\
     packagegroup-core-boot \
     packagegroup-micrun \
     packagegroup-micrun-demo \

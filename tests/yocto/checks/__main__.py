@@ -15,6 +15,7 @@ import kernel
 import lint
 import metadata
 import mutants
+import sources
 import store
 from report import Report
 
@@ -49,6 +50,9 @@ CHECKS = {
     "layers": ("layer.conf of both layers", metadata.layers),
     "distribution": ("the distro's configuration", metadata.distribution),
     "recipes": ("every recipe: syntax, classes, sources, licences, functions", metadata.every_recipe),
+    "switched": ("sources by git in the place of the layer's", sources.switched),
+    "refused": ("sources from nowhere", sources.refused),
+    "git": ("sources fetched by bitbake from a git repository", sources.fetched),
     "appends": ("every append; none changes anything without our feature", metadata.appends),
     "openeuler": ("the layer and the feature for openEuler", metadata.openeuler),
     "pins": ("crates are those of Cargo.lock", crates.pins),

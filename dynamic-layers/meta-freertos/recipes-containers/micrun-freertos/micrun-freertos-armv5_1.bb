@@ -14,5 +14,6 @@ MICRUN_OS = "freertos"
 MICRUN_TAG = "localhost/micrun/freertos-armv5:1"
 MICRUN_ARCHIVE = "freertos-armv5"
 
-S = "${UNPACKDIR}"
 LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/MIT;md5=0835ade698e0bcf8506ecda2f7b4f302"
+
+S = "${UNPACKDIR}"

@@ -3,6 +3,7 @@ DESCRIPTION = "Built by meta-zephyr for qemu_cortex_a53, in a multiconfig of its
 HOMEPAGE = "https://zephyrproject.org"
 SECTION = "containers"
 LICENSE = "Apache-2.0"
+LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/Apache-2.0;md5=89aea4e17d99a7cacdbeed46a0096b10"
 
 inherit micrun-image
 
@@ -14,4 +15,3 @@ MICRUN_TAG = "localhost/micrun/zephyr-helloworld:1"
 MICRUN_ARCHIVE = "zephyr-helloworld"
 
 S = "${UNPACKDIR}"
-LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/Apache-2.0;md5=89aea4e17d99a7cacdbeed46a0096b10"
