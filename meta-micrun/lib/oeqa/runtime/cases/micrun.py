@@ -42,7 +42,7 @@ class MicrunTest(OERuntimeTestCase, OEPTestResultTestCase):
         find = "awk -F= '$1 == \"__MONOTONIC_TIMESTAMP\" { time = $2 } /help lists the commands/ { print time; exit }'"
         wait = f"for second in $(seq 120); do shown=$({journal} | {find}); [ -z \"$shown\" ] || break; sleep 1; done"
         shown = int(self.run_on_target(f'{wait}; echo "$shown"'))
-        ready = int(self.run_on_target("systemctl show --property ActiveEnterTimestampMonotonic --value containerd"))
+        ready = int(self.run_on_target("systemctl --no-pager show --property ActiveEnterTimestampMonotonic --value containerd"))
         self.logger.info("first prompt of an RTOS: %.1f s after containerd was up", (shown - ready) / 1e6)
         self.assertLess(ready, shown)
 
