@@ -64,6 +64,7 @@ CHECKS = {
     "oelint": ("oelint-adv", lint.oelint),
     "oeqa": ("oeqa case, with a target that plays back", oeqa),
     "kernel": ("kernel fragments have symbols of a kernel", kernel.symbols),
+    "kconfig": ("kernel fragments survive in kernels' own Kconfig", kernel.survive),
     "store": ("containerd's store, filled without containerd", store.filled),
     "archives": ("archives that are not what they say", store.refused),
     "pack": ("how images are packed, with firmware of another multiconfig", images.packed),

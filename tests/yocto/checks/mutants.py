@@ -41,6 +41,7 @@ MUTANTS = (
     ("override with a recipe's name", "meta-micrun/conf/distro/micrun.conf", 'DISTROOVERRIDES = "distro-micrun"', "", "distribution", "recipe's name"),
     ("append's file without a place", "recipes-devtools/qemu/qemu-small.inc", "file://options ", "file://choices ", "appends", "file://choices is not there"),
     ("fragment: no symbol", "meta-micrun/recipes-kernel/linux/files/micrun-pods.cfg", "CONFIG_NF_NAT=m", "CONFIG_NF_NATS=m", "kernel", "CONFIG_NF_NATS is no symbol"),
+    ("fragment: does not survive", "meta-micrun/recipes-kernel/linux/files/micrun-remoteproc.cfg", "CONFIG_RPMSG_CHAR=m", "CONFIG_RPMSG=y\nCONFIG_RPMSG_CHAR=m", "kconfig", "CONFIG_RPMSG=y does not survive"),
     ("openeuler: another layer", "meta-micrun-openeuler/features/mcs/micrun-rs.yaml", "micrun/meta-micrun-openeuler", "meta-micrun-openeuler", "openeuler", "feature's layers"),
     ("store: garbage", "lib/micrun/store.py", 'labels[f"containerd.io/gc.ref.content.{name}"]', 'labels[f"containerd.io/gc.content.{name}"]', "store", "differs"),
     ("store: digests unchecked", "lib/micrun/store.py", "if found != name:", "if not name:", "archives", "was not refused"),

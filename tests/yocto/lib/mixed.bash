@@ -6,6 +6,7 @@
 readonly MIXED_HOST_PACKAGES=(
     autoconf autoconf-archive automake bison cmake flex g++-aarch64-linux-gnu gettext gperf libtool libtool-bin m4 meson
     ninja-build rsync
+    bc # the kernel's makefiles
 )
 readonly SOURCE_SUITES=(trixie forky sid)
 
