@@ -38,6 +38,7 @@ RDEPENDS:${PN} = "micad"
 RRECOMMENDS:${PN} = "kernel-module-overlay kernel-module-erofs"
 RDEPENDS:${PN}-ptest += " \
     ${MICRUN_CONTAINER_ENGINE} \
+    coreutils \
     micrun-containerd-config \
     micrun-demo-firmware \
     micrun-freertos-demo \

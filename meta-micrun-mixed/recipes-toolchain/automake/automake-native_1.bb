@@ -12,4 +12,6 @@ INHIBIT_DEFAULT_DEPS = "1"
 
 do_install() {
     install -D -m 0755 -t ${D}${bindir} ${S}/aclocal ${S}/gnu-configize
+    # gettext's, where autotools.bbclass looks for it.
+    install -D -m 0755 -t ${D}${datadir}/gettext /usr/share/gettext/config.rpath
 }
