@@ -36,6 +36,7 @@ CONFFILES:${PN}-spare-core-config = "${sysconfdir}/mica/micrun/conf.d/10-spare-c
 RDEPENDS:${PN} = "micad"
 RDEPENDS:${PN}-ptest += "\
     ${MICRUN_CONTAINER_ENGINE} \
+    coreutils \
     micrun-containerd-config \
     micrun-demo-firmware \
     micrun-freertos-demo \

@@ -10,3 +10,11 @@ PROVIDES = "${PN} expat libcap zlib"
 inherit debian-binary nopackages
 
 PV = "1"
+
+# meson looks nowhere else for them.
+do_install:append() {
+    install -d ${D}${libdir}/pkgconfig
+    for file in ${D}${libdir}/aarch64-linux-gnu/pkgconfig/*.pc; do
+        ln -s ../aarch64-linux-gnu/pkgconfig/${file##*/} ${D}${libdir}/pkgconfig/
+    done
+}

@@ -12,4 +12,9 @@ INHIBIT_DEFAULT_DEPS = "1"
 
 do_install() {
     install -D -m 0755 -t ${D}${bindir} ${S}/aclocal ${S}/gnu-configize
+    # gettext's, where autotools.bbclass looks for them.
+    install -D -m 0755 -t ${D}${datadir}/gettext /usr/share/gettext/config.rpath
+    install -D -m 0644 -t ${D}${datadir}/gettext/po /usr/share/gettext/po/Makefile.in.in
+    install -m 0644 /usr/share/gettext/po/Makevars.template ${D}${datadir}/gettext/po/Makevars.template.minimal
+    sed '/^#/d' /usr/share/gettext/po/remove-potcdate.sin >${D}${datadir}/gettext/po/remove-potcdate.sed
 }

@@ -17,7 +17,7 @@ do_install() {
         cp -R --no-dereference --preserve=mode,timestamps ${UNPACKDIR}/debian/usr/$tree/go-*/. ${D}${libdir}/go.$tree
     done
     cp -RL --preserve=mode,timestamps ${D}${libdir}/go.share/. ${D}${libdir}/go
-    find ${D}${libdir}/go.lib -maxdepth 1 -type l -delete
+    find ${D}${libdir}/go.lib -type l -lname '*/share/*' -delete
     cp -R --preserve=mode,timestamps ${D}${libdir}/go.lib/. ${D}${libdir}/go
     rm -rf ${D}${libdir}/go.share ${D}${libdir}/go.lib
     find ${D}${libdir}/go -depth -type d -name testdata -exec rm -rf {} +

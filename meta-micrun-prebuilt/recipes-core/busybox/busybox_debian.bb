@@ -1,7 +1,7 @@
 SUMMARY = "Shell and basic tools (Debian's static busybox)"
 LICENSE = "GPL-2.0-only"
 DEBIAN_PACKAGES = "busybox-static"
-RPROVIDES:${PN} = "busybox-hwclock busybox-syslog"
+RPROVIDES:${PN} = "busybox-hwclock busybox-syslog coreutils"
 
 inherit debian-binary
 

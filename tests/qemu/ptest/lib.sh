@@ -144,7 +144,7 @@ busybox_root() {
     busybox=$(find /bin/busybox /usr/bin/busybox 2>/dev/null | head -n 1)
     [ -n "$busybox" ] || skip "no busybox to make an ordinary container of"
     cp -L "$busybox" "$1/bin/busybox"
-    for library in ld-linux-aarch64.so.1 libc.so.6 libcrypt.so.2 libm.so.6 libresolv.so.2; do
+    for library in ld-linux-aarch64.so.1 libc.so.6 libcrypt.so.1 libcrypt.so.2 libm.so.6 libresolv.so.2; do
         [ ! -e "/lib/$library" ] || cp -L "/lib/$library" "$1/lib"
     done
 }

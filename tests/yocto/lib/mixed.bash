@@ -2,13 +2,21 @@
 # machine can have them. Sourced after debian.bash.
 # shellcheck shell=bash
 
-# shellcheck disable=SC2034 # tests/yocto/mixed uses it
 readonly MIXED_HOST_PACKAGES=(
-    autoconf autoconf-archive automake bison cmake flex g++-aarch64-linux-gnu gettext gperf libtool libtool-bin m4 meson
+    autoconf autoconf-archive automake bison cmake flex g++-aarch64-linux-gnu gettext gperf libtool libtool-bin m4
     ninja-build rsync
     bc # the kernel's makefiles
 )
+# The one that the recipes are written for; Debian 12 has one that knows neither their options nor their pkg-config.
+readonly MESON=1.10.2
 readonly SOURCE_SUITES=(trixie forky sid)
+
+# prepare_mixed WORK - what the build wants of this machine.
+prepare_mixed() {
+    prepare_host "$1" "${MIXED_HOST_PACKAGES[@]}"
+    [[ "$("$1/venv/bin/meson" --version 2>/dev/null)" == "$MESON" ]] ||
+        "$1/venv/bin/pip" install --quiet --disable-pip-version-check --root-user-action ignore "meson==$MESON"
+}
 
 # fetch_mixed DIR - Debian's packages; the recipes take them from DIR, checksums from its mixed.lock.
 fetch_mixed() {
