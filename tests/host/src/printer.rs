@@ -122,11 +122,7 @@ impl Printer {
                 answer(stream, &serde_json::to_string(&report).expect("a report is JSON"));
             }
             // It has no broker, as an older daemon has none: its console is read.
-            Command::Attach(_) => {
-                let words = Reply::failed("there is no broker here").encode();
-                // Who asked may be gone.
-                let _ = stream.write_all(&words);
-            }
+            Command::Attach(_) => reply(stream, &Reply::failed("there is no broker here")),
             _ => answer(stream, ""),
         }
     }
@@ -145,6 +141,10 @@ impl Printer {
 }
 
 fn answer(stream: &mut UnixStream, text: &str) {
+    reply(stream, &Reply::success(text));
+}
+
+fn reply(stream: &mut UnixStream, reply: &Reply) {
     // Who asked may be gone.
-    let _ = stream.write_all(&Reply::success(text).encode());
+    let _ = stream.write_all(&reply.encode());
 }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use micrun_firmware::{CpuList, StreamName};
 
@@ -27,12 +28,16 @@ pub(super) fn uid(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| format!("{text:?} is not a user id; write a number"))
 }
 
-pub(super) fn megabytes(text: &str) -> Result<u64, String> {
+fn number<T: FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| format!("{text:?} is not a number"))
 }
 
+pub(super) fn megabytes(text: &str) -> Result<u64, String> {
+    number(text)
+}
+
 pub(super) fn waiting_machines(text: &str) -> Result<usize, String> {
-    match text.parse().map_err(|_| format!("{text:?} is not a number"))? {
+    match number(text)? {
         most if most <= MOST_WAITING => Ok(most),
         most => Err(format!("{most} machines are too many: {MOST_WAITING} can wait")),
     }
@@ -89,7 +94,7 @@ pub(super) fn directory(value: &str) -> Result<PathBuf, String> {
 }
 
 pub(super) fn shown_clients(text: &str) -> Result<usize, String> {
-    match text.parse().map_err(|_| format!("{text:?} is not a number"))? {
+    match number(text)? {
         most if most <= MOST_SHOWN => Ok(most),
         most => Err(format!("metrics of {most} clients are too many: {MOST_SHOWN} can have their own")),
     }

@@ -55,12 +55,6 @@ impl Mapped {
         Ok(Self { path, place, identity })
     }
 
-    /// A mount of it that is in no tree yet. It is taken before the namespace changes: what `/proc/PID/exe` leads to is no
-    /// part of another one.
-    fn mount(&self) -> io::Result<OwnedFd> {
-        detached(&self.path)
-    }
-
     /// Has it appear below `root`, read-only.
     fn show(&self, mount: &OwnedFd, root: &Path) -> io::Result<()> {
         let place = root.join(self.place.strip_prefix("/").unwrap_or(&self.place));
@@ -167,7 +161,9 @@ fn make(files: &[Mapped], over: &Path) -> At<OwnedFd> {
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     let here = Path::new("/");
-    let mounts = files.iter().map(|file| file.mount().map_err(at(&file.path))).collect::<At<Vec<_>>>()?;
+    // Before the namespace changes: what `/proc/PID/exe` leads to is no part of another one.
+    let mounts =
+        files.iter().map(|file| detached(&file.path).map_err(at(&file.path))).collect::<At<Vec<_>>>()?;
     nix::sched::unshare(CloneFlags::CLONE_NEWNS).map_err(at(here))?;
     // This thread's alone by now. Users other than the daemon's pass through these directories.
     umask(Mode::from_bits_truncate(0o022));

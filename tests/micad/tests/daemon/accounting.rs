@@ -91,13 +91,6 @@ fn settle(daemon: &Daemon) {
     }
 }
 
-fn has_children(pid: u32) -> bool {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
-    threads
-        .map(|it| fs::read_to_string(it.path().join("children")))
-        .any(|list| list.is_ok_and(|list| !list.is_empty()))
-}
-
 /// Its socket, its console's pty and its broker, QEMU's control socket, and whoever waits for its end. The 167th client once failed.
 #[tokio::test]
 async fn a_client_costs_five_descriptors() {
@@ -108,7 +101,7 @@ async fn a_client_costs_five_descriptors() {
     // What the first start leaves is for all: the root of the emulator's jail.
     daemon.boot("first", &echo).await.remove("first").await.unwrap();
     // Its broker is still held until it has ended.
-    eventually("the first one's processes have ended", || !has_children(daemon.pid())).await;
+    eventually("the first one's processes have ended", || daemon.children().is_empty()).await;
     settle(&daemon);
     let before = open();
     let mut waiting = Vec::new();

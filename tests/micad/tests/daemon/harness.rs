@@ -87,11 +87,16 @@ impl Daemon {
 
     /// Starts the daemon and waits until it says that it is ready, as systemd does.
     pub(crate) fn launch(&mut self) {
+        let command = self.command();
+        self.launch_until_ready(command);
+    }
+
+    /// The same by a command of the test's own.
+    pub(crate) fn launch_until_ready(&mut self, mut command: Command) {
         let socket = self.path("notify");
         let _ = fs::remove_file(&socket);
         let notify = UnixDatagram::bind(&socket).unwrap();
         notify.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut command = self.command();
         command.env("NOTIFY_SOCKET", &socket);
         self.launch_by(command);
         let mut message = [0; 256];
@@ -120,6 +125,14 @@ impl Daemon {
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.as_ref().unwrap().id()
+    }
+
+    /// Its processes, whichever of its threads has started them.
+    pub(crate) fn children(&self) -> Vec<u32> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap().flatten();
+        let lists =
+            threads.map(|thread| fs::read_to_string(thread.path().join("children")).unwrap_or_default());
+        lists.collect::<String>().split_whitespace().map(|pid| pid.parse().unwrap()).collect()
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

@@ -64,8 +64,7 @@ async fn nothing_is_left_behind() {
     }
     eventually("all descriptors are closed", || fds() <= before).await;
     assert!(pids.into_iter().all(|pid| !is_alive(pid)));
-    let children = format!("/proc/{0}/task/{0}/children", daemon.pid());
-    eventually("all children are reaped", || fs::read_to_string(&children).unwrap().is_empty()).await;
+    eventually("all children are reaped", || daemon.children().is_empty()).await;
     assert!(daemon.end(Signal::TERM).success());
     let mut left: Vec<_> = fs::read_dir(daemon.run_dir())
         .unwrap()
@@ -134,8 +133,7 @@ async fn a_start_that_fails_says_why_and_leaves_nothing() {
     let status = client.status("odd").await.unwrap();
     assert_eq!(status.state, ClientState::Offline);
     assert!(fs::symlink_metadata(daemon.run_dir().join("ttyRPMSG_odd_0")).is_err(), "a link was left");
-    let children = format!("/proc/{0}/task/{0}/children", daemon.pid());
-    eventually("its processes are gone", || fs::read_to_string(&children).unwrap().is_empty()).await;
+    eventually("its processes are gone", || daemon.children().is_empty()).await;
 }
 
 #[tokio::test]

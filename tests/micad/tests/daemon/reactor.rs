@@ -42,10 +42,7 @@ fn name_of(pipe: &impl AsFd) -> PathBuf {
 
 /// Whether a process of the daemon is on its way to its program.
 fn is_forking(daemon: &Daemon) -> bool {
-    let threads = fs::read_dir(format!("/proc/{}/task", daemon.pid())).unwrap().flatten();
-    let children =
-        threads.map(|thread| fs::read_to_string(thread.path().join("children")).unwrap_or_default());
-    children.collect::<String>().split_whitespace().any(|pid| {
+    daemon.children().into_iter().any(|pid| {
         fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| !name.starts_with("qemu"))
     })
 }

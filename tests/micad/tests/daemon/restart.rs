@@ -60,8 +60,7 @@ async fn a_daemon_whose_file_was_replaced_starts_firmware() {
     fs::copy(isolation::binary("micad"), &program).unwrap();
     let mut command = Command::new(&program);
     command.args(daemon.command().get_args());
-    daemon.launch_by(command);
-    eventually("ready", || daemon.run_dir().join("mica-create.socket").exists()).await;
+    daemon.launch_until_ready(command);
     fs::remove_file(&program).unwrap();
     let client = daemon.boot("echo", &tiny_elf::echo(daemon.dir())).await;
     daemon.console("echo").read_to("H");
