@@ -34,14 +34,31 @@ TimeoutStopSec=20
 StandardInput=null
 SyslogIdentifier={name}
 StateDirectory=micrun-run
+# It speaks to two daemons by their sockets, which root owns. ctr mounts the image below /tmp, to look for its users.
+CapabilityBoundingSet=CAP_SYS_ADMIN
 NoNewPrivileges=yes
-ProtectSystem=strict
-# ctr mounts the image there, to look for its users.
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+PrivateNetwork=yes
 PrivateTmp=yes
+ProtectClock=yes
+ProtectControlGroups=yes
 ProtectHome=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+ProtectSystem=strict
 ReadWritePaths=/run
 RestrictAddressFamilies=AF_UNIX
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
 SystemCallArchitectures=native
+SystemCallFilter=@system-service @mount
+SystemCallFilter=~@privileged
+SystemCallErrorNumber=EPERM
 
 [Install]
 WantedBy=multi-user.target

@@ -144,9 +144,12 @@ busybox_root() {
     busybox=$(find /bin/busybox /usr/bin/busybox 2>/dev/null | head -n 1)
     [ -n "$busybox" ] || skip "no busybox to make an ordinary container of"
     cp -L "$busybox" "$1/bin/busybox"
-    for library in ld-linux-aarch64.so.1 libc.so.6 libcrypt.so.1 libcrypt.so.2 libm.so.6 libresolv.so.2; do
-        [ ! -e "/lib/$library" ] || cp -L "/lib/$library" "$1/lib"
-    done
+    loader=/lib/ld-linux-aarch64.so.1
+    [ -e "$loader" ] || return 0
+    cp -L "$loader" "$1/lib"
+    # A static one has none.
+    "$loader" --list "$busybox" 2>/dev/null | sed -n 's/.* => \([^ ]*\) .*/\1/p' |
+        while read -r library; do cp -L "$library" "$1/lib"; done
 }
 
 # run_linux OPTIONS... - runs a container of busybox alone; the words of the command come after its id.
