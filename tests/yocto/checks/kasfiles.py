@@ -106,7 +106,8 @@ def _resolve(root, combination):
                 for layer, state in (repo.get("layers") or {}).items():
                     if state != "disabled" and not (root / layer / "conf/layer.conf").is_file():
                         yield f"there is no layer {layer} in this repository"
-        if not list(root.glob(f"meta-*/conf/distro/{config['distro']}.conf")):
+        distro = f"conf/distro/{config['distro']}.conf"
+        if not any((root / layer / distro).is_file() for layer in config["repos"]["micrun"]["layers"]):
             yield f"there is no distro {config['distro']}"
         targets = config.get("target") or []
         for target in [targets] if isinstance(targets, str) else targets:

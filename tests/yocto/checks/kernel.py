@@ -12,7 +12,7 @@ NEW = "micrun-iptables.cfg"
 # A kernel and a base: arm64's defconfig is near to linux-yocto's own, the mixed lane's begins with nothing.
 BUILDS = (
     ("6.12", ["defconfig"]),
-    ("6.12", ["-n", "meta-micrun-mixed/recipes-kernel/linux/files/defconfig"]),
+    ("6.12", ["-n", "tests/yocto/meta-micrun-mixed/recipes-kernel/linux/files/defconfig"]),
     ("newest", ["defconfig"]),
 )
 

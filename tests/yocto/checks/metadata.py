@@ -16,7 +16,7 @@ from bitbake import bb
 
 LAYERS = (".", "meta-micrun", "meta-micrun-rtos")
 # Their recipes want files that only their own lanes have.
-LANES = ("meta-micrun-prebuilt", "meta-micrun-mixed")
+LANES = ("tests/yocto/meta-micrun-prebuilt", "tests/yocto/meta-micrun-mixed")
 # Its recipe wants a program that was built elsewhere.
 OPENEULER = "meta-micrun-openeuler"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from report import Skip
 
 # What a mutant may change is copied, the sources are linked.
-COPIED = ".github classes conf dynamic-layers lib meta-micrun meta-micrun-mixed meta-micrun-openeuler meta-micrun-prebuilt meta-micrun-rtos recipes-containers recipes-devtools recipes-kernel tools kas Cargo.lock Cargo.toml Kconfig".split()
+COPIED = ".github classes conf dynamic-layers lib meta-micrun meta-micrun-openeuler meta-micrun-rtos recipes-containers recipes-devtools recipes-kernel tools kas Cargo.lock Cargo.toml Kconfig".split()
 LINKED = "LICENSE drivers etc micrun micrun-image-builder".split()
 
 CRATES = "recipes-containers/micrun/micrun-crates.inc"

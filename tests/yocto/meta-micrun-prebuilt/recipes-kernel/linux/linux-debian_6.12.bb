@@ -11,7 +11,7 @@ KERNEL_VERSION = "${@debian_packages(d)[0][1]}"
 PACKAGE_ARCH = "${MACHINE_ARCH}"
 COMPATIBLE_MACHINE = "^qemuarm64$"
 
-FILESEXTRAPATHS:prepend := "${THISDIR}/../../../tests/qemu:"
+FILESEXTRAPATHS:prepend := "${THISDIR}/../../../../qemu:"
 SRC_URI += "file://modules.py"
 
 # Debian has thousands; these, and those they need, come into packages. (Each would be one.)

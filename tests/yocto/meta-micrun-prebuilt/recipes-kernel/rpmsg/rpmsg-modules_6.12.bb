@@ -4,7 +4,7 @@ LIC_FILES_CHKSUM = "file://${COMMON_LICENSE_DIR}/GPL-2.0-only;md5=801f80980d171d
 
 inherit module
 
-FILESEXTRAPATHS:prepend := "${THISDIR}/files:${THISDIR}/../../../tests/qemu/kernel/rpmsg:"
+FILESEXTRAPATHS:prepend := "${THISDIR}/files:${THISDIR}/../../../../qemu/kernel/rpmsg:"
 SRC_URI = "file://Kbuild;subdir=${BP} file://Makefile;subdir=${BP}"
 S = "${UNPACKDIR}/${BP}"
 
