@@ -61,7 +61,8 @@ source_index() {
 # asks its upstream for.
 fetch_tarballs() {
     local dir=$1 sum name address missing=()
-    mkdir -p "$dir"
+    # bitbake writes to the directory above, too.
+    install -d -o "$BUILD_USER" -g "$BUILD_USER" "${dir%/*}" "$dir"
     while read -r sum name; do
         [[ -e $dir/$name ]] || missing+=("$sum $name")
     done < <(grep -v '^#' tests/yocto/mixed.tarballs)
