@@ -56,7 +56,7 @@ CHECKS = {
     "appends": ("every append; none changes anything without our feature", metadata.appends),
     "openeuler": ("the layer and the feature for openEuler", metadata.openeuler),
     "pins": ("crates are those of Cargo.lock", crates.pins),
-    "fetch": ("one crate downloaded by bitbake's fetcher, checksum right", crates.fetch),
+    "fetch": ("every crate downloaded by bitbake's fetcher, checksums right", crates.fetch),
     "kas-schema": ("kas files are valid", kasfiles.schema),
     "kas-resolve": ("kas files resolve, everything pinned", kasfiles.resolve),
     "downstream": ("a project that includes ours by kas", kasfiles.downstream),

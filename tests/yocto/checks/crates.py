@@ -2,14 +2,11 @@
 
 import subprocess
 import sys
-import tempfile
 
 import bitbake
+import metadata
 from bitbake import bb
 from report import Skip
-
-# Small, and in every lock file there will be.
-PROBE = "cfg-if"
 
 
 def pins(root):
@@ -19,18 +16,32 @@ def pins(root):
 
 
 def fetch(root):
-    """bitbake's fetcher downloads one crate and finds it has the pinned checksum."""
-    with tempfile.TemporaryDirectory(prefix="micrun-yocto-") as downloads:
-        data = bitbake.recipe(root, next(root.glob("recipes-containers/micrun/micrun_*.bb")), DL_DIR=downloads)[""]
-        uri = next(uri for uri in data.getVar("SRC_URI").split() if f"/{PROBE}/" in uri)
-        try:
-            with bitbake.quiet():
-                bb.fetch2.Fetch([uri], data).download()
-        except bb.fetch2.ChecksumError as error:
-            return [f"{uri}: {error}"]
-        except bb.fetch2.BBFetchException as error:
-            # bitbake tells a checksum that is wrong and a server that is away by the same exception at times.
-            if "hecksum" in f"{error}{bitbake.said()}":
-                return [f"{uri}: {error}\n{bitbake.said()}"]
-            raise Skip(f"the registry cannot be reached: {uri}") from error
-    return []
+    """bitbake's fetcher downloads each crate of each recipe, and finds that it has the pinned checksum."""
+    # What is there is not downloaded again, but its checksum is compared with the recipe's.
+    downloads = root / ".cache/yocto-downloads"
+    problems = []
+    fetched = set()
+    for path, data in metadata.parsed(root):
+        uris = [uri for uri in (data.getVar("SRC_URI") or "").split() if uri.startswith("crate://") and uri not in fetched]
+        fetched.update(uris)
+        data.setVar("DL_DIR", str(downloads))
+        for uri in uris:
+            problem = _download(uri, data)
+            if problem:
+                problems.append(f"{path}: {uri}: {problem}")
+    return problems if fetched else ["no recipe has crates"]
+
+
+def _download(uri, data):
+    """What is wrong with a crate."""
+    try:
+        with bitbake.quiet():
+            bb.fetch2.Fetch([uri], data).download()
+    except bb.fetch2.ChecksumError as error:
+        return error
+    except bb.fetch2.BBFetchException as error:
+        # bitbake tells a checksum that is wrong and a server that is away by the same exception at times.
+        if "hecksum" in f"{error}{bitbake.said()}":
+            return f"{error}\n{bitbake.said()}"
+        raise Skip(f"the registry cannot be reached: {uri}") from error
+    return None

@@ -9,13 +9,15 @@ readonly MIXED_HOST_PACKAGES=(
 )
 # The one that the recipes are written for; Debian 12 has one that knows neither their options nor their pkg-config.
 readonly MESON=1.10.2
+# As openembedded-core has it.
+readonly SBOM_CVE_CHECK=1.3.1
 readonly SOURCE_SUITES=(trixie forky sid)
 
 # prepare_mixed WORK - what the build wants of this machine.
 prepare_mixed() {
     prepare_host "$1" "${MIXED_HOST_PACKAGES[@]}"
-    [[ "$("$1/venv/bin/meson" --version 2>/dev/null)" == "$MESON" ]] ||
-        "$1/venv/bin/pip" install --quiet --disable-pip-version-check --root-user-action ignore "meson==$MESON"
+    "$1/venv/bin/pip" install --quiet --disable-pip-version-check --root-user-action ignore \
+        "meson==$MESON" "sbom-cve-check==$SBOM_CVE_CHECK"
 }
 
 # fetch_mixed DIR - Debian's packages; the recipes take them from DIR, checksums from its mixed.lock.
@@ -25,11 +27,12 @@ fetch_mixed() {
     inputs=$(cat tests/yocto/mixed.packages tests/yocto/lib/{mixed,debian}.bash | sha256sum)
     if [[ $inputs != "$(cat "$dir/.mixed" 2>/dev/null)" ]]; then
         local PACKAGE_LIST=tests/yocto/mixed.packages
+        download "$dir" mixed "$DEBIAN_SUITE" arm64
         download "$dir" development "$DEBIAN_SUITE" arm64
         download "$dir" go "$DEBIAN_SUITE-backports" amd64
         echo "$inputs" >"$dir/.mixed"
     fi
-    cat "$dir"/{target,host,kernel,development,go}.lock >"$dir/mixed.lock.tmp"
+    cat "$dir"/{mixed,host,development,go}.lock >"$dir/mixed.lock.tmp"
     # Unchanged, it stays as it is, for bitbake's sake.
     cmp -s "$dir/mixed.lock.tmp" "$dir/mixed.lock" || mv "$dir/mixed.lock.tmp" "$dir/mixed.lock"
     rm -f "$dir/mixed.lock.tmp"
