@@ -26,7 +26,9 @@ def debian_packages(d):
     patterns = d.getVar("DEBIAN_PACKAGES").split()
     exclude = d.getVar("DEBIAN_EXCLUDE").split()
     found = []
-    for line in open(lock):
+    with open(lock) as file:
+        lines = file.read().splitlines()
+    for line in lines:
         checksum, path = line.split()
         origin, file = path.split("/")
         name, version, arch = os.path.splitext(file)[0].split("_")
@@ -54,6 +56,8 @@ def debian_version(d):
 
 PV = "${@debian_version(d)}"
 SRC_URI = "${@debian_uris(d)}"
+# What the lock says counts, not only how it is read.
+SRC_URI[vardepvalue] = "${@debian_uris(d)}"
 S = "${UNPACKDIR}"
 
 SECTION = "prebuilt"
