@@ -14,7 +14,7 @@ readonly KAS=5.5
 make_user() {
     id "$BUILD_USER" >/dev/null 2>&1 ||
         useradd --system --shell /bin/bash --home-dir "$1/home" --no-create-home "$BUILD_USER"
-    install -d -o "$BUILD_USER" -g "$BUILD_USER" "$1" "$1/home"
+    install -d -o "$BUILD_USER" -g "$BUILD_USER" "$1" "$1/home" "$1/build"
     setpriv --reuid "$BUILD_USER" --regid "$BUILD_USER" --clear-groups test -x "$1" || {
         echo "the user $BUILD_USER cannot reach $1: set MICRUN_YOCTO_WORK to a directory that all can reach" >&2
         return 1

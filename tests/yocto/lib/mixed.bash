@@ -64,8 +64,7 @@ source_index() {
 # asks its upstream for.
 fetch_tarballs() {
     local dir=$1 sum name address missing=()
-    # bitbake writes to the directory above, too.
-    install -d -o "$BUILD_USER" -g "$BUILD_USER" "${dir%/*}" "$dir"
+    mkdir -p "$dir"
     while read -r sum name; do
         [[ -e $dir/$name ]] || missing+=("$sum $name")
     done < <(grep -v '^#' tests/yocto/mixed.tarballs)
