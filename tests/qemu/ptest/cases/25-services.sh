@@ -24,7 +24,7 @@ case_services_leave_little_open() {
 # listening TABLE STATE - local addresses of a table of sockets that await somebody, but not those of the loopback device.
 listening() {
     [ ! -e "/proc/net/$1" ] || awk -v state="$2" 'FNR > 1 && $4 == state { print $2 }' "/proc/net/$1" |
-        grep -vE '^(0100007F|0{24}01000000|0000000000000000FFFF00000100007F):' || true
+        grep -vE '^([0-9A-F]{6}7F|0{24}01000000|0{16}FFFF0000[0-9A-F]{6}7F):' || true
 }
 
 # The addresses are as the kernel has them. DHCP's clients await answers: ports 68 and 546.
