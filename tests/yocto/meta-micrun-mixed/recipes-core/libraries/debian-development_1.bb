@@ -5,7 +5,7 @@ DEBIAN_PACKAGES = "lib*-dev zlib1g-dev"
 # The C library is the compiler's.
 DEBIAN_EXCLUDE = "libc6-dev libcrypt-dev libc-dev-bin"
 DEPENDS = "debian-libraries"
-PROVIDES = "${PN} dtc expat glib-2.0 libcap zlib"
+PROVIDES = "${PN} expat glib-2.0 libcap zlib"
 
 inherit debian-binary nopackages
 
