@@ -218,9 +218,9 @@ fn serve(root: &Path, remoteprocs: Arc<Vec<Mutex<Remoteproc>>>) {
             if let Some(driver) = bound.iter().position(|wd| *wd == event.wd()) {
                 let device = fs::read_to_string(drivers[driver].join("bind")).unwrap();
                 remoteprocs.iter().for_each(|r| r.lock().unwrap().bind(&device));
-            } else if event.file_name() == Some(c"state") {
+            } else if let Some(name) = event.file_name() {
                 let index = watched.iter().position(|wd| *wd == event.wd()).unwrap();
-                remoteprocs[index].lock().unwrap().commanded();
+                remoteprocs[index].lock().unwrap().written(name.to_str().unwrap());
             }
         }
     });

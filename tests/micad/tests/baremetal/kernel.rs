@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use crate::crashed::Refusal;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::pty::OpenptFlags;
 use rustix::termios::OptionalActions;
@@ -19,6 +20,10 @@ pub(crate) struct Behaviour {
     pub(crate) trace: Option<String>,
     /// It does not obey `stop`.
     pub(crate) deaf: bool,
+    /// Its kernel is one of those that refuse to stop what has crashed ([`Refusal`]).
+    pub(crate) old_kernel: bool,
+    /// It cannot be started by a recovery.
+    pub(crate) unfit: bool,
 }
 
 impl Behaviour {
@@ -50,6 +55,15 @@ pub(crate) struct Remoteproc {
     pub(crate) behaviour: Behaviour,
     /// What was loaded last.
     pub(crate) loaded: Vec<u8>,
+    /// What was written to it and taken: each word for `state` and `recovery`, each name for `firmware`; and in brackets what
+    /// it has loaded, in bytes.
+    pub(crate) seen: Vec<String>,
+    /// Whether the kernel recovers it by itself: the attribute shows that whatever was written there.
+    recovery: String,
+    /// How it refuses what cannot be done while it is crashed.
+    refusal: Option<Refusal>,
+    /// A recovery has failed: the kernel counts it as started.
+    pub(crate) lost: bool,
     pub(crate) terminals: Vec<Terminal>,
     next_address: u32,
 }
@@ -62,6 +76,10 @@ impl Remoteproc {
             dir,
             behaviour: Behaviour::default(),
             loaded: Vec::new(),
+            seen: Vec::new(),
+            recovery: "enabled".to_owned(),
+            refusal: None,
+            lost: false,
             terminals: Vec::new(),
             next_address: 0x400,
         }
@@ -79,23 +97,56 @@ impl Remoteproc {
         fs::read_to_string(self.dir.join(attribute)).unwrap().trim_end().to_owned()
     }
 
-    /// Somebody has written to `state`.
-    pub(crate) fn commanded(&mut self) {
-        match self.get("state").as_str() {
-            "start" => self.start(),
-            "stop" if self.behaviour.deaf => self.set("state", "running"),
-            "stop" => self.end("offline"),
+    /// Somebody has written to this attribute.
+    pub(crate) fn written(&mut self, attribute: &str) {
+        if !["state", "firmware", "recovery"].contains(&attribute) {
+            return;
+        }
+        let word = self.get(attribute);
+        self.seen.push(word.clone());
+        match (attribute, word.as_str()) {
+            // As if it ran.
+            ("state", "start") if self.lost => self.set("state", "offline"),
+            ("state", "start") => self.start(),
+            ("state", "stop") if self.behaviour.deaf => self.set("state", "running"),
+            ("state", "stop") => self.end("offline"),
+            ("recovery", _) => self.set_recovery(word),
             _ => {}
         }
+    }
+
+    fn set_recovery(&mut self, word: String) {
+        let recovers = word != "disabled" && self.get("state") == "crashed";
+        if word == "recover" {
+            self.set("recovery", &self.recovery);
+        } else {
+            self.recovery = word;
+        }
+        if recovers {
+            self.recover();
+        }
+    }
+
+    /// Stops the firmware and starts what there is by its name (`rproc_trigger_recovery`).
+    fn recover(&mut self) {
+        // The attributes take everything again; the state is that of before as long as this lasts.
+        self.set("firmware", &self.get("firmware"));
+        self.clean_up();
+        self.start();
+        self.lost = self.get("state") == "offline";
+        self.refusal = None;
     }
 
     fn start(&mut self) {
         let name = self.get("firmware");
         let path = self.root.join("lib/firmware").join(name);
-        let Ok(firmware) = fs::read(&path) else {
+        let recovers = self.get("state") == "crashed";
+        let loaded = fs::read(&path).ok().filter(|_| !(recovers && self.behaviour.unfit));
+        let Some(firmware) = loaded else {
             return self.set("state", "offline");
         };
         assert!(!is_open_for_writing(&path), "the kernel refuses that with ETXTBSY");
+        self.seen.push(format!("({})", firmware.len()));
         self.loaded = firmware;
         if let Some(text) = self.behaviour.trace.clone() {
             fs::create_dir_all(self.trace_file().parent().unwrap()).unwrap();
@@ -110,14 +161,23 @@ impl Remoteproc {
     /// The firmware is no more; a crash leaves its devices.
     pub(crate) fn end(&mut self, state: &str) {
         if state == "offline" {
-            while let Some(terminal) = self.terminals.pop() {
-                self.withdraw(&terminal);
-            }
-            if self.behaviour.trace.is_some() {
-                fs::remove_file(self.trace_file()).unwrap();
-            }
+            self.clean_up();
         }
-        self.set("state", state);
+        if state == "crashed" && self.behaviour.old_kernel {
+            self.refusal = Some(Refusal::begin(&self.dir));
+        } else {
+            self.set("state", state);
+        }
+    }
+
+    /// Takes the firmware's devices away.
+    fn clean_up(&mut self) {
+        while let Some(terminal) = self.terminals.pop() {
+            self.withdraw(&terminal);
+        }
+        if self.behaviour.trace.is_some() {
+            fs::remove_file(self.trace_file()).unwrap();
+        }
     }
 
     /// The firmware ends, and the kernel notices once the last output has been read, as our driver does within

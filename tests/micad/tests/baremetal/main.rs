@@ -6,6 +6,7 @@ mod board;
 mod channels;
 mod choice;
 mod console;
+mod crashed;
 mod diagnosis;
 mod gdb;
 #[path = "../daemon/harness.rs"]
@@ -15,5 +16,9 @@ mod kernel;
 mod lifecycle;
 mod patch;
 mod restart;
+mod revive;
+#[path = "../daemon/tiny_elf.rs"]
+#[allow(dead_code, reason = "made for the other tests of the daemon")]
+mod tiny_elf;
 mod traces;
 mod watchdog;

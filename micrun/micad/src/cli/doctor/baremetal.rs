@@ -58,7 +58,8 @@ fn look(remoteproc: &Remoteproc) -> Finding {
         Ok(Some(State::Crashed)) => Finding::warning(
             format!("{title} has crashed"),
             format!(
-                "`dmesg` says why; `echo stop > /sys/class/remoteproc/{}/state` makes it free",
+                "`dmesg` says why; `echo stop > /sys/class/remoteproc/{}/state` makes it free, and so does the next start \
+                 if micad ran the firmware",
                 remoteproc.id
             ),
         ),

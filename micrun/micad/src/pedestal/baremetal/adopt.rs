@@ -7,6 +7,7 @@ use super::firmware;
 use super::guest::{CoreGuest, Saved};
 use super::kernel_log::KernelLog;
 use super::lines::Lines;
+use super::revive;
 use super::sysfs::{Remoteproc, State};
 use super::watch::Watch;
 use crate::pedestal::ClientSpec;
@@ -60,7 +61,8 @@ fn guest(
     let watch = Watch::new(&pedestal.system, &remoteproc);
     let log = KernelLog::from_now(&pedestal.system);
     let before = saved.before.clone();
-    let core = Core { system: pedestal.system.clone(), remoteproc, log, lines, before };
+    let (system, notes) = (pedestal.system.clone(), pedestal.runtime_dir.clone());
+    let core = Core { system, remoteproc, log, lines, before, notes };
     CoreGuest::new(core, claim, watch, saved)
 }
 
@@ -89,8 +91,10 @@ pub(super) fn sweep(pedestal: &BareMetal, spec: &ClientSpec) {
             client = spec.name();
             "{}: stopping what an earlier daemon left on {}", spec.name(), remoteproc.title()
         );
-        if let Err(e) = command(&remoteproc, "stop") {
-            log::error!("{}: {e}", remoteproc.title());
+        match command(&remoteproc, "stop") {
+            Ok(_) => {}
+            Err(e) if revive::is_refused(&remoteproc, &e) => revive::leave(spec.name(), &remoteproc),
+            Err(e) => log::error!("{}: {e}", remoteproc.title()),
         }
     }
 }

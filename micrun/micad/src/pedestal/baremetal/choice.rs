@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use micrun_firmware::policy::{Patterns, Rule};
 
-use super::BareMetal;
 use super::sysfs::{Remoteproc, State, System};
+use super::{BareMetal, firmware};
 use crate::{Error, Result};
 
 /// The remoteprocs that clients have, by id, with the client's name.
@@ -46,6 +46,12 @@ impl Claims {
         }
         match remoteproc.state() {
             Ok(Some(State::Offline)) => None,
+            // Nobody's any more, and the next start frees it.
+            Ok(Some(State::Crashed))
+                if remoteproc.read("firmware").is_ok_and(|name| firmware::is_ours(&name)) =>
+            {
+                None
+            }
             Ok(Some(state)) => Some(format!("it is {}", state.as_str())),
             Ok(None) => Some("its state is unknown".to_owned()),
             Err(e) => Some(e.sentence()),

@@ -3,6 +3,7 @@
 //! Everything here is files of sysfs and devices, so every method blocks.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use libmica::ext::{ExitReason, ExitReport};
@@ -13,6 +14,7 @@ use super::endpoint::Announced;
 use super::kernel_log::KernelLog;
 use super::line::SavedLine;
 use super::lines::Lines;
+use super::revive;
 use super::settings::Settings;
 use super::sysfs::{Remoteproc, State, System};
 use crate::pedestal::broker::Door;
@@ -32,6 +34,8 @@ pub(super) struct Core {
     pub(super) lines: Lines,
     /// What a run changes, as it was before.
     pub(super) before: Settings,
+    /// Where it is noted, if the run cannot put it back.
+    pub(super) notes: PathBuf,
 }
 
 /// What was found of a run.
@@ -91,6 +95,10 @@ impl Core {
             (Err(e), Ok(Some(State::Offline))) if e.raw_os_error() == Some(Errno::EINVAL as i32) => {
                 return Ok(self.report_of(Ending::PoweredOff));
             }
+            (Err(e), _) if revive::is_refused(&self.remoteproc, &e) => {
+                revive::leave(self.lines.client(), &self.remoteproc);
+                return Ok(self.report_of(Ending::Panicked));
+            }
             (Err(e), _) => return Err(self.not_stopped(&e.to_string())),
             (Ok(state), _) => state,
         };
@@ -109,11 +117,16 @@ impl Core {
     /// Cleans up after firmware that has ended by itself.
     pub(super) fn reap(&mut self, ending: Ending) {
         self.lines.keep_traces(&self.system, &self.remoteproc);
-        if ending == Ending::Panicked
-            // Without that the remoteproc stays crashed, and its terminals stay.
-            && let Err(e) = command(&self.remoteproc, "stop").map_err(|e| self.not_stopped(&e.to_string()))
-        {
-            log::error!("{}", e.sentence());
+        if ending != Ending::Panicked {
+            return;
+        }
+        // Without that the remoteproc stays crashed, and its terminals stay.
+        match command(&self.remoteproc, "stop") {
+            Ok(_) => {}
+            Err(e) if revive::is_refused(&self.remoteproc, &e) => {
+                revive::leave(self.lines.client(), &self.remoteproc);
+            }
+            Err(e) => log::error!("{}", self.not_stopped(&e.to_string()).sentence()),
         }
     }
 
@@ -181,12 +194,19 @@ impl Core {
 /// Writes `start` or `stop` to the remoteproc; gives the state that it has then. This takes as long as the kernel takes.
 pub(super) fn command(remoteproc: &Remoteproc, command: &str) -> io::Result<State> {
     remoteproc.write("state", command)?;
+    settled(remoteproc, |_| true)
+}
+
+/// The state that the remoteproc has once it is a known one that is `expected`, or the last known one.
+pub(super) fn settled(remoteproc: &Remoteproc, expected: impl Fn(State) -> bool) -> io::Result<State> {
     let deadline = Instant::now() + SETTLE_BOUND;
+    let mut last = None;
     while Instant::now() < deadline {
-        if let Ok(Some(state)) = remoteproc.state() {
+        last = remoteproc.state().ok().flatten();
+        if let Some(state) = last.filter(|state| expected(*state)) {
             return Ok(state);
         }
         std::thread::sleep(SETTLE_PAUSE);
     }
-    Err(io::Error::new(io::ErrorKind::TimedOut, "the remoteproc is in no known state"))
+    last.ok_or_else(|| io::Error::new(io::ErrorKind::TimedOut, "the remoteproc is in no known state"))
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use libmica::names;
-use micrun_firmware::{MAX_FIRMWARE_SIZE, Sha256Digest};
+use micrun_firmware::{ElfInfo, MAX_FIRMWARE_SIZE, Sha256Digest};
 use nix::fcntl::{Flock, FlockArg};
 
 use super::sysfs::{self, System};
@@ -39,6 +39,10 @@ pub(super) struct Placed {
     path: PathBuf,
     _locked: Flock<File>,
 }
+
+/// A further name of [`Placed`] firmware; dropping it takes it away.
+#[derive(Debug)]
+pub(super) struct Alias(PathBuf);
 
 impl FirmwareDir {
     /// The directory: the configured one, else the kernel's own search path, else its default. A configured
@@ -109,17 +113,51 @@ impl FirmwareDir {
     }
 }
 
+impl Placed {
+    /// Checks that the copy of `source` is an ELF, as the kernel does when it starts firmware.
+    pub(super) fn check(&self, source: &Path) -> Result<()> {
+        let opened = File::open(&self.path).map_err(file("read", &self.path))?;
+        ElfInfo::from_reader(opened).map(drop).map_err(|e| Error::Firmware {
+            path: source.to_owned(),
+            pedestal: super::NAME,
+            problem: e.to_string(),
+        })
+    }
+
+    /// Has the kernel find it by a name of earlier firmware, too.
+    pub(super) fn also_as(&self, name: &str) -> Result<Alias> {
+        let path = self.path.with_file_name(name);
+        // Of that firmware there is nothing left, or what a killed daemon has.
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != ErrorKind::NotFound => return Err(file("remove", path)(e)),
+            _ => {}
+        }
+        std::fs::hard_link(&self.path, &path).map_err(file("create", &path))?;
+        Ok(Alias(path))
+    }
+}
+
 impl Drop for Placed {
     fn drop(&mut self) {
-        if let Err(e) = std::fs::remove_file(&self.path) {
-            log::warn!("{}", file("remove", &self.path)(e).sentence());
-        }
+        remove(&self.path);
+    }
+}
+
+impl Drop for Alias {
+    fn drop(&mut self) {
+        remove(&self.0);
+    }
+}
+
+fn remove(path: &Path) {
+    if let Err(e) = std::fs::remove_file(path) {
+        log::warn!("{}", file("remove", path)(e).sentence());
     }
 }
 
 /// Whether the name in a remoteproc's `firmware` is one that a micad has made up.
 pub(super) fn is_ours(name: &str) -> bool {
-    name.starts_with(PREFIX) && name.ends_with(SUFFIX)
+    name.starts_with(PREFIX) && name.ends_with(SUFFIX) && !name.contains('/')
 }
 
 /// Whether it is one of this client's.

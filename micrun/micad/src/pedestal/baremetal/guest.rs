@@ -89,10 +89,11 @@ impl CoreGuest {
 
     /// Lets the last output reach the pty, and leaves the remoteproc as it was before the run.
     async fn finish(&mut self) {
-        if !self.core.lock().await.lines.drain(DRAIN_BOUND).await {
+        let crashed = self.with(|core| core.remoteproc.is_crashed()).await;
+        if !self.core.lock().await.lines.drain(DRAIN_BOUND, crashed).await {
             log::info!("{} ({}): output waits for a reader", self.saved.id, self.saved.name);
         }
-        self.with(|core| core.before.restore(&core.remoteproc)).await;
+        self.with(|core| core.before.restore(&core.notes, &core.remoteproc)).await;
         self.claim = None;
     }
 

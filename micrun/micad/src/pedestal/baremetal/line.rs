@@ -195,9 +195,13 @@ impl Line {
         self.device.as_ref().map(|_| self.broker.door(&self.name))
     }
 
-    /// Says that the run has ended.
-    pub(super) fn run_is_over(&self) {
-        self.broker.run_is_over();
+    /// Says that the run has ended, and whether the kernel's terminal is left.
+    pub(super) fn run_is_over(&self, left: bool) {
+        if left {
+            self.broker.run_is_over_but_terminal_stays();
+        } else {
+            self.broker.run_is_over();
+        }
     }
 
     /// Waits until all that the firmware wrote can be read, no longer than `bound`. False if it is not.

@@ -54,7 +54,7 @@ impl Lines {
     }
 
     /// The client's name.
-    fn client(&self) -> &str {
+    pub(super) fn client(&self) -> &str {
         self.owner.spec.name()
     }
 
@@ -230,9 +230,9 @@ impl Lines {
     }
 
     /// Lets the last output reach the ptys, after the firmware's end. False if that takes longer than `bound`:
-    /// the rest follows when somebody reads.
-    pub(super) async fn drain(&self, bound: Duration) -> bool {
-        self.all.iter().for_each(Line::run_is_over);
+    /// the rest follows when somebody reads. The kernel's terminals end with the firmware, unless they are `left`.
+    pub(super) async fn drain(&self, bound: Duration, left: bool) -> bool {
+        self.all.iter().for_each(|line| line.run_is_over(left));
         let deadline = Instant::now() + bound;
         let mut complete = true;
         for line in &self.all {

@@ -10,6 +10,7 @@ use super::firmware::{FirmwareDir, Placed};
 use super::guest::{CoreGuest, Saved};
 use super::kernel_log::KernelLog;
 use super::lines::Lines;
+use super::revive;
 use super::settings::Settings;
 use super::sysfs::Remoteproc;
 use super::watch::Watch;
@@ -52,11 +53,13 @@ fn boot(
     // Before the start, so that nothing after it is missed.
     let watch = Watch::new(&pedestal.system, &remoteproc);
     let mut log = KernelLog::from_now(&pedestal.system);
+    let notes = &pedestal.runtime_dir;
+    revive::free(notes, &remoteproc, placed, &spec.message.path, &mut log)?;
     let mut lines = Lines::new(pedestal.owner(spec))?;
-    let before = Settings::take(&remoteproc);
+    let before = Settings::take(notes, &remoteproc);
     let started = remoteproc.write("firmware", &placed.name).and_then(|()| command(&remoteproc, "start"));
     if let Err(e) = started {
-        before.restore(&remoteproc);
+        before.restore(notes, &remoteproc);
         lines.close();
         let complaints = log.complaints(&remoteproc);
         let reason = if complaints.is_empty() { String::new() } else { format!(" (kernel: {complaints})") };
@@ -77,7 +80,8 @@ fn boot(
         gdb: (spec.message.debug && remoteproc.is_debuggable())
             .then(|| gdb_command(pedestal, spec, &remoteproc)),
     };
-    let core = Core { system: pedestal.system.clone(), remoteproc, log, lines, before };
+    let (system, notes) = (pedestal.system.clone(), notes.clone());
+    let core = Core { system, remoteproc, log, lines, before, notes };
     Ok(CoreGuest::new(core, Some(claim), watch, saved))
 }
 

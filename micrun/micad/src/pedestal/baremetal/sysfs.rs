@@ -135,6 +135,11 @@ impl Remoteproc {
         self.read("state").map(|word| State::parse(&word))
     }
 
+    /// Whether its firmware has crashed, and nobody has cleaned up.
+    pub(super) fn is_crashed(&self) -> bool {
+        matches!(self.state(), Ok(Some(State::Crashed)))
+    }
+
     /// Reads an attribute.
     pub(super) fn read(&self, attribute: &str) -> Result<String> {
         let path = self.dir.join(attribute);

@@ -169,6 +169,11 @@ impl Broker {
         let _ = self.line.send(&[wire::OVER], &[]);
     }
 
+    /// Tells it the same of an rpmsg terminal that does not go with its firmware.
+    pub(super) fn run_is_over_but_terminal_stays(&self) {
+        let _ = self.line.send(&[wire::LEFT], &[]);
+    }
+
     /// Whether everything from the terminal that it had is relayed.
     pub(super) fn is_done(&self) -> bool {
         !self.line.ready(PollFlags::POLLIN).is_empty()

@@ -62,6 +62,7 @@ pub(crate) fn run() -> io::Result<()> {
         gone: false,
         pause: None,
         over: false,
+        left: false,
         told: false,
         input: VecDeque::new(),
         full: false,
@@ -100,6 +101,8 @@ struct Broker {
     pause: Option<Instant>,
     /// The run has ended.
     over: bool,
+    /// Its terminal will not say so.
+    left: bool,
     /// The daemon knows that all of the terminal is relayed.
     told: bool,
     /// To the firmware.
@@ -162,7 +165,7 @@ impl Broker {
 
     /// Whether what is left of a run is to be read to its end.
     fn is_ending(&self) -> bool {
-        self.over && self.live().is_some_and(|it| !it.is_rpmsg())
+        self.over && self.live().is_some_and(|it| self.left || !it.is_rpmsg())
     }
 
     /// Whether the terminal is to be looked at although it has not said a thing.
@@ -273,7 +276,10 @@ impl Broker {
         let mut fds = fds.into_iter();
         match (kind, fds.next(), fds.next()) {
             (wire::KEEP, ..) => self.kept = true,
-            (wire::OVER, ..) => (self.over, self.gone) = (true, self.gone || self.terminal.is_none()),
+            (wire::OVER | wire::LEFT, ..) => {
+                (self.over, self.gone) = (true, self.gone || self.terminal.is_none());
+                self.left |= kind == wire::LEFT;
+            }
             (wire::TAKE_RPMSG, Some(fd), _) => self.take(Terminal::rpmsg(fd)?),
             (wire::TAKE_PTY, Some(slave), Some(master)) => self.take(Terminal::pty(slave, master)?),
             (wire::TAKE_TRACE, Some(file), _) => self.take(Terminal::Trace(Trace::new(File::from(file)))),
@@ -329,7 +335,7 @@ impl Broker {
                     self.pty.before(&self.ring);
                     self.ring.append(&chunk[..count]);
                 }
-                Got::NothingYet if !self.over || terminal.is_rpmsg() => {
+                Got::NothingYet if !self.over || (terminal.is_rpmsg() && !self.left) => {
                     self.pause = terminal.fd().filter(|_| reads > 0).map(|_| Instant::now() + PAUSE);
                     return Ok(());
                 }

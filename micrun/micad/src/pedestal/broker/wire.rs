@@ -16,6 +16,8 @@ pub(super) const RING: u8 = b'r';
 pub(super) const ATTACH: u8 = b'a';
 /// The run is over: nothing is written to the terminal any more.
 pub(super) const OVER: u8 = b'o';
+/// The same, but the kernel leaves the terminal, which will not say that it has ended.
+pub(super) const LEFT: u8 = b'l';
 /// Most bytes of a message.
 pub(super) const MAX_MESSAGE: usize = 1 + libmica::command::MAX_LEN;
 
