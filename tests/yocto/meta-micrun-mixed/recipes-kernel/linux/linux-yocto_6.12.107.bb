@@ -9,8 +9,7 @@ inherit kernel kernel-yocto
 
 LINUX_VERSION = "${PV}"
 SRC_URI = "${DEBIAN_MIRROR}/main/l/linux/linux_${PV}.orig.tar.xz \
-    file://defconfig \
-    file://stop-crashed.patch"
+    file://defconfig"
 SRC_URI[sha256sum] = "efc76d3c78a5d65f42724118c437d11db1c9f6309a5f024ee9a8b1978fdc6919"
 S = "${UNPACKDIR}/linux-${PV}"
 
