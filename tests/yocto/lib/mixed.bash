@@ -3,8 +3,8 @@
 # shellcheck shell=bash
 
 readonly MIXED_HOST_PACKAGES=(
-    autoconf autoconf-archive automake bison cmake flex g++-aarch64-linux-gnu gettext gperf libtool libtool-bin m4
-    ninja-build rsync
+    autoconf autoconf-archive automake bison cmake flex g++-aarch64-linux-gnu gcc-arm-none-eabi gettext gperf libtool
+    libtool-bin m4 ninja-build qemu-system-arm rsync
     bc # the kernel's makefiles
 )
 # The one that the recipes are written for; Debian 12 has one that knows neither their options nor their pkg-config.
