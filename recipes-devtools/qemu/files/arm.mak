@@ -20,6 +20,3 @@ CONFIG_VIRTIO_NET=y
 CONFIG_VIRTIO_RNG=y
 # How micad puts code in front of firmware.
 CONFIG_GENERIC_LOADER=y
-# What virt is linked with since QEMU 10.2, which does not say so either.
-CONFIG_CXL=y
-CONFIG_PXB=y
