@@ -4,7 +4,7 @@ use std::fs;
 
 use libmica::ClientState;
 use libmica::ext::ExitReason;
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 
 use crate::board::Board;
 use crate::harness::eventually;
@@ -94,16 +94,7 @@ async fn firmware_that_was_not_written_down_is_stopped() {
     let mut board = Board::stm32(Behaviour::console(""));
     let client = board.boot("x", "").await;
     board.device("x", "rpmsg-tty").await;
-    board.daemon.end(Signal::KILL);
-    // As if the daemon had been killed between starting the firmware and writing it down.
-    let file = board.daemon.run_dir().join("clients/x/state.json");
-    let mut state: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
-    // A console's process that was not written down has died with its daemon.
-    let relay = state.pointer("/run/lines/0/carrier/pid").and_then(serde_json::Value::as_i64).unwrap();
-    let relay = Pid::from_raw(i32::try_from(relay).unwrap()).unwrap();
-    rustix::process::kill_process(relay, Signal::KILL).unwrap();
-    state["run"] = serde_json::Value::Null;
-    fs::write(&file, state.to_string()).unwrap();
+    board.daemon.kill_before_it_writes("x", "/run/lines/0/carrier/pid");
     board.daemon.launch();
     assert_eq!(client.status("x").await.unwrap().state, ClientState::Offline);
     eventually("it is stopped", || board.remoteproc(0).get("state") == "offline").await;

@@ -8,7 +8,7 @@ use libmica::ext::{ExitReason, ExitReport};
 use libmica::{Client, ClientState, CreateMessage};
 use nix::sys::stat::Mode as Permissions;
 use nix::unistd::mkfifo;
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 
 use crate::board::Board;
 use crate::harness::{PATIENCE, eventually};
@@ -185,14 +185,7 @@ async fn what_was_not_written_down_is_left_for_the_next_start() {
     let ([first, second], [_, size]) = firmwares(&board);
     let client = boot(&board, "x", &first).await;
     board.device("x", "rpmsg-tty").await;
-    board.daemon.end(Signal::KILL);
-    let file = board.daemon.run_dir().join("clients/x/state.json");
-    let mut state: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
-    let relay = state.pointer("/run/lines/0/carrier/pid").and_then(serde_json::Value::as_i64).unwrap();
-    let relay = Pid::from_raw(i32::try_from(relay).unwrap()).unwrap();
-    rustix::process::kill_process(relay, Signal::KILL).unwrap();
-    state["run"] = serde_json::Value::Null;
-    fs::write(&file, state.to_string()).unwrap();
+    board.daemon.kill_before_it_writes("x", "/run/lines/0/carrier/pid");
     board.remoteproc(0).end("crashed");
     seen(&board);
     board.daemon.launch();

@@ -123,6 +123,19 @@ impl Daemon {
         self.child.take().unwrap().wait().unwrap();
     }
 
+    /// Makes it as if this daemon had been killed between starting the firmware of `client` and writing that down.
+    /// `console` is the pointer to the process ID of the console's process, which has died with its daemon then.
+    pub(crate) fn kill_before_it_writes(&mut self, client: &str, console: &str) {
+        self.end(Signal::KILL);
+        let file = self.run_dir().join("clients").join(client).join("state.json");
+        let mut state: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        let pid = state.pointer(console).and_then(serde_json::Value::as_i64).unwrap();
+        let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+        rustix::process::kill_process(pid, Signal::KILL).unwrap();
+        state["run"] = serde_json::Value::Null;
+        fs::write(&file, state.to_string()).unwrap();
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.as_ref().unwrap().id()
     }

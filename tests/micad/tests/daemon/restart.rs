@@ -154,16 +154,7 @@ async fn a_qemu_that_was_not_written_down_is_ended() {
     let mut daemon = Daemon::start();
     let client = daemon.boot("x", &tiny_elf::spins(daemon.dir())).await;
     let pid = client.stats("x").await.unwrap().pid;
-    daemon.end(Signal::KILL);
-    // As if the daemon had been killed between starting QEMU and writing it down.
-    let file = daemon.run_dir().join("clients/x/state.json");
-    let mut state: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
-    // A console's process that was not written down has died with its daemon.
-    let broker = state.pointer("/run/ports/0/broker/pid").and_then(serde_json::Value::as_i64).unwrap();
-    let broker = Pid::from_raw(i32::try_from(broker).unwrap()).unwrap();
-    rustix::process::kill_process(broker, Signal::KILL).unwrap();
-    state["run"] = serde_json::Value::Null;
-    fs::write(&file, state.to_string()).unwrap();
+    daemon.kill_before_it_writes("x", "/run/ports/0/broker/pid");
     daemon.launch();
     assert_eq!(client.status("x").await.unwrap().state, ClientState::Offline);
     eventually("QEMU is gone", || !is_alive(pid)).await;
