@@ -13,5 +13,3 @@ SRC_URI:remove = "file://0005-qemu-Add-some-user-space-mmap-tweaks-to-address-mu
 # This machine's.
 PYTHON = "python3"
 PTEST_ENABLED = "0"
-# For a script that is not installed.
-RDEPENDS:${PN}-common:remove = "bash"
