@@ -15,7 +15,7 @@ from pathlib import Path
 ENTRIES = (
     # Made up: what would be our own.
     ("CVE-2099-10001", "micrun:micad", {"versionEndIncluding": "0.1.0"}, "Unpatched"),
-    ("CVE-2099-10002", "micrun:containerd-shim-mica-v2", {"versionStartIncluding": "9.0"}, "Patched"),
+    ("CVE-2099-10002", "micrun:micrun", {"versionStartIncluding": "9.0"}, "Patched"),
     # Another vendor's product of the name is not ours.
     ("CVE-2099-10003", "gnu:micad", {"versionEndIncluding": "99"}, None),
     # Real ones, mended before the versions in the image.
@@ -25,7 +25,7 @@ ENTRIES = (
 
 
 def write_database(directory):
-    """A git repository as nvd-fkie's."""
+    """A git repository as nvd-fkie's, which the program fetches from."""
     for identifier, product, versions, _ in ENTRIES:
         path = directory / "-".join(identifier.split("-")[:2]) / f"{identifier[:-2]}xx" / f"{identifier}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,9 +44,10 @@ def write_database(directory):
 
 def main(program, sbom, work):
     """Checks the SBOM, and what is said of it."""
-    database, report = work / "database", work / "report.json"
-    database.mkdir(parents=True)
-    write_database(database)
+    upstream, database, report = work / "upstream", work / "database", work / "report.json"
+    upstream.mkdir(parents=True)
+    write_database(upstream)
+    subprocess.run(["git", "clone", "--quiet", upstream, database], check=True)
     command = [program, "--ignore-default-config", "--databases-dir", work, "--disable-auto-updates", "--sbom-path", sbom]
     command += ["--add-db", "cve-db-nvd-fkie", database, "--export-type", "yocto-cve-check-manifest", "--export-path", report]
     subprocess.run(command, check=True)
@@ -56,7 +57,9 @@ def main(program, sbom, work):
             print(package["name"], package["version"], issue["id"], issue["status"])
             said.setdefault(issue["id"], set()).add(issue["status"])
     expected = {identifier: {status} for identifier, _, _, status in ENTRIES if status}
-    assert said == expected, f"{said}, not {expected}"
+    # The recipes themselves say of others that they are patched, or no concern.
+    counted = {identifier: status for identifier, status in said.items() if identifier in expected or status - {"Patched", "Ignored"}}
+    assert counted == expected, f"{counted}, not {expected}"
 
 
 if __name__ == "__main__":
