@@ -54,7 +54,7 @@ case_core_crash_is_a_memory_fault() {
     send crash
     expect_status 139 close_console
     grep -q '^fault: data abort' "$WORK/out" || fail "the firmware's last words are missing"
-    all_agree "$PREFIX-core" GONE
+    all_agree "$PREFIX-core" CRASHED
 }
 
 # gdb opens it: the memory of the core, and the registers with which the firmware has switched it off.
@@ -70,7 +70,7 @@ case_core_leaves_a_core_of_a_crash() {
     mica core "$PREFIX-core" --output "$WORK/core"
     equal "$(head -c 4 "$WORK/core" | tail -c 3)" ELF "the first bytes of the core"
     mica core "$PREFIX-core" --remove
-    all_agree "$PREFIX-core" GONE
+    all_agree "$PREFIX-core" CRASHED
 }
 
 case_core_ends_when_its_heart_stops() {
