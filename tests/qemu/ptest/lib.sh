@@ -170,7 +170,8 @@ inventory() {
     # What the first container makes for all.
     find /run/mica /run/micrun /run/containerd 2>/dev/null | grep -vE \
         -e '^/run/mica(/clients|/history-v1\.jsonl)?$' -e '^/run/micrun(/containers|/linux|/pods)?(/default)?$' \
-        -e '^/run/containerd(/fifo|/s|/runc|/io\.containerd\.[^/]*)?(/default)?$' || true
+        -e '^/run/containerd(/fifo|/s|/runc|/io\.containerd\.[^/]*)?(/default)?$' \
+        -e '^/run/(containerd/runc|micrun/linux)/default/\.empty-directory$' || true
     [ ! -d /run/systemd/system ] || systemctl list-units --no-legend --plain 'ptest-*' | awk '{ print "unit", $1 }'
     ctr container ls -q | sed 's/^/container /'
     ctr task ls -q | sed 's/^/task /'
