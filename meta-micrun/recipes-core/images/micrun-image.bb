@@ -9,7 +9,6 @@ IMAGE_INSTALL = "\
     packagegroup-core-boot \
     packagegroup-micrun \
     packagegroup-micrun-demo \
-    ${@bb.utils.contains('DISTRO_FEATURES', 'ptest', 'micrun-ptest', '', d)} \
     ${CORE_IMAGE_EXTRA_INSTALL} \
 "
 
