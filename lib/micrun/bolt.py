@@ -23,6 +23,12 @@ _BUCKET = struct.Struct("<QQ")
 _META_FIELDS = struct.Struct("<IIIIQQQQQ")
 
 
+class Bucket(dict):
+    """A bucket that has given numbers; others are plain dicts."""
+
+    sequence = 0
+
+
 class _Writer:
     """Numbers pages from 3 on: two of metadata and the empty list of free pages come first."""
 
@@ -36,7 +42,7 @@ class _Writer:
         for key, value in sorted(content.items()):
             nested = isinstance(value, dict)
             flags.append(_IS_BUCKET if nested else 0)
-            pairs.append((key, _BUCKET.pack(self.bucket(value), 0) if nested else value))
+            pairs.append((key, _BUCKET.pack(self.bucket(value), getattr(value, "sequence", 0)) if nested else value))
         elements, data = b"", b""
         for index, (key, value) in enumerate(pairs):
             start = (len(pairs) - index) * _ELEMENT.size + len(data)

@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fills containerd's store with OCI archives, without a containerd: its content and its metadata, as an import would.
+"""Fills containerd's store with OCI archives, without a containerd: content, snapshots and metadata, as an import would.
 
     python3 -m micrun.store ROOT [--namespace NAME]... ARCHIVE...
 
-ROOT is containerd's own folder (/var/lib/containerd) in a system that is being made. Layers are unpacked by the first
-container of an image, as after an import.
+ROOT is containerd's own folder (/var/lib/containerd) in a system that is being made. Run it as root, whose files those of
+the layers are.
 """
 
 import argparse
 import hashlib
 import json
-import struct
 import sys
 import tarfile
 from pathlib import Path
 
-from micrun import bolt
+from micrun import bolt, snapshots
+from micrun.values import text, timestamps, varint
 
 CONTENT = "io.containerd.content.v1.content/blobs/sha256"
 METADATA = "io.containerd.metadata.v1.bolt/meta.db"
@@ -23,8 +23,6 @@ METADATA = "io.containerd.metadata.v1.bolt/meta.db"
 STAMPS = "micrun-preload"
 # The schema of containerd 1.7; newer ones go on from it.
 SCHEMA = 3
-# Seconds from the year 1, where Go's times begin, to 1970.
-_UNIX_EPOCH = 62135596800
 _NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
 
 
@@ -52,7 +50,7 @@ class _Archive:
         if index is None:
             raise StoreError(f"{path}: there is no index.json: it is no OCI archive")
         self.images = [(self._name(entry), entry) for entry in index["manifests"]]
-        self.labels = {}
+        self.labels, self.layers = {}, {}
         for _, target in self.images:
             self._follow(target)
 
@@ -76,7 +74,7 @@ class _Archive:
             raise StoreError(f"{self.path}: {digest} of {descriptor['size']} bytes is not in it")
         if digest in self.labels:
             return
-        labels = self.labels[digest] = {}
+        labels, manifest = self.labels.setdefault(digest, {}), None
         kind = descriptor["mediaType"]
         if kind.endswith((".index.v1+json", ".list.v2+json")):
             children = [("m.%d" % number, it) for number, it in enumerate(json.loads(self.blobs[digest])["manifests"])]
@@ -89,45 +87,45 @@ class _Archive:
         for name, child in children:
             labels[f"containerd.io/gc.ref.content.{name}"] = child["digest"]
             self._follow(child)
+        if manifest:
+            self._unpack(manifest)
+
+    def _unpack(self, manifest):
+        """Keeps an image's layers for the snapshotter, unless one has to be left to the first container."""
+        config, layers = manifest["config"]["digest"], []
+        diffs = json.loads(self.blobs[config]).get("rootfs", {}).get("diff_ids", [])
+        for layer, diff in zip(manifest["layers"], diffs):
+            digest = layer["digest"]
+            data = snapshots.unpacked(layer["mediaType"], self.blobs[digest])
+            if not data or not snapshots.is_plain(data):
+                return
+            found = hashlib.sha256(data).hexdigest()
+            if diff != f"sha256:{found}":
+                raise StoreError(f"{self.path}: the layer {digest} unpacks to sha256:{found}, not {diff}")
+            layers.append((digest, diff, data))
+        if layers:
+            self.layers[config] = layers
 
 
-def _time(seconds):
-    """A time of UTC as Go writes it."""
-    return struct.pack(">BqIh", 1, seconds + _UNIX_EPOCH, 0, -1)
-
-
-def _varint(number):
-    """A number that is not negative, as Go writes those that may be."""
-    number, data = number << 1, bytearray()
-    while number > 0x7F:
-        data.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*data, number])
-
-
-def _bucket(times, **fields):
-    """A bucket of fields; those that are empty are left out."""
-    entries = {key.encode(): value for key, value in fields.items() if value}
-    return {b"createdat": times, b"updatedat": times, **entries}
-
-
-def _text(pairs):
-    return {key.encode(): value.encode() for key, value in pairs.items()}
-
-
-def _namespace(archives, times):
+def _namespace(name, archives, unpacked, created):
     images, blobs = {}, {}
     for archive in archives:
-        for name, target in archive.images:
+        for image, target in archive.images:
             descriptor = {
                 b"digest": target["digest"].encode(),
                 b"mediatype": target["mediaType"].encode(),
-                b"size": _varint(target["size"]),
+                b"size": varint(target["size"]),
             }
-            images[name.encode()] = _bucket(times, target=descriptor)
+            images[image.encode()] = {b"target": descriptor, **timestamps(created)}
+        for config, layers in archive.layers.items():
+            chain = unpacked.add(name, [(diff, layer) for _, diff, layer in layers])
+            archive.labels[config][f"containerd.io/gc.ref.snapshot.{snapshots.SNAPSHOTTER}"] = chain
+            for digest, diff, _ in layers:
+                archive.labels[digest]["containerd.io/uncompressed"] = diff
         for digest, labels in archive.labels.items():
-            blobs[digest.encode()] = _bucket(times, size=_varint(len(archive.blobs[digest])), labels=_text(labels))
-    return {b"images": images, b"content": {b"blob": blobs}}
+            blob = {b"size": varint(len(archive.blobs[digest])), **timestamps(created)}
+            blobs[digest.encode()] = {**blob, b"labels": text(labels)} if labels else blob
+    return {b"images": images, b"content": {b"blob": blobs}, b"snapshots": unpacked.metadata(name)}
 
 
 def fill(root, paths, namespaces=("default",), created=0):
@@ -144,9 +142,11 @@ def fill(root, paths, namespaces=("default",), created=0):
             if not blob.exists():
                 blob.write_bytes(archive.blobs[digest])
                 blob.chmod(0o444)
-    buckets = {name.encode(): _namespace(archives, _time(created)) for name in namespaces}
+    unpacked = snapshots.Snapshots(root, created)
+    buckets = {name.encode(): _namespace(name, archives, unpacked, created) for name in namespaces}
+    unpacked.write()
     metadata.parent.mkdir(parents=True, exist_ok=True)
-    metadata.write_bytes(bolt.database({b"v1": {b"version": _varint(SCHEMA), **buckets}}))
+    metadata.write_bytes(bolt.database({b"v1": {b"version": varint(SCHEMA), **buckets}}))
     metadata.chmod(0o644)
     for namespace in namespaces:
         stamps = root / STAMPS / namespace

@@ -1,7 +1,9 @@
 """containerd's store as the layer's class fills it, shown to this machine's containerd; and the units of images."""
 
 import contextlib
+import gzip
 import hashlib
+import importlib
 import io
 import json
 import re
@@ -26,8 +28,28 @@ address = "{state}/containerd.sock.ttrpc"
 MANIFEST, INDEX = "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json"
 
 
-def archive(path, name, boards=("v1", "v2"), damage=None):
-    """An OCI archive: an image for several boards, one layer in all. `damage` changes the blobs."""
+def library(root, name):
+    """A module of the layer's."""
+    if str(root / "lib") not in sys.path:
+        sys.path.insert(0, str(root / "lib"))
+    return importlib.import_module(f"micrun.{name}")
+
+
+def layer_of(*members):
+    """A tar archive of names, what is unusual of them, and their content."""
+    layer = io.BytesIO()
+    with tarfile.open(fileobj=layer, mode="w") as tar:
+        for name, attributes, content in members:
+            member = tarfile.TarInfo(name)
+            for attribute, value in {"size": len(content), **attributes}.items():
+                setattr(member, attribute, value)
+            tar.addfile(member, io.BytesIO(content))
+    return layer.getvalue()
+
+
+def archive(path, name, boards=("v1", "v2"), damage=None, extra=(), diffs=()):
+    """An OCI archive: an image for several boards, the same two layers in all. `damage` changes the blobs, `extra` is more in
+    the second layer, and `diffs` are what the image says that its layers unpack to."""
     blobs = {}
 
     def blob(content, kind, **more):
@@ -36,15 +58,21 @@ def archive(path, name, boards=("v1", "v2"), damage=None):
         blobs[digest] = data
         return {"mediaType": kind, "digest": f"sha256:{digest}", "size": len(data), **more}
 
-    layer = io.BytesIO()
-    with tarfile.open(fileobj=layer, mode="w") as tar:
-        tar.addfile(tarfile.TarInfo("firmware.elf"))
-    layer = blob(layer.getvalue(), "application/vnd.oci.image.layer.v1.tar")
+    files = layer_of(("firmware.elf", {"mode": 0o640}, name.encode()))
+    more = layer_of(
+        ("opt", {"type": tarfile.DIRTYPE, "mode": 0o750, "uid": 7, "gid": 8}, b""),
+        ("opt/table", {"mtime": 1000000000, "mode": 0o4711}, b"x" * 5000),
+        ("opt/link", {"type": tarfile.SYMTYPE, "linkname": "table"}, b""),
+        ("opt/same", {"type": tarfile.LNKTYPE, "linkname": "opt/table", "mtime": 1000000000, "mode": 0o4711}, b""),
+        *extra,
+    )
+    layer = blob(files, "application/vnd.oci.image.layer.v1.tar")
+    layers = [layer, blob(gzip.compress(more, mtime=0), "application/vnd.oci.image.layer.v1.tar+gzip")]
     manifests = []
     for board in boards:
-        rootfs = {"type": "layers", "diff_ids": [layer["digest"]]}
+        rootfs = {"type": "layers", "diff_ids": diffs or [f"sha256:{hashlib.sha256(data).hexdigest()}" for data in (files, more)]}
         config = blob({"architecture": "arm64", "os": "linux", "variant": board, "rootfs": rootfs}, "application/vnd.oci.image.config.v1+json")
-        manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer]}
+        manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers}
         manifests.append(blob(manifest, MANIFEST, platform={"architecture": "arm64", "os": "linux", "variant": board}))
     index = blob({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}, INDEX)
     index["annotations"] = {"io.containerd.image.name": name, "org.opencontainers.image.ref.name": "1"}
@@ -96,36 +124,69 @@ def containerd(directory, root):
         daemon.wait()
 
 
+def snapshots(ctr, root):
+    """What containerd tells of each snapshot but its times, and the files in all of them."""
+    names = sorted(set(re.findall(r"sha256:[0-9a-f]{64}", " ".join(ctr("snapshots", "ls")))))
+    told = [[line for line in ctr("snapshots", "info", name) if '"Updated"' not in line and '"Created"' not in line] for name in names]
+    folder = Path(root, "io.containerd.snapshotter.v1.overlayfs/snapshots")
+    files = []
+    for path in sorted(folder.rglob("*")):
+        status = path.lstat()
+        inside = Path(*path.relative_to(folder).parts[1:])
+        # Those of the directories that containerd itself makes are of now.
+        time = status.st_mtime if len(inside.parts) > 1 else 0
+        content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+        files.append((str(inside), oct(status.st_mode), status.st_uid, status.st_gid, status.st_nlink, time, content[:40]))
+    return told, sorted(files)
+
+
+def take(ctr, directory, path, boards):
+    """Imports an archive and unpacks it for each board."""
+    ctr("image", "import", "--all-platforms", "--no-unpack", path)
+    mounted = Path(directory, "mounted")
+    for board in boards:
+        mounted.mkdir()
+        # What unpacks for another machine than this one.
+        ctr("image", "mount", "--platform", f"linux/arm64/{board}", f"localhost/{path.stem}:1", mounted)
+        ctr("image", "unmount", "--rm", mounted)
+        mounted.rmdir()
+
+
 def filled(root):
     """A filled store is to containerd what an import makes, and containerd goes on with it."""
     if not shutil.which("containerd"):
         raise Skip("there is no containerd here; `make host` installs it")
-    sys.path.insert(0, str(root / "lib"))
-    from micrun import store  # pylint: disable=import-outside-toplevel
+    store = library(root, "store")
 
     problems = []
     with tempfile.TemporaryDirectory(prefix="micrun-yocto-") as directory:
-        paths = [archive(f"{directory}/{name}.tar", f"localhost/{name}:1", boards) for name, boards in (("motor", ("v8",)), ("sensor", ("v1", "v2")))]
+        paths = [archive(Path(directory, f"{name}.tar"), f"localhost/{name}:1", boards) for name, boards in (("motor", ("v8",)), ("sensor", ("v1", "v2")))]
         store.fill(f"{directory}/filled", paths)
         shutil.copytree(f"{directory}/filled", f"{directory}/again")
-        looks = ("image", "ls"), ("content", "ls")
+        looks = ("image", "ls"), ("content", "ls"), ("snapshots", "ls"), ("snapshots", "usage")
         with containerd(directory, f"{directory}/imported") as ctr:
-            for path in paths:
-                ctr("image", "import", "--all-platforms", "--no-unpack", path)
+            for path, boards in zip(paths, (("v8",), ("v1", "v2"))):
+                take(ctr, directory, path, boards)
             # The import of an archive leaves its index.json until garbage is collected. --sync waits for that.
             ctr("image", "tag", "localhost/motor:1", "localhost/garbage:1")
             ctr("image", "rm", "--sync", "localhost/garbage:1")
             imported = [ctr(*look) for look in looks]
+            unpacked = snapshots(ctr, f"{directory}/imported")
         with containerd(directory, f"{directory}/filled") as ctr:
             for look, expected in zip(looks, imported):
                 found = ctr(*look)
                 if found != expected:
                     problems.append(f"{' '.join(look)} differs:\n{found}\nafter an import:\n{expected}")
+            if (found := snapshots(ctr, f"{directory}/filled")) != unpacked:
+                problems.append(f"the snapshots differ:\n{found}\nafter an import:\n{unpacked}")
             # It is written to: one image goes with what only it had, another comes.
             ctr("image", "rm", "--sync", "localhost/sensor:1")
-            third = archive(f"{directory}/third.tar", "localhost/third:1", ("v6",))
-            ctr("image", "import", "--all-platforms", "--no-unpack", third)
+            third = archive(Path(directory, "third.tar"), "localhost/third:1", ("v6",))
+            take(ctr, directory, third, ("v6",))
             left = ctr("content", "ls")
+            committed = [line for line in ctr("snapshots", "ls") if "Committed" in line]
+            if len(committed) != 4:
+                problems.append(f"after a removal and an import two images have not two snapshots each, but {committed}")
         kept, gone = digests(paths[0]) | digests(third), digests(paths[1]) - digests(paths[0])
         lost = [digest for digest in kept if not any(digest in line for line in left)]
         stayed = [digest for digest in gone if any(digest in line for line in left)]
@@ -140,8 +201,7 @@ def filled(root):
 
 def refused(root):
     """Archives that are not what they say fill nothing, and a store is filled once."""
-    sys.path.insert(0, str(root / "lib"))
-    from micrun import store  # pylint: disable=import-outside-toplevel
+    store = library(root, "store")
 
     def changed(blobs, layer):
         blobs[layer] = b"x" + blobs[layer][1:]
@@ -154,11 +214,37 @@ def refused(root):
         for damage, word in ((changed, "has the digest"), (lost, "is not in it")):
             path = archive(f"{directory}/{damage.__name__}.tar", "localhost/motor:1", damage=damage)
             problems += _refuses(store, f"{directory}/store", path, word)
+        path = archive(f"{directory}/diffs.tar", "localhost/motor:1", diffs=[f"sha256:{'0' * 64}"] * 2)
+        problems += _refuses(store, f"{directory}/store", path, "unpacks to")
         good = archive(f"{directory}/good.tar", "localhost/motor:1")
         if Path(directory, "store").exists():
             problems.append("a store was begun with archives that are refused")
         store.fill(f"{directory}/once", [good])
         problems += _refuses(store, f"{directory}/once", good, "not empty")
+    return problems
+
+
+def left(root):
+    """What a plain unpacking would not give is left to the first container, and writes nothing anywhere else."""
+    snapshots, store = library(root, "snapshots"), library(root, "store")
+
+    link = ("opt/away", {"type": tarfile.SYMTYPE, "linkname": "/tmp"}, b"")
+    cases = {
+        "whiteout": [("opt/.wh.table", {}, b"")],
+        "device": [("opt/null", {"type": tarfile.CHRTYPE, "devmajor": 1, "devminor": 3}, b"")],
+        "attribute": [("opt/ping", {"pax_headers": {"SCHILY.xattr.user.a": "b"}}, b"")],
+        "absolute": [("/tmp/x", {}, b"")],
+        "above": [("../x", {}, b"")],
+        "through": [link, ("opt/away/x", {}, b"")],
+        "linked": [link, ("opt/x", {"type": tarfile.LNKTYPE, "linkname": "opt/away/passwd"}, b"")],
+    }
+    problems = []
+    with tempfile.TemporaryDirectory(prefix="micrun-yocto-") as directory:
+        for name, extra in {"plain": [], **cases}.items():
+            path = archive(f"{directory}/{name}.tar", f"localhost/{name}:1", extra=extra)
+            store.fill(f"{directory}/{name}", [path])
+            if Path(directory, name, snapshots.FOLDER).exists() == (name in cases):
+                problems.append(f"{name}: {'unpacked' if name in cases else 'not unpacked'}")
     return problems
 
 
@@ -172,8 +258,7 @@ def _refuses(store, into, path, word):
 
 def units(root):
     """The unit of an image is one for systemd, with every word as it was said."""
-    sys.path.insert(0, str(root / "lib"))
-    from micrun import unit  # pylint: disable=import-outside-toplevel
+    unit = library(root, "unit")
 
     problems = []
     options = ["--annotation", 'a.b=50% of "$x" \\ y', "--memory-limit", "67108864"]
