@@ -33,18 +33,20 @@ def unpacked(media_type, data):
 
 def is_plain(layer):
     """Whether files, directories and links are all that the tar archive `layer` has, each where its name says."""
-    links = set()
+    seen, links = set(), set()
     with tarfile.open(fileobj=io.BytesIO(layer)) as tar:
         for member in tar:
             path = PurePosixPath(member.name)
-            if path.is_absolute() or ".." in path.parts or path.name.startswith(".wh.") or links & set(path.parents):
+            inside = not path.is_absolute() and ".." not in path.parts and not links & set(path.parents)
+            if not inside or path in seen or path.name.startswith(".wh."):
+                return False
+            if member.islnk() and PurePosixPath(member.linkname) not in seen:
                 return False
             if not (member.isfile() or member.isdir() or member.issym() or member.islnk()):
                 return False
             if any(key.startswith("SCHILY.xattr.") for key in member.pax_headers):
                 return False
-            if member.islnk() and (links & set(PurePosixPath(member.linkname).parents) or ".." in member.linkname):
-                return False
+            seen.add(path)
             if member.issym():
                 links.add(path)
     return True

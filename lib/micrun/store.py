@@ -12,6 +12,7 @@ import hashlib
 import json
 import sys
 import tarfile
+import zlib
 from pathlib import Path
 
 from micrun import bolt, snapshots
@@ -96,9 +97,12 @@ class _Archive:
         diffs = json.loads(self.blobs[config]).get("rootfs", {}).get("diff_ids", [])
         for layer, diff in zip(manifest["layers"], diffs):
             digest = layer["digest"]
-            data = snapshots.unpacked(layer["mediaType"], self.blobs[digest])
-            if not data or not snapshots.is_plain(data):
-                return
+            try:
+                data = snapshots.unpacked(layer["mediaType"], self.blobs[digest])
+                if data is None or not snapshots.is_plain(data):
+                    return
+            except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+                raise StoreError(f"{self.path}: the layer {digest} does not unpack: {error}") from error
             found = hashlib.sha256(data).hexdigest()
             if diff != f"sha256:{found}":
                 raise StoreError(f"{self.path}: the layer {digest} unpacks to sha256:{found}, not {diff}")

@@ -47,9 +47,12 @@ def layer_of(*members):
     return layer.getvalue()
 
 
-def archive(path, name, boards=("v1", "v2"), damage=None, extra=(), diffs=()):
-    """An OCI archive: an image for several boards, the same two layers in all. `damage` changes the blobs, `extra` is more in
-    the second layer, and `diffs` are what the image says that its layers unpack to."""
+def archive(path, name, boards=("v1", "v2"), damage=None, extra=(), diffs=(), pack=lambda data: gzip.compress(data, mtime=0)):
+    """An OCI archive: an image for several boards, the same two layers in all.
+
+    `damage` changes the blobs, `extra` is more in the second layer, which `pack` compresses, and `diffs` are what the image
+    says that its layers unpack to.
+    """
     blobs = {}
 
     def blob(content, kind, **more):
@@ -67,7 +70,7 @@ def archive(path, name, boards=("v1", "v2"), damage=None, extra=(), diffs=()):
         *extra,
     )
     layer = blob(files, "application/vnd.oci.image.layer.v1.tar")
-    layers = [layer, blob(gzip.compress(more, mtime=0), "application/vnd.oci.image.layer.v1.tar+gzip")]
+    layers = [layer, blob(pack(more), "application/vnd.oci.image.layer.v1.tar+gzip")]
     manifests = []
     for board in boards:
         rootfs = {"type": "layers", "diff_ids": diffs or [f"sha256:{hashlib.sha256(data).hexdigest()}" for data in (files, more)]}
@@ -216,6 +219,8 @@ def refused(root):
             problems += _refuses(store, f"{directory}/store", path, word)
         path = archive(f"{directory}/diffs.tar", "localhost/motor:1", diffs=[f"sha256:{'0' * 64}"] * 2)
         problems += _refuses(store, f"{directory}/store", path, "unpacks to")
+        path = archive(f"{directory}/torn.tar", "localhost/motor:1", pack=lambda data: gzip.compress(data)[:-9])
+        problems += _refuses(store, f"{directory}/store", path, "does not unpack")
         good = archive(f"{directory}/good.tar", "localhost/motor:1")
         if Path(directory, "store").exists():
             problems.append("a store was begun with archives that are refused")
@@ -228,7 +233,7 @@ def left(root):
     """What a plain unpacking would not give is left to the first container, and writes nothing anywhere else."""
     snapshots, store = library(root, "snapshots"), library(root, "store")
 
-    link = ("opt/away", {"type": tarfile.SYMTYPE, "linkname": "/tmp"}, b"")
+    link = ("opt/away", {"type": tarfile.SYMTYPE, "linkname": ".."}, b"")
     cases = {
         "whiteout": [("opt/.wh.table", {}, b"")],
         "device": [("opt/null", {"type": tarfile.CHRTYPE, "devmajor": 1, "devminor": 3}, b"")],
@@ -237,6 +242,8 @@ def left(root):
         "above": [("../x", {}, b"")],
         "through": [link, ("opt/away/x", {}, b"")],
         "linked": [link, ("opt/x", {"type": tarfile.LNKTYPE, "linkname": "opt/away/passwd"}, b"")],
+        "host": [("opt/x", {"type": tarfile.LNKTYPE, "linkname": "/etc/passwd"}, b"")],
+        "twice": [link, ("opt/away", {}, b"x")],
     }
     problems = []
     with tempfile.TemporaryDirectory(prefix="micrun-yocto-") as directory:
