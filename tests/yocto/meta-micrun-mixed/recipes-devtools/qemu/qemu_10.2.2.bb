@@ -12,4 +12,3 @@ SRC_URI:remove = "file://0005-qemu-Add-some-user-space-mmap-tweaks-to-address-mu
 
 # This machine's.
 PYTHON = "python3"
-PTEST_ENABLED = "0"
