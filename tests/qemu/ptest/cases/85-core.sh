@@ -86,6 +86,8 @@ case_core_ends_when_its_heart_stops() {
     all_agree "$PREFIX-core" GONE
 }
 
+has_trace() { mica status "$1" | grep -q 'trace0('; }
+
 # Into its trace buffer the firmware writes what it says when nothing else works any more.
 case_core_trace_buffer_is_a_stream() {
     needs_core
@@ -93,7 +95,8 @@ case_core_trace_buffer_is_a_stream() {
     open_console ctr run --rm --runtime "$RUNTIME" \
         --annotation 'org.openeuler.micrun.container.stderr=trace0' "$CORE_DEMO" "$PREFIX-core"
     expect "$PROMPT"
-    mica status "$PREFIX-core" | grep -q 'trace0(' || fail "no trace buffer: $(mica status "$PREFIX-core")"
+    # The firmware may speak before micad has found it.
+    await "the trace buffer has a stream" has_trace "$PREFIX-core"
     send crash
     expect_status 139 close_console
     grep -q '^fault: data abort' "$WORK/err" || fail "stderr has no last words: $(cat "$WORK/err")"
