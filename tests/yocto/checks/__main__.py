@@ -66,7 +66,7 @@ CHECKS = {
     "kernel": ("kernel fragments have symbols of a kernel", kernel.symbols),
     "kconfig": ("kernel fragments survive in kernels' own Kconfig", kernel.survive),
     "store": ("containerd's store, filled without containerd", store.filled),
-    "layers": ("layers that are left to the first container", store.left),
+    "plain": ("layers that are left to the first container", store.left),
     "archives": ("archives that are not what they say", store.refused),
     "pack": ("how images are packed, with firmware of another multiconfig", images.packed),
     "multiconfigs": ("multiconfigs and their firmware", images.multiconfigs),

@@ -47,7 +47,7 @@ MUTANTS = (
     ("store: digests unchecked", "lib/micrun/store.py", "if found != name:", "if not name:", "archives", "was not refused"),
     ("store: layers unchecked", "lib/micrun/store.py", 'if diff != f"sha256:{found}":', "if not diff:", "archives", "was not refused"),
     ("snapshots: not committed", "lib/micrun/snapshots.py", r'_COMMITTED = b"\x03"', r'_COMMITTED = b"\x02"', "store", "differ"),
-    ("snapshots: out of the layer", "lib/micrun/snapshots.py", "not links & set(path.parents)", "not set()", "layers", "unpacked"),
+    ("snapshots: out of the layer", "lib/micrun/snapshots.py", "not links & set(path.parents)", "not set()", "plain", "unpacked"),
     ("pack: a shell's words", "lib/micrun/pack.py", "shlex.split(get(name) or \"\")", "(get(name) or \"\").split()", "pack", "command line"),
     ("pack: no dependency", IMAGE_CLASS, '"mcdepends"', '"mcdepend"', "pack", "depends on"),
     ("multiconfig: another board", "meta-micrun-rtos/conf/multiconfig/micrun-rtos.conf", "micrun-mps2-an385", "micrun-mps2-an386", "multiconfigs", "is not below"),
