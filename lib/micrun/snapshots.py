@@ -34,7 +34,7 @@ def unpacked(media_type, data):
 def is_plain(layer):
     """Whether files, directories and links are all that the tar archive `layer` has, each where its name says."""
     seen, links = set(), set()
-    with tarfile.open(fileobj=io.BytesIO(layer)) as tar:
+    with tarfile.open(fileobj=io.BytesIO(layer), mode="r:") as tar:
         for member in tar:
             path = PurePosixPath(member.name)
             inside = not path.is_absolute() and ".." not in path.parts and not links & set(path.parents)
@@ -56,7 +56,7 @@ def _unpack(layer, into):
     into.mkdir(mode=0o755)
     # Else newer Pythons take bits of the mode away, and the owner.
     trusted = {"filter": "fully_trusted"} if hasattr(tarfile, "fully_trusted_filter") else {}
-    with tarfile.open(fileobj=io.BytesIO(layer)) as tar:
+    with tarfile.open(fileobj=io.BytesIO(layer), mode="r:") as tar:
         tar.extractall(into, numeric_owner=True, **trusted)
         for member in tar:
             if member.issym():
