@@ -14,7 +14,6 @@ import tarfile
 from pathlib import Path, PurePosixPath
 
 from micrun import bolt
-from micrun.bolt import Bucket
 from micrun.values import timestamps, uvarint, varint
 
 SNAPSHOTTER = "overlayfs"
@@ -26,7 +25,7 @@ _PAGE = 4096
 
 def unpacked(media_type, data):
     """The tar archive of a layer, or None if its compression is not Python's."""
-    if media_type.endswith(("tar", "diff.tar")):
+    if media_type.endswith("tar"):
         return data
     return gzip.decompress(data) if media_type.endswith("gzip") else None
 
@@ -81,14 +80,14 @@ class Snapshots:
     def __init__(self, root, created):
         self.folder, self.created = Path(root) / FOLDER, created
         self.namespaces = {}
-        self.entries, self.parents, self.ids = Bucket(), {}, {}
+        self.entries, self.parents = bolt.Bucket(), {}
 
     def add(self, namespace, layers):
         """Adds the layers of an image, pairs of the digest of a tar archive and that archive. Returns the last one's name."""
         parent = None
         for diff, layer in layers:
             name = _chain(parent, diff)
-            known = self.namespaces.setdefault(namespace, Bucket())
+            known = self.namespaces.setdefault(namespace, bolt.Bucket())
             if name.encode() not in known:
                 self._add(namespace, known, name, parent, layer)
             parent = name
@@ -98,24 +97,22 @@ class Snapshots:
         known.sequence += 1
         key = f"{namespace}/{known.sequence}/{name}"
         self.entries.sequence += 1
-        number = self.ids[key] = self.entries.sequence
-        folder = self.folder / "snapshots" / str(number)
+        folder = self.folder / "snapshots" / str(self.entries.sequence)
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700)
         (folder / "work").mkdir(mode=0o711)
         _unpack(layer, folder / "fs")
         inodes, size = _usage(folder / "fs")
         times = timestamps(self.created)
-        known[name.encode()] = {b"name": key.encode(), **times}
-        entry = {b"id": uvarint(number), b"kind": _COMMITTED, b"inodes": varint(inodes), b"size": varint(size)}
-        self.entries[key.encode()] = {**entry, **times}
+        number = uvarint(self.entries.sequence)
+        record = known[name.encode()] = {b"name": key.encode(), **times}
+        entry = {b"id": number, b"kind": _COMMITTED, b"inodes": varint(inodes), b"size": varint(size), **times}
+        self.entries[key.encode()] = entry
         if parent:
             above = known[parent.encode()]
             above.setdefault(b"children", {})[name.encode()] = b""
-            known[name.encode()][b"parent"] = parent.encode()
-            self.entries[key.encode()][b"parent"] = above[b"name"]
-            link = uvarint(self.ids[above[b"name"].decode()]) + b"\0" + uvarint(number)
-            self.parents[link] = key.encode()
+            record[b"parent"], entry[b"parent"] = parent.encode(), above[b"name"]
+            self.parents[self.entries[above[b"name"]][b"id"] + b"\0" + number] = key.encode()
 
     def metadata(self, namespace):
         """What containerd's database has of a namespace's snapshots."""

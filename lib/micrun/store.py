@@ -75,8 +75,8 @@ class _Archive:
             raise StoreError(f"{self.path}: {digest} of {descriptor['size']} bytes is not in it")
         if digest in self.labels:
             return
-        labels, manifest = self.labels.setdefault(digest, {}), None
-        kind = descriptor["mediaType"]
+        labels = self.labels[digest] = {}
+        kind, manifest = descriptor["mediaType"], None
         if kind.endswith((".index.v1+json", ".list.v2+json")):
             children = [("m.%d" % number, it) for number, it in enumerate(json.loads(self.blobs[digest])["manifests"])]
         elif "manifest" in kind:

@@ -35,16 +35,16 @@ def library(root, name):
     return importlib.import_module(f"micrun.{name}")
 
 
-def layer_of(*members):
+def tar_of(*members):
     """A tar archive of names, what is unusual of them, and their content."""
-    layer = io.BytesIO()
-    with tarfile.open(fileobj=layer, mode="w") as tar:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as tar:
         for name, attributes, content in members:
             member = tarfile.TarInfo(name)
             for attribute, value in {"size": len(content), **attributes}.items():
                 setattr(member, attribute, value)
             tar.addfile(member, io.BytesIO(content))
-    return layer.getvalue()
+    return file.getvalue()
 
 
 def archive(path, name, boards=("v1", "v2"), damage=None, extra=(), diffs=(), pack=lambda data: gzip.compress(data, mtime=0)):
@@ -61,8 +61,8 @@ def archive(path, name, boards=("v1", "v2"), damage=None, extra=(), diffs=(), pa
         blobs[digest] = data
         return {"mediaType": kind, "digest": f"sha256:{digest}", "size": len(data), **more}
 
-    files = layer_of(("firmware.elf", {"mode": 0o640}, name.encode()))
-    more = layer_of(
+    files = tar_of(("firmware.elf", {"mode": 0o640}, name.encode()))
+    more = tar_of(
         ("opt", {"type": tarfile.DIRTYPE, "mode": 0o750, "uid": 7, "gid": 8}, b""),
         ("opt/table", {"mtime": 1000000000, "mode": 0o4711}, b"x" * 5000),
         ("opt/link", {"type": tarfile.SYMTYPE, "linkname": "table"}, b""),
@@ -84,11 +84,7 @@ def archive(path, name, boards=("v1", "v2"), damage=None, extra=(), diffs=(), pa
     files = {f"blobs/sha256/{digest}": data for digest, data in blobs.items()}
     files["oci-layout"] = b'{"imageLayoutVersion":"1.0.0"}'
     files["index.json"] = json.dumps({"schemaVersion": 2, "manifests": [index]}).encode()
-    with tarfile.open(path, "w") as tar:
-        for file, data in files.items():
-            member = tarfile.TarInfo(file)
-            member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
+    Path(path).write_bytes(tar_of(*((file, {}, data) for file, data in files.items())))
     return path
 
 
@@ -163,13 +159,14 @@ def filled(root):
 
     problems = []
     with tempfile.TemporaryDirectory(prefix="micrun-yocto-") as directory:
-        paths = [archive(Path(directory, f"{name}.tar"), f"localhost/{name}:1", boards) for name, boards in (("motor", ("v8",)), ("sensor", ("v1", "v2")))]
+        boards = {"motor": ("v8",), "sensor": ("v1", "v2")}
+        paths = [archive(Path(directory, f"{name}.tar"), f"localhost/{name}:1", its) for name, its in boards.items()]
         store.fill(f"{directory}/filled", paths)
         shutil.copytree(f"{directory}/filled", f"{directory}/again")
         looks = ("image", "ls"), ("content", "ls"), ("snapshots", "ls"), ("snapshots", "usage")
         with containerd(directory, f"{directory}/imported") as ctr:
-            for path, boards in zip(paths, (("v8",), ("v1", "v2"))):
-                take(ctr, directory, path, boards)
+            for path in paths:
+                take(ctr, directory, path, boards[path.stem])
             # The import of an archive leaves its index.json until garbage is collected. --sync waits for that.
             ctr("image", "tag", "localhost/motor:1", "localhost/garbage:1")
             ctr("image", "rm", "--sync", "localhost/garbage:1")
