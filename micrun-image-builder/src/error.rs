@@ -91,7 +91,14 @@ pub(crate) enum Error {
     /// containerd did not do what was asked.
     #[cfg(feature = "containerd")]
     #[error(transparent)]
-    Containerd(#[from] crate::containerd::Error),
+    Containerd(#[from] micrun_containerd::Error),
+    /// This program could not start its event loop.
+    #[cfg(feature = "containerd")]
+    #[error("cannot wait for containerd")]
+    EventLoop {
+        #[source]
+        source: io::Error,
+    },
     /// A registry did not do what was asked.
     #[cfg(feature = "registry")]
     #[error(transparent)]
@@ -115,7 +122,9 @@ impl Error {
             | Self::Firmware(micrun_firmware::Error::Io { .. })
             | Self::Conf { source: micrun_firmware::Error::Io { .. }, .. } => 1,
             #[cfg(feature = "containerd")]
-            Self::Containerd(error) => error.exit_status(),
+            Self::Containerd(error) => crate::containerd::exit_status(error),
+            #[cfg(feature = "containerd")]
+            Self::EventLoop { .. } => 1,
             #[cfg(feature = "registry")]
             Self::Registry(error) => error.exit_status(),
             Self::Argument { .. } | Self::File { .. } | Self::Destination { .. } => 2,

@@ -75,19 +75,10 @@ impl Host {
         Self { variant: variant.map(str::to_owned), ..self.clone() }
     }
 
-    /// Whether containerd on this machine would take it.
+    /// How well containerd on this machine would take it; the least is the best.
     #[cfg(feature = "containerd")]
-    pub(crate) fn is_this_machine(&self) -> bool {
-        let (arch, variants): (_, &[&str]) = match std::env::consts::ARCH {
-            "x86_64" => ("amd64", &[]),
-            "aarch64" => ("arm64", &[]),
-            "arm" => ("arm", &["v5", "v6", "v7"]),
-            other => (other, &[]),
-        };
-        let own = self.matched();
-        own.os == "linux"
-            && own.arch == arch
-            && own.variant.as_deref().is_none_or(|variant| variants.contains(&variant))
+    pub(crate) fn rank_here(&self) -> Option<usize> {
+        micrun_containerd::platform::rank(&self.os, &self.arch, self.variant.as_deref())
     }
 
     /// Whether no host is so. What `BuildKit` attests about an image hides behind such a platform.

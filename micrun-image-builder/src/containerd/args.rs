@@ -1,6 +1,5 @@
 //! The verbs that talk to containerd, and their options.
 
-use std::env;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -75,20 +74,10 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The socket's path.
-    pub(super) fn address(&self) -> String {
-        let address = said(self.address.as_ref(), "CONTAINERD_ADDRESS", "/run/containerd/containerd.sock");
-        address.strip_prefix("unix://").unwrap_or(&address).to_owned()
+    /// With what the environment says.
+    pub(super) fn resolve(&self) -> micrun_containerd::Place {
+        micrun_containerd::Place::new(self.address.as_deref(), self.namespace.as_deref())
     }
-
-    pub(super) fn namespace(&self) -> String {
-        said(self.namespace.as_ref(), "CONTAINERD_NAMESPACE", "default")
-    }
-}
-
-fn said(option: Option<&String>, variable: &str, usual: &str) -> String {
-    let variable = || env::var(variable).ok().filter(|it| !it.is_empty());
-    option.cloned().or_else(variable).unwrap_or_else(|| usual.to_owned())
 }
 
 /// The image on the standard input.

@@ -5,14 +5,13 @@ use std::fs::File;
 use std::io::{self, Seek};
 use std::path::PathBuf;
 
+use micrun_containerd::api::images::{self, GetRequest, Image, Response};
+use micrun_containerd::{Client, Error, is_missing};
 use oci_spec::image::Descriptor as Entry;
 use serde_json::json;
 use tonic::Code;
 
-use super::api::images::{self, GetRequest, Image, Response};
 use super::args::Export;
-use super::client::Client;
-use super::error::Error;
 use crate::error::{Error as Fault, Result};
 use crate::graph::{Graph, Manifest};
 use crate::names::{self, ImageName};
@@ -23,7 +22,7 @@ const MAX_MANIFEST: usize = 8 << 20;
 
 /// Exports an image. Gives the text for stdout: its digest, or JSON.
 pub(super) async fn run(args: &Export) -> Result<String> {
-    let client = Client::connect(&args.containerd).await?;
+    let client = Client::connect(&args.containerd.resolve()).await?;
     let image = image(&client, &args.name).await?;
     let graph = graph(&client, &image).await?;
     let name = ImageName::parse(&image.name).ok();
@@ -76,7 +75,7 @@ async fn image(client: &Client, name: &str) -> Result<Image> {
         match found {
             Ok(Response { image: Some(image) }) => return Ok(image),
             Ok(_) => {}
-            Err(status) if status.code() == Code::NotFound => last = Some(status),
+            Err(status) if is_missing(&status) => last = Some(status),
             Err(status) => return Err(Error::refused("look for the image", &status).into()),
         }
     }

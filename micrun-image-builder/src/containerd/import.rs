@@ -3,15 +3,13 @@
 use std::collections::HashMap;
 use std::io::{self, Read};
 
+use micrun_containerd::api::images::{self, CreateRequest, Image, Response, UpdateRequest};
+use micrun_containerd::api::{Descriptor, FieldMask};
+use micrun_containerd::{Blob, Client, Error, is_there};
 use oci_spec::image::Descriptor as Entry;
 use serde_json::json;
 
-use super::api::images::{self, CreateRequest, Image, Response, UpdateRequest};
-use super::api::{Descriptor, FieldMask};
 use super::args::How;
-use super::client::{Client, is_there};
-use super::content::Blob;
-use super::error::Error;
 use super::{labels, unpack};
 use crate::error::{Error as Fault, Result};
 use crate::graph::{Graph, Manifest};
@@ -31,7 +29,8 @@ struct Wanted {
 pub(super) async fn run(located: &Located, how: &How) -> Result<String> {
     let source = Source::open(&located.path)?;
     let wanted = wanted(&source, located, how)?;
-    let mut client = Client::connect(&how.containerd).await?;
+    let place = how.containerd.resolve();
+    let mut client = Client::connect(&place).await?;
     let lease = format!("micrun-import-{:x}-{}", nonce(), std::process::id());
     client.lease(&lease).await?;
     let imported = images(&client, &lease, &source, &wanted, how).await;
@@ -40,7 +39,7 @@ pub(super) async fn run(located: &Located, how: &How) -> Result<String> {
     imported?;
     released?;
     for Wanted { name, graph, .. } in &wanted {
-        say::usual(format_args!("imported {name} into the namespace {}", how.containerd.namespace()));
+        say::usual(format_args!("imported {name} into the namespace {}", place.namespace));
         for missing in &graph.missing {
             say::usual(format_args!("note: {} of {name} is not in the archive", missing.digest()));
         }
@@ -51,7 +50,7 @@ pub(super) async fn run(located: &Located, how: &How) -> Result<String> {
     }
     let images: Vec<_> =
         wanted.iter().map(|it| json!({"name": it.name, "digest": it.entry.digest().to_string()})).collect();
-    Ok(format!("{:#}\n", json!({"namespace": how.containerd.namespace(), "images": images})))
+    Ok(format!("{:#}\n", json!({"namespace": place.namespace, "images": images})))
 }
 
 /// The images that are named, and under which name each is to be found.

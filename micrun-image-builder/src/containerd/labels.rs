@@ -24,8 +24,3 @@ pub(super) fn of(manifest: &Manifest) -> Result<HashMap<String, String>> {
 pub(super) fn of_snapshot(snapshotter: &str, name: &str) -> HashMap<String, String> {
     [(format!("containerd.io/gc.ref.snapshot.{snapshotter}"), name.to_owned())].into()
 }
-
-/// The same of a snapshot, by which its committed name is found.
-pub(super) fn of_layer(name: &str) -> HashMap<String, String> {
-    [("containerd.io/snapshot.ref".to_owned(), name.to_owned())].into()
-}

@@ -1,13 +1,6 @@
 //! containerd: import, load and export over its socket (`docs/CONTAINERD.md`).
-//!
-//! Content and images are written by themselves, with every release of containerd since 1.6, and not by its transfer
-//! service: that came later, and does not say which blob was at fault.
 
-mod api;
 mod args;
-mod client;
-mod content;
-mod error;
 mod export;
 mod import;
 mod labels;
@@ -16,7 +9,8 @@ mod unpack;
 use std::future::Future;
 
 pub(crate) use args::Verb;
-pub(crate) use error::Error;
+
+use micrun_containerd::Error;
 
 use crate::error::{Error as Fault, Result};
 
@@ -32,6 +26,16 @@ pub(crate) fn run(verb: &Verb) -> Result<String> {
 /// Runs one verb to its end, on this thread.
 fn wait<T>(verb: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|source| Fault::from(Error::Runtime { source }))?;
-    runtime.block_on(verb)
+    runtime.map_err(|source| Fault::EventLoop { source })?.block_on(verb)
+}
+
+/// The exit status of the program: 1 containerd is not there or ended, 5 it said no.
+pub(crate) fn exit_status(error: &Error) -> u8 {
+    match error {
+        Error::Namespace { .. } => 2,
+        Error::Layer { .. } | Error::Differs { .. } => 4,
+        Error::Read { .. } | Error::Write { .. } => 1,
+        error if error.is_lost() => 1,
+        Error::Unreachable { .. } | Error::Refused { .. } => 5,
+    }
 }

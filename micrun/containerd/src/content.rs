@@ -4,34 +4,36 @@ use std::collections::HashMap;
 use std::io::{Read, Write};
 
 use bytes::Bytes;
-use tonic::{Code, Status};
+use micrun_firmware::Sha256Digest;
+use sha2::{Digest as _, Sha256};
+use tonic::Status;
 
-use super::api::content::{
+use crate::api::content::{
     self, AbortRequest, Action, Info, InfoRequest, InfoResponse, ReadRequest, ReadResponse, UpdateRequest,
     WriteRequest, WriteResponse,
 };
-use super::api::{Empty, FieldMask};
-use super::client::{Client, Talk, is_there};
-use super::error::Error;
-use crate::digest::MeteredWriter;
-use crate::error::{Error as Fault, Result};
+use crate::api::{Empty, FieldMask};
+use crate::client::{Client, Talk, is_missing, is_there};
+use crate::error::{Error, Result};
 
 /// What is sent at once: containerd takes 16 MiB, its own clients send this.
 const PIECE: usize = 1 << 20;
 
 /// A blob on its way to containerd.
-pub(super) struct Blob<'a> {
+pub struct Blob<'a> {
     /// `sha256:...`.
-    pub(super) digest: String,
-    pub(super) size: u64,
+    pub digest: String,
+    /// In bytes.
+    pub size: u64,
     /// What holds it, and what it holds.
-    pub(super) labels: HashMap<String, String>,
-    pub(super) content: &'a mut dyn Read,
+    pub labels: HashMap<String, String>,
+    /// Where it is read from.
+    pub content: &'a mut dyn Read,
 }
 
 impl Client {
     /// Stores a blob, unless containerd has it. Whether it was sent.
-    pub(super) async fn put(&self, lease: &str, blob: Blob<'_>) -> Result<bool> {
+    pub async fn put(&self, lease: &str, blob: Blob<'_>) -> Result<bool> {
         let (digest, labels) = (blob.digest.clone(), blob.labels.clone());
         // The lease's own name: nobody else writes to it, and waits.
         let r#ref = format!("{lease}-{digest}");
@@ -44,7 +46,7 @@ impl Client {
             }
             Err(status) => {
                 let _: Result<Empty, _> = self.call(content::ABORT, AbortRequest { r#ref }).await;
-                Err(Error::refused(format!("take the blob {digest}"), &status).into())
+                Err(Error::refused(format!("take the blob {digest}"), &status))
             }
         }
     }
@@ -77,7 +79,7 @@ impl Client {
         let mut piece = vec![0; PIECE];
         while offset < size {
             let most = usize::try_from(size - offset).unwrap_or(PIECE).min(PIECE);
-            let read = |source| Fault::Read { path: digest.clone().into(), source };
+            let read = |source| Error::Read { digest: digest.clone(), source };
             content.read_exact(&mut piece[..most]).map_err(read)?;
             let data = Bytes::copy_from_slice(&piece[..most]);
             if let Err(status) = talk.ask(question(Action::Write, offset, data)).await {
@@ -94,40 +96,38 @@ impl Client {
     }
 
     /// Adds labels to a blob.
-    pub(super) async fn label(&self, digest: &str, labels: HashMap<String, String>) -> Result<()> {
+    pub async fn label(&self, digest: &str, labels: HashMap<String, String>) -> Result<()> {
         let paths = labels.keys().map(|key| format!("labels.{key}")).collect();
         let info = Info { digest: digest.to_owned(), size: 0, labels };
         let request = UpdateRequest { info: Some(info), update_mask: Some(FieldMask { paths }) };
         let answer: Result<InfoResponse, _> = self.call(content::UPDATE, request).await;
-        Ok(answer
-            .map(|_| ())
-            .map_err(|status| Error::refused(format!("label the blob {digest}"), &status))?)
+        answer.map(|_| ()).map_err(|status| Error::refused(format!("label the blob {digest}"), &status))
     }
 
     /// Whether containerd has a blob.
-    pub(super) async fn has(&self, digest: &str) -> Result<bool> {
+    pub async fn has(&self, digest: &str) -> Result<bool> {
         let request = InfoRequest { digest: digest.to_owned() };
         match self.call::<_, InfoResponse>(content::INFO, request).await {
             Ok(_) => Ok(true),
-            Err(status) if status.code() == Code::NotFound => Ok(false),
-            Err(status) => Err(Error::refused(format!("look for the blob {digest}"), &status).into()),
+            Err(status) if is_missing(&status) => Ok(false),
+            Err(status) => Err(Error::refused(format!("look for the blob {digest}"), &status)),
         }
     }
 
     /// Writes the content of a blob, and checks that it is that.
-    pub(super) async fn get(&self, digest: &str, to: &mut dyn Write) -> Result<()> {
+    pub async fn get(&self, digest: &str, to: &mut dyn Write) -> Result<()> {
         let refused = |status: Status| Error::refused(format!("give the blob {digest}"), &status);
         let request = ReadRequest { digest: digest.to_owned(), offset: 0, size: 0 };
         let mut pieces = self.answers::<_, ReadResponse>(content::READ, request).await.map_err(refused)?;
-        let mut meter = MeteredWriter::new(to);
+        let mut hasher = Sha256::new();
         while let Some(piece) = pieces.message().await.map_err(refused)? {
-            let write = |source| Fault::Write { path: "the image".into(), source };
-            meter.write_all(&piece.data).map_err(write)?;
+            hasher.update(&piece.data);
+            to.write_all(&piece.data).map_err(|source| Error::Write { digest: digest.to_owned(), source })?;
         }
-        let actual = meter.finish().1.name();
+        let actual = Sha256Digest::from(hasher).to_string();
         if actual == digest {
             return Ok(());
         }
-        Err(Fault::Damaged(format!("containerd gave {actual} for {digest}")))
+        Err(Error::Differs { digest: digest.to_owned(), actual })
     }
 }

@@ -1,5 +1,6 @@
 //! A connection to containerd: requests in one namespace, under one lease.
 
+use std::env;
 use std::time::{Duration, SystemTime};
 
 use prost::Message;
@@ -12,18 +13,40 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status, Streaming};
 use tonic_prost::ProstCodec;
 
-use super::api::{Empty, leases};
-use super::args::Place;
-use super::error::Error;
-use crate::error::Result;
+use crate::api::{Empty, leases};
+use crate::error::{Error, Result};
 
 const NAMESPACE: &str = "containerd-namespace";
 const LEASE: &str = "containerd-lease";
 /// How long containerd keeps what a program left behind that was killed.
 const EXPIRES: Duration = Duration::from_secs(60 * 60);
 
+/// Which containerd, and which of its namespaces.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The socket's path.
+    pub address: String,
+    /// The namespace.
+    pub namespace: String,
+}
+
+impl Place {
+    /// What is said, else what containerd's own clients take: `CONTAINERD_ADDRESS` and `CONTAINERD_NAMESPACE`, else their
+    /// usual values.
+    pub fn new(address: Option<&str>, namespace: Option<&str>) -> Self {
+        let address = said(address, "CONTAINERD_ADDRESS", "/run/containerd/containerd.sock");
+        let address = address.strip_prefix("unix://").unwrap_or(&address).to_owned();
+        Self { address, namespace: said(namespace, "CONTAINERD_NAMESPACE", "default") }
+    }
+}
+
+fn said(option: Option<&str>, variable: &str, usual: &str) -> String {
+    let variable = || env::var(variable).ok().filter(|it| !it.is_empty());
+    option.map(str::to_owned).or_else(variable).unwrap_or_else(|| usual.to_owned())
+}
+
 /// A connection.
-pub(super) struct Client {
+pub struct Client {
     channel: Channel,
     namespace: MetadataValue<Ascii>,
     /// What holds the new content until an image does.
@@ -31,8 +54,9 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) async fn connect(place: &Place) -> Result<Self> {
-        let (address, namespace) = (place.address(), place.namespace());
+    /// Connects; somebody has to listen.
+    pub async fn connect(place: &Place) -> Result<Self> {
+        let Place { address, namespace } = place.clone();
         let unreachable = |source| Error::Unreachable { address: address.clone(), source };
         let endpoint = Endpoint::from_shared(format!("unix://{address}")).map_err(unreachable)?;
         let channel = endpoint.connect().await.map_err(unreachable)?;
@@ -41,7 +65,7 @@ impl Client {
     }
 
     /// Begins a lease: containerd removes nothing of what is written from now on.
-    pub(super) async fn lease(&mut self, id: &str) -> Result<()> {
+    pub async fn lease(&mut self, id: &str) -> Result<()> {
         let expires = humantime::format_rfc3339_seconds(SystemTime::now() + EXPIRES).to_string();
         let labels = [("containerd.io/gc.expire".to_owned(), expires)].into();
         let request = leases::CreateRequest { id: id.to_owned(), labels };
@@ -53,11 +77,11 @@ impl Client {
     }
 
     /// Ends the lease. With `sync`, what nothing else holds is gone before this returns.
-    pub(super) async fn release(&mut self, id: &str, sync: bool) -> Result<()> {
+    pub async fn release(&mut self, id: &str, sync: bool) -> Result<()> {
         self.lease = None;
         let request = leases::DeleteRequest { id: id.to_owned(), sync };
         let ended = self.call::<_, Empty>(leases::DELETE, request).await;
-        Ok(ended.map(|_| ()).map_err(|status| Error::refused("end the lease", &status))?)
+        ended.map(|_| ()).map_err(|status| Error::refused("end the lease", &status))
     }
 
     fn request<T>(&self, message: T) -> Request<T> {
@@ -76,7 +100,7 @@ impl Client {
     }
 
     /// One question and its answer.
-    pub(super) async fn call<A, B>(&self, method: &'static str, message: A) -> Result<B, Status>
+    pub async fn call<A, B>(&self, method: &'static str, message: A) -> Result<B, Status>
     where
         A: Message + 'static,
         B: Message + Default + 'static,
@@ -87,7 +111,7 @@ impl Client {
     }
 
     /// One question and many answers.
-    pub(super) async fn answers<A, B>(&self, method: &'static str, message: A) -> Result<Streaming<B>, Status>
+    pub async fn answers<A, B>(&self, method: &'static str, message: A) -> Result<Streaming<B>, Status>
     where
         A: Message + 'static,
         B: Message + Default + 'static,
@@ -98,7 +122,7 @@ impl Client {
     }
 
     /// A talk, which begins with a first question. The answers come in the order of the questions.
-    pub(super) async fn talk<A, B>(&self, method: &'static str, first: A) -> Result<Talk<A, B>, Status>
+    pub async fn talk<A, B>(&self, method: &'static str, first: A) -> Result<Talk<A, B>, Status>
     where
         A: Message + 'static,
         B: Message + Default + 'static,
@@ -115,17 +139,19 @@ impl Client {
 }
 
 /// Questions and answers in turn.
-pub(super) struct Talk<A, B> {
+pub struct Talk<A, B> {
     questions: mpsc::Sender<A>,
     answers: Streaming<B>,
 }
 
 impl<A, B: Message> Talk<A, B> {
-    pub(super) async fn answer(&mut self) -> Result<B, Status> {
+    /// The next answer.
+    pub async fn answer(&mut self) -> Result<B, Status> {
         self.answers.message().await?.ok_or_else(|| Status::cancelled("containerd has ended the connection"))
     }
 
-    pub(super) async fn ask(&mut self, question: A) -> Result<B, Status> {
+    /// Asks, and waits for the answer.
+    pub async fn ask(&mut self, question: A) -> Result<B, Status> {
         // If nobody takes it, the answers say why.
         let _ = self.questions.send(question).await;
         self.answer().await
@@ -133,6 +159,11 @@ impl<A, B: Message> Talk<A, B> {
 }
 
 /// Whether containerd says that something is there already.
-pub(super) fn is_there(status: &Status) -> bool {
+pub fn is_there(status: &Status) -> bool {
     status.code() == Code::AlreadyExists
+}
+
+/// Whether containerd says that something is not there.
+pub fn is_missing(status: &Status) -> bool {
+    status.code() == Code::NotFound
 }
