@@ -42,7 +42,7 @@ MICRUN_CREATED ?= "0"
 # Starts the image at boot, by a systemd unit of its own, firmware-NAME.service. "always" and "on-failure" are systemd's
 # policies of starting anew, "once" is none; "autostart" and "unless-stopped" mean "always". Empty: no unit.
 MICRUN_AUTOSTART ?= ""
-# The container's name; what `ctr run` takes besides, as KEY=VALUE words are quoted above: "--memory-limit 67108864".
+# The container's name; options of micrun-run (docs/YOCTO.md), as KEY=VALUE words are quoted above: "--memory-limit 67108864".
 MICRUN_CONTAINER ?= "${MICRUN_ARCHIVE}"
 MICRUN_RUN_OPTIONS ?= ""
 
@@ -122,6 +122,6 @@ do_deploy:append() {
 addtask deploy after do_compile before do_build
 
 FILES:${PN} += "${datadir}/micrun/images ${systemd_system_unitdir}"
-RDEPENDS:${PN} += "${@'micrun-autostart' if d.getVar('MICRUN_UNIT') else ''}"
+RDEPENDS:${PN} += "${@'micrun-run' if d.getVar('MICRUN_UNIT') else ''}"
 # Imports what lies there.
 RRECOMMENDS:${PN} += "micrun-preload"

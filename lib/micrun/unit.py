@@ -33,9 +33,8 @@ SuccessExitStatus=143
 TimeoutStopSec=20
 StandardInput=null
 SyslogIdentifier={name}
-StateDirectory=micrun-run
-# It speaks to two daemons by their sockets, which root owns. ctr mounts the image below /tmp, to look for its users.
-CapabilityBoundingSet=CAP_SYS_ADMIN
+# It speaks to two daemons by their sockets, which root owns.
+CapabilityBoundingSet=
 NoNewPrivileges=yes
 LockPersonality=yes
 MemoryDenyWriteExecute=yes
@@ -50,13 +49,12 @@ ProtectKernelModules=yes
 ProtectKernelTunables=yes
 ProtectProc=invisible
 ProtectSystem=strict
-ReadWritePaths=/run
 RestrictAddressFamilies=AF_UNIX
 RestrictNamespaces=yes
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
 SystemCallArchitectures=native
-SystemCallFilter=@system-service @mount
+SystemCallFilter=@system-service
 SystemCallFilter=~@privileged
 SystemCallErrorNumber=EPERM
 
@@ -76,7 +74,7 @@ def _word(text):
 
 
 def unit(name, image, policy, description, options=()):
-    """The text of firmware-NAME.service; `options` are words for `ctr run`."""
+    """The text of firmware-NAME.service; `options` are micrun-run's."""
     if policy not in POLICIES:
         raise UnitError(f"MICRUN_AUTOSTART is {policy!r}, not one of {' '.join(POLICIES)}")
     if not _NAME.match(name) or len(name) > 65:

@@ -286,8 +286,7 @@ def units(root):
 def _verify(root, text):
     with tempfile.TemporaryDirectory(prefix="micrun-yocto-") as directory:
         # Its program is the target's, and so are the units that it names.
-        helper = root / "recipes-containers/micrun-autostart/files/micrun-run"
         path = Path(directory, "firmware-motor.service")
-        path.write_text(text.replace("/usr/libexec/micrun-run", str(helper)))
+        path.write_text(text.replace("/usr/libexec/micrun-run", "/bin/true"))
         done = subprocess.run(["systemd-analyze", "verify", "--man=no", path], capture_output=True, text=True, check=False)
         return [line for line in done.stderr.splitlines() if path.name in line and "not found" not in line]
