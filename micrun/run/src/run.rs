@@ -3,6 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use micrun_containerd::api::snapshots::Mount;
 use micrun_containerd::api::tasks::Status;
 use micrun_containerd::{Client, Place};
 use tokio::process::{Child, Command};
@@ -66,14 +67,23 @@ async fn begin(client: &mut Client, place: &Place, args: &Args) -> Result<bool> 
                 Some(_) => return Err(Error::Taken { name: name.clone() }),
                 None => {}
             }
-            create(client, place, args).await?;
-            task::start(client, name).await.map(|()| true)
+            let rootfs = create(client, place, args).await?;
+            let started = async {
+                task::create(client, name, rootfs).await?;
+                task::start(client, name).await
+            };
+            if let Err(error) = started.await {
+                // What is left of it is not what the unit failed of.
+                let _ = clean(client, name).await;
+                return Err(error);
+            }
+            Ok(true)
         }
     }
 }
 
-/// The container and its task.
-async fn create(client: &mut Client, place: &Place, args: &Args) -> Result<()> {
+/// Makes the container; gives what its file system is mounted from.
+async fn create(client: &mut Client, place: &Place, args: &Args) -> Result<Vec<Mount>> {
     let name = args.image.as_deref().unwrap_or_default();
     let lease = format!("micrun-run-{}-{}", args.name, std::process::id());
     client.lease(&lease).await?;
@@ -84,11 +94,7 @@ async fn create(client: &mut Client, place: &Place, args: &Args) -> Result<()> {
     }
     .await;
     client.release(&lease, false).await?;
-    let created = task::create(client, &args.name, made?).await;
-    if created.is_err() {
-        clean(client, &args.name).await?;
-    }
-    created
+    made
 }
 
 /// Its console, on the standard output. From micad, not from containerd, which may be started anew meanwhile.
