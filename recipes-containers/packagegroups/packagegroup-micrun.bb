@@ -19,6 +19,7 @@ RDEPENDS:${PN} = "\
 "
 RDEPENDS:${PN}-demo = "\
     ${PN} \
+    ${MICRUN_CTR} \
     micrun-image-builder \
     micrun-preload \
 "

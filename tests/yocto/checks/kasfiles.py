@@ -21,6 +21,7 @@ COMBINATIONS = (
     "kas/qemu-arm64.yml:kas/debug.yml",
     "kas/qemu-arm64.yml:kas/testimage.yml",
     "kas/qemu-arm64.yml:kas/readonly-rootfs.yml",
+    "kas/qemu-arm64.yml:kas/small.yml",
     "kas/qemu-arm64.yml:kas/cve-check.yml",
     "kas/qemu-arm64.yml:kas/sstate-mirror.yml",
     "kas/qemu-arm64.yml:kas/rtos/cortex-m.yml",

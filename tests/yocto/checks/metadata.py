@@ -103,7 +103,7 @@ def every_recipe(root):
 
 
 # What makes appends do all that they can.
-SWITCHES = {"MICRUN_QEMU": "small", "MICRUN_QEMU_ALSO": "riscv64 riscv32"}
+SWITCHES = {"MICRUN_CONTAINERD": "small", "MICRUN_QEMU": "small", "MICRUN_QEMU_ALSO": "riscv64 riscv32"}
 
 
 def appends(root):
