@@ -64,16 +64,26 @@ impl Client {
         Ok(Self { channel, namespace, lease: None })
     }
 
-    /// Begins a lease: containerd removes nothing of what is written from now on.
+    /// Begins a lease: containerd removes nothing of what is written from now on. What a lease of that name still holds,
+    /// which a power cut has left, is removed.
     pub async fn lease(&mut self, id: &str) -> Result<()> {
+        let refused = |status| Error::refused("begin a lease", &status);
+        match self.create_lease(id).await {
+            Err(status) if is_there(&status) => {
+                self.release(id, true).await?;
+                self.create_lease(id).await.map_err(refused)?;
+            }
+            created => created.map_err(refused)?,
+        }
+        self.lease = id.parse().ok();
+        Ok(())
+    }
+
+    async fn create_lease(&self, id: &str) -> Result<(), Status> {
         let expires = humantime::format_rfc3339_seconds(SystemTime::now() + EXPIRES).to_string();
         let labels = [("containerd.io/gc.expire".to_owned(), expires)].into();
         let request = leases::CreateRequest { id: id.to_owned(), labels };
-        self.call::<_, Empty>(leases::CREATE, request)
-            .await
-            .map_err(|it| Error::refused("begin a lease", &it))?;
-        self.lease = id.parse().ok();
-        Ok(())
+        self.call::<_, Empty>(leases::CREATE, request).await.map(|_| ())
     }
 
     /// Ends the lease. With `sync`, what nothing else holds is gone before this returns.

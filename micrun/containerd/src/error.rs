@@ -8,7 +8,9 @@ use tonic::{Code, Status};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Nobody answers at the socket.
-    #[error("no containerd answers at {address}; start it, become root, or name its socket with --address")]
+    #[error(
+        "no containerd answers at {address}; start it, become root, or name its socket (CONTAINERD_ADDRESS)"
+    )]
     Unreachable {
         /// The socket.
         address: String,

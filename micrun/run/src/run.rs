@@ -85,7 +85,8 @@ async fn begin(client: &mut Client, place: &Place, args: &Args) -> Result<bool> 
 /// Makes the container; gives what its file system is mounted from.
 async fn create(client: &mut Client, place: &Place, args: &Args) -> Result<Vec<Mount>> {
     let name = args.image.as_deref().unwrap_or_default();
-    let lease = format!("micrun-run-{}-{}", args.name, std::process::id());
+    // There is one such unit, and what it left in a power cut must not be in the way of the next.
+    let lease = format!("micrun-run-{}", args.name);
     client.lease(&lease).await?;
     let made = async {
         let image = image::find(client, name, &lease, &args.snapshotter).await?;
