@@ -36,7 +36,7 @@ CONFFILES:${PN}-spare-core-config = "${sysconfdir}/mica/micrun/conf.d/10-spare-c
 RDEPENDS:${PN} = "micad"
 RDEPENDS:${PN}-ptest += "\
     ${MICRUN_CONTAINER_ENGINE} \
-    ${MICRUN_CTR} \
+    ${MICRUN_CONTAINER_TOOLS} \
     coreutils \
     micrun-containerd-config \
     micrun-demo-firmware \

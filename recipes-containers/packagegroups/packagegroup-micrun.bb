@@ -19,7 +19,7 @@ RDEPENDS:${PN} = "\
 "
 RDEPENDS:${PN}-demo = "\
     ${PN} \
-    ${MICRUN_CTR} \
+    ${MICRUN_CONTAINER_TOOLS} \
     micrun-image-builder \
     micrun-preload \
 "
