@@ -19,8 +19,3 @@ pub(super) fn of(manifest: &Manifest) -> Result<HashMap<String, String>> {
     labels.extend(manifests.map(|(at, it)| label(&format!("m.{at}"), it.digest())));
     Ok(labels)
 }
-
-/// What a config holds once its layers are unpacked.
-pub(super) fn of_snapshot(snapshotter: &str, name: &str) -> HashMap<String, String> {
-    [(format!("containerd.io/gc.ref.snapshot.{snapshotter}"), name.to_owned())].into()
-}

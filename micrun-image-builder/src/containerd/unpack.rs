@@ -1,9 +1,8 @@
 //! The layers of an image as snapshots, so that its first container starts at once.
 
-use micrun_containerd::{Client, Layer, Layers};
+use micrun_containerd::{Client, Layers};
 use oci_spec::image::{ImageConfiguration, ImageManifest};
 
-use super::labels;
 use crate::error::Result;
 use crate::graph::Graph;
 use crate::platform::Host;
@@ -22,10 +21,7 @@ pub(super) async fn run(
         say::usual("note: the image is not for this machine, so it is not unpacked");
         return Ok(());
     };
-    let pairs = manifest.layers().iter().zip(config.rootfs().diff_ids());
-    let layers: Vec<_> = pairs.map(|(blob, diff_id)| Layer { blob, diff_id }).collect();
-    let whole = Layers { client, name: lease, snapshotter }.unpack(&layers).await?;
-    Ok(client.label(manifest.config().digest().as_ref(), labels::of_snapshot(snapshotter, &whole)).await?)
+    Ok(Layers::new(client, snapshotter, &manifest, &config).unpack(lease).await?)
 }
 
 /// The manifest that containerd would take here: of those that fit best, the first.

@@ -78,6 +78,11 @@ impl Error {
         Self::Refused { what: what.into(), said: status.message().to_owned(), code: status.code() }
     }
 
+    /// Whether containerd does not have what was asked for.
+    pub const fn is_missing(&self) -> bool {
+        matches!(self, Self::Refused { code: Code::NotFound, .. })
+    }
+
     /// Whether containerd has ended, or its connection: it said nothing itself.
     pub const fn is_lost(&self) -> bool {
         matches!(

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use micrun_firmware::Sha256Digest;
-use oci_spec::image::Descriptor as Entry;
+use oci_spec::image::{Descriptor as Entry, ImageConfiguration, ImageManifest};
 
 use crate::api::snapshots::{
     self, ApplyRequest, ApplyResponse, CommitRequest, KeyRequest, PrepareRequest, PrepareResponse,
@@ -21,39 +21,59 @@ pub struct Layer<'a> {
     pub diff_id: &'a str,
 }
 
-/// Unpacks layers. The client has a lease, or containerd may remove what is not finished.
-#[derive(Clone, Copy)]
+/// The layers of an image, lowest first.
 pub struct Layers<'a> {
     /// Who unpacks them.
     pub client: &'a Client,
-    /// A name that nobody else has at the same time.
-    pub name: &'a str,
     /// What holds the snapshots.
     pub snapshotter: &'a str,
+    /// The digest of the image's config.
+    pub config: &'a str,
+    /// The layers.
+    pub list: Vec<Layer<'a>>,
 }
 
-impl Layers<'_> {
-    /// Unpacks those that are not yet; gives the name of the snapshot of all.
-    pub async fn unpack(&self, layers: &[Layer<'_>]) -> Result<String> {
-        let whole = layers.iter().fold(String::new(), |parent, layer| chain(&parent, layer.diff_id));
-        // The last one has all the others below it.
-        if layers.is_empty() || self.is_there(&whole).await? {
-            return Ok(whole);
-        }
-        let mut parent = String::new();
-        for &layer in layers {
-            let name = chain(&parent, layer.diff_id);
-            self.layer(layer, &parent, &name).await?;
-            parent = name;
-        }
-        Ok(parent)
+impl<'a> Layers<'a> {
+    /// Those of a manifest, with what its config says.
+    pub fn new(
+        client: &'a Client,
+        snapshotter: &'a str,
+        manifest: &'a ImageManifest,
+        config: &'a ImageConfiguration,
+    ) -> Self {
+        let pairs = manifest.layers().iter().zip(config.rootfs().diff_ids());
+        let list = pairs.map(|(blob, diff_id)| Layer { blob, diff_id }).collect();
+        Self { client, snapshotter, config: manifest.config().digest().as_ref(), list }
     }
 
-    async fn layer(&self, layer: Layer<'_>, parent: &str, name: &str) -> Result<()> {
+    /// The name of the snapshot of all.
+    pub fn name(&self) -> String {
+        self.list.iter().fold(String::new(), |parent, layer| chain(&parent, layer.diff_id))
+    }
+
+    /// Whether all are unpacked: the last one has the others below it.
+    pub async fn are_there(&self) -> Result<bool> {
+        Ok(self.list.is_empty() || self.is_there(&self.name()).await?)
+    }
+
+    /// Unpacks those that are not yet; the image holds them then. Whoever does this has a lease, or containerd may remove
+    /// what is not finished. `by` is a name that nobody else has at the same time.
+    pub async fn unpack(&self, by: &str) -> Result<()> {
+        let mut parent = String::new();
+        for &layer in &self.list {
+            let name = chain(&parent, layer.diff_id);
+            self.layer(layer, &parent, &name, by).await?;
+            parent = name;
+        }
+        let label = (format!("containerd.io/gc.ref.snapshot.{}", self.snapshotter), parent);
+        self.client.label(self.config, [label].into()).await
+    }
+
+    async fn layer(&self, layer: Layer<'_>, parent: &str, name: &str, by: &str) -> Result<()> {
         if self.is_there(name).await? {
             return Ok(());
         }
-        let key = format!("{}-{name}", self.name);
+        let key = format!("{by}-{name}");
         let done = self.apply(layer, parent, name, &key).await;
         if done.is_err() {
             let request = KeyRequest { snapshotter: self.snapshotter.to_owned(), key };

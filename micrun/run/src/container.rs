@@ -38,14 +38,7 @@ pub(crate) async fn create(
     name: &str,
     spec: Any,
 ) -> Result<Vec<Mount>> {
-    let prepare = PrepareRequest {
-        snapshotter: args.snapshotter.clone(),
-        key: args.name.clone(),
-        parent: image.snapshot.clone(),
-        labels: HashMap::new(),
-    };
     let refused = |status| Refusal::refused(format!("make the container {}", args.name), &status);
-    let prepared: PrepareResponse = client.call(snapshots::PREPARE, prepare).await.map_err(refused)?;
     let of_image = image.config.config().as_ref().and_then(|it| it.labels().clone()).unwrap_or_default();
     let mut labels: HashMap<_, _> = of_image.into_iter().chain(args.labels.iter().cloned()).collect();
     labels.insert(OURS.to_owned(), "true".to_owned());
@@ -58,13 +51,23 @@ pub(crate) async fn create(
         snapshotter: args.snapshotter.clone(),
         snapshot_key: args.name.clone(),
     };
-    let created: Result<Response, _> =
-        client.call(containers::CREATE, CreateRequest { container: Some(container) }).await;
-    if let Err(status) = created {
-        remove_snapshot(client, &args.snapshotter, &args.name).await?;
-        return Err(refused(status).into());
+    // Before its files, so that they are somebody's from the first on, and need no lease.
+    let request = CreateRequest { container: Some(container.clone()) };
+    let _: Response = client.call(containers::CREATE, request).await.map_err(refused)?;
+    let prepare = PrepareRequest {
+        snapshotter: args.snapshotter.clone(),
+        key: args.name.clone(),
+        parent: image.snapshot.clone(),
+        labels: HashMap::new(),
+    };
+    let prepared: Result<PrepareResponse, _> = client.call(snapshots::PREPARE, prepare).await;
+    match prepared {
+        Ok(prepared) => Ok(prepared.mounts),
+        Err(status) => {
+            remove(client, &container).await?;
+            Err(refused(status).into())
+        }
     }
-    Ok(prepared.mounts)
 }
 
 /// Removes a container that has no task, with its files.

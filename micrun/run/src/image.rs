@@ -1,9 +1,10 @@
 //! An image in containerd: its config, and its layers as a snapshot.
 
 use micrun_containerd::api::images::{self, GetRequest, Response};
-use micrun_containerd::{Client, Error as Refusal, Layer, Layers, platform};
+use micrun_containerd::{Client, Error as Refusal, Layers, platform};
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::error::{Error, Result};
 
@@ -14,8 +15,8 @@ pub(crate) struct Image {
     pub(crate) config: ImageConfiguration,
 }
 
-/// The image of this name for this machine, unpacked.
-pub(crate) async fn find(client: &Client, name: &str, lease: &str, snapshotter: &str) -> Result<Image> {
+/// The image of this name for this machine, unpacked. `lease` is a name that nobody else has.
+pub(crate) async fn find(client: &mut Client, name: &str, lease: &str, snapshotter: &str) -> Result<Image> {
     let request = GetRequest { name: name.to_owned() };
     let found: Response = client
         .call(images::GET, request)
@@ -24,13 +25,17 @@ pub(crate) async fn find(client: &Client, name: &str, lease: &str, snapshotter: 
     let root = found.image.and_then(|it| it.target).unwrap_or_default();
     let reader = Reader { client, name };
     let (manifest, config) = reader.for_this_machine(&root.digest).await?;
-    let diff_ids = config.rootfs().diff_ids();
-    if diff_ids.len() != manifest.layers().len() {
+    if config.rootfs().diff_ids().len() != manifest.layers().len() {
         return Err(reader.wrong("its config and its manifest do not agree on its layers"));
     }
-    let pairs = manifest.layers().iter().zip(diff_ids);
-    let layers: Vec<_> = pairs.map(|(blob, diff_id)| Layer { blob, diff_id }).collect();
-    let snapshot = Layers { client, name: lease, snapshotter }.unpack(&layers).await?;
+    let layers = Layers::new(client, snapshotter, &manifest, &config);
+    let snapshot = layers.name();
+    if !layers.are_there().await? {
+        client.lease(lease).await?;
+        let unpacked = Layers::new(client, snapshotter, &manifest, &config).unpack(lease).await;
+        client.release(lease, false).await?;
+        unpacked?;
+    }
     Ok(Image { snapshot, config })
 }
 
@@ -47,28 +52,32 @@ impl Reader<'_> {
     async fn document<T: DeserializeOwned>(&self, digest: &str) -> Result<T> {
         let mut bytes = Vec::new();
         self.client.get(digest, &mut bytes).await?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| self.wrong(format!("{digest} is not as expected: {error}")))
+        self.read(digest, serde_json::from_slice(&bytes))
+    }
+
+    fn read<T>(&self, digest: &str, read: serde_json::Result<T>) -> Result<T> {
+        read.map_err(|error| self.wrong(format!("{digest} is not as expected: {error}")))
     }
 
     /// What containerd would take: of the manifests that fit best, the first.
     async fn for_this_machine(&self, root: &str) -> Result<(ImageManifest, ImageConfiguration)> {
-        let document: serde_json::Value = self.document(root).await?;
+        let document: Value = self.document(root).await?;
         if document.get("manifests").is_none() {
-            let manifest: ImageManifest = self.document(root).await?;
+            let manifest: ImageManifest = self.read(root, serde_json::from_value(document))?;
             let config = self.document(manifest.config().digest().as_ref()).await?;
             return Ok((manifest, config));
         }
-        let index: ImageIndex = self.document(root).await?;
+        let index: ImageIndex = self.read(root, serde_json::from_value(document))?;
         let mut best: Option<(usize, ImageManifest, ImageConfiguration)> = None;
-        for entry in index.manifests() {
-            if !may_fit(entry) || !self.client.has(entry.digest().as_ref()).await? {
-                continue;
-            }
-            let manifest: ImageManifest = self.document(entry.digest().as_ref()).await?;
+        for entry in index.manifests().iter().filter(|it| may_fit(it)) {
+            let manifest: ImageManifest = match self.document(entry.digest().as_ref()).await {
+                // Only what was pulled is there.
+                Err(Error::Containerd(error)) if error.is_missing() => continue,
+                manifest => manifest?,
+            };
             let config: ImageConfiguration = self.document(manifest.config().digest().as_ref()).await?;
-            let variant = config.variant().as_deref();
-            let rank = platform::rank(&config.os().to_string(), &config.architecture().to_string(), variant);
+            let (os, arch) = (config.os().to_string(), config.architecture().to_string());
+            let rank = platform::rank(&os, &arch, config.variant().as_deref());
             if let Some(rank) = rank.filter(|rank| best.as_ref().is_none_or(|(least, ..)| rank < least)) {
                 best = Some((rank, manifest, config));
             }

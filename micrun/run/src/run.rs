@@ -87,15 +87,9 @@ async fn create(client: &mut Client, place: &Place, args: &Args) -> Result<Vec<M
     let name = args.image.as_deref().unwrap_or_default();
     // There is one such unit, and what it left in a power cut must not be in the way of the next.
     let lease = format!("micrun-run-{}", args.name);
-    client.lease(&lease).await?;
-    let made = async {
-        let image = image::find(client, name, &lease, &args.snapshotter).await?;
-        let spec = spec::of(args, &place.namespace, &image.config);
-        container::create(client, args, &image, name, spec).await
-    }
-    .await;
-    client.release(&lease, false).await?;
-    made
+    let image = image::find(client, name, &lease, &args.snapshotter).await?;
+    let spec = spec::of(args, &place.namespace, &image.config);
+    container::create(client, args, &image, name, spec).await
 }
 
 /// Its console, on the standard output. From micad, not from containerd, which may be started anew meanwhile.

@@ -45,7 +45,11 @@ fn process(value: &Value, command_line: bool) -> Vec<String> {
     // The terminal is Create's, which has it as well.
     let known: &[&str] = if command_line { &["terminal", "args", "env"] } else { &["terminal"] };
     let fields = value.as_object().into_iter().flatten();
-    let given = fields.filter(|(field, value)| !known.contains(&field.as_str()) && !is_empty(value));
+    // Every process must have a directory, and this one says nothing.
+    let is_usual = |field: &str, value: &Value| field == "cwd" && value == "/";
+    let given = fields.filter(|(field, value)| {
+        !known.contains(&field.as_str()) && !is_empty(value) && !is_usual(field, value)
+    });
     given
         .map(|(field, value)| match (field.as_str(), value.as_array()) {
             ("env", Some(list)) => {
