@@ -17,9 +17,6 @@ use crate::graph::{Graph, Manifest};
 use crate::names::{self, ImageName};
 use crate::{say, whole};
 
-/// containerd's own limit for a manifest.
-const MAX_MANIFEST: usize = 8 << 20;
-
 /// Exports an image. Gives the text for stdout: its digest, or JSON.
 pub(super) async fn run(args: &Export) -> Result<String> {
     let client = Client::connect(&args.containerd.resolve()).await?;
@@ -130,23 +127,5 @@ async fn complete(client: &Client, manifest: &Manifest) -> Result<bool> {
 }
 
 async fn manifest(client: &Client, digest: &str, media_type: &str) -> Result<Manifest> {
-    let mut bytes = Limited(Vec::new());
-    client.get(digest, &mut bytes).await?;
-    Ok(Manifest::new(media_type.to_owned(), bytes.0))
-}
-
-/// A document in memory.
-struct Limited(Vec<u8>);
-
-impl io::Write for Limited {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.0.len() + bytes.len() > MAX_MANIFEST {
-            return Err(io::Error::other("the manifest is larger than any that containerd takes"));
-        }
-        self.0.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    Ok(Manifest::new(media_type.to_owned(), client.document(digest).await?))
 }

@@ -1,7 +1,7 @@
 //! Blobs in containerd.
 
 use std::collections::HashMap;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 
 use bytes::Bytes;
 use micrun_firmware::Sha256Digest;
@@ -18,6 +18,9 @@ use crate::error::{Error, Result};
 
 /// What is sent at once: containerd takes 16 MiB, its own clients send this.
 const PIECE: usize = 1 << 20;
+
+/// containerd's own limit for a manifest.
+const MAX_DOCUMENT: usize = 8 << 20;
 
 /// A blob on its way to containerd.
 pub struct Blob<'a> {
@@ -129,5 +132,28 @@ impl Client {
             return Ok(());
         }
         Err(Error::Differs { digest: digest.to_owned(), actual })
+    }
+
+    /// The content of a manifest, an index or a config.
+    pub async fn document(&self, digest: &str) -> Result<Vec<u8>> {
+        let mut bytes = Limited(Vec::new());
+        self.get(digest, &mut bytes).await?;
+        Ok(bytes.0)
+    }
+}
+
+/// A document in memory.
+struct Limited(Vec<u8>);
+
+impl Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > MAX_DOCUMENT {
+            return Err(io::Error::other("the manifest is larger than any that containerd takes"));
+        }
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

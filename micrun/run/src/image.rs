@@ -50,9 +50,7 @@ impl Reader<'_> {
     }
 
     async fn document<T: DeserializeOwned>(&self, digest: &str) -> Result<T> {
-        let mut bytes = Vec::new();
-        self.client.get(digest, &mut bytes).await?;
-        self.read(digest, serde_json::from_slice(&bytes))
+        self.read(digest, serde_json::from_slice(&self.client.document(digest).await?))
     }
 
     fn read<T>(&self, digest: &str, read: serde_json::Result<T>) -> Result<T> {
