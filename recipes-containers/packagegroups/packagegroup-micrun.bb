@@ -18,8 +18,8 @@ RDEPENDS:${PN} = "\
     micrun-containerd-config \
 "
 RDEPENDS:${PN}-demo = "\
-    ${PN} \
     ${MICRUN_CONTAINER_TOOLS} \
+    ${PN} \
     micrun-image-builder \
     micrun-preload \
 "
