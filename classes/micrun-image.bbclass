@@ -42,7 +42,8 @@ MICRUN_CREATED ?= "0"
 # Starts the image at boot, by a systemd unit of its own, firmware-NAME.service. "always" and "on-failure" are systemd's
 # policies of starting anew, "once" is none; "autostart" and "unless-stopped" mean "always". Empty: no unit.
 MICRUN_AUTOSTART ?= ""
-# The container's name; options of micrun-run (docs/YOCTO.md), as KEY=VALUE words are quoted above: "--memory-limit 67108864".
+# The container's name; options of micrun-run (docs/YOCTO.md), quoted as KEY=VALUE words above:
+# "--memory-limit 67108864".
 MICRUN_CONTAINER ?= "${MICRUN_ARCHIVE}"
 MICRUN_RUN_OPTIONS ?= ""
 

@@ -6,7 +6,7 @@ use std::io::{self, Seek};
 use std::path::PathBuf;
 
 use micrun_containerd::api::images::{self, GetRequest, Image, Response};
-use micrun_containerd::{Client, Error, is_missing};
+use micrun_containerd::{Client, Error};
 use oci_spec::image::Descriptor as Entry;
 use serde_json::json;
 use tonic::Code;
@@ -72,7 +72,7 @@ async fn image(client: &Client, name: &str) -> Result<Image> {
         match found {
             Ok(Response { image: Some(image) }) => return Ok(image),
             Ok(_) => {}
-            Err(status) if is_missing(&status) => last = Some(status),
+            Err(status) if status.code() == Code::NotFound => last = Some(status),
             Err(status) => return Err(Error::refused("look for the image", &status).into()),
         }
     }

@@ -21,7 +21,7 @@ pub(super) async fn run(
         say::usual("note: the image is not for this machine, so it is not unpacked");
         return Ok(());
     };
-    Ok(Layers::new(client, snapshotter, &manifest, &config).unpack(lease).await?)
+    Ok(Layers::new(snapshotter, &manifest, &config).unpack(client, lease).await?)
 }
 
 /// The manifest that containerd would take here: of those that fit best, the first.

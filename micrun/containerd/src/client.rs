@@ -90,8 +90,7 @@ impl Client {
     pub async fn release(&mut self, id: &str, sync: bool) -> Result<()> {
         self.lease = None;
         let request = leases::DeleteRequest { id: id.to_owned(), sync };
-        let ended = self.call::<_, Empty>(leases::DELETE, request).await;
-        ended.map(|_| ()).map_err(|status| Error::refused("end the lease", &status))
+        self.ask::<_, Empty>(leases::DELETE, request, "end the lease").await.map(|_| ())
     }
 
     fn request<T>(&self, message: T) -> Request<T> {
@@ -120,8 +119,34 @@ impl Client {
         Ok(self.ready().await?.unary(self.request(message), method, codec).await?.into_inner())
     }
 
+    /// The same; `what` containerd was asked to do, if it does not.
+    pub async fn ask<A, B>(&self, method: &'static str, message: A, what: impl Into<String>) -> Result<B>
+    where
+        A: Message + 'static,
+        B: Message + Default + 'static,
+    {
+        self.call(method, message).await.map_err(|status| Error::refused(what, &status))
+    }
+
+    /// The same, about something that may not be there.
+    pub async fn ask_of<A, B>(
+        &self,
+        method: &'static str,
+        message: A,
+        what: impl Into<String>,
+    ) -> Result<Option<B>>
+    where
+        A: Message + 'static,
+        B: Message + Default + 'static,
+    {
+        match self.ask(method, message, what).await {
+            Err(error) if error.is_missing() => Ok(None),
+            answer => answer.map(Some),
+        }
+    }
+
     /// One question and many answers.
-    pub async fn answers<A, B>(&self, method: &'static str, message: A) -> Result<Streaming<B>, Status>
+    pub(crate) async fn answers<A, B>(&self, method: &'static str, message: A) -> Result<Streaming<B>, Status>
     where
         A: Message + 'static,
         B: Message + Default + 'static,
@@ -132,7 +157,7 @@ impl Client {
     }
 
     /// A talk, which begins with a first question. The answers come in the order of the questions.
-    pub async fn talk<A, B>(&self, method: &'static str, first: A) -> Result<Talk<A, B>, Status>
+    pub(crate) async fn talk<A, B>(&self, method: &'static str, first: A) -> Result<Talk<A, B>, Status>
     where
         A: Message + 'static,
         B: Message + Default + 'static,
@@ -149,19 +174,19 @@ impl Client {
 }
 
 /// Questions and answers in turn.
-pub struct Talk<A, B> {
+pub(crate) struct Talk<A, B> {
     questions: mpsc::Sender<A>,
     answers: Streaming<B>,
 }
 
 impl<A, B: Message> Talk<A, B> {
     /// The next answer.
-    pub async fn answer(&mut self) -> Result<B, Status> {
+    pub(crate) async fn answer(&mut self) -> Result<B, Status> {
         self.answers.message().await?.ok_or_else(|| Status::cancelled("containerd has ended the connection"))
     }
 
     /// Asks, and waits for the answer.
-    pub async fn ask(&mut self, question: A) -> Result<B, Status> {
+    pub(crate) async fn ask(&mut self, question: A) -> Result<B, Status> {
         // If nobody takes it, the answers say why.
         let _ = self.questions.send(question).await;
         self.answer().await
@@ -171,9 +196,4 @@ impl<A, B: Message> Talk<A, B> {
 /// Whether containerd says that something is there already.
 pub fn is_there(status: &Status) -> bool {
     status.code() == Code::AlreadyExists
-}
-
-/// Whether containerd says that something is not there.
-pub fn is_missing(status: &Status) -> bool {
-    status.code() == Code::NotFound
 }

@@ -13,7 +13,7 @@ use crate::api::content::{
     WriteRequest, WriteResponse,
 };
 use crate::api::{Empty, FieldMask};
-use crate::client::{Client, Talk, is_missing, is_there};
+use crate::client::{Client, Talk, is_there};
 use crate::error::{Error, Result};
 
 /// What is sent at once: containerd takes 16 MiB, its own clients send this.
@@ -103,18 +103,15 @@ impl Client {
         let paths = labels.keys().map(|key| format!("labels.{key}")).collect();
         let info = Info { digest: digest.to_owned(), size: 0, labels };
         let request = UpdateRequest { info: Some(info), update_mask: Some(FieldMask { paths }) };
-        let answer: Result<InfoResponse, _> = self.call(content::UPDATE, request).await;
-        answer.map(|_| ()).map_err(|status| Error::refused(format!("label the blob {digest}"), &status))
+        let what = format!("label the blob {digest}");
+        self.ask::<_, InfoResponse>(content::UPDATE, request, what).await.map(|_| ())
     }
 
     /// Whether containerd has a blob.
     pub async fn has(&self, digest: &str) -> Result<bool> {
         let request = InfoRequest { digest: digest.to_owned() };
-        match self.call::<_, InfoResponse>(content::INFO, request).await {
-            Ok(_) => Ok(true),
-            Err(status) if is_missing(&status) => Ok(false),
-            Err(status) => Err(Error::refused(format!("look for the blob {digest}"), &status)),
-        }
+        let what = format!("look for the blob {digest}");
+        Ok(self.ask_of::<_, InfoResponse>(content::INFO, request, what).await?.is_some())
     }
 
     /// Writes the content of a blob, and checks that it is that.

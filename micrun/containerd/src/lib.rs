@@ -10,7 +10,7 @@ mod error;
 pub mod platform;
 mod unpack;
 
-pub use client::{Client, Place, Talk, is_missing, is_there};
+pub use client::{Client, Place, is_there};
 pub use content::Blob;
 pub use error::{Error, Result};
-pub use unpack::{Layer, Layers};
+pub use unpack::Layers;

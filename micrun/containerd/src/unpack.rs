@@ -9,41 +9,33 @@ use crate::api::snapshots::{
     self, ApplyRequest, ApplyResponse, CommitRequest, KeyRequest, PrepareRequest, PrepareResponse,
 };
 use crate::api::{Descriptor, Empty};
-use crate::client::{Client, is_missing, is_there};
+use crate::client::{Client, is_there};
 use crate::error::{Error, Result};
 
 /// A layer, and what the config says that it unpacks to.
-#[derive(Clone, Copy, Debug)]
-pub struct Layer<'a> {
+#[derive(Clone, Copy)]
+struct Layer<'a> {
     /// The layer, in the content store.
-    pub blob: &'a Entry,
+    blob: &'a Entry,
     /// The digest of its archive without compression.
-    pub diff_id: &'a str,
+    diff_id: &'a str,
 }
 
 /// The layers of an image, lowest first.
 pub struct Layers<'a> {
-    /// Who unpacks them.
-    pub client: &'a Client,
     /// What holds the snapshots.
-    pub snapshotter: &'a str,
+    snapshotter: &'a str,
     /// The digest of the image's config.
-    pub config: &'a str,
-    /// The layers.
-    pub list: Vec<Layer<'a>>,
+    config: &'a str,
+    list: Vec<Layer<'a>>,
 }
 
 impl<'a> Layers<'a> {
     /// Those of a manifest, with what its config says.
-    pub fn new(
-        client: &'a Client,
-        snapshotter: &'a str,
-        manifest: &'a ImageManifest,
-        config: &'a ImageConfiguration,
-    ) -> Self {
+    pub fn new(snapshotter: &'a str, manifest: &'a ImageManifest, config: &'a ImageConfiguration) -> Self {
         let pairs = manifest.layers().iter().zip(config.rootfs().diff_ids());
         let list = pairs.map(|(blob, diff_id)| Layer { blob, diff_id }).collect();
-        Self { client, snapshotter, config: manifest.config().digest().as_ref(), list }
+        Self { snapshotter, config: manifest.config().digest().as_ref(), list }
     }
 
     /// The name of the snapshot of all.
@@ -52,48 +44,57 @@ impl<'a> Layers<'a> {
     }
 
     /// Whether all are unpacked: the last one has the others below it.
-    pub async fn are_there(&self) -> Result<bool> {
-        Ok(self.list.is_empty() || self.is_there(&self.name()).await?)
+    pub async fn are_there(&self, client: &Client) -> Result<bool> {
+        Ok(self.list.is_empty() || self.is_there(client, &self.name()).await?)
     }
 
     /// Unpacks those that are not yet; the image holds them then. Whoever does this has a lease, or containerd may remove
     /// what is not finished. `by` is a name that nobody else has at the same time.
-    pub async fn unpack(&self, by: &str) -> Result<()> {
+    pub async fn unpack(&self, client: &Client, by: &str) -> Result<()> {
         let mut parent = String::new();
         for &layer in &self.list {
             let name = chain(&parent, layer.diff_id);
-            self.layer(layer, &parent, &name, by).await?;
+            self.layer(client, layer, &parent, &name, by).await?;
             parent = name;
         }
         let label = (format!("containerd.io/gc.ref.snapshot.{}", self.snapshotter), parent);
-        self.client.label(self.config, [label].into()).await
+        client.label(self.config, [label].into()).await
     }
 
-    async fn layer(&self, layer: Layer<'_>, parent: &str, name: &str, by: &str) -> Result<()> {
-        if self.is_there(name).await? {
+    async fn layer(
+        &self,
+        client: &Client,
+        layer: Layer<'_>,
+        parent: &str,
+        name: &str,
+        by: &str,
+    ) -> Result<()> {
+        if self.is_there(client, name).await? {
             return Ok(());
         }
         let key = format!("{by}-{name}");
-        let done = self.apply(layer, parent, name, &key).await;
+        let done = self.apply(client, layer, parent, name, &key).await;
         if done.is_err() {
             let request = KeyRequest { snapshotter: self.snapshotter.to_owned(), key };
-            let _: Result<Empty, _> = self.client.call(snapshots::REMOVE, request).await;
+            let _: Result<Empty, _> = client.call(snapshots::REMOVE, request).await;
         }
         done
     }
 
-    async fn is_there(&self, name: &str) -> Result<bool> {
+    async fn is_there(&self, client: &Client, name: &str) -> Result<bool> {
         let request = KeyRequest { snapshotter: self.snapshotter.to_owned(), key: name.to_owned() };
-        match self.client.call::<_, Empty>(snapshots::STAT, request).await {
-            Ok(_) => Ok(true),
-            Err(status) if is_missing(&status) => Ok(false),
-            Err(status) => {
-                Err(Error::refused(format!("look for a snapshot of {}", self.snapshotter), &status))
-            }
-        }
+        let what = format!("look for a snapshot of {}", self.snapshotter);
+        Ok(client.ask_of::<_, Empty>(snapshots::STAT, request, what).await?.is_some())
     }
 
-    async fn apply(&self, layer: Layer<'_>, parent: &str, name: &str, key: &str) -> Result<()> {
+    async fn apply(
+        &self,
+        client: &Client,
+        layer: Layer<'_>,
+        parent: &str,
+        name: &str,
+        key: &str,
+    ) -> Result<()> {
         let blob = layer.blob;
         let refused = |status| Error::refused(format!("unpack the layer {}", blob.digest()), &status);
         // By which its committed name is found.
@@ -104,11 +105,11 @@ impl<'a> Layers<'a> {
             parent: parent.to_owned(),
             labels: labels.clone(),
         };
-        let prepared: Result<PrepareResponse, _> = self.client.call(snapshots::PREPARE, prepare).await;
+        let prepared: Result<PrepareResponse, _> = client.call(snapshots::PREPARE, prepare).await;
         let mounts = match prepared {
             Ok(prepared) => prepared.mounts,
             // A snapshotter that had it elsewhere.
-            Err(status) if is_there(&status) && self.is_there(name).await? => return Ok(()),
+            Err(status) if is_there(&status) && self.is_there(client, name).await? => return Ok(()),
             Err(status) => return Err(refused(status)),
         };
         let diff = Descriptor {
@@ -118,7 +119,7 @@ impl<'a> Layers<'a> {
             annotations: HashMap::new(),
         };
         let apply = ApplyRequest { diff: Some(diff), mounts };
-        let applied: ApplyResponse = self.client.call(snapshots::APPLY, apply).await.map_err(refused)?;
+        let applied: ApplyResponse = client.call(snapshots::APPLY, apply).await.map_err(refused)?;
         let actual = applied.applied.unwrap_or_default().digest;
         if actual != layer.diff_id {
             let (layer, expected) = (blob.digest().to_string(), layer.diff_id.to_owned());
@@ -130,7 +131,7 @@ impl<'a> Layers<'a> {
             key: key.to_owned(),
             labels,
         };
-        match self.client.call::<_, Empty>(snapshots::COMMIT, commit).await {
+        match client.call::<_, Empty>(snapshots::COMMIT, commit).await {
             // Somebody else has unpacked the same.
             Err(status) if !is_there(&status) => Err(refused(status)),
             _ => Ok(()),

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
+use micrun_containerd::Client;
 use micrun_containerd::api::containers::{self, Container, CreateRequest, IdRequest, Response, Runtime};
 use micrun_containerd::api::snapshots::{self, KeyRequest, Mount, PrepareRequest, PrepareResponse};
 use micrun_containerd::api::{Any, Empty};
-use micrun_containerd::{Client, Error as Refusal, is_missing};
 
 use crate::args::Args;
 use crate::error::Result;
@@ -17,12 +17,10 @@ const OURS: &str = "org.openeuler.micrun.autostart";
 
 /// The container of this name.
 pub(crate) async fn find(client: &Client, name: &str) -> Result<Option<Container>> {
-    let found: Result<Response, _> = client.call(containers::GET, IdRequest { id: name.to_owned() }).await;
-    match found {
-        Ok(found) => Ok(found.container),
-        Err(status) if is_missing(&status) => Ok(None),
-        Err(status) => Err(Refusal::refused(format!("look for the container {name}"), &status).into()),
-    }
+    let what = format!("look for the container {name}");
+    let request = IdRequest { id: name.to_owned() };
+    let found: Option<Response> = client.ask_of(containers::GET, request, what).await?;
+    Ok(found.and_then(|it| it.container))
 }
 
 /// Whether this program has made it.
@@ -38,7 +36,7 @@ pub(crate) async fn create(
     name: &str,
     spec: Any,
 ) -> Result<Vec<Mount>> {
-    let refused = |status| Refusal::refused(format!("make the container {}", args.name), &status);
+    let what = format!("make the container {}", args.name);
     let of_image = image.config.config().as_ref().and_then(|it| it.labels().clone()).unwrap_or_default();
     let mut labels: HashMap<_, _> = of_image.into_iter().chain(args.labels.iter().cloned()).collect();
     labels.insert(OURS.to_owned(), "true".to_owned());
@@ -53,43 +51,27 @@ pub(crate) async fn create(
     };
     // Before its files, so that they are somebody's from the first on, and need no lease.
     let request = CreateRequest { container: Some(container.clone()) };
-    let _: Response = client.call(containers::CREATE, request).await.map_err(refused)?;
+    let _: Response = client.ask(containers::CREATE, request, what.as_str()).await?;
     let prepare = PrepareRequest {
         snapshotter: args.snapshotter.clone(),
         key: args.name.clone(),
         parent: image.snapshot.clone(),
         labels: HashMap::new(),
     };
-    let prepared: Result<PrepareResponse, _> = client.call(snapshots::PREPARE, prepare).await;
-    match prepared {
-        Ok(prepared) => Ok(prepared.mounts),
-        Err(status) => {
-            remove(client, &container).await?;
-            Err(refused(status).into())
-        }
+    let prepared = client.ask::<_, PrepareResponse>(snapshots::PREPARE, prepare, what).await;
+    if prepared.is_err() {
+        remove(client, &container).await?;
     }
+    Ok(prepared?.mounts)
 }
 
 /// Removes a container that has no task, with its files.
 pub(crate) async fn remove(client: &Client, container: &Container) -> Result<()> {
     let request = IdRequest { id: container.id.clone() };
-    let removed: Result<Empty, _> = client.call(containers::DELETE, request).await;
-    match removed {
-        Err(status) if !is_missing(&status) => {
-            return Err(Refusal::refused(format!("remove the container {}", container.id), &status).into());
-        }
-        _ => {}
-    }
-    remove_snapshot(client, &container.snapshotter, &container.snapshot_key).await
-}
-
-async fn remove_snapshot(client: &Client, snapshotter: &str, key: &str) -> Result<()> {
-    let request = KeyRequest { snapshotter: snapshotter.to_owned(), key: key.to_owned() };
-    let removed: Result<Empty, _> = client.call(snapshots::REMOVE, request).await;
-    match removed {
-        Err(status) if !is_missing(&status) => {
-            Err(Refusal::refused(format!("remove the files of {key}"), &status).into())
-        }
-        _ => Ok(()),
-    }
+    let what = format!("remove the container {}", container.id);
+    let _: Option<Empty> = client.ask_of(containers::DELETE, request, what).await?;
+    let (snapshotter, key) = (container.snapshotter.clone(), container.snapshot_key.clone());
+    let what = format!("remove the files of {key}");
+    let _: Option<Empty> = client.ask_of(snapshots::REMOVE, KeyRequest { snapshotter, key }, what).await?;
+    Ok(())
 }

@@ -1,8 +1,8 @@
 //! An image in containerd: its config, and its layers as a snapshot.
 
 use micrun_containerd::api::images::{self, GetRequest, Response};
-use micrun_containerd::{Client, Error as Refusal, Layers, platform};
-use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest};
+use micrun_containerd::{Client, Layers, platform};
+use oci_spec::image::{Arch, Descriptor, ImageConfiguration, ImageIndex, ImageManifest, Os};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -18,25 +18,21 @@ pub(crate) struct Image {
 /// The image of this name for this machine, unpacked. `lease` is a name that nobody else has.
 pub(crate) async fn find(client: &mut Client, name: &str, lease: &str, snapshotter: &str) -> Result<Image> {
     let request = GetRequest { name: name.to_owned() };
-    let found: Response = client
-        .call(images::GET, request)
-        .await
-        .map_err(|status| Refusal::refused(format!("find the image {name}"), &status))?;
+    let found: Response = client.ask(images::GET, request, format!("find the image {name}")).await?;
     let root = found.image.and_then(|it| it.target).unwrap_or_default();
     let reader = Reader { client, name };
     let (manifest, config) = reader.for_this_machine(&root.digest).await?;
     if config.rootfs().diff_ids().len() != manifest.layers().len() {
         return Err(reader.wrong("its config and its manifest do not agree on its layers"));
     }
-    let layers = Layers::new(client, snapshotter, &manifest, &config);
-    let snapshot = layers.name();
-    if !layers.are_there().await? {
+    let layers = Layers::new(snapshotter, &manifest, &config);
+    if !layers.are_there(client).await? {
         client.lease(lease).await?;
-        let unpacked = Layers::new(client, snapshotter, &manifest, &config).unpack(lease).await;
+        let unpacked = layers.unpack(client, lease).await;
         client.release(lease, false).await?;
         unpacked?;
     }
-    Ok(Image { snapshot, config })
+    Ok(Image { snapshot: layers.name(), config })
 }
 
 struct Reader<'a> {
@@ -66,7 +62,7 @@ impl Reader<'_> {
             return Ok((manifest, config));
         }
         let index: ImageIndex = self.read(root, serde_json::from_value(document))?;
-        let mut best: Option<(usize, ImageManifest, ImageConfiguration)> = None;
+        let mut fit = Vec::new();
         for entry in index.manifests().iter().filter(|it| may_fit(it)) {
             let manifest: ImageManifest = match self.document(entry.digest().as_ref()).await {
                 // Only what was pulled is there.
@@ -74,12 +70,11 @@ impl Reader<'_> {
                 manifest => manifest?,
             };
             let config: ImageConfiguration = self.document(manifest.config().digest().as_ref()).await?;
-            let (os, arch) = (config.os().to_string(), config.architecture().to_string());
-            let rank = platform::rank(&os, &arch, config.variant().as_deref());
-            if let Some(rank) = rank.filter(|rank| best.as_ref().is_none_or(|(least, ..)| rank < least)) {
-                best = Some((rank, manifest, config));
+            if let Some(rank) = rank(config.os(), config.architecture(), config.variant().as_deref()) {
+                fit.push((rank, manifest, config));
             }
         }
+        let best = fit.into_iter().min_by_key(|(rank, ..)| *rank);
         let (_, manifest, config) =
             best.ok_or_else(|| self.wrong("none of its platforms is this machine's"))?;
         Ok((manifest, config))
@@ -88,8 +83,10 @@ impl Reader<'_> {
 
 /// Whether an entry of an index says nothing of its platform, or this machine's.
 fn may_fit(entry: &Descriptor) -> bool {
-    entry.platform().as_ref().is_none_or(|it| {
-        let (os, arch) = (it.os().to_string(), it.architecture().to_string());
-        platform::rank(&os, &arch, it.variant().as_deref()).is_some()
-    })
+    let platform = entry.platform().as_ref();
+    platform.is_none_or(|it| rank(it.os(), it.architecture(), it.variant().as_deref()).is_some())
+}
+
+fn rank(os: &Os, arch: &Arch, variant: Option<&str>) -> Option<usize> {
+    platform::rank(&os.to_string(), &arch.to_string(), variant)
 }

@@ -1,6 +1,8 @@
 //! The specification of a container of firmware (runtime-spec, config.md). There is no process of Linux in it, so it has
 //! neither mounts nor capabilities nor users.
 
+use std::collections::BTreeMap;
+
 use micrun_containerd::api::Any;
 use oci_spec::image::ImageConfiguration;
 use serde_json::{Map, Value, json};
@@ -10,7 +12,7 @@ use crate::args::Args;
 /// By this containerd knows the message (its `typeurl` registry).
 const TYPE: &str = "types.containerd.io/opencontainers/runtime-spec/1/Spec";
 /// The time in which a number of processors is counted, in microseconds; the kernel's usual one.
-const PERIOD: u64 = 100_000;
+const PERIOD: u32 = 100_000;
 
 /// The specification that the options and the image's config ask for.
 pub(crate) fn of(args: &Args, namespace: &str, config: &ImageConfiguration) -> Any {
@@ -30,7 +32,7 @@ pub(crate) fn of(args: &Args, namespace: &str, config: &ImageConfiguration) -> A
             "cwd": cwd.as_deref().unwrap_or("/"),
         },
         "root": {"path": "rootfs"},
-        "annotations": args.annotations.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+        "annotations": args.annotations.iter().cloned().collect::<BTreeMap<_, _>>(),
         "linux": {"cgroupsPath": format!("/{namespace}/{}", args.name), "resources": resources(args)},
     });
     Any { type_url: TYPE.to_owned(), value: spec.to_string().into() }
@@ -46,7 +48,7 @@ fn resources(args: &Args) -> Value {
     }
     if let Some(cpus) = args.cpus {
         #[expect(clippy::cast_possible_truncation, reason = "the command line takes up to 1024 processors")]
-        let quota = (cpus * f64::from(u32::try_from(PERIOD).unwrap_or(u32::MAX))) as i64;
+        let quota = (cpus * f64::from(PERIOD)) as i64;
         cpu.insert("quota".to_owned(), quota.into());
         cpu.insert("period".to_owned(), PERIOD.into());
     }
