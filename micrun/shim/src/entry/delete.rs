@@ -78,11 +78,10 @@ async fn clean(args: &Args, bundle: &Path, mica: &dyn Mica) -> Result<(u32, Exit
     match living::end(bundle, &args.id).await {
         Server::Ended(pid, exit) => return Ok((pid, exit)),
         Server::Other => {}
-        Server::Gone => {
-            remove_dead_socket(bundle);
-            drop(Files::of(&state_root, &args.id));
-        }
+        Server::Gone => remove_dead_socket(bundle),
     }
+    // Of a sandbox whose server is gone, whether or not the pod has another by now.
+    drop(Files::of(&state_root, &args.id));
     let linux = linux::clean(&args.id, bundle).await;
     mount::unmount_all(bundle);
     if let Some(pid) = linux {

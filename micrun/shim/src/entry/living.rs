@@ -7,6 +7,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use containerd_shim_protos::api::{DeleteRequest, DeleteResponse, KillRequest, ShutdownRequest, WaitRequest};
+use containerd_shim_protos::sandbox_api::{SandboxStatusRequest, ShutdownSandboxRequest};
+use containerd_shim_protos::sandbox_async::SandboxClient;
 use containerd_shim_protos::shim_async::TaskClient;
 use containerd_shim_protos::ttrpc::r#async::Client;
 use containerd_shim_protos::ttrpc::context::Context;
@@ -20,25 +22,24 @@ use crate::task::exit::Exit;
 /// Longest that the server may take: containerd waits five seconds for `delete`.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Who serves the container.
+/// Who serves the container, or the sandbox.
 pub(super) enum Server {
     /// Nobody who answers.
     Gone,
-    /// One that has no such container.
+    /// One that has no such container and no such sandbox: of another container of the pod, or its successor, if the pod's
+    /// own was killed while another container was being started.
     Other,
     /// One that has ended and deleted it: its process, and how it ended.
     Ended(u32, Exit),
 }
 
-/// Has the server of a bundle end and delete the container, and then itself, if that was its last.
+/// Has the server of a bundle end and delete the container, or the sandbox with all that is in it, and then itself, if
+/// that was its last.
 pub(super) async fn end(bundle: &Path, id: &str) -> Server {
     let Ok(address) = std::fs::read_to_string(bundle.join(ADDRESS_FILE)) else { return Server::Gone };
     let Ok(client) = Client::connect(&address).await else { return Server::Gone };
-    match timeout(PATIENCE, end_by(&TaskClient::new(client), id)).await {
-        Ok(Ok(response)) => {
-            let at = response.exited_at.into_option().map_or_else(SystemTime::now, Into::into);
-            Server::Ended(response.pid, Exit { status: response.exit_status, at })
-        }
+    match timeout(PATIENCE, end_by(client, id)).await {
+        Ok(Ok((pid, exit))) => Server::Ended(pid, exit),
         Ok(Err(error)) if is(&error, Code::NOT_FOUND) => Server::Other,
         Ok(Err(error @ ttrpc::Error::RpcStatus(_))) => {
             log::warn!("the shim of {id} did not delete it, cleaning up without it: {error}");
@@ -53,7 +54,18 @@ pub(super) async fn end(bundle: &Path, id: &str) -> Server {
     }
 }
 
-async fn end_by(task: &TaskClient, id: &str) -> ttrpc::Result<DeleteResponse> {
+async fn end_by(client: Client, id: &str) -> ttrpc::Result<(u32, Exit)> {
+    match end_container(&TaskClient::new(client.clone()), id).await {
+        Ok(response) => {
+            let at = response.exited_at.into_option().map_or_else(SystemTime::now, Into::into);
+            Ok((response.pid, Exit { status: response.exit_status, at }))
+        }
+        Err(error) if is(&error, Code::NOT_FOUND) => end_sandbox(&SandboxClient::new(client), id).await,
+        Err(error) => Err(error),
+    }
+}
+
+async fn end_container(task: &TaskClient, id: &str) -> ttrpc::Result<DeleteResponse> {
     let delete = DeleteRequest { id: id.into(), ..DeleteRequest::default() };
     let deleted = match task.delete(Context::default(), &delete).await {
         Err(error) if is(&error, Code::FAILED_PRECONDITION) => {
@@ -71,6 +83,15 @@ async fn end_by(task: &TaskClient, id: &str) -> ttrpc::Result<DeleteResponse> {
         .shutdown(Context::default(), &ShutdownRequest { id: id.into(), ..ShutdownRequest::default() })
         .await;
     Ok(deleted)
+}
+
+/// A server that has no sandbox would take Shutdown for its own end, so it is asked first.
+async fn end_sandbox(sandbox: &SandboxClient, id: &str) -> ttrpc::Result<(u32, Exit)> {
+    let status = SandboxStatusRequest { sandbox_id: id.into(), ..SandboxStatusRequest::default() };
+    let status = sandbox.sandbox_status(Context::default(), &status).await?;
+    let shutdown = ShutdownSandboxRequest { sandbox_id: id.into(), ..ShutdownSandboxRequest::default() };
+    sandbox.shutdown_sandbox(Context::default(), &shutdown).await?;
+    Ok((status.pid, Exit::killed()))
 }
 
 fn is(error: &ttrpc::Error, code: Code) -> bool {

@@ -24,6 +24,7 @@ mod options;
 mod pids;
 mod refusals;
 mod sandbox;
+mod sandbox_ends;
 mod sockets;
 mod waits;
 
@@ -58,6 +59,7 @@ pub fn all() -> impl Iterator<Item = Case> {
         accounting::CASES,
         idle::CASES,
         sandbox::CASES,
+        sandbox_ends::CASES,
     ]
     .into_iter()
     .flatten()

@@ -48,25 +48,25 @@ pub(super) const CASES: &[Case] = &[
     ),
     mica!(sandbox_proto_refusals, "containerd 1.6's shim has no Sandbox service"),
     mica!(containerd_2_4_task_shutdown_spares_the_sandbox, "containerd 1.6's shim has no Sandbox service"),
-    mica!(a_killed_holder_ends_the_pod, "containerd 1.6's shim has no Sandbox service"),
-    mica!(a_killed_shim_leaves_no_holder, "containerd 1.6's shim has no Sandbox service"),
 ];
 
 /// A shim of the sandbox `pod`, as containerd's sandbox controller starts it: in a bundle without a specification.
-struct Pod {
-    shim: Shim,
+pub(super) struct Pod {
+    pub(super) bundle: Bundle,
+    pub(super) shim: Shim,
     sandbox: Task,
 }
 
 impl Pod {
     fn launch(stage: &Stage) -> Self {
-        let shim = stage.launch(&Bundle::empty("pod"));
+        let bundle = Bundle::empty("pod");
+        let shim = stage.launch(&bundle);
         let sandbox = shim.connect().speaking(SERVICE);
-        Self { shim, sandbox }
+        Self { bundle, shim, sandbox }
     }
 
     /// With a running sandbox; gives the holder's process id as well.
-    fn run(stage: &Stage) -> (Self, Pid) {
+    pub(super) fn run(stage: &Stage) -> (Self, Pid) {
         let pod = Self::launch(stage);
         pod.create(&request()).unwrap();
         let pid = pod.start().unwrap();
@@ -83,15 +83,15 @@ impl Pod {
     }
 
     /// A request with nothing but the sandbox's id: the first field of each of them.
-    fn ask<R: Message>(&self, method: &str) -> ttrpc::Result<R> {
+    pub(super) fn ask<R: Message>(&self, method: &str) -> ttrpc::Result<R> {
         self.sandbox.call(method, &StopSandboxRequest { sandbox_id: "pod".into(), ..Default::default() })
     }
 
-    fn status(&self) -> SandboxStatusResponse {
+    pub(super) fn status(&self) -> SandboxStatusResponse {
         self.ask("SandboxStatus").unwrap()
     }
 
-    fn wait(&self) -> WaitSandboxResponse {
+    pub(super) fn wait(&self) -> WaitSandboxResponse {
         self.ask("WaitSandbox").unwrap()
     }
 
@@ -116,7 +116,7 @@ fn request_with(hostname: &str, namespaces: &[u8]) -> CreateSandboxRequest {
 }
 
 /// A container of the pod, whose `start` finds the sandbox's shim.
-fn member<'a>(stage: &'a Stage, id: &str) -> Container<'a> {
+pub(super) fn member<'a>(stage: &'a Stage, id: &str) -> Container<'a> {
     stage.create_of(id, Program::Shell, &[MEMBER])
 }
 
@@ -124,7 +124,7 @@ fn namespace(process: &str, kind: &str) -> u64 {
     fs::metadata(format!("/proc/{process}/ns/{kind}")).expect("the process runs").ino()
 }
 
-fn is_gone(pid: Pid) {
+pub(super) fn is_gone(pid: Pid) {
     wait::until("the holder is gone", || kill(pid, None).is_err().then_some(()));
 }
 
@@ -357,25 +357,4 @@ fn containerd_2_4_task_shutdown_spares_the_sandbox(stage: &mut Stage) {
     container.end();
     container.task.shutdown("one").unwrap();
     assert_eq!(pod.status().state, "SANDBOX_READY");
-}
-
-/// As a pause container that is killed ends its pod.
-fn a_killed_holder_ends_the_pod(stage: &mut Stage) {
-    let (pod, pid) = Pod::run(stage);
-    let container = member(stage, "one");
-    container.start();
-    kill(pid, Signal::SIGKILL).expect("it runs");
-    assert_eq!(pod.wait().exit_status, 137);
-    assert_eq!(container.wait(), 137);
-    assert_eq!(pod.status().state, "SANDBOX_NOTREADY");
-}
-
-/// The holder ends with the shim: nobody needs to clean up.
-fn a_killed_shim_leaves_no_holder(stage: &mut Stage) {
-    let (pod, pid) = Pod::run(stage);
-    let held =
-        Process::all().into_iter().filter(|process| process.command.starts_with("micrun-pause")).count();
-    assert_eq!(held, 1, "ps shows it");
-    pod.shim.signal(Signal::SIGKILL);
-    is_gone(pid);
 }
