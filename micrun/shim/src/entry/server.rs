@@ -16,7 +16,6 @@ use micrun_firmware::host_conf::Locations;
 use micrun_trace::{Current, Settings};
 use nix::sys::signal::{SigSet, Signal};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::cgroup::Layout;
@@ -27,6 +26,7 @@ use crate::error::{Error, Result};
 use crate::os::{blocking, children, machine};
 use crate::rtos::state_dir;
 use crate::sandbox::SandboxService;
+use crate::service::ending::Ending;
 use crate::service::task::TaskService;
 use crate::service::{pod, traced};
 use crate::task::budget::Budget;
@@ -55,15 +55,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         logger::install(log, &args.namespace, &args.id, args.debug);
     }
     let listener = take_listener()?;
-    let socket = listener.local_addr().ok().and_then(|a| a.as_pathname().map(PathBuf::from));
+    let ending = Ending::new(listener.local_addr().ok().and_then(|a| a.as_pathname().map(PathBuf::from)));
     let runtime = blocking::runtime().map_err(Error::io("start", "the async runtime"))?;
     log::info!("serving, version {}, pid {}", env!("CARGO_PKG_VERSION"), std::process::id());
-    let result = runtime.block_on(serve(args, &bundle, listener));
+    let result = runtime.block_on(serve(args, &bundle, listener, &ending));
     // Work that never ends must not keep the process.
     runtime.shutdown_background();
-    if let Some(socket) = socket {
-        let _ = std::fs::remove_file(socket);
-    }
+    ending.hide();
     micrun_trace::stop(LAST_SPANS);
     log::info!("the shim ends");
     result
@@ -111,7 +109,7 @@ fn trace(args: &Args, conf: &HostConf) {
     }
 }
 
-async fn serve(args: &Args, bundle: &Path, listener: UnixListener) -> Result<()> {
+async fn serve(args: &Args, bundle: &Path, listener: UnixListener, ending: &Arc<Ending>) -> Result<()> {
     let events = Queue::new(&args.namespace);
     if let Ok(address) = std::env::var(TTRPC_ADDRESS) {
         let events = Arc::clone(&events);
@@ -140,11 +138,10 @@ async fn serve(args: &Args, bundle: &Path, listener: UnixListener) -> Result<()>
         mica,
         events: events.clone(),
     });
-    let shutdown = Arc::new(Notify::new());
     let containers: Arc<Containers> = Arc::default();
-    let service = TaskService::new(Arc::clone(&context), Arc::clone(&containers), Arc::clone(&shutdown));
-    let ending = Arc::clone(&context);
-    let sandbox = SandboxService::new(context, Arc::clone(&containers), Arc::clone(&shutdown));
+    let service = TaskService::new(Arc::clone(&context), Arc::clone(&containers), Arc::clone(ending));
+    let dying = Arc::clone(&context);
+    let sandbox = SandboxService::new(context, Arc::clone(&containers), Arc::clone(ending));
 
     let mut services = create_task(service.clone());
     if let Some(service) = create_task(service).remove(TASK_V3) {
@@ -166,14 +163,14 @@ async fn serve(args: &Args, bundle: &Path, listener: UnixListener) -> Result<()>
     let mut farewell = FAREWELL;
     loop {
         tokio::select! {
-            () = shutdown.notified() => break,
+            () = ending.due() => break,
             why = &mut forgotten => {
                 log::warn!("{why}: nobody needs this shim");
                 break;
             }
             _ = term.recv() => if machine::is_going_down() {
                 log::info!("the machine goes down: ending the containers");
-                pod::end_all(&ending, &containers, LAST_WORDS).await;
+                pod::end_all(&dying, &containers, LAST_WORDS).await;
                 farewell = Duration::ZERO;
                 break;
             } else {
@@ -182,6 +179,7 @@ async fn serve(args: &Args, bundle: &Path, listener: UnixListener) -> Result<()>
             _ = interrupt.recv() => log::warn!("SIGINT ignored: containerd ends this shim by Shutdown"),
         }
     }
+    ending.hide();
     events.flush(farewell).await;
     server.shutdown().await?;
     Ok(())

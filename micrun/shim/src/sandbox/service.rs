@@ -15,11 +15,11 @@ use containerd_shim_protos::sandbox_api::{
 use containerd_shim_protos::sandbox_async::Sandbox as Api;
 use containerd_shim_protos::ttrpc;
 use containerd_shim_protos::ttrpc::r#async::TtrpcContext;
-use tokio::sync::Notify;
 
 use super::{Sandbox, status};
 use crate::error::{Error, Result, describe};
 use crate::os::lock::lock;
+use crate::service::ending::Ending;
 use crate::service::task::whole;
 use crate::task::containers::Containers;
 use crate::task::context::Context;
@@ -32,18 +32,14 @@ const LAST_ANSWER: Duration = Duration::from_millis(100);
 pub(crate) struct SandboxService {
     context: Arc<Context>,
     containers: Arc<Containers>,
-    shutdown: Arc<Notify>,
+    ending: Arc<Ending>,
     sandbox: Arc<Mutex<Option<Arc<Sandbox>>>>,
 }
 
 impl SandboxService {
-    /// A service without a sandbox; `shutdown` is notified when containerd wants the process to end.
-    pub(crate) fn new(
-        context: Arc<Context>,
-        containers: Arc<Containers>,
-        shutdown: Arc<Notify>,
-    ) -> Arc<Self> {
-        Arc::new(Self { context, containers, shutdown, sandbox: Arc::default() })
+    /// A service without a sandbox; `ending` is begun when containerd wants the process to end.
+    pub(crate) fn new(context: Arc<Context>, containers: Arc<Containers>, ending: Arc<Ending>) -> Arc<Self> {
+        Arc::new(Self { context, containers, ending, sandbox: Arc::default() })
     }
 
     fn find(&self, id: &str) -> Result<Arc<Sandbox>> {
@@ -140,12 +136,12 @@ impl Api for SandboxService {
         request: ShutdownSandboxRequest,
     ) -> ttrpc::Result<ShutdownSandboxResponse> {
         if self.lock().is_none() && self.containers.is_empty() {
-            end_soon(Arc::clone(&self.shutdown));
+            end_soon(Arc::clone(&self.ending));
             return Ok(ShutdownSandboxResponse::new());
         }
         let sandbox = self.find(&request.sandbox_id)?;
         let (context, containers) = (Arc::clone(&self.context), Arc::clone(&self.containers));
-        let (shutdown, slot) = (Arc::clone(&self.shutdown), Arc::clone(&self.sandbox));
+        let (ending, slot) = (Arc::clone(&self.ending), Arc::clone(&self.sandbox));
         let end = async move {
             sandbox.stop(&context, &containers, Duration::ZERO).await;
             for container in containers.all() {
@@ -158,7 +154,7 @@ impl Api for SandboxService {
                 }
             }
             *lock(&slot) = None;
-            end_soon(shutdown);
+            end_soon(ending);
             Ok(())
         };
         whole(end).await?;
@@ -175,9 +171,10 @@ impl Api for SandboxService {
 }
 
 /// Has the process end, but for its last answer.
-fn end_soon(shutdown: Arc<Notify>) {
+fn end_soon(ending: Arc<Ending>) {
+    ending.hide();
     tokio::spawn(async move {
         tokio::time::sleep(LAST_ANSWER).await;
-        shutdown.notify_one();
+        ending.begin();
     });
 }

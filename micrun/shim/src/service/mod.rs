@@ -5,6 +5,7 @@
 
 pub(crate) mod attributes;
 pub(crate) mod choose;
+pub(crate) mod ending;
 pub(crate) mod pod;
 pub(crate) mod task;
 pub(crate) mod traced;

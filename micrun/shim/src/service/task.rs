@@ -16,10 +16,10 @@ use containerd_shim_protos::shim_async::Task;
 use containerd_shim_protos::ttrpc;
 use containerd_shim_protos::ttrpc::r#async::TtrpcContext;
 use micrun_trace::Current;
-use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::error::{Error, Result, describe};
+use crate::service::ending::Ending;
 use crate::service::{attributes, choose, pod};
 use crate::task::containers::Containers;
 use crate::task::context::Context;
@@ -33,17 +33,13 @@ const MAKING: Duration = Duration::from_millis(1500);
 pub(crate) struct TaskService {
     context: Arc<Context>,
     containers: Arc<Containers>,
-    shutdown: Arc<Notify>,
+    ending: Arc<Ending>,
 }
 
 impl TaskService {
-    /// A service of these containers; `shutdown` is notified when containerd wants the process to end.
-    pub(crate) fn new(
-        context: Arc<Context>,
-        containers: Arc<Containers>,
-        shutdown: Arc<Notify>,
-    ) -> Arc<Self> {
-        Arc::new(Self { context, containers, shutdown })
+    /// A service of these containers; `ending` is begun when containerd wants the process to end.
+    pub(crate) fn new(context: Arc<Context>, containers: Arc<Containers>, ending: Arc<Ending>) -> Arc<Self> {
+        Arc::new(Self { context, containers, ending })
     }
 
     /// A created container, which the rpc is about: so is its span.
@@ -181,10 +177,10 @@ impl Task for TaskService {
     /// given up while it is being made is no reason to stay: nobody will ask again once it is deleted.
     async fn shutdown(&self, _: &TtrpcContext, _: ShutdownRequest) -> ttrpc::Result<Empty> {
         if self.containers.is_given_up() {
-            let (containers, shutdown) = (Arc::clone(&self.containers), Arc::clone(&self.shutdown));
+            let (containers, ending) = (Arc::clone(&self.containers), Arc::clone(&self.ending));
             tokio::spawn(async move {
                 containers.emptied().await;
-                shutdown.notify_one();
+                ending.begin();
             });
         }
         Ok(Empty::new())

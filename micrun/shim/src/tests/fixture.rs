@@ -19,11 +19,11 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
-use tokio::sync::Notify;
 
 use super::daemon::Daemon;
 pub(super) use super::daemon::Script;
 use crate::cgroup::Layout;
+use crate::service::ending::Ending;
 use crate::service::task::TaskService;
 use crate::task::budget::Budget;
 use crate::task::containers::Containers;
@@ -89,8 +89,7 @@ impl Fixture {
             events: recorder.clone(),
         };
         let (context, containers) = (Arc::new(context), Arc::<Containers>::default());
-        let shutdown = Arc::new(Notify::new());
-        let service = TaskService::new(Arc::clone(&context), Arc::clone(&containers), shutdown);
+        let service = TaskService::new(Arc::clone(&context), Arc::clone(&containers), Ending::new(None));
         let spec = Self::spec(script.pedestal);
         Self {
             service,

@@ -307,9 +307,13 @@ fn sandbox_proto_shutdown_ends_the_shim(stage: &mut Stage) {
     container.start();
     let (shim, socket) = (pod.shim.pid(), pod.shim.socket());
     pod.ask::<Empty>("ShutdownSandbox").unwrap();
+    assert!(
+        !socket.exists(),
+        "containerd cleans up now, and nobody would if the shim were killed on its way out"
+    );
     stage.events.expect("one", topic::DELETE);
     is_gone(pid);
-    wait::until("the shim is gone", || (kill(shim, None).is_err() && !socket.exists()).then_some(()));
+    wait::until("the shim is gone", || kill(shim, None).is_err().then_some(()));
 }
 
 /// containerd `plugins/sandbox/controller.go`, `cleanupShim`: after a `CreateSandbox` that failed.
