@@ -14,9 +14,8 @@ use containerd_shim_protos::sandbox_api::{
     StartSandboxResponse, StopSandboxRequest, WaitSandboxResponse,
 };
 use containerd_shim_protos::ttrpc::{self, Code};
-use micrun_host_tests::system::Process;
 use micrun_host_tests::wait;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
 use crate::bundle::Bundle;
