@@ -49,8 +49,11 @@ fn a_killed_shim_leaves_no_holder(stage: &mut Stage) {
 fn containerd_delete_of_a_sandbox_whose_pod_has_a_new_shim(stage: &mut Stage) {
     let (pod, pid) = Pod::run(stage);
     assert!(Path::new(FILES).join("hosts").exists());
+    let shim = pod.shim.pid();
     pod.shim.signal(Signal::SIGKILL);
     is_gone(pid);
+    // The next would take a dying one's socket for one that is served.
+    wait::until("the shim is gone", || kill(shim, None).is_err().then_some(()));
     let container = member(stage, "one");
     assert_eq!(container.shim.reply.address, pod.shim.reply.address, "one socket for the pod");
     container.start();
