@@ -55,7 +55,7 @@ macro_rules! both {
 
 /// A case that is none for the oracle, and why.
 macro_rules! mica {
-    ($name:ident, $reason:literal) => {
+    ($name:ident, $reason:expr) => {
         $crate::Case { name: stringify!($name), skip: &[($crate::subjects::RUNC, $reason)], run: $name }
     };
 }

@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use containerd_shim_protos::protobuf::Message;
 use containerd_shim_protos::protobuf::well_known_types::any::Any;
+use micrun_host_tests::wait;
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
@@ -84,6 +85,13 @@ impl Shim {
     pub fn pid(&self) -> Pid {
         let pid = self.connect().connect("").expect("a shim answers Connect").shim_pid;
         Pid::from_raw(i32::try_from(pid).expect("process ids fit"))
+    }
+
+    /// Kills its process and waits until it is gone: a dying one may still take the connection by which `start` looks for it.
+    pub fn kill(&self) {
+        let pid = self.pid();
+        self.signal(Signal::SIGKILL);
+        wait::until("the shim is gone", || signal::kill(pid, None).is_err().then_some(()));
     }
 
     /// Signals its process.

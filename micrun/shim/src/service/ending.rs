@@ -29,9 +29,8 @@ impl Ending {
         }
     }
 
-    /// Has the process end.
+    /// Has the process end. Whoever waits for it hides it first.
     pub(crate) fn begin(&self) {
-        self.hide();
         self.due.notify_one();
     }
 

@@ -6,10 +6,8 @@ use containerd_shim_protos::api::DeleteResponse;
 use containerd_shim_protos::protobuf::Message;
 use micrun_host_tests::system::Process;
 use micrun_host_tests::{Fault, wait};
-use nix::sys::signal::{self, Signal};
 
 use crate::case::{both, mica};
-use crate::container::Container;
 use crate::stage::GROUP;
 use crate::subject::Program;
 use crate::{Case, Stage};
@@ -34,17 +32,10 @@ fn response(output: &Output) -> DeleteResponse {
     DeleteResponse::parse_from_bytes(&output.stdout).expect("stdout is a DeleteResponse and nothing else")
 }
 
-/// Kills the shim and waits until it is gone.
-fn kill_shim(container: &Container) {
-    let pid = container.shim.pid();
-    container.shim.signal(Signal::SIGKILL);
-    wait::until("the shim is gone", || signal::kill(pid, None).is_err().then_some(()));
-}
-
 /// README, "delete": a `DeleteResponse` on stdout, status 137 for what was killed.
 fn readme_delete_answers_a_delete_response(stage: &mut Stage) {
     let container = stage.run("one");
-    kill_shim(&container);
+    container.shim.kill();
     let response = response(&stage.delete(&container.bundle));
     assert_eq!(response.exit_status, 137);
     assert!(response.exited_at.seconds > 0);
@@ -55,7 +46,7 @@ fn readme_delete_ends_what_the_killed_shim_ran(stage: &mut Stage) {
     let before = Process::all();
     let container = stage.run("one");
     container.assert_answers("ready");
-    kill_shim(&container);
+    container.shim.kill();
     response(&stage.delete(&container.bundle));
     wait::until("no process is left", || {
         let left = Process::all().into_iter().filter(|process| !before.contains(process)).count();
@@ -66,7 +57,7 @@ fn readme_delete_ends_what_the_killed_shim_ran(stage: &mut Stage) {
 /// containerd#12344: sockets of dead shims pile up under pod churn.
 fn containerd_12344_delete_removes_the_dead_shim_s_socket(stage: &mut Stage) {
     let container = stage.run("one");
-    kill_shim(&container);
+    container.shim.kill();
     response(&stage.delete(&container.bundle));
     assert!(!container.shim.socket().exists());
 }
@@ -74,7 +65,7 @@ fn containerd_12344_delete_removes_the_dead_shim_s_socket(stage: &mut Stage) {
 /// containerd may be interrupted and ask again.
 fn readme_delete_is_idempotent(stage: &mut Stage) {
     let container = stage.run("one");
-    kill_shim(&container);
+    container.shim.kill();
     Fault::try_times("`delete` after the shim was killed, asked again", 5, |_| {
         response(&stage.delete(&container.bundle));
     });
@@ -83,7 +74,7 @@ fn readme_delete_is_idempotent(stage: &mut Stage) {
 /// A bundle whose making was interrupted.
 fn readme_delete_works_without_a_spec(stage: &mut Stage) {
     let container = stage.run("one");
-    kill_shim(&container);
+    container.shim.kill();
     std::fs::remove_file(container.bundle.path.join("config.json")).unwrap();
     response(&stage.delete(&container.bundle));
 }
@@ -97,7 +88,7 @@ fn readme_delete_of_what_never_was(stage: &mut Stage) {
 /// The next container of that name is not hindered by the last.
 fn readme_an_id_is_free_again_after_the_delete_command(stage: &mut Stage) {
     let container = stage.run("one");
-    kill_shim(&container);
+    container.shim.kill();
     response(&stage.delete(&container.bundle));
     std::fs::remove_dir_all(&container.bundle.path).unwrap();
     std::fs::remove_dir_all("/run/containerd/fifo/one").unwrap();

@@ -30,23 +30,23 @@ use crate::{Case, Stage};
 const SERVICE: &str = "containerd.runtime.sandbox.v1.Sandbox";
 const MEMBER: (&str, &str) = ("io.kubernetes.cri.sandbox-id", "pod");
 
+/// Why the cases are none for the oracle.
+pub(super) const NO_SANDBOX: &str = "containerd 1.6's shim has no Sandbox service";
+
 pub(super) const CASES: &[Case] = &[
-    mica!(sandbox_proto_create_then_start, "containerd 1.6's shim has no Sandbox service"),
-    mica!(sandbox_proto_namespaces_are_those_asked_for, "containerd 1.6's shim has no Sandbox service"),
-    mica!(sandbox_proto_the_machines_namespaces, "containerd 1.6's shim has no Sandbox service"),
-    mica!(sandbox_proto_users_of_the_pod, "containerd 1.6's shim has no Sandbox service"),
-    mica!(sandbox_proto_users_of_the_pods_network, "containerd 1.6's shim has no Sandbox service"),
-    mica!(sandbox_proto_platform, "containerd 1.6's shim has no Sandbox service"),
-    mica!(sandbox_proto_metrics, "containerd 1.6's shim has no Sandbox service"),
-    mica!(sandbox_proto_stop_ends_the_containers_first, "containerd 1.6's shim has no Sandbox service"),
-    mica!(sandbox_proto_stop_of_what_never_ran, "containerd 1.6's shim has no Sandbox service"),
-    mica!(sandbox_proto_shutdown_ends_the_shim, "containerd 1.6's shim has no Sandbox service"),
-    mica!(
-        plugins_sandbox_controller_shutdown_after_a_failure,
-        "containerd 1.6's shim has no Sandbox service"
-    ),
-    mica!(sandbox_proto_refusals, "containerd 1.6's shim has no Sandbox service"),
-    mica!(containerd_2_4_task_shutdown_spares_the_sandbox, "containerd 1.6's shim has no Sandbox service"),
+    mica!(sandbox_proto_create_then_start, NO_SANDBOX),
+    mica!(sandbox_proto_namespaces_are_those_asked_for, NO_SANDBOX),
+    mica!(sandbox_proto_the_machines_namespaces, NO_SANDBOX),
+    mica!(sandbox_proto_users_of_the_pod, NO_SANDBOX),
+    mica!(sandbox_proto_users_of_the_pods_network, NO_SANDBOX),
+    mica!(sandbox_proto_platform, NO_SANDBOX),
+    mica!(sandbox_proto_metrics, NO_SANDBOX),
+    mica!(sandbox_proto_stop_ends_the_containers_first, NO_SANDBOX),
+    mica!(sandbox_proto_stop_of_what_never_ran, NO_SANDBOX),
+    mica!(sandbox_proto_shutdown_ends_the_shim, NO_SANDBOX),
+    mica!(plugins_sandbox_controller_shutdown_after_a_failure, NO_SANDBOX),
+    mica!(sandbox_proto_refusals, NO_SANDBOX),
+    mica!(containerd_2_4_task_shutdown_spares_the_sandbox, NO_SANDBOX),
 ];
 
 /// A shim of the sandbox `pod`, as containerd's sandbox controller starts it: in a bundle without a specification.

@@ -92,8 +92,7 @@ fn containerd_12344_start_after_a_killed_shim(stage: &mut Stage) {
     let bundle = stage.bundle("one");
     let first = stage.launch(&bundle);
     let pid = first.pid();
-    first.signal(Signal::SIGKILL);
-    wait::until("the shim is gone", || nix::sys::signal::kill(pid, None).is_err().then_some(()));
+    first.kill();
     let second = stage.launch(&bundle);
     assert_ne!(second.pid(), pid);
 }
